@@ -1,0 +1,258 @@
+"""CREATE/DROP/ALTER ACCOUNT, USER and ROLE, SET ROLE and SHOW ACCOUNTS: read and carried out."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Callable
+
+from .accounts import Account, Accounts, Identity, no_privilege
+from .catalog import Catalog
+from .columns import Column, ColumnType
+from .errors import SqlError
+from .lexer import Kind, Source, Token, fold
+from .storage import Result, Storage
+
+_FIRST = {
+    (verb, noun) for verb in ("create", "drop", "alter") for noun in ("account", "user", "role")
+} | {("set", "role"), ("set", "default"), ("set", "password"), ("show", "accounts")}
+_ALONE = {"grant", "revoke"}
+_EPOCH = datetime.datetime(1970, 1, 1)
+
+
+def is_administrative(source: Source) -> bool:
+    """What may not run inside an open transaction, as the server sorts it."""
+    words = source.words(2)
+    return words != ("show", "accounts") and (words in _FIRST or words[0] in _ALONE)
+
+
+class Administration:
+    """The statements about accounts, for one server."""
+
+    def __init__(self, accounts: Accounts, catalog: Catalog, storage: Storage) -> None:
+        self._accounts = accounts
+        self._catalog = catalog
+        self._storage = storage
+
+    def execute(
+        self, source: Source, who: Identity, become: Callable[[Identity], None]
+    ) -> Result | None:
+        """The result; None where *source* is another kind of statement."""
+        words = source.words(2)
+        if words not in _FIRST and words[0] not in _ALONE:
+            return None
+        reader = _Reader(source)
+        if words == ("show", "accounts"):
+            return self._show(who)
+        if words == ("set", "role"):
+            become(self._accounts.set_role(who, reader.skip(2).name()))
+            return Result([], [])
+        if not who.is_admin or (words[1] == "account" and not who.is_sys):
+            raise no_privilege()
+        self._change(reader, words, who)
+        return Result([], [])
+
+    def _change(self, reader: _Reader, words: tuple[str, ...], who: Identity) -> None:
+        match words:
+            case ("create", "account"):
+                self._create_account(reader.skip(2))
+            case ("drop", "account"):
+                quiet = reader.skip(2).accept("if", "exists")
+                dropped = self._accounts.drop(reader.name(), if_exists=quiet)
+                if dropped is not None:
+                    self._storage.drop_account(dropped.id)
+                    self._catalog.account_dropped(dropped.id, dropped.name)
+            case ("alter", "account"):
+                self._alter_account(reader.skip(2))
+            case ("create", "user"):
+                self._create_user(reader.skip(2), who)
+            case ("alter", "user"):
+                quiet = reader.skip(2).accept("if", "exists")
+                name = reader.user()
+                reader.expect("identified", "by")
+                self._accounts.set_password(who, name, reader.string(), if_exists=quiet)
+            case ("drop", "user"):
+                quiet = reader.skip(2).accept("if", "exists")
+                for name in reader.several(reader.user):
+                    self._accounts.drop_user(who, name, if_exists=quiet)
+            case ("create", "role"):
+                quiet = reader.skip(2).accept("if", "not", "exists")
+                for name in reader.several(reader.name):
+                    self._accounts.create_role(who, name, if_not_exists=quiet)
+            case ("drop", "role"):
+                quiet = reader.skip(2).accept("if", "exists")
+                for name in reader.several(reader.name):
+                    self._accounts.drop_role(who, name, if_exists=quiet)
+            case ("set", "default"):
+                reader.skip(2).expect("role")
+                role = reader.name()
+                reader.expect("to")
+                self._accounts.set_default_role(who, role, reader.user())
+            case ("set", "password"):
+                user = reader.skip(2).user() if reader.accept("for") else who.user
+                reader.expect("=")
+                self._accounts.set_password(who, user, reader.string(), if_exists=False)
+            case ("grant", _):
+                role = reader.skip(1).name_only()
+                reader.expect("to")
+                self._accounts.grant_role(who, role, reader.user())
+            case _:
+                raise reader.unsupported()
+        reader.end()
+
+    def _create_account(self, reader: _Reader) -> None:
+        quiet = reader.accept("if", "not", "exists")
+        name = reader.name()
+        reader.expect("admin_name")
+        reader.accept("=")
+        admin = reader.string_or_name()
+        reader.expect("identified", "by")
+        password = reader.string()
+        status = next((s for s in ("open", "suspend", "restricted") if reader.accept(s)), "open")
+        comment = reader.string() if reader.accept("comment") else ""
+        reader.end()
+        account = self._accounts.create(
+            name, admin, password, if_not_exists=quiet, comment=comment
+        )
+        if account is not None:
+            account.status = status
+            self._storage.create_account(account.name, account.id)
+
+    def _alter_account(self, reader: _Reader) -> None:
+        quiet = reader.accept("if", "exists")
+        name = reader.name()
+        for status in ("open", "suspend", "restricted"):
+            if reader.accept(status):
+                self._accounts.set_status(name, status, if_exists=quiet)
+                return
+        raise reader.unsupported()
+
+    def _create_user(self, reader: _Reader, who: Identity) -> None:
+        quiet = reader.accept("if", "not", "exists")
+        users: list[tuple[str, str]] = []
+        while True:
+            name = reader.user()
+            reader.expect("identified", "by")
+            users.append((name, reader.string()))
+            if not reader.accept(","):
+                break
+        role = reader.name() if reader.accept("default", "role") else ""
+        for name, password in users:
+            self._accounts.create_user(who, name, password, role, if_not_exists=quiet)
+
+    def _show(self, who: Identity) -> Result:
+        text, stamp, number, real = (
+            ColumnType.VAR_STRING,
+            ColumnType.TIMESTAMP,
+            ColumnType.LONGLONG,
+            ColumnType.DOUBLE,
+        )
+        names = {
+            "account_name": text,
+            "admin_name": text,
+            "created_time": stamp,
+            "status": text,
+            "suspended_time": stamp,
+            "db_count": number,
+            "tbl_count": number,
+            "size": real,
+            "snapshot_size": real,
+            "comments": text,
+        }
+        shown = [a for a in self._accounts.all() if who.is_sys or a.id == who.account_id]
+        return Result(
+            [Column(name, kind) for name, kind in names.items()],
+            [self._row(account) for account in shown],
+        )
+
+    @staticmethod
+    def _row(account: Account) -> tuple[object, ...]:
+        created = _EPOCH + datetime.timedelta(seconds=account.created // 1_000_000_000)
+        return (
+            account.name,
+            account.admin,
+            created,
+            account.status,
+            None,
+            0,
+            0,
+            0.0,
+            0.0,
+            account.comment,
+        )
+
+
+class _Reader:
+    """The words of one administrative statement."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self._at = 0
+
+    @property
+    def _here(self) -> Token:
+        return self._source.tokens[self._at]
+
+    def _is(self, text: str) -> bool:
+        token = self._here
+        return token.word == text or (token.kind is Kind.OTHER and token.value == text)
+
+    def error(self) -> SqlError:
+        return self._source.error(self._here)
+
+    def unsupported(self) -> SqlError:
+        return SqlError.unsupported(self._source.statement)
+
+    def skip(self, count: int) -> _Reader:
+        self._at += count
+        return self
+
+    def accept(self, *words: str) -> bool:
+        if not self._is(words[0]):
+            return False
+        self.expect(*words)
+        return True
+
+    def expect(self, *words: str) -> None:
+        for word in words:
+            if not self._is(word):
+                raise self.error()
+            self._at += 1
+
+    def name(self) -> str:
+        if self._here.kind not in (Kind.WORD, Kind.QUOTED):
+            raise self.error()
+        self._at += 1
+        return fold(self._source.tokens[self._at - 1].value)
+
+    def name_only(self) -> str:
+        """A role in GRANT role TO user; GRANT of object privileges is not known here."""
+        name = self.name()
+        if not self._is("to"):
+            raise self.unsupported()
+        return name
+
+    def string(self) -> str:
+        if self._here.kind is not Kind.STRING:
+            raise self.error()
+        self._at += 1
+        return self._source.tokens[self._at - 1].value
+
+    def string_or_name(self) -> str:
+        return self.string() if self._here.kind is Kind.STRING else self.name()
+
+    def user(self) -> str:
+        """A user with an optional host, which the server does not look at here."""
+        name = self.string_or_name()
+        if self.accept("@"):
+            self.string_or_name()
+        return name
+
+    def several(self, read: Callable[[], str]) -> list[str]:
+        found = [read()]
+        while self.accept(","):
+            found.append(read())
+        return found
+
+    def end(self) -> None:
+        if self._here.kind is not Kind.END:
+            raise self.error()

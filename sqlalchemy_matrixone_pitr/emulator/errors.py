@@ -1,0 +1,45 @@
+"""The one exception that becomes an ERR packet (matrixone.md, sections 2, 3 and 6)."""
+
+from __future__ import annotations
+
+
+class SqlError(Exception):
+    """A refusal as the client sees it: code, text and SQLSTATE of the ERR packet.
+
+    MatrixOne sends SQLSTATE HY000 with nearly everything, 1064 included.
+    """
+
+    def __init__(self, code: int, message: str, sqlstate: str = "HY000") -> None:
+        super().__init__(code, message)
+        self.code = code
+        self.message = message
+        self.sqlstate = sqlstate
+
+    @classmethod
+    def internal(cls, text: str) -> SqlError:
+        """20101, the code of all PITR refusals."""
+        return cls(20101, f"internal error: {text}")
+
+    @classmethod
+    def syntax(cls, near: str, line: int = 1, column: int | None = None) -> SqlError:
+        """1064 in the server's shape; *near* is the text from the offending token on.
+
+        Only 1,024 bytes of it are shown; the server then names a length, which is always 0.
+        """
+        at = len(near) if column is None else column
+        data = near.encode("utf-8", "surrogateescape")
+        cut = ""
+        if len(data) > 1024:
+            near, cut = data[:1024].decode("utf-8", "surrogateescape"), " (total length 0)"
+        return cls(
+            1064,
+            "SQL parser error: You have an error in your SQL syntax; check the manual that "
+            "corresponds to your MatrixOne server version for the right syntax to use. "
+            f'syntax error at line {line} column {at} near "{near}"{cut};',
+        )
+
+    @classmethod
+    def unsupported(cls, statement: str) -> SqlError:
+        """1235: what the emulator does not know it never answers with an empty OK."""
+        text = statement if len(statement) <= 200 else statement[:200] + "..."
+        return cls(1235, f"MatrixOne emulator does not support: {text}", "42000")

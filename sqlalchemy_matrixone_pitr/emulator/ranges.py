@@ -1,0 +1,118 @@
+"""Times and ranges of PITRs: calendar arithmetic and the server's reading of a time text.
+
+matrixone.md, sections 5 and 6. The server is written in Go; where its calendar differs from
+Python's (31 March less a month is 3 March) Go's rule is the one here.
+"""
+
+from __future__ import annotations
+
+import datetime
+
+from .clock import Clock
+from .errors import SqlError
+
+UNITS = ("h", "d", "mo", "y")
+_LAYOUT = "2006-01-02 15:04:05"
+_EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
+_SECOND = 1_000_000_000
+
+
+def range_start(now: int, length: int, unit: str) -> int:
+    """The oldest moment that a range of *length* units reaches back to from *now* (ns, UTC)."""
+    if unit == "h":
+        return now - length * 3600 * _SECOND
+    seconds, fraction = divmod(now, _SECOND)
+    moment = _EPOCH + datetime.timedelta(seconds=seconds)
+    months = {"d": 0, "mo": length, "y": 12 * length}[unit]
+    year, month = divmod(moment.year * 12 + moment.month - 1 - months, 12)
+    days = moment.day - 1 - (length if unit == "d" else 0)
+    start = moment.replace(year=year, month=month + 1, day=1) + datetime.timedelta(days=days)
+    elapsed = start - _EPOCH
+    return (elapsed.days * 86_400 + elapsed.seconds) * _SECOND + fraction
+
+
+def range_hours(length: int, unit: str) -> int | None:
+    """CAST_RANGE_VALUE_UNIT: hours, with months of 30 and years of 365 days."""
+    factor = {"h": 1, "d": 24, "mo": 24 * 30, "y": 24 * 365}.get(unit)
+    return None if factor is None else length * factor
+
+
+def _quoted(text: str) -> str:
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+class _Reader:
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.rest = text
+
+    def fail(self, element: str, rest: str) -> SqlError:
+        return SqlError(
+            1105,
+            f"parsing time {_quoted(self.text)} as {_quoted(_LAYOUT)}: "
+            f"cannot parse {_quoted(rest)} as {_quoted(element)}",
+        )
+
+    def out_of_range(self, what: str) -> SqlError:
+        return SqlError(1105, f"parsing time {_quoted(self.text)}: {what} out of range")
+
+    def digits(self, element: str, least: int, most: int) -> int:
+        count = 0
+        while count < most and self.rest[count : count + 1] in set("0123456789"):
+            count += 1
+        if count < least:
+            raise self.fail(element, self.rest)
+        number, self.rest = int(self.rest[:count]), self.rest[count:]
+        return number
+
+    def literal(self, char: str) -> None:
+        if not self.rest.startswith(char):
+            raise self.fail(char, self.rest)
+        self.rest = self.rest[1:]
+
+    def blanks(self) -> None:
+        if self.rest and not self.rest.startswith(" "):
+            raise self.fail(" ", self.rest)
+        self.rest = self.rest.lstrip(" ")
+
+
+def parse_restore_time(text: str, clock: Clock) -> int:
+    """The instant of a RESTORE time, read in the server's local zone; 1105 where it is none."""
+    reader = _Reader(text)
+    year = reader.digits("2006", 4, 4)
+    reader.literal("-")
+    month = reader.digits("01", 2, 2)
+    if not 1 <= month <= 12:
+        raise reader.out_of_range("month")
+    reader.literal("-")
+    day = reader.digits("02", 2, 2)
+    reader.blanks()
+    hour = reader.digits("15", 1, 2)
+    if hour >= 24:
+        raise reader.out_of_range("hour")
+    reader.literal(":")
+    minute = reader.digits("04", 2, 2)
+    if minute >= 60:
+        raise reader.out_of_range("minute")
+    reader.literal(":")
+    second = reader.digits("05", 2, 2)
+    if second >= 60:
+        raise reader.out_of_range("second")
+    fraction = ""
+    if reader.rest[:1] in (".", ",") and reader.rest[1:2].isdigit():
+        end = 1
+        while reader.rest[end : end + 1].isdigit():
+            end += 1
+        fraction, reader.rest = reader.rest[1:end], reader.rest[end:]
+    if reader.rest:
+        raise SqlError(1105, f"parsing time {_quoted(text)}: extra text: {_quoted(reader.rest)}")
+    shown = f"{year:04d}-{month:02d}-{day:02d} {hour:02d}:{minute:02d}:{second:02d}"
+    try:
+        return clock.parse_local(f"{shown}.{fraction[:9]}")
+    except (ValueError, OverflowError):
+        raise reader.out_of_range("day") from None
+
+
+def trimmed(clock: Clock, ns: int) -> str:
+    """Local time with up to nine digits, zeros at the end cut, as the windows show it."""
+    return clock.local_text(ns, 9).rstrip("0").rstrip(".")

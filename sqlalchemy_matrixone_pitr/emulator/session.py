@@ -1,0 +1,422 @@
+"""One client's session: transactions, status bits, SET, and which part answers a statement.
+
+matrixone.md, section 2. The server's own handling of the status bits is followed step by step
+(a transaction sets them anew, evaluating a SET value switches the autocommit bit on), because
+the bit lies and programs trip over that.
+"""
+
+from __future__ import annotations
+
+import datetime
+import random
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from . import grammar, listing, recovery, windows
+from .accounts import SYS_ID, Accounts, Identity, no_privilege
+from .administration import Administration, is_administrative
+from .assignments import Assignment, Reader
+from .catalog import Catalog, PitrRow
+from .clock import Clock
+from .errors import SqlError
+from .lexer import Kind, Source, fold, sources
+from .storage import Column, Result, Storage
+from .variables import GlobalVariables, Variables
+from .wire import STATUS_AUTOCOMMIT, STATUS_IN_TRANS, STATUS_MORE_RESULTS
+
+# Every packet that ends a statement carries these two: the server marks such packets so.
+_ENDED = 0x0810
+
+
+@dataclass
+class Server:
+    """What the sessions of one emulator share."""
+
+    version: tuple[int, int, int]
+    version_text: str
+    clock: Clock
+    storage: Storage
+    accounts: Accounts
+    catalog: Catalog
+    administration: Administration
+    variables: GlobalVariables
+    lock_timeout: float
+    order: random.Random
+    kill: Callable[[int], bool]
+
+
+@dataclass
+class Outcome:
+    """One result, with the status of the packets inside it and of the last one."""
+
+    result: Result
+    status: int
+    end_status: int
+
+    @property
+    def columns(self) -> list[Column]:
+        return self.result.columns
+
+
+class Session:
+    """Implements storage's SessionContext for one client; used from that client's thread."""
+
+    def __init__(self, server: Server, identity: Identity, connection_id: int) -> None:
+        self._server = server
+        self._identity = identity
+        self.connection_id = connection_id
+        self.database = ""
+        self.version_text = server.version_text
+        self.deadline_seconds = server.lock_timeout
+        self._variables = Variables(server.variables, server.clock.zone, server.version)
+        self._user_variables: dict[str, object] = {}
+        self._autocommit = True
+        self._active = False
+        self._begun = False
+        self._status = STATUS_AUTOCOMMIT
+        self._storage = server.storage.session(self)
+
+    # -- SessionContext -----------------------------------------------------------------
+
+    @property
+    def account(self) -> str:
+        return self._identity.account
+
+    @property
+    def account_id(self) -> int:
+        return self._identity.account_id
+
+    @property
+    def user(self) -> str:
+        return self._identity.user
+
+    @property
+    def role(self) -> str:
+        return self._identity.role
+
+    @property
+    def time_zone(self) -> datetime.tzinfo:
+        return self._variables.zone
+
+    def variable(self, name: str, scope: str) -> object:
+        return self._variables.get(name, scope)
+
+    def variables(self, scope: str) -> dict[str, object]:
+        return self._variables.shown(scope)
+
+    def user_variable(self, name: str) -> object:
+        try:
+            return self._user_variables[name.lower()]
+        except KeyError:
+            raise SqlError.internal(f"the user variable {name} does not exist") from None
+
+    @property
+    def status(self) -> int:
+        """The bits of a packet that answers no statement."""
+        return self._status
+
+    # -- statements ---------------------------------------------------------------------
+
+    def execute(self, text: str) -> Iterator[Outcome]:
+        """The results of a text of one or more statements, each as it is done.
+
+        The whole text is read before anything of it runs, as far as PITR statements go.
+        """
+        statements = sources(text)
+        parsed = [grammar.parse(source, self._server.version) for source in statements]
+        if not statements:
+            yield self._outcome(Result([], []), more=False)
+        for number, (source, pitr) in enumerate(zip(statements, parsed, strict=True)):
+            more = number + 1 < len(statements)
+            yield self._outcome(self._statement(source, pitr), more=more)
+
+    def use(self, database: str) -> Outcome:
+        """COM_INIT_DB: a USE statement of its own."""
+        return self._outcome(self._run(lambda: self._use(database)), more=False)
+
+    def connect_to(self, database: str) -> None:
+        """The database of the handshake, which begins no transaction."""
+        self._use(database)
+
+    def reset(self) -> None:
+        """COM_RESET_CONNECTION."""
+        self._end(self._storage.rollback)
+        self._variables = Variables(
+            self._server.variables, self._server.clock.zone, self._server.version
+        )
+        self._user_variables.clear()
+        self._autocommit = True
+        self._status = STATUS_AUTOCOMMIT
+
+    def close(self) -> None:
+        self._storage.close()
+
+    def _outcome(self, result: Result, *, more: bool) -> Outcome:
+        extra = STATUS_MORE_RESULTS if more else 0
+        # Rows are sent while the transaction of their statement is still open.
+        inside = self._status | (STATUS_IN_TRANS if result.columns else 0)
+        return Outcome(result, inside, self._status | _ENDED | extra)
+
+    def _statement(self, source: Source, pitr: grammar.Statement | None) -> Result:
+        first, second = source.words(2)
+        match first:
+            case "commit":
+                self._end(self._storage.commit)
+                return Result([], [])
+            case "rollback" if self._is_to_savepoint(source):
+                if self._active:
+                    self._storage.undo_last_statement()
+                raise SqlError.internal(
+                    "savepoint has not been implemented yet. please rollback the transaction."
+                )
+            case "rollback":
+                self._end(self._storage.rollback)
+                return Result([], [])
+            case "savepoint" | "release":
+                return Result([], [])
+            case "begin" if second in ("", "work", "transaction"):
+                return self._begin()
+            case "start" if second == "transaction":
+                return self._begin()
+        if pitr is not None and not isinstance(pitr, grammar.ShowRecoveryWindow):
+            self._require_admin()
+        self._refuse_in_transaction(source, pitr)
+        if first == "set" and not is_administrative(source) and not _sets_transaction(source):
+            return self._run(lambda: self._set(source), commits=True)
+        return self._run(lambda: self._ordinary(source, pitr))
+
+    @staticmethod
+    def _is_to_savepoint(source: Source) -> bool:
+        return any(token.word == "to" for token in source.tokens[1:3])
+
+    def _require_admin(self) -> None:
+        if not self._identity.is_admin:
+            raise no_privilege()
+
+    def _refuse_in_transaction(self, source: Source, pitr: grammar.Statement | None) -> None:
+        """The refusal neither commits nor rolls back."""
+        if not self._active:
+            return
+        words = source.words(2)
+        if words == ("rename", "table"):
+            raise SqlError.internal("Only CREATE of DDL is supported in transactions")
+        if is_administrative(source):
+            raise SqlError.internal("administrative command is unsupported in transactions")
+        if (
+            pitr is not None
+            or words[0] in ("kill", "restore", "lock", "unlock")
+            or words == ("show", "roles")
+            or _sets_transaction(source)
+        ):
+            raise SqlError.internal("unclassified statement appears in uncommitted transaction")
+
+    # -- transactions -------------------------------------------------------------------
+
+    def _begin(self) -> Result:
+        self._end(self._storage.commit)
+        self._open()
+        self._begun = True
+        return Result([], [])
+
+    def _open(self) -> None:
+        """The server's start of a transaction: the bits begin anew."""
+        self._active = True
+        self._begun = False
+        self._status = STATUS_IN_TRANS | (STATUS_AUTOCOMMIT if self._autocommit else 0)
+        self._storage.begin()
+
+    def _end(self, finish: Callable[[], None]) -> None:
+        if not self._active:
+            return
+        try:
+            finish()
+        except SqlError:
+            self._storage.rollback()
+            raise
+        finally:
+            self._active = self._begun = False
+            self._status &= ~STATUS_IN_TRANS
+
+    def _run(self, work: Callable[[], Result], *, commits: bool = False) -> Result:
+        """*work* in the open transaction or one of its own; *commits* is what SET does."""
+        if not self._active:
+            self._open()
+        alone = self._autocommit and not self._begun
+        try:
+            result = work()
+        except SqlError:
+            if alone or commits:
+                self._end(self._storage.rollback)
+            raise
+        except BaseException:
+            self._end(self._storage.rollback)
+            raise
+        if (self._autocommit and not self._begun) or commits:
+            self._end(self._storage.commit)
+        return result
+
+    # -- kinds of statements ------------------------------------------------------------
+
+    def _ordinary(self, source: Source, pitr: grammar.Statement | None) -> Result:
+        if pitr is not None:
+            return self._pitr(pitr)
+        administrative = self._server.administration.execute(
+            source, self._identity, self._become
+        )
+        if administrative is not None:
+            return administrative
+        words = source.words(2)
+        match words[0]:
+            case "use":
+                return self._use(self._use_name(source))
+            case "set":
+                return Result([], [])
+            case "kill":
+                return self._kill(source)
+            case "lock" | "unlock" if words[1] == "tables":
+                return Result([], [])
+            case "prepare" | "execute" | "deallocate":
+                raise SqlError.unsupported(source.statement)
+        return self._storage.execute(source.statement)
+
+    def _become(self, identity: Identity) -> None:
+        self._identity = identity
+
+    def _use_name(self, source: Source) -> str:
+        token = source.tokens[1]
+        if token.kind not in (Kind.WORD, Kind.QUOTED):
+            raise source.error(token)
+        if source.tokens[2].kind is not Kind.END:
+            raise source.error(source.tokens[2])
+        return token.value
+
+    def _use(self, name: str) -> Result:
+        if self._storage.find_database(fold(name)) is None:
+            raise SqlError(1049, f"Unknown database {name}")
+        self.database = name
+        return Result([], [])
+
+    def _kill(self, source: Source) -> Result:
+        number = next((t.value for t in source.tokens if t.kind is Kind.INTEGER), "")
+        if not number:
+            raise source.error(source.tokens[1])
+        if not self._server.kill(int(number)):
+            raise SqlError.internal(f"Unknown connection id {number}")
+        return Result([], [])
+
+    def _set(self, source: Source) -> Result:
+        for assignment in Reader(source).assignments():
+            self._assign(assignment)
+        return Result([], [])
+
+    def _assign(self, assignment: Assignment) -> None:
+        value = self._value(assignment)
+        name = assignment.name.lower()
+        if assignment.scope == "user":
+            self._user_variables[name] = value
+            return
+        self._variables.set(name, value, assignment.scope)
+        if name == "autocommit" and assignment.scope == "session":
+            new = self._variables.get(name, "session") == "1"
+            if new and not self._autocommit:
+                self._end(self._storage.commit)
+                self._status |= STATUS_AUTOCOMMIT
+            elif not new and self._autocommit:
+                self._status &= ~STATUS_AUTOCOMMIT
+            self._autocommit = new
+
+    def _value(self, assignment: Assignment) -> object:
+        if assignment.bare:
+            is_default = assignment.value.lower() == "default"
+            return None if is_default else assignment.value.strip("`")
+        rows = self._storage.execute(f"SELECT {assignment.value}").rows
+        # The server evaluates in a session of its own with autocommit on, and when it puts
+        # the old bits back it forgets to take this one away.
+        self._status |= STATUS_AUTOCOMMIT
+        return rows[0][0] if rows else None
+
+    # -- PITR ---------------------------------------------------------------------------
+
+    def _pitr(self, stmt: grammar.Statement) -> Result:
+        server = self._server
+        match stmt:
+            case grammar.CreatePitr():
+                if server.version >= (4, 2, 0):
+                    server.storage.locks.wait_free(
+                        self._storage, ("rebuild", self.account_id), self.deadline_seconds
+                    )
+                server.catalog.create(self._identity, stmt, self)
+            case grammar.AlterPitr():
+                server.catalog.alter(self._identity, stmt)
+            case grammar.DropPitr():
+                server.catalog.drop(self._identity, stmt)
+            case grammar.RestorePitr():
+                recovery.restore(
+                    self._identity,
+                    stmt,
+                    server.catalog,
+                    server.accounts,
+                    self._storage,
+                    server.clock,
+                )
+            case grammar.ShowPitr():
+                return Result(
+                    listing.columns(server.version, filtered=bool(stmt.where)),
+                    listing.rows(
+                        self._identity,
+                        server.catalog.rows(),
+                        self.time_zone,
+                        stmt.where,
+                        server.version,
+                    ),
+                )
+            case grammar.ShowRecoveryWindow():
+                return Result(
+                    windows.columns(server.version),
+                    windows.rows(
+                        self._identity,
+                        stmt,
+                        server.catalog.rows(),
+                        self._tables_at,
+                        server.clock,
+                        server.version,
+                        server.order,
+                    ),
+                )
+        return Result([], [])
+
+    def _tables_at(self, account_id: int, at: int) -> list[tuple[str, str]]:
+        found = self._storage.tables(account_id=account_id, at=at)
+        return [(table.database, table.name) for table in found]
+
+    def find_account_id(self, name: str) -> int | None:
+        account = self._server.accounts.find(name)
+        return None if account is None else account.id
+
+    def find_database_id(self, name: str) -> int | None:
+        """sys finds the databases of every account: the server's look-up names no account."""
+        for account_id in self._searched():
+            found = self._storage.find_database(name, account_id=account_id)
+            if found is not None:
+                return found.id
+        return None
+
+    def find_table_id(self, database: str, name: str) -> int | None:
+        found = self._storage.find_table(database, name, account_id=self.account_id)
+        return None if found is None else found.id
+
+    def _searched(self) -> list[int]:
+        if self.account_id != SYS_ID:
+            return [self.account_id]
+        return [account.id for account in self._server.accounts.all()]
+
+
+def mo_pitr_rows(catalog: Catalog) -> Iterator[tuple[object, ...]]:
+    """The rows of mo_catalog.mo_pitr."""
+    rows: list[PitrRow] = catalog.rows()
+    return (row.values() for row in rows)
+
+
+def _sets_transaction(source: Source) -> bool:
+    words = source.words(3)
+    return words[0] == "set" and "transaction" in words[1:]
