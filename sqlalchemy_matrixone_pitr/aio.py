@@ -1,0 +1,212 @@
+"""The asyncio forms: the same code, run in SQLAlchemy's greenlet. No decision is made here.
+
+Needs ``sqlalchemy[asyncio]`` (the extras ``aiomysql`` and ``asyncmy`` bring it); importing this
+module does not.
+"""
+
+from __future__ import annotations
+
+import builtins
+import datetime as dt
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+
+from .errors import PitrValidationError
+from .manager import PitrManager, TransactionPitrManager
+from .model import Pitr, PitrLevel, PitrUnit, RecoveryWindow
+from .reflection import get_pitrs, get_recovery_windows
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import (
+        AsyncConnection,
+        AsyncEngine,
+        AsyncSession,
+        async_scoped_session,
+    )
+
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
+
+
+async def _run(function: Callable[_P, _R], *args: _P.args, **kwargs: _P.kwargs) -> _R:
+    from sqlalchemy.util import greenlet_spawn
+
+    return await greenlet_spawn(lambda: function(*args, **kwargs))
+
+
+def _sync(bind: Any) -> Any:
+    """The Engine, Connection or Session inside an asyncio one."""
+    for attribute in ("sync_engine", "sync_connection", "sync_session"):
+        if (inner := getattr(bind, attribute, None)) is not None:
+            return inner
+    if callable(bind) and hasattr(bind, "registry"):  # async_scoped_session
+        return _sync(bind())
+    if hasattr(bind, "sync_connection"):
+        raise PitrValidationError("the AsyncConnection is not started: await it, or use async with")
+    raise PitrValidationError(
+        f"{type(bind).__name__} is not an asyncio engine, connection or session: the functions and "
+        "managers without async in their name take the others"
+    )
+
+
+class _AsyncPitrMethods:
+    """Every call is the sync manager's, awaited."""
+
+    _manager: PitrManager | TransactionPitrManager
+
+    async def create_cluster_pitr(
+        self, name: str, range_value: int = 1, range_unit: PitrUnit | str = "d"
+    ) -> Pitr:
+        """See :meth:`PitrManager.create_cluster_pitr`."""
+        return await _run(self._manager.create_cluster_pitr, name, range_value, range_unit)
+
+    async def create_account_pitr(
+        self,
+        name: str,
+        account_name: str | None = None,
+        range_value: int = 1,
+        range_unit: PitrUnit | str = "d",
+    ) -> Pitr:
+        """See :meth:`PitrManager.create_account_pitr`."""
+        return await _run(
+            self._manager.create_account_pitr, name, account_name, range_value, range_unit
+        )
+
+    async def create_database_pitr(
+        self,
+        name: str,
+        database_name: str,
+        range_value: int = 1,
+        range_unit: PitrUnit | str = "d",
+    ) -> Pitr:
+        """See :meth:`PitrManager.create_database_pitr`."""
+        return await _run(
+            self._manager.create_database_pitr, name, database_name, range_value, range_unit
+        )
+
+    async def create_table_pitr(
+        self,
+        name: str,
+        database_name: str,
+        table_name: str,
+        range_value: int = 1,
+        range_unit: PitrUnit | str = "d",
+    ) -> Pitr:
+        """See :meth:`PitrManager.create_table_pitr`."""
+        return await _run(
+            self._manager.create_table_pitr,
+            name,
+            database_name,
+            table_name,
+            range_value,
+            range_unit,
+        )
+
+    async def create(self, pitr: Pitr, if_not_exists: bool = False) -> Pitr:
+        """See :meth:`PitrManager.create`."""
+        return await _run(self._manager.create, pitr, if_not_exists)
+
+    async def get(self, name: str) -> Pitr:
+        """See :meth:`PitrManager.get`."""
+        return await _run(self._manager.get, name)
+
+    async def list(
+        self,
+        level: PitrLevel | str | None = None,
+        account_name: str | None = None,
+        database_name: str | None = None,
+        table_name: str | None = None,
+    ) -> builtins.list[Pitr]:
+        """See :meth:`PitrManager.list`."""
+        return await _run(self._manager.list, level, account_name, database_name, table_name)
+
+    async def alter(self, name: str, range_value: int, range_unit: PitrUnit | str) -> Pitr:
+        """See :meth:`PitrManager.alter`."""
+        return await _run(self._manager.alter, name, range_value, range_unit)
+
+    async def delete(self, name: str) -> bool:
+        """See :meth:`PitrManager.delete`."""
+        return await _run(self._manager.delete, name)
+
+    async def exists(self, name: str) -> bool:
+        """See :meth:`PitrManager.exists`."""
+        return await _run(self._manager.exists, name)
+
+    async def restore(
+        self,
+        name: str,
+        at: dt.datetime | str,
+        *,
+        level: PitrLevel | str | None = None,
+        account: str | None = None,
+        from_account: str | None = None,
+        database: str | None = None,
+        table: str | None = None,
+    ) -> None:
+        """See :meth:`PitrManager.restore`."""
+        await _run(
+            self._manager.restore,
+            name,
+            at,
+            level=level,
+            account=account,
+            from_account=from_account,
+            database=database,
+            table=table,
+        )
+
+
+class AsyncPitrManager(_AsyncPitrMethods):
+    """:class:`PitrManager` on an AsyncEngine: each call takes effect at once."""
+
+    def __init__(self, bind: AsyncEngine) -> None:
+        self._manager = PitrManager(_sync(bind))
+
+
+class AsyncTransactionPitrManager(_AsyncPitrMethods):
+    """:class:`TransactionPitrManager` in an AsyncConnection's or AsyncSession's transaction."""
+
+    def __init__(
+        self,
+        bind: AsyncConnection | AsyncSession | async_scoped_session[Any],
+        bind_arguments: Mapping[str, Any] | None = None,
+    ) -> None:
+        self._manager = TransactionPitrManager(_sync(bind), bind_arguments)
+
+
+async def get_pitrs_async(
+    bind: AsyncEngine | AsyncConnection | AsyncSession,
+    *,
+    level: PitrLevel | str | None = None,
+    account_name: str | None = None,
+    database_name: str | None = None,
+    table_name: str | None = None,
+    with_status: bool = False,
+) -> list[Pitr]:
+    """See :func:`get_pitrs`."""
+    return await _run(
+        get_pitrs,
+        _sync(bind),
+        level=level,
+        account_name=account_name,
+        database_name=database_name,
+        table_name=table_name,
+        with_status=with_status,
+    )
+
+
+async def get_recovery_windows_async(
+    bind: AsyncEngine | AsyncConnection | AsyncSession,
+    *,
+    account_name: str | None = None,
+    database_name: str | None = None,
+    table_name: str | None = None,
+) -> list[RecoveryWindow]:
+    """See :func:`get_recovery_windows`."""
+    return await _run(
+        get_recovery_windows,
+        _sync(bind),
+        account_name=account_name,
+        database_name=database_name,
+        table_name=table_name,
+    )

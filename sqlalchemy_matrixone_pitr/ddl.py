@@ -1,0 +1,427 @@
+"""The DDL elements ``CreatePitr``, ``AlterPitr``, ``DropPitr``, ``RestorePitr`` and their SQL.
+
+All SQL text and all quoting of PITR statements is here. Identifiers are always back-quoted, by the
+compiler's own preparer; literals are inlined, since the server takes no parameters in these
+statements. An element is data: it is validated when it is made, and its statement is
+``str(element)``, without any engine.
+
+Source of the grammar: matrixone.md, section 1.
+"""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import datetime as dt
+import functools
+import re
+from collections.abc import Mapping
+from typing import Any, Final, Self
+
+from sqlalchemy import types as sqltypes
+from sqlalchemy.engine import Connection, Dialect
+from sqlalchemy.exc import CompileError
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import DDLCompiler
+from sqlalchemy.sql.ddl import ExecutableDDLElement
+
+from . import server
+from .errors import PitrValidationError
+from .model import (
+    Pitr,
+    PitrLevel,
+    PitrRange,
+    RangeLike,
+    check_pitr_name,
+    check_target,
+    check_target_name,
+    fold,
+    shorten,
+    to_level,
+)
+from .transaction import TransactionalDDLElement
+
+SUPPORTED_DIALECTS: Final = ("mysql", "mariadb", "matrixone")
+"""Dialect names that PITR statements compile on: a MatrixOne server is reached through any."""
+
+
+class PitrDDLElement(TransactionalDDLElement):
+    """What the four PITR elements share. ``str(element)`` is the statement as a person reads it."""
+
+    name: str
+    resolved = False
+    """Whether a connection has filled in the database, and it is to be taken as it is."""
+
+    @property
+    def pitr_name(self) -> str:
+        return self.name
+
+    def check_dialect(self, dialect: Dialect) -> None:
+        """
+        :raises CompileError: not one of :data:`SUPPORTED_DIALECTS`.
+        """
+        if dialect.name not in SUPPORTED_DIALECTS:
+            raise _unsupported(self, dialect)
+
+    def resolve(self, connection: Connection, options: Mapping[str, Any]) -> Self:
+        return self
+
+    def _resolved_copy(self) -> Self:
+        copied = copy.copy(self)
+        copied.resolved = True
+        return copied
+
+    def __str__(self) -> str:
+        return str(self.compile(dialect=_display_dialect()))
+
+
+class CreatePitr(PitrDDLElement):
+    """``CREATE PITR [IF NOT EXISTS] name FOR target RANGE n 'unit'``.
+
+    :param pitr: the policy. Without a database name it is for the connection's
+        ``schema_translate_map[None]``, else for its default database, when executed.
+    :param if_not_exists: the server then compares **names only**: a PITR of that name for another
+        object passes silently, and this one is not protected.
+
+    >>> print(CreatePitr(Pitr.database("shop_week", "7d", database_name="shop")))
+    CREATE PITR `shop_week` FOR DATABASE `shop` RANGE 7 'd'
+    """
+
+    def __init__(self, pitr: Pitr, if_not_exists: bool = False) -> None:
+        if not isinstance(pitr, Pitr):
+            raise PitrValidationError(f"CreatePitr takes a Pitr, not {shorten(pitr)}")
+        self.pitr = pitr
+        self.name = pitr.name
+        self.if_not_exists = if_not_exists
+
+    def resolve(self, connection: Connection, options: Mapping[str, Any]) -> Self:
+        if self.pitr.level not in (PitrLevel.DATABASE, PitrLevel.TABLE):
+            return self
+        database = resolve_database(connection, self.pitr.database_name, options)
+        resolved = self._resolved_copy()
+        resolved.pitr = dataclasses.replace(self.pitr, database_name=database)
+        return resolved
+
+    def __repr__(self) -> str:
+        return f"CreatePitr({self.pitr!r}{', if_not_exists=True' if self.if_not_exists else ''})"
+
+
+class AlterPitr(PitrDDLElement):
+    """``ALTER PITR [IF EXISTS] name RANGE n 'unit'``.
+
+    Every ALTER, even to the range it has, makes the server's shown window start anew.
+
+    >>> print(AlterPitr("shop_week", "14d"))
+    ALTER PITR `shop_week` RANGE 14 'd'
+    """
+
+    def __init__(self, name: str, range: RangeLike, if_exists: bool = False) -> None:
+        self.name = check_pitr_name(name)
+        self.range = PitrRange.of(range)
+        self.if_exists = if_exists
+
+    def __repr__(self) -> str:
+        option = ", if_exists=True" if self.if_exists else ""
+        return f"AlterPitr({self.name!r}, {str(self.range)!r}{option})"
+
+
+class DropPitr(PitrDDLElement):
+    """``DROP PITR [IF EXISTS] name``.
+
+    >>> print(DropPitr("shop_week", if_exists=True))
+    DROP PITR IF EXISTS `shop_week`
+    """
+
+    def __init__(self, name: str, if_exists: bool = False) -> None:
+        self.name = check_pitr_name(name)
+        self.if_exists = if_exists
+
+    def __repr__(self) -> str:
+        return f"DropPitr({self.name!r}{', if_exists=True' if self.if_exists else ''})"
+
+
+class RestorePitr(PitrDDLElement):
+    """``RESTORE ... FROM PITR name 'time'``: runs at once, and no rollback undoes it.
+
+    Execute it on a connection without a transaction, or on an AUTOCOMMIT one.
+
+    :param at: the moment to go back to: an aware datetime, converted to the server's zone when
+        executed, or the server's own text ``YYYY-MM-DD HH:MM:SS[.ffffff]`` in **its** local zone.
+    :param level: ``"account"`` for the whole own account, ``"cluster"`` for the whole cluster;
+        otherwise the target tells it.
+    :param account: an account to restore (sys only), or, with a database, the own one (4.1+).
+    :param from_account: where the data comes from, when it is restored into another ``account``.
+    :param database: a database; with ``table``, None is the connection's default database.
+    :param table: one table.
+
+    >>> print(RestorePitr("shop_week", "2026-11-22 09:30:00", database="shop", table="orders"))
+    RESTORE DATABASE `shop` TABLE `orders` FROM PITR `shop_week` '2026-11-22 09:30:00'
+    """
+
+    deferrable = False
+
+    def __init__(
+        self,
+        name: str,
+        at: dt.datetime | str,
+        level: PitrLevel | str | None = None,
+        account: str | None = None,
+        from_account: str | None = None,
+        database: str | None = None,
+        table: str | None = None,
+    ) -> None:
+        self.name = check_pitr_name(name)
+        self.at = _check_moment(at)
+        self.level = _restore_level(level, account, database, table)
+        subject = f"RESTORE from PITR {shorten(self.name)}"
+        self.account = None if account is None else check_target_name(account, "account name")
+        self.from_account = (
+            None if from_account is None else check_target_name(from_account, "source account name")
+        )
+        if from_account is not None and (account is None or self.level is not PitrLevel.ACCOUNT):
+            raise PitrValidationError(
+                f"{subject}: from_account={from_account!r} needs account= as its destination, and "
+                "no database or table"
+            )
+        _, self.database, self.table = check_target(
+            self.level, None, database, table, subject=subject
+        )
+
+    def resolve(self, connection: Connection, options: Mapping[str, Any]) -> Self:
+        resolved = self._resolved_copy()
+        if self.level in (PitrLevel.DATABASE, PitrLevel.TABLE):
+            resolved.database = resolve_database(connection, self.database, options)
+        if isinstance(self.at, dt.datetime):
+            resolved.at = server.local_time_text(connection, self.at)
+        return resolved
+
+    def __repr__(self) -> str:
+        target = "".join(
+            f", {what}={value!r}"
+            for what, value in (
+                (
+                    "level",
+                    None if self.account or self.database or self.table else self.level.value,
+                ),
+                ("account", self.account),
+                ("from_account", self.from_account),
+                ("database", self.database),
+                ("table", self.table),
+            )
+            if value is not None
+        )
+        return f"RestorePitr({self.name!r}, {self.at!r}{target})"
+
+
+def _check_moment(at: object) -> dt.datetime | str:
+    """The moment of a restore: an aware datetime, or the server's own text."""
+    if isinstance(at, dt.datetime):
+        if at.utcoffset() is None:
+            raise PitrValidationError(
+                f"restore moment {at!r} is naive: say which zone it is in, for example "
+                "at.replace(tzinfo=datetime.UTC), or at.astimezone() for this machine's zone"
+            )
+        return at
+    if isinstance(at, str):
+        if re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d{1,9})?", at, re.ASCII):
+            return at
+        raise PitrValidationError(
+            f"restore moment {shorten(at)} is not the server's own text 'YYYY-MM-DD "
+            "HH:MM:SS[.ffffff]' (no T, no offset): write it so, or give an aware datetime"
+        )
+    raise PitrValidationError(
+        f"restore moment {shorten(at)} must be an aware datetime or the server's own text"
+    )
+
+
+def _restore_level(
+    level: PitrLevel | str | None, account: str | None, database: str | None, table: str | None
+) -> PitrLevel:
+    """What is restored, told by the target; a whole account is never a silent default."""
+    told = (
+        PitrLevel.TABLE
+        if table is not None
+        else PitrLevel.DATABASE
+        if database is not None
+        else PitrLevel.ACCOUNT
+        if account is not None
+        else None
+    )
+    given = None if level is None else to_level(level)
+    if given is None and told is None:
+        raise PitrValidationError(
+            "RESTORE needs a target: database=, table= or account=, or level='account' for the "
+            "whole own account, or level='cluster'"
+        )
+    if told is None and given in (PitrLevel.DATABASE, PitrLevel.TABLE):
+        raise PitrValidationError(f"RESTORE at level '{given}' needs {given}= to say which one")
+    if given is not None and told is not None and given is not told:
+        raise PitrValidationError(
+            f"RESTORE at level '{given}' does not fit its target, a {told}: leave level out"
+        )
+    chosen = told or given
+    assert chosen is not None
+    return chosen
+
+
+def resolve_database(connection: Connection, name: str | None, options: Mapping[str, Any]) -> str:
+    """The database that a name, or None, means on this connection.
+
+    Through ``schema_translate_map``, as a table's schema is; None that the map does not know is the
+    connection's default database now.
+
+    :raises PitrValidationError: no database is chosen.
+    """
+    name = translate_database(name, options.get("schema_translate_map"))
+    name = name or server.current_database(connection)
+    if name is None:
+        raise PitrValidationError(
+            "no database: the PITR names none, and the connection has no default database; "
+            "give database_name=, or put a database into the engine's URL"
+        )
+    return name
+
+
+def translate_database(
+    name: str | None, schema_map: Mapping[str | None, str | None] | None
+) -> str | None:
+    """A database name through ``schema_translate_map``; names are folded, so keys are too."""
+    for schema, database in (schema_map or {}).items():
+        if (schema if schema is None else fold(schema)) == name:
+            return database
+    return name
+
+
+def recovery_window_statement(
+    dialect: Dialect, *, account: str | None, database: str | None, table: str | None
+) -> str:
+    """``SHOW RECOVERY_WINDOW FOR ...``, as it goes over the wire of a dialect's driver."""
+    quote = dialect.identifier_preparer.quote_identifier
+    if table is not None and database is not None:
+        target = f"TABLE {quote(database)} {quote(table)}"
+    elif database is not None:
+        target = f"DATABASE {quote(database)}"
+    else:
+        target = f"ACCOUNT {quote(account)}" if account is not None else "ACCOUNT"
+    return f"SHOW RECOVERY_WINDOW FOR {target}"
+
+
+# --------------------------------------------------------------------------------------- visitors
+
+
+@functools.cache
+def _display_dialect() -> Dialect:
+    """A MySQL dialect for text that people read: named parameters leave ``%`` as it is."""
+    from sqlalchemy.dialects.mysql import dialect
+
+    return dialect(paramstyle="named")
+
+
+def _unsupported(element: ExecutableDDLElement, dialect: Dialect) -> CompileError:
+    return CompileError(
+        f"{type(element).__name__} is a MatrixOne statement: dialect {dialect.name!r} has none; "
+        f"supported are {', '.join(SUPPORTED_DIALECTS)} (use a matrixone+pymysql:// or "
+        "mysql+pymysql:// URL, or .execute_if(dialect=('mysql', 'matrixone')) on a listener)"
+    )
+
+
+@compiles(CreatePitr)
+@compiles(AlterPitr)
+@compiles(DropPitr)
+@compiles(RestorePitr)
+def _visit_unsupported(element: PitrDDLElement, compiler: DDLCompiler, **kw: Any) -> str:
+    raise _unsupported(element, compiler.dialect)
+
+
+def _words(*clauses: str | None) -> str:
+    """Clauses joined by one blank; None is a clause left out."""
+    return " ".join(clause for clause in clauses if clause)
+
+
+def _name(compiler: DDLCompiler, name: str) -> str:
+    return compiler.preparer.quote_identifier(name)
+
+
+def _text(compiler: DDLCompiler, value: str) -> str:
+    return compiler.sql_compiler.render_literal_value(value, sqltypes.String())
+
+
+def _range(compiler: DDLCompiler, range: PitrRange) -> str:
+    return f"RANGE {range.value} {_text(compiler, range.unit.value)}"
+
+
+def _database(element: PitrDDLElement, compiler: DDLCompiler, name: str | None) -> str:
+    """A database's quoted name; None is the dialect's default one, where it knows it."""
+    if not element.resolved:
+        name = translate_database(name, compiler.schema_translate_map)
+        name = name or compiler.dialect.default_schema_name
+    if not name:
+        raise PitrValidationError(
+            "no database: the PITR names none, and there is no connection to ask for its default; "
+            "give database_name=, or execute the element"
+        )
+    return _name(compiler, name)
+
+
+@compiles(CreatePitr, *SUPPORTED_DIALECTS)
+def _visit_create(element: CreatePitr, compiler: DDLCompiler, **kw: Any) -> str:
+    return _words(
+        "CREATE PITR",
+        "IF NOT EXISTS" if element.if_not_exists else None,
+        _name(compiler, element.name),
+        "FOR",
+        _create_target(element, compiler),
+        _range(compiler, element.pitr.range),
+    )
+
+
+def _create_target(element: CreatePitr, compiler: DDLCompiler) -> str:
+    pitr = element.pitr
+    if pitr.level is PitrLevel.CLUSTER:
+        return "CLUSTER"
+    if pitr.level is PitrLevel.ACCOUNT:
+        return _words("ACCOUNT", pitr.account_name and _name(compiler, pitr.account_name))
+    database = _database(element, compiler, pitr.database_name)
+    if pitr.level is PitrLevel.DATABASE:
+        return f"DATABASE {database}"
+    assert pitr.table_name is not None
+    return f"TABLE {database} {_name(compiler, pitr.table_name)}"
+
+
+@compiles(AlterPitr, *SUPPORTED_DIALECTS)
+def _visit_alter(element: AlterPitr, compiler: DDLCompiler, **kw: Any) -> str:
+    return _words(
+        "ALTER PITR",
+        "IF EXISTS" if element.if_exists else None,
+        _name(compiler, element.name),
+        _range(compiler, element.range),
+    )
+
+
+@compiles(DropPitr, *SUPPORTED_DIALECTS)
+def _visit_drop(element: DropPitr, compiler: DDLCompiler, **kw: Any) -> str:
+    return _words(
+        "DROP PITR",
+        "IF EXISTS" if element.if_exists else None,
+        _name(compiler, element.name),
+    )
+
+
+@compiles(RestorePitr, *SUPPORTED_DIALECTS)
+def _visit_restore(element: RestorePitr, compiler: DDLCompiler, **kw: Any) -> str:
+    if not isinstance(element.at, str):
+        raise PitrValidationError(
+            f"restore moment {element.at.isoformat()} becomes the server's local time only when "
+            "executed: for a script give the server's own text 'YYYY-MM-DD HH:MM:SS[.ffffff]'"
+        )
+    in_database = element.level in (PitrLevel.DATABASE, PitrLevel.TABLE)
+    return _words(
+        "RESTORE",
+        "CLUSTER" if element.level is PitrLevel.CLUSTER else None,
+        f"ACCOUNT {_name(compiler, element.account)}" if element.account else None,
+        f"DATABASE {_database(element, compiler, element.database)}" if in_database else None,
+        f"TABLE {_name(compiler, element.table)}" if element.table else None,
+        f"FROM PITR {_name(compiler, element.name)}",
+        _text(compiler, element.at),
+        f"AS {_name(compiler, element.from_account)}" if element.from_account else None,
+    )

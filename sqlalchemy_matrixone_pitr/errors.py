@@ -1,0 +1,299 @@
+"""The exceptions of this package, and the one place that turns a server's error into one.
+
+::
+
+    sqlalchemy.exc.SQLAlchemyError
+    └── PitrError
+        ├── PitrValidationError      bad input, refused before anything is sent; also a ValueError
+        ├── PitrNotFoundError        no PITR of that name in this account
+        ├── PitrAlreadyExistsError   the name, or the object's protection, is there already
+        ├── PitrTargetError          the object to protect is missing, or belongs to the system
+        ├── PitrPermissionError      this account or role may not do that
+        ├── PitrTransactionError     not possible in this state of the transaction
+        ├── PitrAfterCommitError     committed, but its PITR statements are not all done
+        ├── PitrUnsupportedError     not a MatrixOne server, or one that is too old
+        └── PitrRestoreError         the restore was refused
+
+Every PitrError carries ``name`` (the PITR), ``errno`` (the server's code), ``statement`` and
+``orig`` (the driver's exception); its ``__cause__`` is SQLAlchemy's
+:class:`~sqlalchemy.exc.DBAPIError` where the server was asked.
+Source of codes and texts: matrixone.md, sections 2, 3 and 6.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+
+
+class PitrError(SQLAlchemyError):
+    """Base of every error of this package.
+
+    :param message: what went wrong: the value, the limit and what to do.
+    :param name: the PITR's name, where one is concerned.
+    :param errno: the server's error code, where the server answered.
+    :param statement: the SQL text that was refused, where one was sent.
+    :param orig: the driver's own exception.
+    """
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        name: str | None = None,
+        errno: int | None = None,
+        statement: str | None = None,
+        orig: BaseException | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.name = name
+        self.errno = errno
+        self.statement = statement
+        self.orig = orig
+
+
+class PitrValidationError(PitrError, ValueError):
+    """A value breaks a rule; nothing was sent (or the server itself called the value invalid)."""
+
+
+class PitrNotFoundError(PitrError):
+    """This account has made no PITR of that name."""
+
+
+class PitrAlreadyExistsError(PitrError):
+    """The name is taken, or the object already has an active PITR of this creator."""
+
+
+class PitrTargetError(PitrError):
+    """The account, database or table is missing, or is one of the system's own."""
+
+
+class PitrPermissionError(PitrError):
+    """The account or its active role lacks the privilege."""
+
+
+class PitrTransactionError(PitrError):
+    """The statement does not fit the state of the transaction."""
+
+
+class PitrUnsupportedError(PitrError):
+    """The server is not MatrixOne, or is older than 2.1."""
+
+
+class PitrRestoreError(PitrError):
+    """The server refused to restore."""
+
+
+class PitrAfterCommitError(PitrError):
+    """The transaction **is committed**, but not all of its PITR statements took effect.
+
+    Its rows and tables are stored and stay stored: ``rollback()`` on the connection is still needed
+    before further work, as after any failed commit, and undoes nothing.
+
+    :ivar done: elements that took effect, in order.
+    :ivar failed: elements that the server refused; ``__cause__`` says why.
+    :ivar unknown: elements whose answer was lost with the connection: read back, then try again.
+    :ivar not_tried: elements that were never sent.
+    """
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        done: Sequence[Any] = (),
+        failed: Sequence[Any] = (),
+        unknown: Sequence[Any] = (),
+        not_tried: Sequence[Any] = (),
+        name: str | None = None,
+        errno: int | None = None,
+        statement: str | None = None,
+        orig: BaseException | None = None,
+    ) -> None:
+        super().__init__(message, name=name, errno=errno, statement=statement, orig=orig)
+        self.done = tuple(done)
+        self.failed = tuple(failed)
+        self.unknown = tuple(unknown)
+        self.not_tried = tuple(not_tried)
+
+
+_IN_TRANSACTION = (
+    "MatrixOne refuses every PITR statement, SHOW PITR included, inside a transaction. Execute "
+    "CreatePitr, AlterPitr or DropPitr instead of text: they take effect when the transaction "
+    "commits; read with get_pitrs(), which uses a connection of its own"
+)
+
+# (text of the server's message without "internal error: ", class, what to do); first match wins.
+_RULES: tuple[tuple[re.Pattern[str], type[PitrError], str], ...] = tuple(
+    (re.compile(pattern, re.DOTALL), error, remedy)
+    for pattern, error, remedy in (
+        (
+            r"unclassified statement appears in uncommitted transaction",
+            PitrTransactionError,
+            _IN_TRANSACTION,
+        ),
+        (
+            r"savepoint has not been implemented yet",
+            PitrTransactionError,
+            "the transaction has lost its last statement: roll the whole transaction back",
+        ),
+        (
+            r"^do not have privilege to execute the statement",
+            PitrPermissionError,
+            "use the account's administrator, with the role moadmin (sys) or accountadmin active",
+        ),
+        (
+            r"^only sys tenant can create cluster level pitr",
+            PitrPermissionError,
+            "connect as the sys account, or protect level='account'",
+        ),
+        (
+            r"^only sys tenant can create tenant level pitr for other tenant",
+            PitrPermissionError,
+            "leave account_name out to protect the own account",
+        ),
+        (
+            r"^invalid pitr value ",
+            PitrValidationError,
+            "a range is a whole number from 1 to 100",
+        ),
+        (r"^invalid pitr unit ", PitrValidationError, "a unit is one of h, d, mo, y"),
+        (r"^pitr name is reserved", PitrValidationError, "choose another name"),
+        (
+            r"^invalid input$",
+            PitrValidationError,
+            "a name may not contain a blank, a tab or a quotation mark on this server",
+        ),
+        (
+            r"^pitr \S+ already exists",
+            PitrAlreadyExistsError,
+            "names are per account, not per database: choose another name, or alter that PITR",
+        ),
+        (
+            r"^(cluster level pitr already exists|account `.*` already has a pitr"
+            r"|database `.*` already has a pitr|database `.*` table `.*` already has a pitr)",
+            PitrAlreadyExistsError,
+            "one active PITR per object: alter it, or drop it first",
+        ),
+        (
+            r"^can not create pitr for current (database|table) ",
+            PitrTargetError,
+            "system databases cannot be protected one by one; an account-level PITR covers them",
+        ),
+        (
+            r"^pitr \S+ is not allowed to restore |^can not restore account "
+            r"|^restore level \S+ is not allowed for ",
+            PitrRestoreError,
+            "restore from a PITR whose level contains the target",
+        ),
+        (
+            r"^input timestamp .* is less than the pitr ",
+            PitrRestoreError,
+            "choose a later moment: after the PITR's creation and within its range",
+        ),
+        (
+            r"^input timestamp .* is bigger than now timestamp ",
+            PitrRestoreError,
+            "choose a moment that has passed on the server's clock",
+        ),
+        (
+            r"^database .* can not be restore",
+            PitrRestoreError,
+            "system databases cannot be restored",
+        ),
+        (
+            r"does not exists? at timestamp",
+            PitrRestoreError,
+            "the object did not exist at that moment: choose another one",
+        ),
+        (
+            r"^parsing time ",
+            PitrRestoreError,
+            "give an aware datetime, or the server's own text 'YYYY-MM-DD HH:MM:SS[.ffffff]'",
+        ),
+        (
+            r"^pitr \S+ does not exist",
+            PitrNotFoundError,
+            "names belong to the account that made them: list them with get_pitrs()",
+        ),
+        (
+            r"^(account|database|table) .* does not exist",
+            PitrTargetError,
+            "create the object first, in a transaction that commits no later than the PITR's",
+        ),
+    )
+)
+
+
+def driver_code_and_text(orig: BaseException | None) -> tuple[int | None, str]:
+    """The server's error code and text of a driver's exception.
+
+    pymysql, aiomysql and asyncmy put ``(code, text)`` into ``args``; some wrap it once more.
+
+    >>> driver_code_and_text(Exception(20101, "internal error: invalid input"))
+    (20101, 'internal error: invalid input')
+    """
+    args: tuple[Any, ...] = orig.args if orig is not None else ()
+    if args and isinstance(args[0], Exception):
+        args = args[0].args
+    if len(args) == 1 and isinstance(args[0], tuple):
+        args = args[0]
+    code = args[0] if args and isinstance(args[0], int) else None
+    text = args[1] if len(args) > 1 and isinstance(args[1], str) else str(orig or "")
+    return code, text
+
+
+def classify(code: int | None, text: str) -> tuple[type[PitrError], str] | None:
+    """The class and the remedy for a server's answer, or None where it is none of PITR's.
+
+    >>> classify(20101, "internal error: pitr p already exists")[0].__name__
+    'PitrAlreadyExistsError'
+    """
+    if code not in (20101, 1105):
+        return None
+    message = text.removeprefix("internal error: ")
+    for pattern, error, remedy in _RULES:
+        if pattern.search(message):
+            return error, remedy
+    return None
+
+
+def answered_by_server(error: DBAPIError) -> bool:
+    """Whether the server itself refused: then the statement had no effect and the line is in step.
+
+    Client-side errors (codes 2000 to 2999, or none at all) leave the outcome unknown.
+    """
+    code, _ = driver_code_and_text(error.orig)
+    return (
+        code is not None
+        and code > 0
+        and not 2000 <= code < 3000
+        and not error.connection_invalidated
+    )
+
+
+def from_dbapi_error(
+    error: DBAPIError, *, name: str | None = None, statement: str | None = None
+) -> PitrError | None:
+    """The PitrError for a refused PITR element; None where the connection itself failed.
+
+    :param error: SQLAlchemy's exception; raise the result ``from`` it.
+    """
+    if not answered_by_server(error):
+        return None
+    code, text = driver_code_and_text(error.orig)
+    found = classify(code, text)
+    if found is not None:
+        kind, remedy = found
+    elif code == 1064:
+        kind = PitrUnsupportedError
+        remedy = "the server does not know this statement; PITR needs MatrixOne 2.1 or later"
+    else:
+        kind, remedy = PitrError, ""
+    message = f"({code}) {text}" + (f"\nWhat to do: {remedy}." if remedy else "")
+    sent = statement if statement is not None else error.statement
+    if sent:
+        message += f"\n[SQL: {sent}]"
+    return kind(message, name=name, errno=code, statement=sent, orig=error.orig)

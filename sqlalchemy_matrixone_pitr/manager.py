@@ -1,0 +1,375 @@
+"""PITR management with the method names of the MatrixOne SDK, on an Engine or in a transaction.
+
+===============================  ==========================================================
+manager                          a call takes effect
+===============================  ==========================================================
+:class:`PitrManager`             at once, on a connection of its own
+:class:`TransactionPitrManager`  when the transaction commits; a rollback discards it
+===============================  ==========================================================
+
+The asyncio forms are in ``aio.py`` and make no decision of their own.
+"""
+
+from __future__ import annotations
+
+import builtins
+import datetime as dt
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy.engine import Connection, Engine
+
+from . import server
+from .ddl import AlterPitr, CreatePitr, DropPitr, RestorePitr
+from .errors import PitrAlreadyExistsError, PitrNotFoundError, PitrValidationError
+from .model import (
+    Pitr,
+    PitrLevel,
+    PitrRange,
+    PitrUnit,
+    check_pitr_name,
+    check_target_name,
+    to_level,
+    to_unit,
+)
+from .reflection import get_pitrs, read_pitrs
+from .transaction import (
+    SessionFlush,
+    TransactionalDDLElement,
+    execute,
+    pending_pitrs,
+    send_idle,
+    side_connection,
+)
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session, scoped_session
+
+
+class _PitrMethods:
+    """What both managers offer; they differ in how they create, read, alter, delete and restore."""
+
+    def create_cluster_pitr(
+        self, name: str, range_value: int = 1, range_unit: PitrUnit | str = "d"
+    ) -> Pitr:
+        """Protect the whole cluster (sys only)."""
+        return self.create(Pitr.cluster(name, PitrRange(range_value, to_unit(range_unit))))
+
+    def create_account_pitr(
+        self,
+        name: str,
+        account_name: str | None = None,
+        range_value: int = 1,
+        range_unit: PitrUnit | str = "d",
+    ) -> Pitr:
+        """Protect the own account, or (sys only) another one."""
+        range = PitrRange(range_value, to_unit(range_unit))
+        return self.create(Pitr.account(name, range, account_name=account_name))
+
+    def create_database_pitr(
+        self,
+        name: str,
+        database_name: str,
+        range_value: int = 1,
+        range_unit: PitrUnit | str = "d",
+    ) -> Pitr:
+        """Protect a database and all that is in it."""
+        range = PitrRange(range_value, to_unit(range_unit))
+        return self.create(Pitr.database(name, range, database_name=database_name))
+
+    def create_table_pitr(
+        self,
+        name: str,
+        database_name: str,
+        table_name: str,
+        range_value: int = 1,
+        range_unit: PitrUnit | str = "d",
+    ) -> Pitr:
+        """Protect one table. ALTER TABLE may end that protection: see :class:`PitrStatus`."""
+        range = PitrRange(range_value, to_unit(range_unit))
+        return self.create(Pitr.table(name, table_name, range, database_name=database_name))
+
+    def create(self, pitr: Pitr, if_not_exists: bool = False) -> Pitr:
+        """Create a policy and return it as declared; ``created_time`` is None until it is read."""
+        raise NotImplementedError
+
+    def get(self, name: str) -> Pitr:
+        """The policy of that name.
+
+        :raises PitrNotFoundError: this account has made none.
+        """
+        found = self._find(check_pitr_name(name))
+        if found is None:
+            raise _not_found(name)
+        return found
+
+    def exists(self, name: str) -> bool:
+        """Whether this account has made a policy of that name, at any level and of any status."""
+        return self._find(check_pitr_name(name)) is not None
+
+    def _find(self, name: str) -> Pitr | None:
+        raise NotImplementedError
+
+
+def _not_found(name: str) -> PitrNotFoundError:
+    return PitrNotFoundError(
+        f"PITR {name!r} does not exist in this account: names belong to the account that made "
+        "them; list() shows them",
+        name=name,
+    )
+
+
+class PitrManager(_PitrMethods):
+    """PITR management on an Engine: each call takes effect at once and raises its own error.
+
+    A call uses an idle connection of its own, never one that the caller holds.
+
+    >>> from sqlalchemy import create_engine
+    >>> pitrs = PitrManager(create_engine(url))
+    >>> pitrs.create_account_pitr("nightly", range_value=7)
+    Pitr('nightly', 'account', '7d')
+    >>> pitrs.delete("nightly"), pitrs.delete("nightly")
+    (True, False)
+    """
+
+    def __init__(self, bind: Engine) -> None:
+        if not isinstance(bind, Engine):
+            raise PitrValidationError(
+                f"PitrManager takes an Engine, not {type(bind).__name__}: for a Connection or "
+                "Session use TransactionPitrManager; for an AsyncEngine AsyncPitrManager"
+            )
+        self._engine = bind
+
+    def create(self, pitr: Pitr, if_not_exists: bool = False) -> Pitr:
+        """Create a policy: one statement, no read-back.
+
+        :raises PitrAlreadyExistsError: the name, or an active policy for the object, is there.
+        :raises PitrTargetError: the object is missing.
+        """
+        element = CreatePitr(pitr, if_not_exists)
+        self._send(element)
+        return pitr
+
+    def list(
+        self,
+        level: PitrLevel | str | None = None,
+        account_name: str | None = None,
+        database_name: str | None = None,
+        table_name: str | None = None,
+    ) -> builtins.list[Pitr]:
+        """The policies that this account has made, newest first, filtered by the server."""
+        return get_pitrs(
+            self._engine,
+            level=level,
+            account_name=account_name,
+            database_name=database_name,
+            table_name=table_name,
+        )
+
+    def alter(self, name: str, range_value: int, range_unit: PitrUnit | str) -> Pitr:
+        """Change the range and return the policy as the server then holds it.
+
+        Every ALTER, even to the range it has, makes the server's shown window start anew.
+
+        :raises PitrNotFoundError: this account has made none of that name.
+        """
+        element = AlterPitr(name, PitrRange(range_value, to_unit(range_unit)))
+        with side_connection(self._engine) as connection:
+            self._send(element, connection)
+            found = read_pitrs(connection, name=element.name)
+        if not found:
+            raise _not_found(name)
+        return found[0]
+
+    def delete(self, name: str) -> bool:
+        """Drop the policy; False where this account has none of that name."""
+        try:
+            self._send(DropPitr(name))
+        except PitrNotFoundError:
+            return False
+        return True
+
+    def restore(
+        self,
+        name: str,
+        at: dt.datetime | str,
+        *,
+        level: PitrLevel | str | None = None,
+        account: str | None = None,
+        from_account: str | None = None,
+        database: str | None = None,
+        table: str | None = None,
+    ) -> None:
+        """Restore a target from the policy: see :class:`RestorePitr`. No rollback undoes it.
+
+        :raises PitrRestoreError: the server refused.
+        """
+        self._send(RestorePitr(name, at, level, account, from_account, database, table))
+
+    def _find(self, name: str) -> Pitr | None:
+        with side_connection(self._engine) as connection:
+            server.require_matrixone(connection)
+            return next(iter(read_pitrs(connection, name=name)), None)
+
+    def _send(self, element: TransactionalDDLElement, connection: Connection | None = None) -> None:
+        element.check_dialect(self._engine.dialect)
+        if connection is None:
+            with side_connection(self._engine) as connection:
+                self._send(element, connection)
+            return
+        server.require_matrixone(connection)
+        send_idle(connection, element, connection.get_execution_options(), {})
+
+
+class TransactionPitrManager(_PitrMethods):
+    """PITR management inside a transaction: effective at its COMMIT, discarded by its rollback.
+
+    ``get``, ``list`` and ``exists`` see what is committed, with this transaction's own waiting
+    statements laid over it.
+
+    :param bind: a Connection, or a Session, whose transaction it is.
+    :param bind_arguments: as of :meth:`sqlalchemy.orm.Session.connection`, for a session with
+        several binds.
+
+    An error after COMMIT is a :class:`PitrAfterCommitError`. With a Session it is raised when the
+    session's transaction has ended: its objects are persistent, the session is usable.
+    """
+
+    def __init__(
+        self,
+        bind: Connection | Session | scoped_session[Any],
+        bind_arguments: Mapping[str, Any] | None = None,
+    ) -> None:
+        if isinstance(bind, Connection):
+            if bind_arguments is not None:
+                raise PitrValidationError("bind_arguments are for a Session, not a Connection")
+        elif not hasattr(bind, "get_bind"):
+            raise PitrValidationError(
+                f"TransactionPitrManager takes a Connection or Session, not {type(bind).__name__}: "
+                "for an Engine use PitrManager; for asyncio AsyncTransactionPitrManager"
+            )
+        self._bind = bind
+        self._bind_arguments = dict(bind_arguments) if bind_arguments is not None else None
+
+    def _connection(self) -> Connection:
+        if isinstance(self._bind, Connection):
+            return self._bind
+        return self._bind.connection(self._bind_arguments)
+
+    def _execute(self, element: TransactionalDDLElement) -> None:
+        session = None
+        if not isinstance(self._bind, Connection):
+            # a scoped_session stands for the Session of its scope
+            of_scope = self._bind() if callable(self._bind) else self._bind
+            session = SessionFlush.of(of_scope)
+        execute(self._connection(), element, {}, session=session)
+
+    def create(self, pitr: Pitr, if_not_exists: bool = False) -> Pitr:
+        """Create a policy at COMMIT.
+
+        What the server would refuse then is found out then, except what is plain already: the
+        name given twice in this transaction.
+        """
+        element = CreatePitr(pitr, if_not_exists)
+        waiting = {
+            queued.name
+            for queued in pending_pitrs(self._connection())
+            if isinstance(queued, CreatePitr | DropPitr)
+        }
+        if pitr.name in waiting and not if_not_exists and self.exists(pitr.name):
+            raise PitrAlreadyExistsError(
+                f"PITR {pitr.name!r} is created in this transaction already: names are per "
+                "account; choose another name",
+                name=pitr.name,
+            )
+        self._execute(element)
+        return pitr
+
+    def list(
+        self,
+        level: PitrLevel | str | None = None,
+        account_name: str | None = None,
+        database_name: str | None = None,
+        table_name: str | None = None,
+    ) -> builtins.list[Pitr]:
+        """The policies as they will be after COMMIT, newest first; waiting ones come before."""
+        wanted_level = None if level is None else to_level(level)
+        wanted = {
+            "account_name": account_name,
+            "database_name": database_name,
+            "table_name": table_name,
+        }
+        folded = {
+            column: check_target_name(value, column.replace("_", " "))
+            for column, value in wanted.items()
+            if value is not None
+        }
+        connection = self._connection()
+        committed = get_pitrs(
+            connection,
+            level=level,
+            account_name=account_name,
+            database_name=database_name,
+            table_name=table_name,
+        )
+        return [
+            pitr
+            for pitr in _overlay(committed, pending_pitrs(connection))
+            if (wanted_level is None or pitr.level is wanted_level)
+            and all(getattr(pitr, column) in (value, None) for column, value in folded.items())
+        ]
+
+    def alter(self, name: str, range_value: int, range_unit: PitrUnit | str) -> Pitr:
+        """Change the range at COMMIT; returns the policy with its new range.
+
+        :raises PitrNotFoundError: neither committed nor created in this transaction.
+        """
+        element = AlterPitr(name, PitrRange(range_value, to_unit(range_unit)))
+        found = self.get(name)
+        self._execute(element)
+        return found.with_range(element.range)
+
+    def delete(self, name: str) -> bool:
+        """Drop the policy at COMMIT; False, and nothing waits, where there is none of that name."""
+        element = DropPitr(name)
+        if not self.exists(name):
+            return False
+        self._execute(element)
+        return True
+
+    def restore(
+        self,
+        name: str,
+        at: dt.datetime | str,
+        *,
+        level: PitrLevel | str | None = None,
+        account: str | None = None,
+        from_account: str | None = None,
+        database: str | None = None,
+        table: str | None = None,
+    ) -> None:
+        """Restore at once: only where no transaction has begun (or on AUTOCOMMIT), never queued.
+
+        :raises PitrTransactionError: inside a transaction.
+        """
+        self._execute(RestorePitr(name, at, level, account, from_account, database, table))
+
+    def _find(self, name: str) -> Pitr | None:
+        connection = self._connection()
+        after = _overlay(get_pitrs(connection), pending_pitrs(connection))
+        return next((pitr for pitr in after if pitr.name == name), None)
+
+
+def _overlay(
+    committed: builtins.list[Pitr], waiting: builtins.list[TransactionalDDLElement]
+) -> builtins.list[Pitr]:
+    """Committed policies with a transaction's waiting statements laid over them."""
+    after = {pitr.name: pitr for pitr in reversed(committed)}
+    for element in waiting:
+        if isinstance(element, CreatePitr):
+            after.setdefault(element.name, element.pitr)
+        elif isinstance(element, AlterPitr) and element.name in after:
+            after[element.name] = after[element.name].with_range(element.range)
+        elif isinstance(element, DropPitr):
+            after.pop(element.name, None)
+    return list(reversed(after.values()))

@@ -1,0 +1,541 @@
+"""What a PITR policy is: levels, units, ranges, names; and every rule that a value must keep.
+
+All validation of this package is here, runs before anything is sent, and says the value, the limit
+and the remedy. Nothing here does I/O.
+
+Source: matrixone.md, section 1 (grammar), section 3 (checks of CREATE), section 4 (status),
+section 5 (recovery windows).
+"""
+
+from __future__ import annotations
+
+import calendar
+import copy
+import datetime as dt
+import enum
+import re
+from dataclasses import dataclass, field
+from typing import Final, TypeAlias, TypeVar
+
+from .errors import PitrValidationError
+
+RESERVED_PITR_NAME: Final = "sys_mo_catalog_pitr"
+"""The server's own hidden PITR; sys could alter or drop it, so it is refused everywhere."""
+
+SYSTEM_DATABASES: Final = frozenset(
+    {
+        "information_schema",
+        "mo_catalog",
+        "mo_debug",
+        "mo_task",
+        "mysql",
+        "system",
+        "system_metrics",
+    }
+)
+"""Databases that cannot have a PITR of their own (matrixone.md, section 3, point 10)."""
+
+MAX_NAME_LENGTH: Final = 5000
+"""Characters of a PITR name; 3.0.9 refuses more, 4.2.0 would cut it off silently."""
+
+MIN_RANGE: Final = 1
+MAX_RANGE: Final = 100
+
+
+class PitrLevel(enum.StrEnum):
+    """What a PITR protects; the value is the server's own word."""
+
+    CLUSTER = "cluster"
+    ACCOUNT = "account"
+    DATABASE = "database"
+    TABLE = "table"
+
+
+class PitrUnit(enum.StrEnum):
+    """The unit of a range, as the server calls it. Months and years are calendar ones."""
+
+    HOUR = "h"
+    DAY = "d"
+    MONTH = "mo"
+    YEAR = "y"
+
+
+class PitrStatus(enum.StrEnum):
+    """Whether a PITR still protects its object (matrixone.md, section 4).
+
+    ``DETACHED``: the object was dropped, rebuilt, truncated or restored since; the PITR is listed
+    but protects nothing new. ``UNKNOWN``: this account cannot tell.
+    """
+
+    ACTIVE = "active"
+    DETACHED = "detached"
+    UNKNOWN = "unknown"
+
+
+_E = TypeVar("_E", PitrLevel, PitrUnit, PitrStatus)
+
+
+def _member(kind: type[_E], value: object, what: str) -> _E:
+    """The member of an enumeration, from itself or from its value in any letter case."""
+    if isinstance(value, kind):
+        return value
+    if isinstance(value, str):
+        for member in kind:
+            if member.value == value.lower():
+                return member
+    allowed = ", ".join(repr(member.value) for member in kind)
+    raise PitrValidationError(f"{what} {value!r} is not known: use one of {allowed}")
+
+
+def to_level(value: PitrLevel | str) -> PitrLevel:
+    """
+    >>> to_level("TABLE")
+    <PitrLevel.TABLE: 'table'>
+    """
+    return _member(PitrLevel, value, "PITR level")
+
+
+def to_unit(value: PitrUnit | str) -> PitrUnit:
+    """
+    >>> to_unit("MO")
+    <PitrUnit.MONTH: 'mo'>
+    """
+    return _member(PitrUnit, value, "PITR range unit")
+
+
+# ----------------------------------------------------------------------------------------- names
+
+
+def fold(name: str) -> str:
+    """A name as the server's parser folds it: letter by letter, back-quoted or not.
+
+    Not :meth:`str.lower`: that gives a sigma at the end of a word another form, and turns
+    ``İ`` into two characters.
+
+    >>> fold("MyPitr"), fold("ΟΔΟΣ"), fold("İ")
+    ('mypitr', 'οδοσ', 'i')
+    """
+    if name.isascii():
+        return name.lower()
+    return "".join("i" if character == "İ" else character.lower() for character in name)
+
+
+def _check_text(name: object, what: str) -> str:
+    """What holds for every identifier: real text, not empty, nothing the server would rewrite."""
+    if not isinstance(name, str):
+        raise PitrValidationError(f"{what} must be a str, not {type(name).__name__}: {name!r}")
+    if not name:
+        raise PitrValidationError(f"{what} is empty: give at least one character")
+    for position, character in enumerate(name):
+        if character < " " or "\x7f" <= character <= "\x9f":
+            raise PitrValidationError(
+                f"{what} {shorten(name)} has a control character {character!r} at position "
+                f"{position}: leave it out"
+            )
+        if character == "\\":
+            raise PitrValidationError(
+                f"{what} {shorten(name)} has a backslash at position {position}, which the server "
+                "reads as an escape, even inside back-quotes: leave it out"
+            )
+        if "\ud800" <= character <= "\udfff":
+            raise PitrValidationError(
+                f"{what} {shorten(name)} has a lone surrogate at position {position}, which is no "
+                "text: leave it out"
+            )
+    if len(name) > MAX_NAME_LENGTH:
+        raise PitrValidationError(
+            f"{what} has {len(name)} characters, the limit is {MAX_NAME_LENGTH}: shorten it"
+        )
+    return fold(name)
+
+
+def shorten(value: object, limit: int = 80) -> str:
+    """``repr`` for messages, cut where a value is longer than a person reads."""
+    text = repr(value)
+    return text if len(text) <= limit else f"{text[: limit - 4]}...{text[-1]}"
+
+
+def check_pitr_name(name: str) -> str:
+    """A PITR's name, checked, and folded as the server stores it.
+
+    :raises PitrValidationError: empty, longer than 5000 characters, reserved, or with a blank, tab,
+        quotation mark, back-quote, backslash or control character.
+
+    >>> check_pitr_name("Orders_Week")
+    'orders_week'
+    """
+    folded = _check_text(name, "PITR name")
+    for position, character in enumerate(folded):
+        if character in " `\"'":
+            raise PitrValidationError(
+                f"PITR name {shorten(name)} has the character {character!r} at position "
+                f"{position}: blanks, quotation marks and back-quotes are not allowed; use letters, digits and _"
+            )
+    if folded == RESERVED_PITR_NAME:
+        raise PitrValidationError(
+            f"PITR name {name!r} is the server's own hidden PITR: choose another name"
+        )
+    return folded
+
+
+def check_target_name(name: str, what: str) -> str:
+    """The name of an account, database or table, checked and folded.
+
+    Blanks, ``"`` and back-quotes pass here: 4.2 takes them in targets, 3.x answers
+    ``invalid input``.
+
+    >>> check_target_name("Shop", "database name")
+    'shop'
+    """
+    folded = _check_text(name, what)
+    if "'" in folded:
+        raise PitrValidationError(
+            f"{what} {shorten(name)} has a quotation mark ('): no version of the server protects "
+            "such an object by name; protect the level above it"
+        )
+    return folded
+
+
+def check_database_name(name: str) -> str:
+    """A database that may be protected or restored, checked and folded.
+
+    >>> check_database_name("mysql")
+    Traceback (most recent call last):
+    ...
+    sqlalchemy_matrixone_pitr.errors.PitrValidationError: database 'mysql' belongs to the system ...
+    """
+    folded = check_target_name(name, "database name")
+    if folded in SYSTEM_DATABASES:
+        raise PitrValidationError(
+            f"database {name!r} belongs to the system and cannot be protected or restored by "
+            "itself: an account-level PITR covers it"
+        )
+    return folded
+
+
+# ---------------------------------------------------------------------------------------- ranges
+
+
+@dataclass(frozen=True, slots=True)
+class PitrRange:
+    """How far back a PITR reaches: 1 to 100 hours, days, calendar months or calendar years.
+
+    Ranges have no ``<``: whether 30 days or one month is longer depends on the day. ``24h`` and
+    ``1d`` are different values, as they are to the server.
+
+    >>> PitrRange(7, PitrUnit.DAY) == PitrRange.parse("7d")
+    True
+    >>> str(PitrRange.parse("12MO"))
+    '12mo'
+    """
+
+    value: int
+    unit: PitrUnit
+
+    def __post_init__(self) -> None:
+        if type(self.value) is not int:
+            raise PitrValidationError(
+                f"PITR range value must be an int, not {type(self.value).__name__}: "
+                f"{shorten(self.value)}; use a whole number from {MIN_RANGE} to {MAX_RANGE}"
+            )
+        if not MIN_RANGE <= self.value <= MAX_RANGE:
+            remedy = (
+                "0 would leave no protection at all; drop the PITR if that is meant"
+                if self.value == 0
+                else f"use a whole number from {MIN_RANGE} to {MAX_RANGE}, or another unit"
+            )
+            raise PitrValidationError(
+                f"PITR range value {self.value} is outside {MIN_RANGE} to {MAX_RANGE}: {remedy}"
+            )
+        object.__setattr__(self, "unit", to_unit(self.unit))
+
+    @classmethod
+    def parse(cls, text: str) -> PitrRange:
+        """A range from its text, a whole number and a unit.
+
+        :raises PitrValidationError: anything else.
+
+        >>> PitrRange.parse("12mo")
+        PitrRange(value=12, unit=<PitrUnit.MONTH: 'mo'>)
+        """
+        match = re.fullmatch(r"([0-9]{1,9})\s?([A-Za-z]+)", text) if isinstance(text, str) else None
+        if match is None:
+            raise PitrValidationError(
+                f"PITR range {shorten(text)} is not understood: write a whole number from "
+                f"{MIN_RANGE} to {MAX_RANGE} and a unit h, d, mo or y, such as '7d' or '12mo'"
+            )
+        return cls(int(match[1]), to_unit(match[2]))
+
+    @classmethod
+    def of(cls, value: RangeLike) -> PitrRange:
+        """A range from any of its spellings: ``"7d"``, ``(7, "d")``, a PitrRange, a timedelta.
+
+        A timedelta must be whole hours; whole days become days, anything else hours.
+
+        >>> str(PitrRange.of((7, "d"))), str(PitrRange.of(dt.timedelta(hours=36)))
+        ('7d', '36h')
+        """
+        if isinstance(value, PitrRange):
+            return value
+        if isinstance(value, dt.timedelta):
+            hours, rest = divmod(value, dt.timedelta(hours=1))
+            if rest:
+                raise PitrValidationError(
+                    f"PITR range {value!r} is not a whole number of hours: round it"
+                )
+            if hours % 24 == 0 and hours:
+                return cls(hours // 24, PitrUnit.DAY)
+            return cls(hours, PitrUnit.HOUR)
+        if isinstance(value, tuple) and len(value) == 2:
+            return cls(value[0], to_unit(value[1]))
+        if isinstance(value, str):
+            return cls.parse(value)
+        raise PitrValidationError(
+            f"PITR range {shorten(value)} is not understood: use '7d', (7, 'd'), "
+            "PitrRange(7, PitrUnit.DAY) or a timedelta of whole hours"
+        )
+
+    def start(self, now: dt.datetime) -> dt.datetime:
+        """The earliest moment that a PITR of this range reaches at ``now``.
+
+        Months and years go back on the calendar; a day that the earlier month lacks runs over into
+        the next one, as on the server (the 31st of March less one month is the 3rd of March).
+
+        :raises PitrValidationError: before the year 1.
+
+        >>> PitrRange.parse("1mo").start(dt.datetime(2026, 3, 31))
+        datetime.datetime(2026, 3, 3, 0, 0)
+        """
+        try:
+            if self.unit is PitrUnit.HOUR:
+                return now - dt.timedelta(hours=self.value)
+            if self.unit is PitrUnit.DAY:
+                return now - dt.timedelta(days=self.value)
+            months = self.value * (12 if self.unit is PitrUnit.YEAR else 1)
+            year, month = divmod(now.year * 12 + now.month - 1 - months, 12)
+            last_day = calendar.monthrange(year, month + 1)[1]
+            overflow = dt.timedelta(days=max(0, now.day - last_day))
+            return now.replace(year=year, month=month + 1, day=min(now.day, last_day)) + overflow
+        except (OverflowError, ValueError, calendar.IllegalMonthError) as error:
+            raise PitrValidationError(
+                f"PITR range {self} before {now!r} is outside the calendar: choose a later moment"
+            ) from error
+
+    @classmethod
+    def from_server(cls, value: int, unit: str) -> PitrRange:
+        """A range as the server holds it, 0 included: its rules are for what is sent."""
+        read = object.__new__(cls)
+        object.__setattr__(read, "value", value)
+        object.__setattr__(read, "unit", to_unit(unit))
+        return read
+
+    def __str__(self) -> str:
+        return f"{self.value}{self.unit.value}"
+
+
+RangeLike: TypeAlias = "PitrRange | str | tuple[int, PitrUnit | str] | dt.timedelta"
+"""Everything that :meth:`PitrRange.of` understands."""
+
+
+# ----------------------------------------------------------------------------------------- policy
+
+
+def check_target(
+    level: PitrLevel,
+    account_name: str | None,
+    database_name: str | None,
+    table_name: str | None,
+    *,
+    subject: str,
+) -> tuple[str | None, str | None, str | None]:
+    """The three target names of a level, each checked and folded; what does not fit is refused.
+
+    A database name may be left out (None) at database and table level: it is then the
+    connection's, resolved when the statement is executed.
+    """
+
+    def refuse(what: str, value: str | None) -> None:
+        if value is not None:
+            raise PitrValidationError(
+                f"{subject}: {what} {shorten(value)} does not fit level '{level}': leave it out, "
+                "or choose the level that it names"
+            )
+
+    if level is not PitrLevel.ACCOUNT:
+        refuse("account_name", account_name)
+    if level not in (PitrLevel.DATABASE, PitrLevel.TABLE):
+        refuse("database_name", database_name)
+    if level is not PitrLevel.TABLE:
+        refuse("table_name", table_name)
+    elif table_name is None:
+        raise PitrValidationError(f"{subject}: level 'table' needs a table_name")
+    return (
+        None if account_name is None else check_target_name(account_name, "account name"),
+        None if database_name is None else check_database_name(database_name),
+        None if table_name is None else check_target_name(table_name, "table name"),
+    )
+
+
+@dataclass(frozen=True, slots=True, init=False)
+class Pitr:
+    """One PITR policy, declared by a program or read from a server.
+
+    Names are folded as the server folds them, so that a declared policy equals the one read back.
+    ``created_time``, ``modified_time`` (aware, UTC) and ``status`` are known only when read, and
+    take no part in ``==``.
+
+    :param name: unique in the account that makes it, whatever the level (not per database).
+    :param level: see :class:`PitrLevel`.
+    :param range: ``"7d"``, ``(7, "d")``, a :class:`PitrRange`, or a timedelta of whole hours.
+    :param account_name: only at account level, and only for another account; None is the own one.
+    :param database_name: at database and table level; None is the connection's default database.
+    :param table_name: at table level.
+    :raises PitrValidationError: a value breaks a rule.
+
+    >>> Pitr.table("orders_week", "orders", "7d", database_name="shop")
+    Pitr('orders_week', 'table', '7d', database_name='shop', table_name='orders')
+    """
+
+    name: str
+    level: PitrLevel
+    range: PitrRange
+    account_name: str | None = None
+    database_name: str | None = None
+    table_name: str | None = None
+    created_time: dt.datetime | None = field(default=None, compare=False)
+    modified_time: dt.datetime | None = field(default=None, compare=False)
+    status: PitrStatus | None = field(default=None, compare=False)
+
+    def __init__(
+        self,
+        name: str,
+        level: PitrLevel | str,
+        range: RangeLike,
+        *,
+        account_name: str | None = None,
+        database_name: str | None = None,
+        table_name: str | None = None,
+        created_time: dt.datetime | None = None,
+        modified_time: dt.datetime | None = None,
+        status: PitrStatus | str | None = None,
+    ) -> None:
+        level = to_level(level)
+        folded = check_pitr_name(name)
+        account, database, table = check_target(
+            level, account_name, database_name, table_name, subject=f"PITR {shorten(folded)}"
+        )
+        for attribute, value in (
+            ("name", folded),
+            ("level", level),
+            ("range", PitrRange.of(range)),
+            ("account_name", account),
+            ("database_name", database),
+            ("table_name", table),
+            ("created_time", created_time),
+            ("modified_time", modified_time),
+            ("status", None if status is None else _member(PitrStatus, status, "PITR status")),
+        ):
+            object.__setattr__(self, attribute, value)
+
+    @classmethod
+    def from_server(
+        cls,
+        name: str,
+        level: str,
+        range: PitrRange,
+        *,
+        account_name: str | None,
+        database_name: str | None,
+        table_name: str | None,
+        created_time: dt.datetime | None,
+        modified_time: dt.datetime | None,
+    ) -> Pitr:
+        """A policy as the server holds it, whatever its name: the rules are for what is sent."""
+        read = object.__new__(cls)
+        for attribute, value in (
+            ("name", name),
+            ("level", to_level(level)),
+            ("range", range),
+            ("account_name", account_name),
+            ("database_name", database_name),
+            ("table_name", table_name),
+            ("created_time", created_time),
+            ("modified_time", modified_time),
+            ("status", None),
+        ):
+            object.__setattr__(read, attribute, value)
+        return read
+
+    def with_status(self, status: PitrStatus) -> Pitr:
+        """The same policy with a status."""
+        return self._with(status=status)
+
+    def with_range(self, range: RangeLike) -> Pitr:
+        """The same policy with another range."""
+        return self._with(range=PitrRange.of(range))
+
+    def _with(self, **changed: object) -> Pitr:
+        copied = copy.copy(self)
+        for attribute, value in changed.items():
+            object.__setattr__(copied, attribute, value)
+        return copied
+
+    @classmethod
+    def cluster(cls, name: str, range: RangeLike) -> Pitr:
+        """A policy for the whole cluster (sys only)."""
+        return cls(name, PitrLevel.CLUSTER, range)
+
+    @classmethod
+    def account(cls, name: str, range: RangeLike, *, account_name: str | None = None) -> Pitr:
+        """A policy for the own account, or, made by sys, for ``account_name``."""
+        return cls(name, PitrLevel.ACCOUNT, range, account_name=account_name)
+
+    @classmethod
+    def database(cls, name: str, range: RangeLike, *, database_name: str | None = None) -> Pitr:
+        """A policy for one database; None is the connection's default database."""
+        return cls(name, PitrLevel.DATABASE, range, database_name=database_name)
+
+    @classmethod
+    def table(
+        cls, name: str, table_name: str, range: RangeLike, *, database_name: str | None = None
+    ) -> Pitr:
+        """A policy for one table; without a database it is looked for in the connection's."""
+        return cls(name, PitrLevel.TABLE, range, database_name=database_name, table_name=table_name)
+
+    @property
+    def range_value(self) -> int:
+        """The number of the range, 1 to 100."""
+        return self.range.value
+
+    @property
+    def range_unit(self) -> PitrUnit:
+        """The unit of the range."""
+        return self.range.unit
+
+    def __repr__(self) -> str:
+        shown = [repr(self.name), repr(self.level.value), repr(str(self.range))]
+        for attribute in ("account_name", "database_name", "table_name"):
+            if (value := getattr(self, attribute)) is not None:
+                shown.append(f"{attribute}={value!r}")
+        if self.status is not None:
+            shown.append(f"status={self.status.value!r}")
+        return f"Pitr({', '.join(shown)})"
+
+
+@dataclass(frozen=True, slots=True)
+class RecoveryWindow:
+    """One span of time that the server says it can restore an object to.
+
+    Shown beside coverage, never a source of it: the server leaves out tables that are protected
+    (matrixone.md, section 5). Times are aware, UTC, cut to microseconds. A snapshot is a single
+    moment: its start equals its end.
+    """
+
+    level: PitrLevel
+    account_name: str | None
+    database_name: str | None
+    table_name: str | None
+    start: dt.datetime
+    end: dt.datetime
+    source: str
+    source_name: str

@@ -1,0 +1,159 @@
+"""Which server this is, and what its clock says.
+
+The version comes from the handshake where the driver keeps it (pymysql, aiomysql and asyncmy do, no
+round trip), else from ``SELECT version()``. Times are made zone-proof here, once for the package.
+
+Source: matrixone.md, section 5 (version, session zone) and section 6 (the server's local zone).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import re
+import weakref
+from collections.abc import Iterator
+from typing import Any, Final, TypeAlias
+
+from sqlalchemy.engine import Connection, Dialect
+
+from .errors import PitrRestoreError, PitrUnsupportedError, PitrValidationError
+
+Version: TypeAlias = tuple[int, int, int]
+
+OLDEST_SUPPORTED: Final[Version] = (2, 1, 0)
+DEVELOPMENT: Final[Version] = (999, 0, 0)
+"""What a development build counts as: its version is empty, and it is newer than any release."""
+
+VERSION_OPTION: Final = "matrixone_version"
+"""Execution option that overrules the version the server reports, such as ``"3.0.9"``."""
+
+EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+
+_asked: weakref.WeakKeyDictionary[Dialect, str] = weakref.WeakKeyDictionary()
+
+
+def parse_version(text: str) -> Version | None:
+    """The MatrixOne version in a server's version string, or None where it is another server.
+
+    >>> parse_version("8.0.30-MatrixOne-v3.0.9"), parse_version("8.0.36")
+    ((3, 0, 9), None)
+    """
+    if "matrixone" not in text.lower():
+        return None
+    match = re.search(r"matrixone-v?(\d+)\.(\d+)(?:\.(\d+))?", text, re.IGNORECASE)
+    if match is None:
+        return DEVELOPMENT
+    return int(match[1]), int(match[2]), int(match[3] or 0)
+
+
+def version_text(connection: Connection) -> str:
+    """The server's version string: of the handshake, else asked once for each engine."""
+    driver_connection: Any = connection.connection.driver_connection
+    told = getattr(driver_connection, "server_version", None)
+    if isinstance(told, str) and told:
+        return told
+    text = _asked.get(connection.dialect)
+    if text is None:
+        began = connection.in_transaction()
+        text = str(connection.exec_driver_sql("SELECT version()").scalar_one())
+        if not began:
+            connection.rollback()
+        _asked[connection.dialect] = text
+    return text
+
+
+def matrixone_version(connection: Connection) -> Version | None:
+    """The MatrixOne version behind a connection, or None where it is another server.
+
+    The execution option ``matrixone_version`` overrules what the server says, for operators who
+    configured another version string.
+    """
+    override = connection.get_execution_options().get(VERSION_OPTION)
+    if override is None:
+        return parse_version(version_text(connection))
+    match = (
+        re.fullmatch(r"(\d+)\.(\d+)(?:\.(\d+))?", override) if isinstance(override, str) else None
+    )
+    if match is None:
+        raise PitrValidationError(
+            f"execution option {VERSION_OPTION}={override!r} is not understood: write it as '3.0.9'"
+        )
+    return int(match[1]), int(match[2]), int(match[3] or 0)
+
+
+def require_matrixone(connection: Connection) -> Version:
+    """The MatrixOne version behind a connection; anything else is refused before it is asked more.
+
+    :raises PitrUnsupportedError: another server, or MatrixOne before 2.1.
+    """
+    version = matrixone_version(connection)
+    if version is None:
+        raise PitrUnsupportedError(
+            f"the server says it is {version_text(connection)!r}, not MatrixOne, and has no PITR: "
+            "connect to a MatrixOne server; if its operator configured another version string, say "
+            f"which version it is with the execution option {VERSION_OPTION}='3.0.9'"
+        )
+    if version < OLDEST_SUPPORTED:
+        raise PitrUnsupportedError(
+            f"MatrixOne {'.'.join(map(str, version))} is older than 2.1, the first version whose "
+            "PITR statements are supported: upgrade the server"
+        )
+    return version
+
+
+def current_database(connection: Connection) -> str | None:
+    """The connection's default database now (``USE`` included), or None where none is chosen."""
+    return connection.exec_driver_sql("SELECT DATABASE()").scalar() or None
+
+
+@contextlib.contextmanager
+def session_zone(connection: Connection, zone: str) -> Iterator[None]:
+    """The session's ``time_zone`` set for a while, and put back.
+
+    SET opens no transaction on MatrixOne. A lost connection needs no putting back.
+    """
+    connection.exec_driver_sql(f"SET @pitr_time_zone = @@time_zone, time_zone = '{zone}'")
+    try:
+        yield
+    finally:
+        if not connection.invalidated:
+            connection.exec_driver_sql("SET time_zone = @pitr_time_zone")
+
+
+def local_time_text(connection: Connection, at: dt.datetime) -> str:
+    """An instant as RESTORE reads it: text in the server process's local zone.
+
+    :param at: an aware datetime.
+    :raises PitrRestoreError: the instant does not survive the way there and back, as in the hour
+        that a change of clocks repeats.
+    """
+    microseconds = round((at - EPOCH) / dt.timedelta(microseconds=1))
+    seconds, rest = divmod(microseconds, 1_000_000)
+    with session_zone(connection, "SYSTEM"):
+        local = connection.exec_driver_sql(f"SELECT from_unixtime({seconds})").scalar_one()
+        text = str(local)[:19]
+        back = connection.exec_driver_sql(f"SELECT unix_timestamp('{text}')").scalar_one()
+    if int(back) != seconds:
+        raise PitrRestoreError(
+            f"{at.isoformat()} is {text} in the server's zone, which there means another instant "
+            "(a change of clocks): choose a moment outside that hour, or give the server's own text"
+        )
+    return f"{text}.{rest:06d}" if rest else text
+
+
+def to_utc(connection: Connection, texts: set[str]) -> dict[str, dt.datetime]:
+    """Texts in the server process's local zone, whole seconds, as aware datetimes.
+
+    One statement for all of them.
+    """
+    ordered = sorted(texts)
+    if not ordered:
+        return {}
+    with session_zone(connection, "SYSTEM"):
+        columns = ", ".join(f"unix_timestamp('{text}')" for text in ordered)
+        row = connection.exec_driver_sql(f"SELECT {columns}").one()
+    return {
+        text: EPOCH + dt.timedelta(seconds=int(value))
+        for text, value in zip(ordered, row, strict=True)
+    }

@@ -1,0 +1,628 @@
+"""When a statement reaches the server: now, or after the COMMIT of its transaction.
+
+The rule that users learn is SQLAlchemy's own: *a PITR statement takes effect when its transaction
+commits, and a rollback discards it; on an AUTOCOMMIT connection it takes effect at once.*
+
+MatrixOne offers no such thing: it refuses PITR statements inside a transaction, and never rolls one
+back. So an element that is executed is resolved, compiled and validated at once, and queued; the
+queue belongs to one :class:`~sqlalchemy.engine.RootTransaction` and dies with it. At the
+transaction's commit, the engine's ``commit`` event sends COMMIT, then each element, each followed
+by a COMMIT. Every statement goes through SQLAlchemy, so that echo, events and errors are as usual.
+
+Pitfalls that shaped this module: matrixone.md, section 2, "What broke naive versions".
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import sys
+import threading
+import weakref
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, Self
+
+from sqlalchemy import event
+from sqlalchemy.engine import Connection, CursorResult, Dialect, Engine
+from sqlalchemy.engine.base import RootTransaction, TwoPhaseTransaction
+from sqlalchemy.engine.cursor import (
+    _NO_CURSOR_DML,
+)  # the public way to make a result needs a cursor
+from sqlalchemy.exc import DBAPIError, PendingRollbackError
+from sqlalchemy.pool import NullPool, QueuePool
+from sqlalchemy.sql.ddl import ExecutableDDLElement
+
+from . import server
+from .errors import (
+    PitrAfterCommitError,
+    PitrError,
+    PitrTransactionError,
+    answered_by_server,
+    classify,
+    driver_code_and_text,
+    from_dbapi_error,
+)
+
+if TYPE_CHECKING:
+    from sqlalchemy.engine.interfaces import ExceptionContext
+    from sqlalchemy.ext.asyncio import AsyncConnection
+    from sqlalchemy.orm import Session, SessionTransaction
+
+
+class TransactionalDDLElement(ExecutableDDLElement):
+    """A DDL element that takes effect when its transaction commits.
+
+    ``conn.execute(element)`` decides here what happens; what the element says is its subclass's.
+    """
+
+    deferrable = True
+    """False: never queued; executed at once on an idle or AUTOCOMMIT connection, else refused."""
+
+    @property
+    def pitr_name(self) -> str:
+        """The name that errors carry."""
+        raise NotImplementedError
+
+    def check_dialect(self, dialect: Dialect) -> None:
+        """Refuse a dialect that the element does not compile on."""
+        raise NotImplementedError
+
+    def resolve(self, connection: Connection, options: Mapping[str, Any]) -> Self:
+        """The element with everything filled in that only a connection knows."""
+        raise NotImplementedError
+
+    def _execute_on_connection(
+        self, connection: Connection, distilled_params: Any, execution_options: Any
+    ) -> CursorResult[Any]:
+        return execute(connection, self, execution_options)
+
+    def _send(self, connection: Connection, options: Mapping[str, Any]) -> CursorResult[Any]:
+        """Through SQLAlchemy's own execution of DDL, now."""
+        sent: CursorResult[Any] = ExecutableDDLElement._execute_on_connection(  # type: ignore[no-untyped-call]
+            self, connection, (), options
+        )
+        return sent
+
+
+# ----------------------------------------------------------------------------- executing an element
+
+
+@dataclass(frozen=True, slots=True)
+class _Queued:
+    element: TransactionalDDLElement
+    options: Mapping[str, Any]
+    statement: str
+
+
+@dataclass(eq=False, slots=True)
+class _Queue:
+    """What one transaction will send after its COMMIT."""
+
+    items: list[_Queued] = field(default_factory=list)
+    closed: bool = False
+    failed_savepoint: str | None = None
+    session: weakref.ref[SessionFlush] | None = None
+
+
+_queues: weakref.WeakKeyDictionary[RootTransaction, _Queue] = weakref.WeakKeyDictionary()
+_queues_lock = threading.Lock()
+
+
+def _queue_of(transaction: RootTransaction | None, *, create: bool = False) -> _Queue | None:
+    if transaction is None:
+        return None
+    with _queues_lock:
+        queue = _queues.get(transaction)
+        if queue is None and create:
+            queue = _queues[transaction] = _Queue()
+        return queue
+
+
+def is_autocommit(connection: Connection) -> bool:
+    """Whether SQLAlchemy was asked for AUTOCOMMIT on this connection.
+
+    Decided from its setting alone: the server's status bit, and so the driver's flag, lies
+    (matrixone.md, section 2).
+    """
+    level = connection.get_execution_options().get("isolation_level")
+    if level is None:
+        level = getattr(connection.dialect, "_on_connect_isolation_level", None)
+    return bool(level == "AUTOCOMMIT")
+
+
+def execute(
+    connection: Connection,
+    element: TransactionalDDLElement,
+    options: Mapping[str, Any],
+    *,
+    session: SessionFlush | None = None,
+) -> CursorResult[Any]:
+    """Execute an element by the rule of this module.
+
+    :raises PitrTransactionError: the transaction cannot carry the statement.
+    """
+    element.check_dialect(connection.dialect)
+    server.require_matrixone(connection)
+    merged = {
+        **element.get_execution_options(),
+        **connection.get_execution_options(),
+        **options,
+    }
+    if is_autocommit(connection):
+        _make_autocommit_real(connection)
+        return send_now(connection, element.resolve(connection, merged), options)
+    if not element.deferrable:
+        return _execute_on_idle(connection, element, merged, options)
+
+    transaction = connection.get_transaction() or connection.begin()
+    if isinstance(transaction, TwoPhaseTransaction):
+        raise PitrTransactionError(
+            "a two-phase transaction cannot carry PITR statements: MatrixOne has no XA; use an "
+            "ordinary transaction",
+            name=element.pitr_name,
+        )
+    if not transaction.is_active:
+        raise PendingRollbackError(
+            "This connection's transaction has failed; call rollback() before executing "
+            "PITR statements."
+        )
+    attach(connection.engine)
+    queue = _queue_of(transaction, create=True)
+    assert queue is not None
+    if queue.closed:
+        raise PitrTransactionError(
+            "this transaction is being committed and takes no further PITR statements: execute "
+            "them before commit(), not in a listener that runs during it",
+            name=element.pitr_name,
+        )
+    if queue.failed_savepoint is not None:
+        raise _savepoint_error(queue.failed_savepoint, element.pitr_name)
+    resolved = element.resolve(connection, merged)
+    item = _Queued(resolved, dict(options), str(resolved))
+    queue.items.append(item)
+    if session is not None:
+        queue.session = weakref.ref(session)
+    if connection.dialect.is_async:
+        _await_once()
+    return _PendingResult(connection)
+
+
+def send_now(
+    connection: Connection, element: TransactionalDDLElement, options: Mapping[str, Any]
+) -> CursorResult[Any]:
+    """Send a resolved element at once; a refusal becomes the PitrError that it means."""
+    try:
+        return element._send(connection, options)
+    except DBAPIError as error:
+        typed = _typed(error, element)
+        if typed is None:
+            raise
+        raise typed from error
+
+
+def _typed(error: DBAPIError, element: TransactionalDDLElement) -> PitrError | None:
+    return from_dbapi_error(error, name=element.pitr_name, statement=str(element))
+
+
+def _execute_on_idle(
+    connection: Connection,
+    element: TransactionalDDLElement,
+    merged: Mapping[str, Any],
+    options: Mapping[str, Any],
+) -> CursorResult[Any]:
+    if connection.get_transaction() is not None:
+        raise PitrTransactionError(
+            f"{type(element).__name__} runs at once and no rollback undoes it, so it is not "
+            "executed inside a transaction: commit or roll back first, or use an AUTOCOMMIT "
+            "connection",
+            name=element.pitr_name,
+        )
+    with idle(connection):
+        return send_idle(connection, element, merged, options)
+
+
+def send_idle(
+    connection: Connection,
+    element: TransactionalDDLElement,
+    merged: Mapping[str, Any],
+    options: Mapping[str, Any],
+) -> CursorResult[Any]:
+    """Send an element at once on a connection that nobody has a transaction on."""
+    resolved = element.resolve(connection, merged)
+    roll_back(connection)
+    return send_now(connection, resolved, options)
+
+
+class _PendingResult(CursorResult[Any]):
+    """What ``execute`` returns for a statement that waits for COMMIT: closed, without rows."""
+
+    closed = True
+    _soft_closed = True
+    _is_cursor = False  # AsyncConnection would look for a server-side cursor
+
+    rowcount = 0
+
+    def __init__(self, connection: Connection) -> None:
+        self.context: Any = SimpleNamespace(
+            compiled=None, isinsert=False, isupdate=False, isdelete=False, _is_server_side=False
+        )
+        self.dialect = connection.dialect
+        self.cursor = None  # type: ignore[assignment]
+        self.cursor_strategy = _NO_CURSOR_DML
+        self.connection = connection
+        self._echo = False
+        self._metadata = self._no_result_metadata
+
+    @property
+    def lastrowid(self) -> int:
+        return 0
+
+
+def _await_once() -> None:
+    """An awaitable execute() that awaits nothing is taken for a mistake by SQLAlchemy."""
+    import asyncio
+
+    from sqlalchemy.util import await_only
+
+    await_only(asyncio.sleep(0))
+
+
+def pending_pitrs(connection: Connection | AsyncConnection) -> list[TransactionalDDLElement]:
+    """The elements that the connection's transaction will send after its COMMIT, in order.
+
+    >>> from sqlalchemy import create_engine
+    >>> engine = create_engine(url)
+    >>> with engine.connect() as conn:
+    ...     result = conn.execute(CreatePitr(Pitr.account("nightly", "7d")))
+    ...     [str(element) for element in pending_pitrs(conn)]
+    ["CREATE PITR `nightly` FOR ACCOUNT RANGE 7 'd'"]
+    """
+    sync: Any = getattr(connection, "sync_connection", None) or connection
+    queue = _queue_of(sync.get_transaction())
+    return [] if queue is None else [item.element for item in queue.items]
+
+
+# ------------------------------------------------------------------------------------ at the commit
+
+
+_attach_lock = threading.Lock()
+_attached: weakref.WeakSet[Engine] = weakref.WeakSet()
+
+
+def attach(engine: Engine) -> None:
+    """Add this module's listeners to an engine, once in its life, at its first PITR element."""
+    while (proxied := getattr(engine, "_proxied", None)) is not None:
+        engine = proxied  # engine.execution_options() shares the listeners of its origin
+    if engine in _attached:
+        return
+    with _attach_lock:
+        if engine in _attached:
+            return
+        event.listen(engine, "commit", _on_commit)
+        event.listen(engine, "rollback_savepoint", _on_rollback_savepoint)
+        event.listen(engine, "handle_error", _on_error)
+        if not getattr(engine.dialect, "is_matrixone", False):
+            event.listen(engine, "engine_connect", _on_engine_connect)
+        _attached.add(engine)
+
+
+def _on_commit(connection: Connection) -> None:
+    transaction = connection.get_transaction()
+    queue = _queue_of(transaction)
+    if transaction is None or queue is None or queue.closed:
+        return
+    queue.closed = True
+    items, queue.items = queue.items, []
+    if queue.failed_savepoint is not None:
+        _undo(connection)
+        raise _savepoint_error(queue.failed_savepoint)
+    if not items:
+        return
+    session = queue.session() if queue.session is not None else None
+    if session is not None and session.park(connection, items):
+        return
+    try:
+        connection.exec_driver_sql("COMMIT")
+    except BaseException as error:
+        _undo(connection, error)
+        error.add_note(f"PITR statements of this transaction that were not sent: {_list(items)}")
+        raise
+    flush(connection, items)
+
+
+def flush(connection: Connection, items: Sequence[_Queued]) -> None:
+    """Send queued statements, each followed by COMMIT; their transaction is committed already.
+
+    :raises PitrAfterCommitError: one was refused, or its answer was lost; nothing is retried.
+    """
+    done: list[_Queued] = []
+    for position, item in enumerate(items):
+        current: _Queued | None = item
+        try:
+            item.element._send(connection, item.options)
+            done.append(item)
+            current = None
+            connection.exec_driver_sql("COMMIT")
+        except BaseException as error:
+            refused = isinstance(error, DBAPIError) and answered_by_server(error)
+            _undo(connection, error)
+            outcome = _Outcome(
+                done=done,
+                failed=[item] if current and refused else [],
+                unknown=[item] if current and not refused else [],
+                not_tried=list(items[position + 1 :]),
+            )
+            if not isinstance(error, Exception):
+                error.add_note(outcome.report())
+                raise
+            cause: Exception = error
+            if current and isinstance(error, DBAPIError):
+                typed = _typed(error, item.element)
+                if typed is not None:
+                    typed.__cause__ = error
+                    cause = typed
+            raise outcome.error(cause, item.element.pitr_name if current else None) from cause
+
+
+def _undo(connection: Connection, error: BaseException | None = None) -> None:
+    """Leave no transaction open on the server: SQLAlchemy sends no rollback after a failed commit.
+
+    Where the server did not answer, the line may be out of step: the connection is given up.
+    """
+    if connection.invalidated:
+        return
+    if error is None or (isinstance(error, DBAPIError) and answered_by_server(error)):
+        try:
+            connection.exec_driver_sql("ROLLBACK")
+        except DBAPIError:
+            pass
+        else:
+            return
+    if not connection.invalidated:
+        connection.invalidate()
+
+
+def _list(items: Sequence[_Queued]) -> str:
+    return "; ".join(item.statement for item in items)
+
+
+@dataclass(slots=True)
+class _Outcome:
+    """What became of the PITR statements of a committed transaction."""
+
+    done: list[_Queued] = field(default_factory=list)
+    failed: list[_Queued] = field(default_factory=list)
+    unknown: list[_Queued] = field(default_factory=list)
+    not_tried: list[_Queued] = field(default_factory=list)
+
+    def report(self) -> str:
+        lines = ["The transaction is committed; its PITR statements are not all done."]
+        for what, items in (
+            ("done", self.done),
+            ("failed", self.failed),
+            ("unknown, the answer was lost: read back before trying again", self.unknown),
+            ("not tried", self.not_tried),
+        ):
+            if items:
+                lines.append(f"  {what}: {_list(items)}")
+        return "\n".join(lines)
+
+    def error(self, cause: BaseException, name: str | None) -> PitrAfterCommitError:
+        reason = str(cause) if isinstance(cause, PitrError) else f"{type(cause).__name__}: {cause}"
+        return PitrAfterCommitError(
+            f"{self.report()}\n"
+            "rollback() is needed before this connection is used again; it undoes nothing.\n"
+            f"Reason: {reason}",
+            done=[item.element for item in self.done],
+            failed=[item.element for item in self.failed],
+            unknown=[item.element for item in self.unknown],
+            not_tried=[item.element for item in self.not_tried],
+            name=name,
+            errno=getattr(cause, "errno", None),
+            statement=getattr(cause, "statement", None),
+            orig=getattr(cause, "orig", None),
+        )
+
+
+def _on_rollback_savepoint(connection: Connection, name: str, context: None) -> None:
+    note_failed_savepoint(connection, name)
+
+
+def note_failed_savepoint(connection: Connection, name: str) -> None:
+    """Remember that a transaction tried to roll back to a savepoint: it must not be committed."""
+    queue = _queue_of(connection.get_transaction(), create=True)
+    if queue is not None:
+        queue.failed_savepoint = name
+
+
+def _savepoint_error(savepoint: str, name: str | None = None) -> PitrTransactionError:
+    return PitrTransactionError(
+        f"this transaction tried to roll back to savepoint {savepoint!r}, which MatrixOne does not "
+        "do: it loses the last statement instead. Nothing was committed; roll the whole "
+        "transaction back and run it again without savepoints",
+        name=name,
+    )
+
+
+_SPEAKS_OF_PITR = re.compile(r"\b(pitr|recovery_window)\b", re.IGNORECASE)
+
+
+def _on_error(context: ExceptionContext) -> None:
+    """Add what to do to a refused PITR statement that was sent as text; its class stays."""
+    error = context.sqlalchemy_exception
+    if (
+        error is None
+        or context.is_disconnect
+        or not _SPEAKS_OF_PITR.search(context.statement or "")
+    ):
+        return
+    found = classify(*driver_code_and_text(context.original_exception))
+    if found is not None:
+        error.add_detail(f"What to do: {found[1]}.")
+
+
+# -------------------------------------------------------------------------------------- AUTOCOMMIT
+
+
+def _on_engine_connect(connection: Connection) -> None:
+    """Make AUTOCOMMIT real at checkout, on an engine whose dialect does not."""
+    if is_autocommit(connection):
+        cursor = connection.connection.cursor()
+        cursor.execute("SET AUTOCOMMIT = 1")
+        cursor.close()
+
+
+def _make_autocommit_real(connection: Connection) -> None:
+    """On other dialects than ours: the driver trusts the lying bit and may have sent nothing.
+
+    What was written so far was meant to be committed.
+    """
+    if not getattr(connection.dialect, "is_matrixone", False):
+        attach(connection.engine)
+        connection.exec_driver_sql("COMMIT")
+        connection.exec_driver_sql("SET AUTOCOMMIT = 1")
+
+
+# --------------------------------------------------------------------------------- idle connections
+
+
+def roll_back(connection: Connection) -> None:
+    """Make a connection without a transaction idle for the server too, before a PITR statement.
+
+    ``get_transaction() is None`` says nothing about the server: a connect listener, SQLAlchemy
+    asking for the isolation level, or a read of ours may have opened a transaction there.
+    """
+    connection.exec_driver_sql("ROLLBACK")
+
+
+@contextlib.contextmanager
+def idle(connection: Connection) -> Iterator[Connection]:
+    """A connection without a transaction, left without one: a later ``begin()`` must not raise."""
+    try:
+        yield connection
+    finally:
+        if connection.in_transaction() or connection.invalidated:
+            connection.rollback()
+
+
+@contextlib.contextmanager
+def side_connection(engine: Engine) -> Iterator[Connection]:
+    """An idle connection that is surely not one the caller holds.
+
+    From the engine's own pool only where one lies ready there, or where the pool keeps none; else
+    from a pool of the same kind made for this once: StaticPool would hand back the caller's own
+    connection, and a full pool would wait for the caller.
+    """
+    pool = engine.pool
+    if isinstance(pool, NullPool) or (isinstance(pool, QueuePool) and pool.checkedin() > 0):
+        with engine.connect() as connection, idle(connection):
+            yield connection
+        return
+    aside = Engine(
+        pool.recreate(),
+        engine.dialect,
+        engine.url,
+        logging_name=engine.logging_name,
+        echo=engine.echo,
+        execution_options=engine.get_execution_options(),
+        hide_parameters=engine.hide_parameters,
+    )
+    try:
+        with aside.connect() as connection, idle(connection):
+            yield connection
+    finally:
+        aside.dispose()
+
+
+# ------------------------------------------------------------------------------------ ORM sessions
+
+
+_sessions: weakref.WeakKeyDictionary[Session, SessionFlush] = weakref.WeakKeyDictionary()
+
+
+class SessionFlush:
+    """Sends a Session's statements when all of its commits are done, and raises at the very end.
+
+    An error out of ``Session.commit()`` makes SQLAlchemy treat the session as rolled back although
+    its rows are committed. So statements wait (are parked) until ``after_commit``, when every
+    connection of the session is committed, and an error waits for ``after_transaction_end``, when
+    the session's objects are persistent and the session is usable.
+    """
+
+    def __init__(self) -> None:
+        self._committing = False
+        self._parked: list[tuple[Connection, list[_Queued]]] = []
+        self._done: list[TransactionalDDLElement] = []
+        self._errors: list[BaseException] = []
+
+    @classmethod
+    def of(cls, session: Session) -> SessionFlush:
+        """The one of a session; its listeners are added the first time."""
+        with _attach_lock:
+            found = _sessions.get(session)
+            if found is None:
+                found = _sessions[session] = cls()
+                event.listen(session, "before_commit", found._before_commit)
+                event.listen(session, "after_commit", found._after_commit)
+                event.listen(session, "after_transaction_end", found._after_transaction_end)
+            return found
+
+    def park(self, connection: Connection, items: list[_Queued]) -> bool:
+        """Keep statements until the session has committed.
+
+        False where it is not the session that commits, but the owner of its connection.
+        """
+        if self._committing:
+            self._parked.append((connection, items))
+        return self._committing
+
+    def _before_commit(self, session: Session) -> None:
+        self._committing = True
+
+    def _after_commit(self, session: Session) -> None:
+        self._committing = False
+        while self._parked:
+            connection, items = self._parked.pop(0)
+            try:
+                with idle(connection):
+                    flush(connection, items)
+                self._done += [item.element for item in items]
+            except BaseException as error:
+                self._errors.append(error)
+                if not isinstance(error, Exception):
+                    return
+
+    def _after_transaction_end(self, session: Session, transaction: SessionTransaction) -> None:
+        if transaction.parent is not None:
+            return
+        left = [item for _, items in self._parked for item in items]
+        done, errors = self._done, self._errors
+        self._committing, self._parked, self._done, self._errors = False, [], [], []
+        if left:
+            report = _Outcome(not_tried=left)
+            reason = errors[0] if errors else sys.exception()
+            if reason is not None:
+                reason.add_note(report.report())
+            else:
+                errors.append(report.error(PitrError("the session's commit did not finish"), None))
+        if errors:
+            raise _one_error(done, errors)
+
+
+def _one_error(
+    done: Sequence[TransactionalDDLElement], errors: Sequence[BaseException]
+) -> BaseException:
+    """The first error of a session's connections, which speaks for all of them."""
+    first, *others = errors
+    if isinstance(first, PitrAfterCommitError):
+        first.done = (*done, *first.done)
+    for other in others:
+        first.add_note(f"On another connection of the session: {other}")
+        if isinstance(first, PitrAfterCommitError) and isinstance(other, PitrAfterCommitError):
+            first.done += other.done
+            first.failed += other.failed
+            first.unknown += other.unknown
+            first.not_tried += other.not_tried
+    return first
