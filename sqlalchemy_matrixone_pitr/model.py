@@ -169,7 +169,8 @@ def check_pitr_name(name: str) -> str:
         if character in " `\"'":
             raise PitrValidationError(
                 f"PITR name {shorten(name)} has the character {character!r} at position "
-                f"{position}: blanks, quotation marks and back-quotes are not allowed; use letters, digits and _"
+                f"{position}: blanks, quotation marks and back-quotes are not allowed; use "
+                "letters, digits and _"
             )
     if folded == RESERVED_PITR_NAME:
         raise PitrValidationError(

@@ -1,0 +1,182 @@
+"""Fixtures: a server (the emulator, or a real one by MATRIXONE_URL), databases, engines.
+
+Every test that needs a server runs on whichever there is; what a test makes is named after it and
+dropped when it ends, PITRs included.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import pymysql
+import pytest
+from sqlalchemy import URL, Engine, create_engine, make_url
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from tests.proxy import Proxy
+
+LIVE = os.environ.get("MATRIXONE_URL")
+EMULATED_VERSIONS = ("3.0.9", "4.2.0")
+SYNC_SCHEMES = ("matrixone+pymysql", "mysql+pymysql")
+ASYNC_SCHEMES = ("matrixone+aiomysql", "matrixone+asyncmy")
+
+
+@dataclass(frozen=True)
+class Server:
+    """Where the server is, and what it is."""
+
+    host: str
+    port: int
+    user: str
+    password: str
+    version: tuple[int, ...]
+    live: bool
+
+    def url(
+        self,
+        scheme: str = "matrixone+pymysql",
+        database: str | None = None,
+        *,
+        port: int | None = None,
+        user: str | None = None,
+        password: str | None = None,
+    ) -> URL:
+        return URL.create(
+            scheme,
+            user or self.user,
+            password or self.password,
+            self.host,
+            port or self.port,
+            database,
+        )
+
+    def connect(self, database: str | None = None) -> pymysql.Connection:
+        """A plain PyMySQL connection in real autocommit, for what tests check beside the library."""
+        return pymysql.connect(
+            host=self.host,
+            port=self.port,
+            user=self.user,
+            password=self.password,
+            database=database,
+            autocommit=True,
+        )
+
+    def query(self, statement: str, database: str | None = None) -> list[tuple[object, ...]]:
+        connection = self.connect(database)
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute(statement)
+                return list(cursor.fetchall())
+        finally:
+            connection.close()
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if LIVE:
+        skip = pytest.mark.skip(reason="of the emulator's own interface; a real server is used")
+        for item in items:
+            if item.get_closest_marker("emulator_only"):
+                item.add_marker(skip)
+
+
+@pytest.fixture(scope="session", params=["live"] if LIVE else EMULATED_VERSIONS)
+def server(request: pytest.FixtureRequest) -> Iterator[Server]:
+    """The server of the tests: each emulated version, or the real one."""
+    if LIVE:
+        url = make_url(LIVE)
+        found = Server(
+            url.host or "127.0.0.1",
+            url.port or 6001,
+            url.username or "dump",
+            str(url.password or ""),
+            (),
+            True,
+        )
+        text = str(found.query("SELECT version()")[0][0]).rpartition("v")[2]
+        version = tuple(int(part) for part in text.split(".") if part.isdigit()) or (999,)
+        yield Server(found.host, found.port, found.user, found.password, version, True)
+        return
+    from sqlalchemy_matrixone_pitr.emulator import Emulator
+
+    version_text: str = request.param
+    with Emulator(version=version_text) as emulator:
+        version = tuple(int(part) for part in version_text.split("."))
+        yield Server(emulator.host, emulator.port, "dump", "111", version, False)
+
+
+@pytest.fixture
+def prefix() -> str:
+    """What the names of this test's PITRs begin with: names are per account, not per database."""
+    return f"pt_{secrets.token_hex(4)}"
+
+
+@pytest.fixture
+def database(server: Server, prefix: str) -> Iterator[str]:
+    """A database of the test's own, dropped afterwards with every PITR of the test's prefix."""
+    server.query(f"CREATE DATABASE {prefix}")
+    yield prefix
+    server.query(f"DROP DATABASE IF EXISTS {prefix}")
+    for row in server.query("SHOW PITR"):
+        if str(row[0]).startswith(prefix):
+            server.query(f"DROP PITR IF EXISTS `{row[0]}`")
+
+
+@pytest.fixture
+def pitr_names(server: Server, prefix: str) -> Callable[[], list[str]]:
+    """What the server itself lists of this test's PITRs, sorted, seen from a plain connection."""
+
+    def names() -> list[str]:
+        return sorted(str(r[0]) for r in server.query("SHOW PITR") if str(r[0]).startswith(prefix))
+
+    return names
+
+
+@pytest.fixture
+def proxy(server: Server) -> Iterator[Proxy]:
+    """A proxy before the server."""
+    running = Proxy(server.host, server.port)
+    yield running
+    running.close()
+
+
+@pytest.fixture(params=SYNC_SCHEMES)
+def engine(request: pytest.FixtureRequest, server: Server, database: str) -> Iterator[Engine]:
+    """An engine of our dialect and one of SQLAlchemy's own."""
+    made = create_engine(server.url(request.param, database))
+    yield made
+    made.dispose()
+
+
+@pytest.fixture
+def matrixone_engine(server: Server, database: str) -> Iterator[Engine]:
+    """An engine of our dialect, where the other adds nothing."""
+    made = create_engine(server.url("matrixone+pymysql", database))
+    yield made
+    made.dispose()
+
+
+@pytest.fixture
+def proxied_engine(server: Server, database: str, proxy: Proxy) -> Iterator[Engine]:
+    """An engine of our dialect through the proxy."""
+    made = create_engine(server.url("matrixone+pymysql", database, port=proxy.port))
+    with made.connect():
+        pass  # the dialect's first questions are no part of what tests look at
+    proxy.clear()
+    yield made
+    made.dispose()
+
+
+@pytest.fixture(params=ASYNC_SCHEMES)
+def make_async_engine(
+    request: pytest.FixtureRequest, server: Server, database: str
+) -> Callable[..., AsyncEngine]:
+    """Makes an async engine inside the test's event loop; the test disposes of it."""
+
+    def make(port: int | None = None, **arguments: object) -> AsyncEngine:
+        url = server.url(request.param, database, port=port)
+        return create_async_engine(url, **arguments)  # type: ignore[arg-type]
+
+    return make

@@ -1,0 +1,150 @@
+"""A TCP proxy that sees the statements of a MySQL conversation, and can cut it at any of them.
+
+It shows what really goes over the wire, in which order, on the emulator and on a real server alike.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import socket
+import threading
+import time
+from collections.abc import Callable
+from typing import Literal
+
+COM_QUIT, COM_QUERY, COM_PING, COM_RESET = 1, 3, 14, 31
+
+When = Literal["before", "after"]
+
+
+class Proxy:
+    """Listens on loopback and forwards to a server; ``statements`` is what clients sent."""
+
+    def __init__(self, host: str, port: int) -> None:
+        self._server = host, port
+        self.statements: list[str] = []
+        self.by_connection: list[list[str]] = []
+        self._cut: tuple[re.Pattern[str], When] | None = None
+        self._hook: tuple[re.Pattern[str], Callable[[], None]] | None = None
+        self._lock = threading.Lock()
+        self._sockets: set[socket.socket] = set()
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._listener.getsockname()[1]
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def cut(self, pattern: str, when: When) -> None:
+        """Cut the connection at the next statement that matches.
+
+        ``before``: it never reaches the server; ``after``: it does, its answer does not come back.
+        """
+        self._cut = re.compile(pattern, re.IGNORECASE), when
+
+    def on(self, pattern: str, hook: Callable[[], None]) -> None:
+        """Call something once, when a statement that matches arrives and before it goes on."""
+        self._hook = re.compile(pattern, re.IGNORECASE), hook
+
+    def clear(self) -> None:
+        """Forget the statements so far."""
+        self.statements.clear()
+        self.by_connection.clear()
+
+    def matching(self, pattern: str) -> list[str]:
+        """The statements so far that match, in order."""
+        return [s for s in self.statements if re.search(pattern, s, re.IGNORECASE)]
+
+    def close(self) -> None:
+        self._listener.close()
+        for open_socket in list(self._sockets):
+            _close(open_socket)
+
+    def kill(self) -> None:
+        """Cut every open connection; new ones are taken."""
+        for open_socket in list(self._sockets):
+            _close(open_socket)
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                client, _ = self._listener.accept()
+            except OSError:
+                return
+            server = socket.create_connection(self._server)
+            for one in (client, server):
+                one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                self._sockets.add(one)
+            log: list[str] = []
+            self.by_connection.append(log)
+            mute = threading.Event()
+            threading.Thread(target=self._up, args=(client, server, log, mute), daemon=True).start()
+            threading.Thread(target=self._down, args=(server, client, mute), daemon=True).start()
+
+    def _up(
+        self, client: socket.socket, server: socket.socket, log: list[str], mute: threading.Event
+    ) -> None:
+        try:
+            while True:
+                header = _read(client, 4)
+                payload = _read(client, int.from_bytes(header[:3], "little"))
+                cut: When | None = None
+                if header[3] == 0 and payload[:1] == bytes([COM_QUERY]):
+                    statement = payload[1:].decode("utf-8", "replace")
+                    with self._lock:
+                        self.statements.append(statement)
+                        log.append(statement)
+                        cut = self._take_cut(statement)
+                        hook = self._take_hook(statement)
+                    if hook is not None:
+                        hook()
+                if cut == "before":
+                    return
+                if cut == "after":
+                    mute.set()
+                server.sendall(header + payload)
+                if cut == "after":
+                    time.sleep(0.2)  # the server does it; nobody hears of it
+                    return
+        except (OSError, EOFError):
+            pass
+        finally:
+            _close(client)
+            _close(server)
+
+    def _take_cut(self, statement: str) -> When | None:
+        if self._cut is None or not self._cut[0].search(statement):
+            return None
+        when = self._cut[1]
+        self._cut = None
+        return when
+
+    def _take_hook(self, statement: str) -> Callable[[], None] | None:
+        if self._hook is None or not self._hook[0].search(statement):
+            return None
+        hook = self._hook[1]
+        self._hook = None
+        return hook
+
+    def _down(self, server: socket.socket, client: socket.socket, mute: threading.Event) -> None:
+        with contextlib.suppress(OSError):
+            while data := server.recv(65536):
+                if mute.is_set():
+                    continue
+                client.sendall(data)
+        _close(client)
+        _close(server)
+
+
+def _read(source: socket.socket, length: int) -> bytes:
+    data = b""
+    while len(data) < length:
+        more = source.recv(length - len(data))
+        if not more:
+            raise EOFError
+        data += more
+    return data
+
+
+def _close(one: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        one.shutdown(socket.SHUT_RDWR)
+    one.close()
