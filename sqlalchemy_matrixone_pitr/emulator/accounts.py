@@ -22,6 +22,10 @@ def no_privilege() -> SqlError:
     return SqlError.internal("do not have privilege to execute the statement")
 
 
+def _not_granted(role: str, user: str) -> SqlError:
+    return SqlError.internal(f"the role {role} has not been granted to the user {user}")
+
+
 @dataclass
 class User:
     id: int
@@ -121,7 +125,7 @@ class Accounts:
             if role and role not in account.roles:
                 raise SqlError.internal(f"there is no role {role}")
             if role and role not in user.roles:
-                raise SqlError.internal(f"the role {role} has not been granted to the user {user_name}")
+                raise _not_granted(role, user_name)
             if not password_matches(user.password, salt, answer):
                 raise self._denied(login, "check password failed")
             return Identity(account.name, account.id, user.name, role or user.default_role)
@@ -248,9 +252,7 @@ class Accounts:
             account = self._own(who)
             self._role(account, role)
             if role not in self._user(account, who.user).roles:
-                raise SqlError.internal(
-                    f"the role {role} has not been granted to the user {who.user}"
-                )
+                raise _not_granted(role, who.user)
         return Identity(who.account, who.account_id, who.user, role)
 
     def _own(self, who: Identity) -> Account:

@@ -9,8 +9,8 @@ from .accounts import Account, Accounts, Identity, no_privilege
 from .catalog import Catalog
 from .columns import Column, ColumnType
 from .errors import SqlError
-from .lexer import Kind, Source, Token, fold
 from .storage import Result, Storage
+from .words import Kind, Source, Token, fold
 
 _FIRST = {
     (verb, noun) for verb in ("create", "drop", "alter") for noun in ("account", "user", "role")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .lexer import Kind, Source, Token
+from .words import Kind, Source, Token
 
 
 @dataclass(frozen=True)

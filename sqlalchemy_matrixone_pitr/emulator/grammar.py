@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from .errors import SqlError
-from .lexer import RESERVED, RESERVED_SINCE_4, Kind, Source, Token, fold
+from .words import RESERVED, RESERVED_SINCE_4, Kind, Source, Token, fold
 
 Level = Literal["cluster", "account", "database", "table"]
 
@@ -74,8 +74,10 @@ _FIRST = {
 
 def parse(source: Source, version: tuple[int, int, int]) -> Statement | None:
     """The PITR statement in *source*; None where it is none of them, 1064 where it is broken."""
-    words = tuple(token.word for token in source.tokens[:2])
-    if words in _FIRST or (words[0] == "restore" and _names_pitr(source)):
+    words = source.words(3)
+    if words == ("show", "create", "pitr"):
+        raise source.error(source.tokens[2])
+    if words[:2] in _FIRST or (words[0] == "restore" and _names_pitr(source)):
         return _Parser(source, version).statement()
     return None
 
@@ -142,7 +144,14 @@ class _Parser:
         self._expect("range")
         if self._here.kind is not Kind.INTEGER:
             raise self._error()
-        return int(self._take().value), self._string()
+        length = int(self._take().value)
+        if length >= 1 << 63:
+            # The server's parser panics here, and sends a stack behind this line.
+            raise SqlError(
+                1105 if self._version < (4, 0, 0) else 20101,
+                "internal error: panic interface conversion: interface {} is uint64, not int64: ",
+            )
+        return length, self._string()
 
     def _end(self) -> None:
         if self._here.kind is not Kind.END:
@@ -236,13 +245,21 @@ class _Parser:
         account = ""
         if self._accept("account"):
             account = self._name()
-            if self._version < (4, 1, 0) or not self._peek("database"):
+            if not self._peek("database"):
                 return self._restore_account(account)
+        if self._version >= (4, 0, 0) and self._accept("table"):
+            # RESTORE TABLE is of 4.x, but not for PITRs.
+            self._name()
+            raise self._error()
         self._expect("database")
         database, table = self._name(), ""
         level: Level = "database"
         if self._accept("table"):
             level, table = "table", self._name()
+        if account and self._version < (4, 1, 0):
+            # There this form is for snapshots only.
+            self._expect("from")
+            raise self._error()
         name, time = self._from_pitr()
         return RestorePitr(name, time, level, account, "", database, table)
 

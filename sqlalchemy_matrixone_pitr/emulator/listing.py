@@ -102,6 +102,7 @@ def _matching(where: str, shown: list[tuple[object, ...]]) -> list[int]:
         connection.setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, 0)
         connection.execute("PRAGMA case_sensitive_like = ON")
         connection.create_function("CAST_RANGE_VALUE_UNIT", 2, range_hours, deterministic=True)
+        connection.create_function("REGEXP", 2, _matches, deterministic=True)
         connection.execute(f"CREATE TABLE pitr (n, {', '.join(_NAMES)})")
         connection.executemany(
             f"INSERT INTO pitr VALUES ({', '.join('?' * 10)})",
@@ -117,6 +118,10 @@ def _matching(where: str, shown: list[tuple[object, ...]]) -> list[int]:
         raise _server_error(error, where) from None
     finally:
         connection.close()
+
+
+def _matches(pattern: str, value: object) -> bool:
+    return re.search(pattern, str(value)) is not None
 
 
 class _Budget:

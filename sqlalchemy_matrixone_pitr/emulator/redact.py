@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .lexer import Kind, Source, sources
+from .words import Kind, Source, sources
 
 _MARKS = ("identified", "password", "with", "secret")
 

@@ -234,11 +234,12 @@ class Emulator:
             return [Column(name, kind) for name, kind in kinds.items()]
 
         pitr_time = stamp if self._numbers < (3, 0, 0) else whole
+        has_kind = self._numbers >= (4, 0, 0)
         storage.virtual_table(
             "mo_catalog",
             "mo_pitr",
             columns(
-                pitr_id=ColumnType.UUID,
+                pitr_id=text if has_kind else ColumnType.UUID,
                 pitr_name=text,
                 create_account=whole,
                 create_time=pitr_time,
@@ -253,8 +254,11 @@ class Emulator:
                 pitr_unit=text,
                 pitr_status=small,
                 pitr_status_changed_time=pitr_time,
+                **({"kind": text} if has_kind else {}),
             ),
-            lambda context: mo_pitr_rows(catalog),
+            lambda context: (
+                (*values, "user") if has_kind else values for values in mo_pitr_rows(catalog)
+            ),
             sys_only=True,
         )
         storage.virtual_table(

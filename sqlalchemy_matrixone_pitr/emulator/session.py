@@ -19,10 +19,10 @@ from .assignments import Assignment, Reader
 from .catalog import Catalog, PitrRow
 from .clock import Clock
 from .errors import SqlError
-from .lexer import Kind, Source, fold, sources
 from .storage import Column, Result, Storage
 from .variables import GlobalVariables, Variables
 from .wire import STATUS_AUTOCOMMIT, STATUS_IN_TRANS, STATUS_MORE_RESULTS
+from .words import Kind, Source, fold, sources
 
 # Every packet that ends a statement carries these two: the server marks such packets so.
 _ENDED = 0x0810
@@ -125,14 +125,16 @@ class Session:
         statements = sources(text)
         parsed = [grammar.parse(source, self._server.version) for source in statements]
         if not statements:
-            yield self._outcome(Result([], []), more=False)
+            yield self._outcome(Result([], []))
         for number, (source, pitr) in enumerate(zip(statements, parsed, strict=True)):
-            more = number + 1 < len(statements)
-            yield self._outcome(self._statement(source, pitr), more=more)
+            result = self._statement(source, pitr)
+            yield self._outcome(
+                result, more=number + 1 < len(statements), late=_answers_late(source)
+            )
 
     def use(self, database: str) -> Outcome:
         """COM_INIT_DB: a USE statement of its own."""
-        return self._outcome(self._run(lambda: self._use(database)), more=False)
+        return self._outcome(self._run(lambda: self._use(database)))
 
     def connect_to(self, database: str) -> None:
         """The database of the handshake, which begins no transaction."""
@@ -151,10 +153,10 @@ class Session:
     def close(self) -> None:
         self._storage.close()
 
-    def _outcome(self, result: Result, *, more: bool) -> Outcome:
+    def _outcome(self, result: Result, *, more: bool = False, late: bool = False) -> Outcome:
         extra = STATUS_MORE_RESULTS if more else 0
         # Rows are sent while the transaction of their statement is still open.
-        inside = self._status | (STATUS_IN_TRANS if result.columns else 0)
+        inside = self._status if late else self._status | STATUS_IN_TRANS
         return Outcome(result, inside, self._status | _ENDED | extra)
 
     def _statement(self, source: Source, pitr: grammar.Statement | None) -> Result:
@@ -204,7 +206,8 @@ class Session:
             raise SqlError.internal("administrative command is unsupported in transactions")
         if (
             pitr is not None
-            or words[0] in ("kill", "restore", "lock", "unlock")
+            or words[0] in ("kill", "restore")
+            or (words[0] in ("lock", "unlock") and self._server.version < (4, 0, 0))
             or words == ("show", "roles")
             or _sets_transaction(source)
         ):
@@ -403,7 +406,9 @@ class Session:
 
     def find_table_id(self, database: str, name: str) -> int | None:
         found = self._storage.find_table(database, name, account_id=self.account_id)
-        return None if found is None else found.id
+        if found is None:
+            return None
+        return found.logical_id if self._server.version >= (4, 0, 0) else found.id
 
     def _searched(self) -> list[int]:
         if self.account_id != SYS_ID:
@@ -415,6 +420,12 @@ def mo_pitr_rows(catalog: Catalog) -> Iterator[tuple[object, ...]]:
     """The rows of mo_catalog.mo_pitr."""
     rows: list[PitrRow] = catalog.rows()
     return (row.values() for row in rows)
+
+
+def _answers_late(source: Source) -> bool:
+    """What the server answers from memory, after the end of its transaction."""
+    words = source.words(3)
+    return words[0] == "show" and bool({"recovery_window", "variables"} & set(words[1:]))
 
 
 def _sets_transaction(source: Source) -> bool:

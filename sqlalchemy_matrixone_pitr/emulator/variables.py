@@ -179,7 +179,8 @@ class Variables:
             raise SqlError.internal("the system variable is global")
         new = old if value is None else self._converted(name, old, value)
         if name == "time_zone":
-            zone = self._zone(str(new))
+            new = "SYSTEM" if str(new).upper() == "SYSTEM" else str(new)
+            zone = self._zone(new)
             if not wide:
                 self.zone = zone
         if wide:
@@ -211,6 +212,8 @@ class Variables:
             return datetime.timezone(-offset if sign == "-" else offset)
         # Up to 3.x the name is looked up in small letters, so that no city is ever found.
         name = text if self._version >= (4, 0, 0) else text.lower()
+        if name.upper() == "UTC" and self._version >= (4, 0, 0):
+            return datetime.UTC
         try:
             if name != text:
                 raise zoneinfo.ZoneInfoNotFoundError(name)

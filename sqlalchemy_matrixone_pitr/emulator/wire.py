@@ -297,6 +297,7 @@ def ok(affected: int, last_insert_id: int, status: int, *, header: int = 0x00) -
         + _lenenc(affected)
         + _lenenc(last_insert_id)
         + struct.pack("<HH", status, 0)
+        + b"\x00"
     )
 
 

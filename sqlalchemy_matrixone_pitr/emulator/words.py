@@ -29,8 +29,8 @@ _RESERVED = """_binary add all alter analyze and apply as asc between binary bot
     sql_small_result ssl starting straight_join strict table temporary terminated then to
     trailing true union unique until update upgrade usage use using utc_date utc_time
     utc_timestamp values when where while with xor year_month"""
-_RESERVED_SINCE_4 = """auto_update ccpr coverage cume_dist force_sync full ntile percent_rank precision remove
-    sql_buffer_result sql_no_cache subscription sync sync_interval"""
+_RESERVED_SINCE_4 = """auto_update ccpr coverage cume_dist force_sync full ntile percent_rank
+    precision remove sql_buffer_result sql_no_cache subscription sync sync_interval"""
 RESERVED = frozenset(_RESERVED.split())
 RESERVED_SINCE_4 = frozenset(_RESERVED_SINCE_4.split())
 
@@ -180,19 +180,19 @@ def _token(raw: str, before: int, start: int) -> Token:
 
 def _quoted_name(raw: str, before: int, start: int) -> Token:
     at = start + 1
+    if raw.startswith("`", at) and not raw.startswith("`", at + 1):
+        return Token(Kind.ERROR, "", before, start, at)
     parts: list[str] = []
     while True:
         end = raw.find("`", at)
         if end < 0:
             return Token(Kind.ERROR, "", before, start, len(raw))
         parts.append(raw[at:end])
-        if not raw.startswith("``", end) or end == start + 1:
+        if not raw.startswith("``", end):
             break
         parts.append("`")
         at = end + 2
-    value = _text("".join(parts))
-    kind = Kind.QUOTED if value else Kind.ERROR
-    return Token(kind, value, before, start, end + 1)
+    return Token(Kind.QUOTED, _text("".join(parts)), before, start, end + 1)
 
 
 def _string(raw: str, before: int, start: int) -> Token:
