@@ -36,13 +36,16 @@ async def _run(function: Callable[_P, _R], *args: _P.args, **kwargs: _P.kwargs) 
 
 def _sync(bind: Any) -> Any:
     """The Engine, Connection or Session inside an asyncio one."""
-    for attribute in ("sync_engine", "sync_connection", "sync_session"):
-        if (inner := getattr(bind, attribute, None)) is not None:
-            return inner
     if callable(bind) and hasattr(bind, "registry"):  # async_scoped_session
-        return _sync(bind())
-    if hasattr(bind, "sync_connection"):
-        raise PitrValidationError("the AsyncConnection is not started: await it, or use async with")
+        bind = bind()
+    for attribute in ("sync_connection", "sync_session", "sync_engine"):
+        if hasattr(bind, attribute):
+            inner = getattr(bind, attribute)
+            if inner is None:
+                raise PitrValidationError(
+                    "the AsyncConnection is not started: await it, or use async with"
+                )
+            return inner
     raise PitrValidationError(
         f"{type(bind).__name__} is not an asyncio engine, connection or session: the functions and "
         "managers without async in their name take the others"

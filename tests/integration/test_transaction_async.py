@@ -1,0 +1,212 @@
+"""The rule of transaction.py under asyncio, with aiomysql and asyncmy."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import pytest
+from sqlalchemy import Column, Integer, MetaData, Table, event, func, select, text
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_scoped_session, async_sessionmaker
+
+from sqlalchemy_matrixone_pitr import (
+    AlterPitr,
+    AsyncPitrManager,
+    AsyncTransactionPitrManager,
+    CreatePitr,
+    Pitr,
+    PitrAfterCommitError,
+    PitrNotFoundError,
+    PitrValidationError,
+    RestorePitr,
+    get_pitrs_async,
+    get_recovery_windows_async,
+    pending_pitrs,
+)
+from tests.proxy import Proxy
+
+Names = Callable[[], list[str]]
+MakeEngine = Callable[..., AsyncEngine]
+
+
+def table(name: str = "orders") -> Table:
+    return Table(name, MetaData(), Column("id", Integer, primary_key=True))
+
+
+def test_connection(make_async_engine: MakeEngine, prefix: str, pitr_names: Names) -> None:
+    async def main() -> None:
+        engine = make_async_engine()
+        async with engine.begin() as conn:
+            await conn.run_sync(table().metadata.create_all)
+            result = await conn.execute(CreatePitr(Pitr.table(f"{prefix}_a", "orders", "7d")))
+            assert result.rowcount == 0
+            assert len(pending_pitrs(conn)) == 1
+            assert pitr_names() == []
+        assert pitr_names() == [f"{prefix}_a"]
+        async with engine.connect() as conn:
+            await conn.execute(CreatePitr(Pitr.database(f"{prefix}_b", "7d")))
+            await conn.rollback()
+            await conn.execute(AlterPitr(f"{prefix}_a", "9d"))
+            await conn.commit()
+        (found,) = await get_pitrs_async(engine, level="table", table_name="orders")
+        assert str(found.range) == "9d"
+        await engine.dispose()
+
+    asyncio.run(main())
+    assert pitr_names() == [f"{prefix}_a"]
+
+
+def test_first_statement_of_a_fresh_connection(
+    make_async_engine: MakeEngine, prefix: str, pitr_names: Names, database: str
+) -> None:
+    async def main() -> None:
+        engine = make_async_engine()
+        async with engine.connect() as conn:
+            # awaits nothing of its own: the database is given, the transaction only begins
+            await conn.execute(CreatePitr(Pitr.database(prefix, "7d", database_name=database)))
+            await conn.commit()
+        await engine.dispose()
+
+    asyncio.run(main())
+    assert pitr_names() == [prefix]
+
+
+def test_create_all_with_listener(
+    make_async_engine: MakeEngine, prefix: str, pitr_names: Names
+) -> None:
+    async def main() -> None:
+        engine = make_async_engine()
+        made = table()
+        event.listen(made, "after_create", CreatePitr(Pitr.table(prefix, "orders", "7d")))
+        async with engine.begin() as conn:
+            await conn.run_sync(made.metadata.create_all)
+        await engine.dispose()
+
+    asyncio.run(main())
+    assert pitr_names() == [prefix]
+
+
+def test_session(make_async_engine: MakeEngine, prefix: str, pitr_names: Names) -> None:
+    async def main() -> None:
+        engine = make_async_engine()
+        async with engine.begin() as conn:
+            await conn.run_sync(table().metadata.create_all)
+        async with AsyncSession(engine) as session:
+            await session.execute(CreatePitr(Pitr.table(prefix, "orders", "7d")))
+            await session.rollback()
+            await session.execute(CreatePitr(Pitr.table(prefix, "orders", "8d")))
+            assert pitr_names() == []
+            await session.commit()
+            assert pitr_names() == [prefix]
+            manager = AsyncTransactionPitrManager(session)
+            assert (await manager.get(prefix)).range_value == 8
+            await manager.create_table_pitr(f"{prefix}_x", "no_such", "t")
+            await session.execute(text("INSERT INTO orders VALUES (1)"))
+            with pytest.raises(PitrAfterCommitError) as caught:
+                await session.commit()
+            assert [e.name for e in caught.value.failed] == [f"{prefix}_x"]
+            assert await session.scalar(select(func.count()).select_from(table())) == 1
+        await engine.dispose()
+
+    asyncio.run(main())
+    assert pitr_names() == [prefix]
+
+
+def test_managers(make_async_engine: MakeEngine, database: str, prefix: str) -> None:
+    async def main() -> None:
+        engine = make_async_engine()
+        manager = AsyncPitrManager(engine)
+        made = await manager.create_database_pitr(prefix.upper(), database, 3, "d")
+        assert made == Pitr.database(prefix, "3d", database_name=database)
+        assert await manager.get(prefix.upper()) == made
+        assert await manager.exists(prefix)
+        assert (await manager.alter(prefix, 4, "MO")).range_value == 4
+        assert [p.name for p in await manager.list(database_name=database)] == [prefix]
+        assert await get_recovery_windows_async(engine, database_name=database) == []
+        async with engine.connect() as conn:
+            inside = AsyncTransactionPitrManager(conn)
+            assert await inside.delete(prefix)
+            assert not await inside.exists(prefix)
+            assert await manager.exists(prefix)
+            await conn.commit()
+        assert not await manager.delete(prefix)
+        with pytest.raises(PitrNotFoundError):
+            await manager.get(prefix)
+        scoped = async_scoped_session(async_sessionmaker(engine), asyncio.current_task)
+        assert not await AsyncTransactionPitrManager(scoped).exists(prefix)
+        await scoped.remove()
+        await engine.dispose()
+
+    asyncio.run(main())
+
+
+def test_wrong_bind(make_async_engine: MakeEngine) -> None:
+    async def main() -> None:
+        engine = make_async_engine()
+        with pytest.raises(PitrValidationError, match="not started"):
+            AsyncTransactionPitrManager(engine.connect())
+        with pytest.raises(PitrValidationError, match="not an asyncio"):
+            AsyncPitrManager(engine.sync_engine)  # type: ignore[arg-type]
+        await engine.dispose()
+
+    asyncio.run(main())
+
+
+def test_cancelled_inside_the_flush(
+    make_async_engine: MakeEngine, database: str, prefix: str, proxy: Proxy
+) -> None:
+    async def main() -> list[str]:
+        engine = make_async_engine(port=proxy.port)
+        async with engine.connect() as conn:
+            loop = asyncio.get_running_loop()
+            for letter in "abc":
+                element = CreatePitr(_one(letter, prefix, database))
+                await conn.execute(element)
+            task = asyncio.ensure_future(conn.commit())
+            proxy.on(
+                f"^CREATE PITR `{prefix}_b`",
+                lambda: (loop.call_soon_threadsafe(task.cancel), _wait())[0] and None,
+            )
+            with pytest.raises(asyncio.CancelledError) as caught:
+                await task
+            await conn.rollback()
+        async with engine.connect() as conn:
+            assert (await conn.execute(text("SELECT 1"))).scalar() == 1
+        await engine.dispose()
+        return caught.value.__notes__
+
+    (note,) = asyncio.run(main())
+    lines = note.splitlines()
+    assert "is committed" in lines[0]
+    assert lines[1] == f"  done: {CreatePitr(_one('a', prefix, database))}"
+    assert "unknown" in lines[2]
+    assert f"{prefix}_b" in lines[2]
+    assert lines[3] == f"  not tried: {CreatePitr(_one('c', prefix, database))}"
+    sent = proxy.matching("^CREATE PITR")
+    assert len(sent) == len(set(sent)) == 2
+
+
+def _wait() -> None:
+    import time
+
+    time.sleep(0.2)  # the cancellation arrives while the statement is on its way
+
+
+def _one(letter: str, prefix: str, database: str) -> Pitr:
+    if letter == "a":
+        return Pitr.database(f"{prefix}_a", "7d", database_name=database)
+    return Pitr.table(f"{prefix}_{letter}", letter, "7d", database_name=database)
+
+
+def test_restore_needs_an_idle_connection(make_async_engine: MakeEngine, prefix: str) -> None:
+    async def main() -> None:
+        engine = make_async_engine()
+        async with engine.connect() as conn:
+            with pytest.raises(PitrNotFoundError):
+                await conn.execute(
+                    RestorePitr(prefix, "2026-01-01 00:00:00", database="no_such")
+                )
+            assert not conn.in_transaction()
+        await engine.dispose()
+
+    asyncio.run(main())
