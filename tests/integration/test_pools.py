@@ -1,0 +1,182 @@
+"""Pools of every kind: a call never uses, waits for or disturbs the caller's own connection."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine, create_engine, event, func, select, table, text
+from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.pool import AssertionPool, NullPool, QueuePool, StaticPool
+
+from sqlalchemy_matrixone_pitr import (
+    AsyncTransactionPitrManager,
+    CreatePitr,
+    DropPitr,
+    Pitr,
+    PitrManager,
+    PitrTransactionError,
+    RestorePitr,
+    TransactionPitrManager,
+    get_pitrs,
+    get_recovery_windows,
+)
+from tests.conftest import Server
+from tests.proxy import Proxy
+
+Names = Callable[[], list[str]]
+
+POOLS: dict[str, dict[str, Any]] = {
+    "queue": {"poolclass": QueuePool},
+    "one": {"poolclass": QueuePool, "pool_size": 1, "max_overflow": 0, "pool_timeout": 2},
+    "null": {"poolclass": NullPool},
+    "static": {"poolclass": StaticPool},
+    "assertion": {"poolclass": AssertionPool},
+}
+
+
+@pytest.fixture(params=sorted(POOLS))
+def pooled(request: pytest.FixtureRequest, server: Server, database: str) -> Engine:
+    return create_engine(server.url(database=database), **POOLS[request.param])
+
+
+def test_calls_from_inside_a_transaction(
+    pooled: Engine, prefix: str, database: str, pitr_names: Names
+) -> None:
+    with pooled.connect() as conn:
+        conn.execute(text("CREATE TABLE t (id INT PRIMARY KEY)"))
+        conn.commit()
+        conn.execute(text("INSERT INTO t VALUES (1)"))
+        manager = PitrManager(pooled)
+        manager.create_table_pitr(f"{prefix}_a", database, "t")
+        assert manager.exists(f"{prefix}_a")
+        assert [p.name for p in get_pitrs(conn, database_name=database)] == [f"{prefix}_a"]
+        get_recovery_windows(conn, database_name=database)
+        inside = TransactionPitrManager(conn)
+        inside.create(Pitr.database(f"{prefix}_b", "7d"))
+        assert [p.name for p in inside.list(database_name=database)] == [
+            f"{prefix}_b",
+            f"{prefix}_a",
+        ]
+        # nothing of it committed or rolled back the caller
+        conn.rollback()
+        assert conn.scalar(select(func.count()).select_from(table("t"))) == 0
+    assert pitr_names() == [f"{prefix}_a"]
+    pooled.dispose()
+
+
+def test_commit_in_every_pool(pooled: Engine, prefix: str, pitr_names: Names) -> None:
+    for number in range(3):
+        with pooled.begin() as conn:
+            conn.execute(CreatePitr(Pitr.database(prefix, f"{number + 1}d")))
+        assert pitr_names() == [prefix]
+        with pooled.begin() as conn:
+            conn.execute(DropPitr(prefix))
+        assert pitr_names() == []
+    pooled.dispose()
+
+
+def test_pre_ping_and_recycle(server: Server, database: str, prefix: str, proxy: Proxy) -> None:
+    engine = create_engine(
+        server.url(database=database, port=proxy.port), pool_pre_ping=True, pool_recycle=1
+    )
+    with engine.begin() as conn:
+        conn.execute(CreatePitr(Pitr.database(prefix, "7d")))
+    proxy.kill()
+    with engine.begin() as conn:
+        conn.execute(DropPitr(prefix))
+    time.sleep(1.1)
+    with engine.begin() as conn:
+        conn.execute(CreatePitr(Pitr.database(prefix, "7d")))
+    manager = PitrManager(engine)
+    proxy.kill()
+    assert manager.exists(prefix)
+    assert len(proxy.matching("^CREATE PITR")) == 2
+    engine.dispose()
+
+
+def test_invalidated_connection_loses_its_queue(
+    engine: Engine, prefix: str, pitr_names: Names
+) -> None:
+    with engine.connect() as conn:
+        conn.execute(CreatePitr(Pitr.database(prefix, "7d")))
+        conn.invalidate()
+        conn.rollback()
+        conn.execute(text("SELECT 1"))
+        conn.commit()
+    with engine.begin() as conn:
+        conn.execute(text("SELECT 1"))
+    assert pitr_names() == []
+
+
+def test_idle_for_sqlalchemy_is_not_idle_for_the_server(
+    server: Server, database: str, prefix: str
+) -> None:
+    engine = create_engine(server.url(database=database))
+
+    @event.listens_for(engine, "connect")
+    def ask(dbapi_connection: Any, record: object) -> None:
+        cursor = dbapi_connection.cursor()
+        cursor.execute("SELECT 1")  # opens a transaction on the server
+        cursor.close()
+
+    PitrManager(engine).create_database_pitr(prefix, database)
+    with engine.connect() as conn:
+        conn.get_isolation_level()
+        assert [p.name for p in get_pitrs(conn, database_name=database)] == [prefix]
+        with conn.begin():  # a read leaves no autobegun transaction behind
+            conn.execute(DropPitr(prefix))
+    assert get_pitrs(engine, database_name=database) == []
+    engine.dispose()
+
+
+def test_restore_inside_a_transaction_is_refused_before_it_is_sent(
+    proxied_engine: Engine, proxy: Proxy, database: str, prefix: str
+) -> None:
+    restore = RestorePitr(prefix, "2026-01-01 00:00:00", database=database)
+    with proxied_engine.connect() as conn:
+        conn.execute(text("SELECT 1"))
+        with pytest.raises(PitrTransactionError, match="commit or roll back first"):
+            conn.execute(restore)
+        with pytest.raises(PitrTransactionError):
+            TransactionPitrManager(conn).restore(prefix, "2026-01-01 00:00:00", database=database)
+    assert proxy.matching("RESTORE") == []
+
+
+def test_manager_sends_one_statement(
+    proxied_engine: Engine, proxy: Proxy, database: str, prefix: str
+) -> None:
+    manager = PitrManager(proxied_engine)
+    made = manager.create_database_pitr(prefix, database, 7, "d")
+    assert made.created_time is None
+    assert [s for s in proxy.statements if s not in ("ROLLBACK", "COMMIT")] == [
+        f"CREATE PITR `{prefix}` FOR DATABASE `{database}` RANGE 7 'd'"
+    ]
+    proxy.clear()
+    assert manager.delete(prefix)
+    assert not manager.delete(prefix)
+    assert [s for s in proxy.statements if s not in ("ROLLBACK", "COMMIT")] == [
+        f"DROP PITR `{prefix}`",
+        f"DROP PITR `{prefix}`",
+    ]
+
+
+def test_async_pool_of_one(
+    make_async_engine: Callable[..., AsyncEngine], prefix: str, pitr_names: Names
+) -> None:
+    async def main() -> None:
+        engine = make_async_engine(pool_size=1, max_overflow=0, pool_timeout=2)
+        async with engine.connect() as conn:
+            await conn.execute(text("SELECT 1"))
+            manager = AsyncTransactionPitrManager(conn)
+            assert not await manager.exists(prefix)
+            await manager.create(Pitr.database(prefix, "7d"))
+            assert await manager.exists(prefix)
+            await conn.commit()
+        await engine.dispose()
+
+    asyncio.run(main())
+    assert pitr_names() == [prefix]
