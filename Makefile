@@ -1,0 +1,60 @@
+# All that is needed: make, Python 3.11 or later, a package registry. `make` lists what there is.
+
+PYTHON ?= python3.11 python3
+VENV ?= .venv
+JOBS ?= 2
+MATRIXONE_URL ?=
+PYTEST_ARGS ?=
+BENCH_ARGS ?=
+
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help demo test test-live lint types bench clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: $(VENV)/.demo ## the package at work on its own emulator; no server needed
+	@$(BIN)/mo-pitr demo
+
+test: lint types ## lint, types, all tests, the wheel and its contents (JOBS=2, PYTEST_ARGS=)
+	env -u MATRIXONE_URL $(BIN)/python -m pytest -n $(JOBS) --dist loadgroup $(PYTEST_ARGS)
+
+test-live: $(VENV)/.dev ## the integration tests on a real server (MATRIXONE_URL=mysql+pymysql://dump:111@127.0.0.1:6001/)
+	@test -n '$(MATRIXONE_URL)' || { echo 'say which server: make test-live MATRIXONE_URL=mysql+pymysql://user:password@host:6001/' >&2; exit 2; }
+	MATRIXONE_URL='$(MATRIXONE_URL)' $(BIN)/python -m pytest -p no:xdist tests/integration tests/server $(PYTEST_ARGS)
+
+lint: $(VENV)/.dev ## ruff
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+
+types: $(VENV)/.dev ## mypy, strict
+	$(BIN)/mypy
+
+bench: $(VENV)/.dev ## the benchmarks (MATRIXONE_URL= for a real server, BENCH_ARGS=)
+	@$(BIN)/python -m benchmarks $(if $(MATRIXONE_URL),--url '$(MATRIXONE_URL)') $(BENCH_ARGS)
+
+clean: ## remove .venv, build results and caches
+	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV)/.made:
+	@for python in $(PYTHON); do \
+		if "$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
+			"$$python" -m venv --clear $(VENV) && touch $@; exit; \
+		fi; \
+	done; \
+	echo 'Python 3.11 or later is needed: make PYTHON=/path/to/python3.11 ...' >&2; exit 1
+
+$(VENV)/.demo: pyproject.toml $(VENV)/.made
+	$(PIP) install --editable '.[aiomysql,cli,emulator,pymysql]'
+	@touch $@
+
+# pip knows --group from 25.1 on
+$(VENV)/.dev: pyproject.toml $(VENV)/.made
+	$(PIP) install --upgrade 'pip>=25.1'
+	$(PIP) install --editable '.[all]' --group dev
+	@touch $@

@@ -1,0 +1,76 @@
+"""``python -m benchmarks [--url URL]``: all measurements, on an emulator or on a real server.
+
+Compare ratios, not seconds: they are of one run, taken in turns.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import platform
+from collections.abc import Iterator
+
+import sqlalchemy
+from sqlalchemy import URL, create_engine, make_url
+
+from benchmarks import create_drop, imports, statements
+from sqlalchemy_matrixone_pitr import PitrManager
+
+PARTS = ("create-drop", "statements", "imports")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)}")
+    parser.add_argument("--url", help="a real server, mysql+pymysql://user:password@host:6001/")
+    parser.add_argument("--rounds", type=int, default=30)
+    arguments = parser.parse_args()
+    parts: list[str] = arguments.parts or list(PARTS)
+    if unknown := set(parts) - set(PARTS):
+        parser.error(f"no such part: {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
+    rounds: int = arguments.rounds
+
+    print(f"Python {platform.python_version()}, SQLAlchemy {sqlalchemy.__version__}")
+    if {"create-drop", "statements"} & set(parts):
+        with server(arguments.url) as url, database(url) as name:
+            if "create-drop" in parts:
+                create_drop.run(url, name, rounds, pairs=5)
+            if "statements" in parts:
+                statements.run(url, name, rounds, times=10)
+    if "imports" in parts:
+        imports.run(rounds)
+
+
+@contextlib.contextmanager
+def server(url: str | None) -> Iterator[URL]:
+    """Where to measure."""
+    if url is not None:
+        yield make_url(url).set(drivername="matrixone+pymysql", database=None)
+        return
+    from sqlalchemy_matrixone_pitr.emulator import Emulator
+
+    with Emulator() as emulator:
+        yield make_url(emulator.url())
+
+
+@contextlib.contextmanager
+def database(url: URL, name: str = "bench_pitr") -> Iterator[str]:
+    """A database of the run's own, dropped at its end with the PITRs of all that was in it."""
+    engine = create_engine(url)
+    with engine.begin() as conn:
+        version = conn.exec_driver_sql("SELECT version()").scalar_one()
+        conn.exec_driver_sql(f"CREATE DATABASE {name}")
+    print(f"Server {version} at {url.host}:{url.port}")
+    try:
+        yield name
+    finally:
+        pitrs = PitrManager(engine)
+        for pitr in pitrs.list(database_name=name):
+            pitrs.delete(pitr.name)
+        with engine.begin() as conn:
+            conn.exec_driver_sql(f"DROP DATABASE {name}")
+        engine.dispose()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,133 @@
+"""CREATE PITR and DROP PITR of a database: through this package, against raw PyMySQL."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import importlib.util
+from collections.abc import Callable, Iterator
+
+import pymysql
+from sqlalchemy import URL, create_engine
+
+from benchmarks.measure import Spread, interleaved, paired_ratio, print_table, seconds
+from sqlalchemy_matrixone_pitr import CreatePitr, DropPitr, Pitr, PitrManager
+
+RAW = "raw PyMySQL"
+SDK = "matrixone-python-sdk"
+NAME = "bench_week"
+
+
+def run(url: URL, database: str, rounds: int, pairs: int) -> None:
+    with contextlib.ExitStack() as stack:
+        contenders = {
+            RAW: stack.enter_context(raw(url, database)),
+            "PitrManager": stack.enter_context(manager(url, database)),
+            "engine.begin()": stack.enter_context(transactions(url, database)),
+        }
+        if importlib.util.find_spec("matrixone") is None:
+            note = f"{SDK} is not installed: left out"
+        else:
+            note = ""
+            contenders[SDK] = stack.enter_context(sdk(url, database))
+        samples = interleaved(
+            {name: timed(pair, pairs) for name, pair in contenders.items()}, rounds
+        )
+    rows = []
+    for name, times in samples.items():
+        took = Spread.of(times).scaled(1000)
+        ratio = paired_ratio(times, samples[RAW])
+        rows.append(
+            (
+                name,
+                f"{took.median:.2f}",
+                f"{took.low:.2f} .. {took.high:.2f}",
+                f"{ratio.median:.2f}",
+                f"{ratio.low:.2f} .. {ratio.high:.2f}",
+            )
+        )
+    print_table(
+        f"Create and drop a database's PITR ({rounds} rounds of {pairs} pairs, interleaved)",
+        ("", "ms a pair", "quartiles", "times raw", "quartiles"),
+        rows,
+    )
+    if note:
+        print(f"  {note}")
+
+
+def timed(pair: Callable[[], object], pairs: int) -> Callable[[], float]:
+    """Seconds a pair."""
+
+    def several() -> None:
+        for _ in range(pairs):
+            pair()
+
+    return lambda: seconds(several) / pairs
+
+
+@contextlib.contextmanager
+def raw(url: URL, database: str) -> Iterator[Callable[[], object]]:
+    """Two statements on an open connection: the least that can be done."""
+    with pymysql.connect(
+        host=url.host or "",
+        port=url.port or 6001,
+        user=url.username,
+        password=url.password or "",
+        autocommit=True,
+    ) as connection:
+        cursor = connection.cursor()
+        cursor.execute("SET AUTOCOMMIT = 1")  # PyMySQL sends nothing where the status bit lies
+
+        def pair() -> None:
+            cursor.execute(f"CREATE PITR `{NAME}` FOR DATABASE `{database}` RANGE 7 'd'")
+            cursor.execute(f"DROP PITR `{NAME}`")
+
+        yield pair
+
+
+@contextlib.contextmanager
+def manager(url: URL, database: str) -> Iterator[Callable[[], object]]:
+    engine = create_engine(url)
+    with engine.connect():
+        pass  # a program has its pool filled
+    pitrs = PitrManager(engine)
+
+    def pair() -> None:
+        pitrs.create_database_pitr(NAME, database, 7, "d")
+        pitrs.delete(NAME)
+
+    yield pair
+    engine.dispose()
+
+
+@contextlib.contextmanager
+def transactions(url: URL, database: str) -> Iterator[Callable[[], object]]:
+    engine = create_engine(url)
+
+    def pair() -> None:
+        with engine.begin() as conn:
+            conn.execute(CreatePitr(Pitr.database(NAME, "7d", database_name=database)))
+        with engine.begin() as conn:
+            conn.execute(DropPitr(NAME))
+
+    yield pair
+    engine.dispose()
+
+
+@contextlib.contextmanager
+def sdk(url: URL, database: str) -> Iterator[Callable[[], object]]:
+    client = importlib.import_module("matrixone").Client()
+    client.connect(
+        host=url.host,
+        port=url.port,
+        user=url.username,
+        password=url.password,
+        database=database,
+    )
+
+    def pair() -> None:
+        client.pitr.create_database_pitr(NAME, database, 7, "d")
+        client.pitr.delete(NAME)
+
+    yield pair
+    client.disconnect()

@@ -1,0 +1,67 @@
+"""Timing in rounds, so that what disturbs the machine disturbs all contenders alike."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """The median of some samples, and the quartiles around it."""
+
+    median: float
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, samples: Sequence[float]) -> Spread:
+        if len(samples) < 2:
+            return cls(samples[0], samples[0], samples[0])
+        low, median, high = statistics.quantiles(samples, n=4, method="inclusive")
+        return cls(median, low, high)
+
+    def scaled(self, factor: float) -> Spread:
+        return Spread(self.median * factor, self.low * factor, self.high * factor)
+
+
+def seconds(action: Callable[[], object]) -> float:
+    """How long one call takes."""
+    begin = time.perf_counter()
+    action()
+    return time.perf_counter() - begin
+
+
+def interleaved(
+    contenders: Mapping[str, Callable[[], float]], rounds: int
+) -> dict[str, list[float]]:
+    """What each contender measures, once a round; each round another one goes first.
+
+    A first round, which fills caches and pools, is not counted.
+    """
+    names = list(contenders)
+    samples: dict[str, list[float]] = {name: [] for name in names}
+    for number in range(rounds + 1):
+        shift = number % len(names)
+        for name in names[shift:] + names[:shift]:
+            sample = contenders[name]()
+            if number:
+                samples[name].append(sample)
+    return samples
+
+
+def paired_ratio(samples: Sequence[float], base: Sequence[float]) -> Spread:
+    """Each round's sample over the same round's base."""
+    return Spread.of([mine / its for mine, its in zip(samples, base, strict=True)])
+
+
+def print_table(title: str, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """The first column to the left, numbers to the right."""
+    print(f"\n{title}")
+    widths = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
+    for cells in (heads, *rows):
+        first, *others = cells
+        columns = (cell.rjust(width) for cell, width in zip(others, widths[1:], strict=True))
+        print("  " + "   ".join((first.ljust(widths[0]), *columns)))

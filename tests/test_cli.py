@@ -1,0 +1,166 @@
+"""The installed script ``mo-pitr``, from outside."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import signal
+import subprocess
+import sys
+import sysconfig
+from collections.abc import Iterator
+
+import pymysql
+import pytest
+
+from sqlalchemy_matrixone_pitr.commands import mo_pitr
+
+SCRIPT = os.path.join(sysconfig.get_path("scripts"), "mo-pitr")
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([SCRIPT, *arguments], capture_output=True, text=True, timeout=120)
+
+
+def run_without(module: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """The script's entry point in an interpreter that cannot import a module."""
+    code = (
+        "import sys\n"
+        f"sys.modules[{module!r}] = None\n"
+        f"sys.argv[1:] = {arguments!r}\n"
+        "from sqlalchemy_matrixone_pitr.cli import main\n"
+        "main()\n"
+    )
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+
+
+@contextlib.contextmanager
+def serving(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], int]]:
+    """A running ``mo-pitr serve`` and its port."""
+    process = subprocess.Popen(
+        [SCRIPT, "serve", *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    with process:
+        try:
+            assert process.stdout is not None
+            port = None
+            while port is None:
+                line = process.stdout.readline()
+                assert line, process.communicate()
+                url = re.search(r"matrixone\+pymysql://dump:111@127\.0\.0\.1:(\d+)/", line)
+                port = int(url[1]) if url else None
+            yield process, port
+        finally:
+            process.kill()  # where the test has not ended it
+
+
+def version(port: int) -> str:
+    with (
+        pymysql.connect(host="127.0.0.1", port=port, user="dump", password="111") as connection,
+        connection.cursor() as cursor,
+    ):
+        cursor.execute("SELECT version()")
+        row = cursor.fetchone()
+        assert row is not None
+        return str(row[0])
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda n: n.name)
+def test_serve_answers_until_it_is_told_to_stop(number: signal.Signals) -> None:
+    with serving() as (process, port):
+        assert version(port) == "8.0.30-MatrixOne-v4.2.0"
+        process.send_signal(number)
+        out, err = process.communicate(timeout=30)
+        assert (process.returncode, err) == (0, "")
+        assert out.endswith("Stopped.\n")
+    with pytest.raises(pymysql.OperationalError):
+        version(port)
+
+
+def test_serve_stops_while_a_client_is_connected() -> None:
+    with serving() as (process, port):
+        connection = pymysql.connect(host="127.0.0.1", port=port, user="dump", password="111")
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=30)
+        assert process.returncode == 0
+        with pytest.raises(pymysql.OperationalError):
+            connection.cursor().execute("SELECT 1")
+        connection.close()
+
+
+def test_serve_as_another_version() -> None:
+    with serving("--version", "3.0.9") as (_, port):
+        assert version(port) == "8.0.30-MatrixOne-v3.0.9"
+
+
+def test_serve_logs_statements_and_no_password() -> None:
+    with serving("--log") as (process, port):
+        version(port)
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=30)
+    assert "SELECT version()" in err
+    assert "111" not in err
+
+
+def test_serve_on_a_port_that_is_taken() -> None:
+    with serving() as (_, port):
+        refused = run("serve", "--port", str(port))
+    assert refused.returncode == 2
+    assert f"port {port}" in refused.stderr
+    assert "Traceback" not in refused.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments", [("--version", "new"), ("--version", "2.0.0"), ("--timezone", "Europe/Nowhere")]
+)
+def test_serve_refuses_what_it_does_not_know(arguments: tuple[str, str]) -> None:
+    refused = run("serve", *arguments)
+    assert refused.returncode == 2
+    assert arguments[1] in refused.stderr
+    assert "Traceback" not in refused.stderr
+
+
+def test_demo_on_a_server_that_does_not_answer() -> None:
+    refused = run("demo", "--url", "matrixone+pymysql://dump:secret@127.0.0.1:1/")
+    assert refused.returncode == 1
+    assert "Can't connect" in refused.stderr
+    assert "Traceback" not in refused.stderr
+    assert "secret" not in refused.stderr
+
+
+def test_without_the_extra_a_hint_names_it() -> None:
+    hinted = run_without("click", "serve")
+    assert hinted.returncode == 2
+    assert hinted.stdout == ""
+    assert hinted.stderr == "mo-pitr needs click: pip install 'sqlalchemy-matrixone-pitr[cli]'\n"
+
+
+@pytest.mark.parametrize(
+    ("module", "command", "extra"),
+    [
+        ("sqlglot", "serve", "[cli,emulator]"),
+        ("pymysql", "demo", "[cli,emulator,pymysql,aiomysql]"),
+    ],
+)
+def test_without_a_commands_extra_a_hint_names_it(module: str, command: str, extra: str) -> None:
+    hinted = run_without(module, command)
+    assert hinted.returncode == 2
+    assert hinted.stderr == (
+        f"Error: {module} is not installed: pip install 'sqlalchemy-matrixone-pitr{extra}'\n"
+    )
+
+
+def test_without_arguments_the_commands_are_listed() -> None:
+    for command in mo_pitr.commands:
+        assert command in run("--help").stdout
+
+
+@pytest.mark.parametrize("command", sorted(mo_pitr.commands))
+def test_every_command_has_an_example(command: str) -> None:
+    shown = run(command, "--help")
+    assert shown.returncode == 0
+    assert re.search(rf"Example:\n +mo-pitr {command}\b", shown.stdout)
