@@ -1,0 +1,418 @@
+"""ALTER TABLE: in place, or as a rebuild under a new id (matrixone.md, section 4)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from .columns import SqlType, Stored
+from .ddl import (
+    add_foreign_key,
+    check_default,
+    default_text,
+    find_keys,
+    home_of,
+    make_column,
+    put_index,
+    remove_index,
+    rename_table,
+    set_primary,
+)
+from .ddlparse import Action, AlterTable, ColumnSpec
+from .definition import ColumnDef, Named, TableDef, Version
+from .errors import SqlError
+from .storage import Result, StorageSession
+
+_REBUILDING = {"add", "drop", "drop_primary", "add_primary", "set_default", "drop_default"}
+
+
+def alter_table(session: StorageSession, statement: AlterTable) -> Result:
+    version = session.need_table(statement.table.database, statement.table.name)
+    if version.definition.view is not None:
+        raise SqlError.internal("you should use alter view statemnt for View")
+    rebuilding = any(rebuilds(version.definition, action) for action in statement.actions)
+    if not rebuilding:
+        for action in statement.actions:
+            version = in_place(session, version, action)
+        return Result()
+    definition = version.definition
+    for action in statement.actions:
+        definition = changed(session, version, definition, action)
+    session.storage.locks.acquire(
+        session, ("rebuild", version.account_id, version.id), session.context.deadline_seconds
+    )
+    new = rebuild(session, version, definition)
+    session.emit("rebuild_table", new, version.id, new.id)
+    return Result()
+
+
+def rebuilds(definition: TableDef, action: Action) -> bool:
+    """Whether this clause gives the table a new id."""
+    if action.kind in _REBUILDING:
+        return True
+    if action.kind not in ("modify", "change") or action.column is None:
+        return False
+    old = definition.column(action.name)
+    if old is None or action.position is not None:
+        return True
+    return not _only_longer(old, action.column, definition)
+
+
+def _only_longer(old: ColumnDef, new: ColumnSpec, definition: TableDef) -> bool:
+    """VARCHAR made longer, and nothing else."""
+    column = make_column(new, old.key)
+    if column.name != old.name or (old.type.kind, column.type.kind) != ("varchar", "varchar"):
+        return False
+    same = replace(column, type=old.type, nullable=column.nullable)
+    return column.type.width >= old.type.width and same == old
+
+
+def column_of(definition: TableDef, name: str) -> ColumnDef:
+    found = definition.column(name)
+    if found is None:
+        raise SqlError(1054, f"Unknown column '{name}' in '{definition.name}'")
+    return found
+
+
+# In place
+
+
+def in_place(session: StorageSession, version: Version, action: Action) -> Version:
+    home, definition = home_of(session, version), version.definition
+    kind = action.kind
+    if kind == "rename":
+        if (action.new_name, action.name or home.name) == (version.name, home.name):
+            return version
+        return rename_table(session, version, Named(action.name, action.new_name))
+    if kind == "add_key" and action.key is not None:
+        return put_index(session, version, action.key)
+    if kind == "drop_key":
+        return remove_index(session, version, action.name)
+    if kind == "add_foreign" and action.foreign_key is not None:
+        new = add_foreign_key(session, home, definition, action.foreign_key)
+        check_rows(session, version, new)
+    elif kind == "drop_foreign" or (
+        kind == "drop_constraint"
+        and any(k.name == action.name.lower() for k in definition.foreign_keys)
+    ):
+        new = drop_foreign(definition, action.name)
+    elif kind == "drop_constraint":
+        return remove_index(session, version, action.name)
+    elif kind == "comment":
+        new = replace(definition, comment=action.text)
+    elif kind == "rename_column":
+        return rename_column(session, version, action)
+    elif kind == "rename_key":
+        new = rename_key(definition, action)
+    elif kind == "visible":
+        new = replace(
+            definition,
+            indexes=tuple(
+                replace(i, visible=bool(action.text)) if i.name == action.name.lower() else i
+                for i in definition.indexes
+            ),
+        )
+    elif kind in ("modify", "change") and action.column is not None:
+        old = column_of(definition, action.name)
+        new = definition.with_column(replace(old, type=action.column.type))
+    elif kind == "auto_increment":
+        raise SqlError(
+            20301,
+            f"invalid input: unsupported alter option in inplace mode: auto_increment = {action.text}",
+        )
+    elif kind == "nothing":
+        return version
+    else:
+        raise SqlError.unsupported(session.statement_text)
+    return session.catalogue.replace(home, version, new)
+
+
+def check_rows(session: StorageSession, version: Version, definition: TableDef) -> None:
+    """A new foreign key must hold for the rows that are there."""
+    if not session.foreign_key_checks:
+        return
+    key = definition.foreign_keys[-1]
+    own = key.parent_table == version.name and key.parent_database == version.database
+    parent = version if own else session.catalogue.parent(version, key)
+    if parent is None:
+        return
+    theirs = find_keys(parent.definition, list(key.parent_columns))
+    match = " AND ".join(f"p.{b} = c.{a}" for a, b in zip(key.columns, theirs, strict=True))
+    known = " AND ".join(f"c.{a} IS NOT NULL" for a in key.columns)
+    row = session.run(
+        f"SELECT 1 FROM {version.table} c WHERE {known} AND "
+        f"NOT EXISTS (SELECT 1 FROM {parent.table} p WHERE {match}) LIMIT 1"
+    ).fetchone()
+    if row is not None:
+        raise SqlError.internal("Cannot add or update a child row: a foreign key constraint fails")
+
+
+def drop_foreign(definition: TableDef, name: str) -> TableDef:
+    kept = tuple(key for key in definition.foreign_keys if key.name != name.lower())
+    if len(kept) == len(definition.foreign_keys):
+        raise SqlError(1091, f"Can't DROP '{name}'; check that column/key exists")
+    return replace(definition, foreign_keys=kept)
+
+
+def rename_key(definition: TableDef, action: Action) -> TableDef:
+    if not any(index.name == action.name.lower() for index in definition.indexes):
+        raise SqlError(1091, f"Can't DROP '{action.name}'; check that column/key exists")
+    raise SqlError.unsupported(f"ALTER TABLE RENAME INDEX {action.name}")
+
+
+def rename_column(session: StorageSession, version: Version, action: Action) -> Version:
+    definition = version.definition
+    old = column_of(definition, action.name)
+    other = definition.column(action.new_name)
+    if other is not None and other.key != old.key:
+        raise SqlError(1060, f"Duplicate column name '{action.new_name.lower()}'")
+    home = home_of(session, version)
+    for child, key in session.catalogue.children(version):
+        names = tuple(
+            action.new_name if n.lower() == old.lower else n for n in key.parent_columns
+        )
+        if names == key.parent_columns:
+            continue
+        keys = tuple(
+            replace(k, parent_columns=names) if k == key else k
+            for k in child.definition.foreign_keys
+        )
+        if child.version == version.version:
+            definition = replace(definition, foreign_keys=keys)
+        else:
+            child_home = home_of(session, child)
+            session.catalogue.replace(child_home, child, replace(child.definition, foreign_keys=keys))
+    new = definition.with_column(replace(old, name=action.new_name))
+    return session.catalogue.replace(home, version, new)
+
+
+# Rebuilding
+
+
+def changed(
+    session: StorageSession, version: Version, definition: TableDef, action: Action
+) -> TableDef:
+    """The definition after one clause of a rebuilding ALTER."""
+    kind = action.kind
+    if kind == "add":
+        return add_columns(session, definition, action)
+    if kind == "drop":
+        return drop_column(session, version, definition, action)
+    if kind in ("modify", "change") and action.column is not None:
+        return change_column(session, version, definition, action, action.column)
+    if kind in ("set_default", "drop_default"):
+        old = column_of(definition, action.name)
+        text = default_text(action.text) if kind == "set_default" else None
+        new = replace(old, default=None if text == "null" else text)
+        check_default(session, new)
+        return definition.with_column(new)
+    if kind == "drop_primary":
+        if not definition.primary:
+            raise SqlError(1091, "Can't DROP 'PRIMARY'; check that column/key exists")
+        return replace(definition, primary=())
+    if kind == "add_primary" and action.key is not None:
+        return set_primary(definition, action.key.columns)
+    if kind == "rename_column":
+        old = column_of(definition, action.name)
+        return definition.with_column(replace(old, name=action.new_name))
+    raise SqlError(
+        20301, f"invalid input: unsupported alter option in copy mode: {_clause(action)}"
+    )
+
+
+def _clause(action: Action) -> str:
+    words = {
+        "add_key": "add index",
+        "add_foreign": "add foreign key",
+        "drop_key": f"drop index {action.name}",
+        "drop_foreign": f"drop foreign key {action.name}",
+        "comment": f"comment = {action.text}",
+        "rename": f"rename to {action.new_name}",
+    }
+    return words.get(action.kind, action.kind.replace("_", " "))
+
+
+def _place(
+    columns: tuple[ColumnDef, ...], column: ColumnDef, position: str | None, definition: TableDef
+) -> tuple[ColumnDef, ...]:
+    rest = [c for c in columns if c.key != column.key]
+    if position is None:
+        index = next((i for i, c in enumerate(columns) if c.key == column.key), len(rest))
+    elif position == "":
+        index = 0
+    else:
+        after = column_of(definition, position)
+        index = rest.index(after) + 1
+    return (*rest[:index], column, *rest[index:])
+
+
+def add_columns(session: StorageSession, definition: TableDef, action: Action) -> TableDef:
+    for spec in action.columns:
+        if definition.column(spec.name) is not None:
+            raise SqlError(1060, f"Duplicate column name '{spec.name.lower()}'")
+        column = make_column(spec, f"c{definition.next_key}")
+        check_default(session, column)
+        columns = _place(definition.columns, column, action.position, definition)
+        definition = replace(definition, columns=columns, next_key=definition.next_key + 1)
+        if spec.primary:
+            definition = set_primary(definition, [spec.name])
+        if spec.unique:
+            from .ddl import add_index
+            from .ddlparse import KeySpec
+
+            definition = add_index(definition, KeySpec("unique", "", [spec.name]))
+    return definition
+
+
+def drop_column(
+    session: StorageSession, version: Version, definition: TableDef, action: Action
+) -> TableDef:
+    old = definition.column(action.name)
+    if old is None:
+        if action.if_exists:
+            return definition
+        raise SqlError(1091, f"Can't DROP '{action.name}'; check that column/key exists")
+    if len(definition.columns) == 1:
+        raise SqlError(
+            1090, "You can't delete all columns with ALTER TABLE; use DROP TABLE instead"
+        )
+    for key in definition.foreign_keys:
+        if old.key in key.columns:
+            raise SqlError(
+                1828,
+                f"Cannot drop column '{old.lower}': needed in a foreign key constraint '{key.name}'",
+            )
+    for child, key in session.catalogue.children(version):
+        if old.lower in (name.lower() for name in key.parent_columns):
+            raise SqlError(
+                1829,
+                f"Cannot drop column '{old.lower}': needed in a foreign key constraint "
+                f"'{key.name}' of table '{child.name}'",
+            )
+    indexes = []
+    for index in definition.indexes:
+        left = tuple(key for key in index.columns if key != old.key)
+        if left:
+            indexes.append(replace(index, columns=left))
+    return replace(
+        definition,
+        columns=tuple(column for column in definition.columns if column.key != old.key),
+        primary=tuple(key for key in definition.primary if key != old.key),
+        indexes=tuple(indexes),
+    )
+
+
+def change_column(
+    session: StorageSession,
+    version: Version,
+    definition: TableDef,
+    action: Action,
+    spec: ColumnSpec,
+) -> TableDef:
+    old = column_of(definition, action.name)
+    other = definition.column(spec.name)
+    if other is not None and other.key != old.key:
+        raise SqlError(1060, f"Duplicate column name '{spec.name.lower()}'")
+    new = make_column(spec, old.key)
+    if old.key in definition.primary:
+        new = replace(new, nullable=False)
+    refuse_foreign_change(session, version, definition, old, new)
+    check_default(session, new)
+    columns = _place(definition.columns, new, action.position, definition)
+    definition = replace(definition, columns=columns)
+    if spec.primary and old.key not in definition.primary:
+        definition = set_primary(definition, [spec.name])
+    return definition
+
+
+def refuse_foreign_change(
+    session: StorageSession, version: Version, definition: TableDef, old: ColumnDef, new: ColumnDef
+) -> None:
+    if old.type == new.type and old.name == new.name:
+        return
+    for key in definition.foreign_keys:
+        if old.key in key.columns and old.type != new.type:
+            raise SqlError(
+                1832,
+                f"Cannot change column '{old.lower}': used in a foreign key constraint '{key.name}'",
+            )
+    for child, key in session.catalogue.children(version):
+        if old.lower in (name.lower() for name in key.parent_columns) and old.type != new.type:
+            raise SqlError(
+                1833,
+                f"Cannot change column '{old.lower}': used in a foreign key constraint "
+                f"'{key.name}' of table '{child.database}.{child.name}'",
+            )
+
+
+def rebuild(session: StorageSession, version: Version, definition: TableDef) -> Version:
+    """A new table under a new id with the old rows in their new form."""
+    import sqlite3
+
+    from .dml import Writer, constraint_error, not_null
+
+    old_columns = {column.key: column for column in version.definition.columns}
+    same = all(
+        column.key in old_columns
+        and column.type == old_columns[column.key].type
+        and (column.nullable or not old_columns[column.key].nullable)
+        for column in definition.columns
+    )
+    home = home_of(session, version)
+    checks, session.foreign_key_checks = session.foreign_key_checks, False
+    try:
+        if same and set(definition.primary) == set(version.definition.primary):
+            return session.catalogue.rebuild(home, version, definition)
+        writer = Writer(session, session.statement_text)
+        keys = ", ".join(old_columns)
+        rows = session.run(f"SELECT {keys} FROM {version.table} ORDER BY rowid").fetchall()
+        order = {key: index for index, key in enumerate(old_columns)}
+        new = session.catalogue.rebuild(home, version, definition, copy=False)
+        targets = ", ".join(column.key for column in definition.columns)
+        marks = ", ".join("?" * (len(definition.columns) + 1))
+        sql = f"INSERT INTO {new.table} ({targets}, _from) VALUES ({marks})"
+        auto = definition.auto_column
+        for number, row in enumerate(rows, 1):
+            stored: list[Stored] = []
+            for column in definition.columns:
+                if column.key in order:
+                    old = old_columns[column.key]
+                    value = row[order[column.key]]
+                    cell = writer.cell(value, old.type, column, number)
+                elif column is auto:
+                    cell = number
+                else:
+                    cell = _filled(writer, column, number)
+                if cell is None and not column.nullable:
+                    raise not_null(column)
+                stored.append(cell)
+            try:
+                session.run(sql, [*stored, session.number])
+            except sqlite3.IntegrityError as error:
+                raise constraint_error(error, new, stored) from None
+        return new
+    finally:
+        session.foreign_key_checks = checks
+
+
+_EMPTY: dict[str, tuple[Stored, SqlType]] = {
+    "char": ("", SqlType("varchar", 0)),
+    "varchar": ("", SqlType("varchar", 0)),
+    "text": ("", SqlType("varchar", 0)),
+    "blob": (b"", SqlType("blob")),
+    "json": ("null", SqlType("varchar", 4)),
+    "date": ("0001-01-01", SqlType("varchar", 10)),
+    "datetime": ("0001-01-01 00:00:00", SqlType("varchar", 19)),
+    "timestamp": ("0001-01-01 00:00:00", SqlType("varchar", 19)),
+}
+
+
+def _filled(writer: object, column: ColumnDef, number: int) -> Stored:
+    """What rows that are there get in an added column."""
+    from .dml import Writer
+
+    assert isinstance(writer, Writer)
+    if column.default is None and not column.nullable:
+        value, kind = _EMPTY.get(column.type.kind, (0, SqlType("bigint")))
+    else:
+        value, kind = writer.default(column)
+    return writer.cell(value, kind, column, number)

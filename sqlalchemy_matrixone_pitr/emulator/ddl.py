@@ -1,0 +1,526 @@
+"""CREATE, DROP, TRUNCATE and RENAME of databases, tables, views and indexes; CLONE and LIKE."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import replace
+
+from sqlglot import exp
+
+from .columns import SqlType
+from .ddlparse import (
+    AlterTable,
+    ColumnSpec,
+    CreateDatabase,
+    CreateIndex,
+    CreateTable,
+    CreateView,
+    DropDatabase,
+    DropIndex,
+    DropTable,
+    ForeignKeySpec,
+    KeySpec,
+    RenameTables,
+    Statement,
+    Truncate,
+)
+from .definition import ColumnDef, DatabaseVersion, ForeignKeyDef, IndexDef, Named, TableDef, Version
+from .dialect import parse_expression
+from .errors import SqlError
+from .headings import text as expression_text
+from .lexer import tokens
+from .query import Compiler
+from .storage import SYSTEM_DATABASES, Result, StorageSession
+
+
+def execute(session: StorageSession, statement: Statement) -> Result:
+    """Run one DDL statement in the session's transaction."""
+    session.write()
+    if isinstance(statement, CreateTable):
+        return create_table(session, statement)
+    if isinstance(statement, AlterTable):
+        from .alter import alter_table
+
+        return alter_table(session, statement)
+    if isinstance(statement, CreateDatabase):
+        return create_database(session, statement)
+    if isinstance(statement, DropDatabase):
+        return drop_database(session, statement)
+    if isinstance(statement, DropTable):
+        return drop_tables(session, statement)
+    if isinstance(statement, Truncate):
+        return truncate(session, statement)
+    if isinstance(statement, RenameTables):
+        for old, new in statement.pairs:
+            rename_table(session, session.need_table(old.database, old.name), new)
+        return Result()
+    if isinstance(statement, CreateIndex):
+        return create_index(session, statement)
+    if isinstance(statement, DropIndex):
+        return drop_index(session, statement)
+    return create_view(session, statement)
+
+
+def home_of(session: StorageSession, version: Version) -> DatabaseVersion:
+    return session.need_database(version.database, account_id=version.account_id)
+
+
+# Databases
+
+
+def create_database(session: StorageSession, statement: CreateDatabase) -> Result:
+    account = session.context.account_id
+    name = statement.name
+    if name in SYSTEM_DATABASES or session.catalogue.database(account, name) is not None:
+        if statement.if_not_exists:
+            return Result(affected=1)
+        raise SqlError(1007, f"database {name} already exists")
+    if statement.clone:
+        from .history import clone_database
+
+        clone_database(session, statement.clone, statement.moment, name)
+        return Result()
+    database = session.catalogue.add_database(account, name)
+    session.emit("create_database", database, 0, database.id)
+    return Result(affected=1)
+
+
+def drop_database(session: StorageSession, statement: DropDatabase) -> Result:
+    database = session.catalogue.database(session.context.account_id, statement.name)
+    if database is None:
+        if statement.if_exists:
+            return Result(affected=1)
+        raise SqlError(
+            1008, f"Can't drop database '{statement.name}'; database doesn't exist"
+        )
+    if statement.name in SYSTEM_DATABASES:
+        raise SqlError.internal("do not have privilege to execute the statement")
+    inside = {version.version for version in session.catalogue.tables(database)}
+    for version in session.catalogue.tables(database):
+        for child, _ in session.catalogue.children(version):
+            if child.version not in inside:
+                raise SqlError.internal(
+                    f"can not drop database. It has been referenced by foreign keys"
+                )
+    session.drop_database(database)
+    return Result(affected=1)
+
+
+# Tables
+
+
+def default_text(text: str | None) -> str | None:
+    """A default as SHOW CREATE TABLE prints it; it can be parsed again."""
+    if text is None:
+        return None
+    try:
+        node = parse_expression(text)
+    except Exception:
+        raise SqlError.syntax(text) from None
+    return _printed(node)
+
+
+def _printed(node: exp.Expression) -> str:
+    if isinstance(node, exp.Literal) and node.is_string:
+        return "'" + str(node.this).replace("'", "''") + "'"
+    if isinstance(node, exp.Paren):
+        return f"({_printed(node.this)})"
+    if isinstance(node, (exp.CurrentTimestamp,)) and node.this is not None:
+        return f"current_timestamp({node.this.name})"
+    return expression_text(node)
+
+
+def make_column(spec: ColumnSpec, key: str) -> ColumnDef:
+    """A column as declared; what keys add to it comes later."""
+    default = default_text(spec.default)
+    nullable = spec.nullable is not False and not spec.auto_increment and not spec.primary
+    if spec.type.kind in ("blob", "json", "text") and default not in (None, "null"):
+        word = spec.type.kind.upper()
+        if spec.type.kind != "text":
+            raise SqlError(20105, f"not supported: {word} column '{spec.name}' cannot have default value")
+    if default is not None and default.lower() == "null":
+        if not nullable:
+            raise SqlError(20301, f"invalid input: invalid default value for column '{spec.name}'")
+        default = None
+    return ColumnDef(
+        spec.name,
+        key,
+        spec.type,
+        nullable,
+        default,
+        default_text(spec.on_update),
+        spec.auto_increment,
+        spec.comment,
+    )
+
+
+def check_default(session: StorageSession, column: ColumnDef) -> None:
+    """A literal default must fit its column."""
+    from .dml import Writer, literal_cell
+
+    if column.default is None:
+        return
+    cell = literal_cell(parse_expression(column.default))
+    if cell is not None and cell[0] is not None:
+        Writer(session, column.default).cell(cell[0], cell[1], column, 1)
+
+
+def find_keys(definition: TableDef, names: list[str]) -> tuple[str, ...]:
+    keys = []
+    for name in names:
+        column = definition.column(name)
+        if column is None:
+            raise SqlError(20301, f"invalid input: column '{name.lower()}' is not exist")
+        keys.append(column.key)
+    return tuple(keys)
+
+
+def add_index(definition: TableDef, spec: KeySpec) -> TableDef:
+    """The definition with one more key, named after its first column where it has no name."""
+    keys = find_keys(definition, spec.columns)
+    for key in keys:
+        kind = definition.by_key(key).type
+        if kind.kind in ("text", "blob", "json", "datalink") and spec.kind != "fulltext":
+            raise SqlError(
+                20105,
+                f"not supported: {kind.kind.upper()} column "
+                f"'{definition.by_key(key).lower}' cannot be in index",
+            )
+    taken = {index.name.lower() for index in definition.indexes}
+    name = spec.name
+    if not name:
+        base = definition.by_key(keys[0]).lower
+        name, number = base, 2
+        while name in taken:
+            name, number = f"{base}_{number}", number + 1
+    elif name.lower() in taken:
+        raise SqlError(1061, f"duplicate key name '{name}'")
+    index = IndexDef(
+        name.lower(),
+        keys,
+        spec.kind == "unique",
+        spec.comment,
+        "fulltext" if spec.kind == "fulltext" else "",
+        spec.visible,
+        spec.parser,
+    )
+    return replace(definition, indexes=(*definition.indexes, index))
+
+
+def sorted_indexes(definition: TableDef) -> TableDef:
+    """Unique keys first, as the server lists the keys of a new table."""
+    ordered = sorted(definition.indexes, key=lambda index: not index.unique)
+    return replace(definition, indexes=tuple(ordered))
+
+
+def set_primary(definition: TableDef, names: list[str]) -> TableDef:
+    if definition.primary:
+        raise SqlError(1068, "Multiple primary key defined")
+    keys = find_keys(definition, names)
+    for key in keys:
+        kind = definition.by_key(key).type.kind
+        if kind in ("text", "blob", "json"):
+            raise SqlError(20105, f"not supported: {kind} type in primary key")
+    columns = tuple(
+        replace(column, nullable=False) if column.key in keys else column
+        for column in definition.columns
+    )
+    return replace(definition, columns=columns, primary=keys)
+
+
+def add_foreign_key(
+    session: StorageSession, home: DatabaseVersion, definition: TableDef, spec: ForeignKeySpec
+) -> TableDef:
+    """The definition with one more foreign key, its parent checked."""
+    keys = find_keys(definition, spec.columns)
+    parent_database = spec.parent.database or home.name
+    if (parent_database, spec.parent.name) == (home.name, definition.name):
+        parent = definition
+    else:
+        found_home = session.need_database(parent_database)
+        found = session.catalogue.table(found_home, spec.parent.name)
+        if found is None:
+            raise SqlError(1146, f"no such table {parent_database}.{spec.parent.name}")
+        parent = found.definition
+    names = spec.parent_columns or list(parent.names(parent.primary))
+    if len(names) != len(keys):
+        raise SqlError.internal("failed to add the foreign key constraint")
+    theirs = find_keys(parent, names)
+    unique = [parent.primary, *(index.columns for index in parent.indexes if index.unique)]
+    if not any(set(theirs) <= set(group) for group in unique):
+        raise SqlError.internal("failed to add the foreign key constraint")
+    for ours, other in zip(keys, theirs, strict=True):
+        mine, their_type = definition.by_key(ours), parent.by_key(other)
+        if mine.type.kind != their_type.type.kind or mine.type.unsigned != their_type.type.unsigned:
+            raise SqlError(
+                3780,
+                f"Referencing column '{mine.lower}' and referenced column '{their_type.lower}' in "
+                f"foreign key constraint '{spec.name}' are incompatible.",
+            )
+    name = spec.name or str(uuid.uuid4())
+    if any(key.name.lower() == name.lower() for key in definition.foreign_keys):
+        raise SqlError(1061, f"Duplicate foreign key constraint name '{name}'")
+    key = ForeignKeyDef(
+        name.lower(),
+        keys,
+        parent_database,
+        spec.parent.name,
+        tuple(parent.by_key(k).name for k in theirs),
+        spec.on_delete,
+        spec.on_update,
+    )
+    return replace(definition, foreign_keys=(*definition.foreign_keys, key))
+
+
+def build(session: StorageSession, home: DatabaseVersion, statement: CreateTable) -> TableDef:
+    """The definition that CREATE TABLE (...) describes."""
+    columns: list[ColumnDef] = []
+    for number, spec in enumerate(statement.columns, 1):
+        if any(column.name.lower() == spec.name.lower() for column in columns):
+            raise SqlError(1060, f"Duplicate column name '{spec.name.lower()}'")
+        column = make_column(spec, f"c{number}")
+        check_default(session, column)
+        columns.append(column)
+    if not columns:
+        raise SqlError(1113, "A table must have at least 1 column")
+    definition = TableDef(
+        statement.name.name,
+        tuple(columns),
+        comment=statement.comment,
+        auto_start=statement.auto_start,
+        next_key=len(columns) + 1,
+    )
+    primary = [spec.name for spec in statement.columns if spec.primary]
+    if len(primary) > 1:
+        raise SqlError(1068, "Multiple primary key defined")
+    if primary:
+        definition = set_primary(definition, primary)
+    for key in statement.keys:
+        if key.kind == "primary":
+            definition = set_primary(definition, key.columns)
+    unique = [key for key in statement.keys if key.kind == "unique"]
+    unique += [KeySpec("unique", "", [c.name]) for c in statement.columns if c.unique]
+    named = {key.name.lower() for key in statement.keys if key.name}
+    for key in [k for k in statement.keys if k.kind in ("key", "fulltext")] + unique:
+        definition = add_index(definition, key)
+    del named
+    definition = sorted_indexes(definition)
+    for foreign in statement.foreign_keys:
+        if any(spec.references is foreign for spec in statement.columns):
+            continue
+        definition = add_foreign_key(session, home, definition, foreign)
+    return definition
+
+
+def create_table(session: StorageSession, statement: CreateTable) -> Result:
+    home = session.need_database(statement.name.database)
+    name = statement.name.name
+    if home.name in SYSTEM_DATABASES and home.name != "mysql":
+        raise SqlError.internal("do not have privilege to execute the statement")
+    if session.catalogue.table(home, name) is not None:
+        if statement.if_not_exists:
+            return Result()
+        raise SqlError(1050, f"table {name} already exists")
+    if statement.clone is not None:
+        from .history import clone_table
+
+        clone_table(session, statement.clone, statement.moment, home, name)
+        return Result()
+    if statement.like is not None:
+        pattern = session.need_table(statement.like.database, statement.like.name)
+        definition = replace(pattern.definition, name=name, foreign_keys=(), auto_start=1)
+    elif statement.select:
+        return create_as_select(session, home, statement)
+    else:
+        definition = build(session, home, statement)
+    version = session.catalogue.add_table(home, definition, source=session.statement_text)
+    session.emit("create_table", version, 0, version.id)
+    return Result()
+
+
+def create_as_select(
+    session: StorageSession, home: DatabaseVersion, statement: CreateTable
+) -> Result:
+    """CREATE TABLE ... AS SELECT; of the past on 4.2.0 only (matrixone.md, section 6)."""
+    found = tokens(statement.select)
+    if any(token.kind == "brace" for token in found) and session.storage.version < (4, 0, 0):
+        raise SqlError(1105, "unsupported AS OF in CREATE TABLE AS SELECT")
+    compiler = Compiler(statement.select, session, session.context.database)
+    query = compiler.query(session.parse(statement.select, found))
+    columns = list(statement.columns)
+    declared = {spec.name.lower() for spec in columns}
+    for label, kind in zip(query.labels, query.types, strict=True):
+        if label.lower() not in declared:
+            columns.append(ColumnSpec(label, _stored_type(kind)))
+    definition = build(session, home, replace(statement, columns=columns))
+    rows = session.run(query.sql, compiler.parameters).fetchall()
+    version = session.catalogue.add_table(home, definition, source=session.statement_text)
+    session.emit("create_table", version, 0, version.id)
+    from .dml import Writer, _Insert
+
+    writer = Writer(session, statement.select)
+    targets = writer.insert_columns(definition, query.labels)
+    cells = (list(zip(row, query.types, strict=True)) for row in rows)
+    changed = writer.write(_Insert(version, targets, "plain"), iter(cells))
+    return Result(affected=changed.affected)
+
+
+def _stored_type(kind: SqlType) -> SqlType:
+    return SqlType("varchar", 65535) if kind.kind == "any" else kind
+
+
+def drop_tables(session: StorageSession, statement: DropTable) -> Result:
+    for name in statement.names:
+        drop_table(session, name, statement)
+    return Result()
+
+
+def drop_table(session: StorageSession, name: Named, statement: DropTable) -> None:
+    home = session.need_database(name.database)
+    version = session.catalogue.table(home, name.name)
+    if version is None or (version.definition.view is not None) != statement.view:
+        if statement.if_exists:
+            return
+        if statement.view:
+            raise SqlError(1356, f"invalid view '{home.name}.{name.name}'")
+        raise SqlError(1146, f"no such table {home.name}.{name.name}")
+    if not statement.view:
+        refuse_referenced(session, version, "drop", {n.name for n in statement.names})
+    session.catalogue.end_table(version)
+    if not statement.view:
+        session.emit("drop_table", version, version.id, 0)
+
+
+def refuse_referenced(
+    session: StorageSession, version: Version, verb: str, together: set[str]
+) -> None:
+    if not session.foreign_key_checks:
+        return
+    for child, _ in session.catalogue.children(version):
+        if child.name != version.name and child.name not in together:
+            raise SqlError.internal(
+                f"can not {verb} table '{version.name}' referenced by some foreign key constraint"
+            )
+
+
+def truncate(session: StorageSession, statement: Truncate) -> Result:
+    version = session.need_table(statement.name.database, statement.name.name)
+    if version.definition.view is not None:
+        raise SqlError(1146, f"no such table {version.database}.{version.name}")
+    refuse_referenced(session, version, "truncate", set())
+    new = session.catalogue.rebuild(
+        home_of(session, version), version, version.definition, copy=False
+    )
+    session.emit("truncate_table", new, version.id, new.id)
+    return Result()
+
+
+def rename_table(session: StorageSession, version: Version, new: Named) -> Version:
+    """The same id under another name; foreign keys that refer to it follow."""
+    home = home_of(session, version)
+    if new.database and new.database != home.name:
+        raise SqlError.unsupported(f"RENAME TABLE to another database {new.database}")
+    if session.catalogue.table(home, new.name) is not None:
+        raise SqlError(1050, f"table {new.name} already exists")
+    children = session.catalogue.children(version)
+    own = tuple(
+        replace(key, parent_table=new.name)
+        if (key.parent_database, key.parent_table) == (home.name, version.name)
+        else key
+        for key in version.definition.foreign_keys
+    )
+    definition = replace(version.definition, name=new.name, foreign_keys=own)
+    found = session.catalogue.replace(home, version, definition)
+    for child, _ in children:
+        if child.version != version.version:
+            session.catalogue.rename_parent(child, home, version.name, new.name)
+    session.emit("rename_table", version, version.id, version.id)
+    return found
+
+
+# Indexes and views
+
+
+def create_index(session: StorageSession, statement: CreateIndex) -> Result:
+    version = session.need_table(statement.table.database, statement.table.name)
+    names = {index.name.lower() for index in version.definition.indexes}
+    if statement.if_not_exists and statement.key.name.lower() in names:
+        return Result()
+    put_index(session, version, statement.key)
+    return Result()
+
+
+def put_index(session: StorageSession, version: Version, key: KeySpec) -> Version:
+    """Add a key in place; rows that already clash are refused."""
+    import sqlite3
+
+    definition = add_index(version.definition, key)
+    try:
+        return session.catalogue.replace(home_of(session, version), version, definition)
+    except sqlite3.IntegrityError:
+        keys = definition.indexes[-1].columns
+        columns = ", ".join(keys)
+        row = session.run(
+            f"SELECT {columns} FROM {version.table} WHERE "
+            + " AND ".join(f"{k} IS NOT NULL" for k in keys)
+            + f" GROUP BY {columns} HAVING count(*) > 1 LIMIT 1"
+        ).fetchone()
+        from .dml import entry_text
+
+        shown = [
+            entry_text(cell, definition.by_key(k).type) for cell, k in zip(row, keys, strict=True)
+        ]
+        entry = shown[0] if len(shown) == 1 else f"({','.join(shown)})"
+        names = [definition.by_key(k).lower for k in keys]
+        label = names[0] if len(names) == 1 else f"({','.join(names)})"
+        raise SqlError(1062, f"Duplicate entry '{entry}' for key '{label}'") from None
+
+
+def drop_index(session: StorageSession, statement: DropIndex) -> Result:
+    version = session.need_table(statement.table.database, statement.table.name)
+    remove_index(session, version, statement.name, quiet=statement.if_exists)
+    return Result()
+
+
+def remove_index(
+    session: StorageSession, version: Version, name: str, *, quiet: bool = False
+) -> Version:
+    definition = version.definition
+    kept = tuple(index for index in definition.indexes if index.name.lower() != name.lower())
+    if len(kept) == len(definition.indexes):
+        if quiet:
+            return version
+        raise SqlError(1091, f"Can't DROP '{name}'; check that column/key exists")
+    return session.catalogue.replace(
+        home_of(session, version), version, replace(definition, indexes=kept)
+    )
+
+
+def create_view(session: StorageSession, statement: CreateView) -> Result:
+    home = session.need_database(statement.name.database)
+    old = session.catalogue.table(home, statement.name.name)
+    if old is not None:
+        if statement.if_not_exists:
+            return Result()
+        if not statement.or_replace or old.definition.view is None:
+            raise SqlError(1050, f"table {statement.name.name} already exists")
+    compiler = Compiler(statement.select, session, session.context.database)
+    found = tokens(statement.select)
+    query = compiler.query(session.parse(statement.select, found))
+    labels = statement.columns or query.labels
+    if len(labels) != len(query.labels):
+        raise SqlError(20301, "invalid input: view column count does not match")
+    columns = tuple(
+        ColumnDef(label.lower() if statement.columns else label, f"c{number}", kind)
+        for number, (label, kind) in enumerate(zip(labels, query.types, strict=True), 1)
+    )
+    definition = TableDef(
+        statement.name.name,
+        columns,
+        view=statement.select,
+        view_database=session.context.database or home.name,
+    )
+    if old is not None:
+        session.catalogue.end_table(old)
+    session.catalogue.add_table(home, definition, source=statement.statement)
+    return Result()

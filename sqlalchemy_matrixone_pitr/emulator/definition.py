@@ -1,0 +1,137 @@
+"""What a table is: columns, keys and foreign keys, as immutable values.
+
+A column's *key* is its name in sqlite; it never changes, so a renamed column keeps its history.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from .columns import SqlType
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnDef:
+    name: str
+    key: str
+    type: SqlType
+    nullable: bool = True
+    default: str | None = None
+    on_update: str | None = None
+    auto_increment: bool = False
+    comment: str = ""
+
+    @property
+    def lower(self) -> str:
+        return self.name.lower()
+
+
+@dataclass(frozen=True, slots=True)
+class IndexDef:
+    """A secondary key; *columns* are column keys."""
+
+    name: str
+    columns: tuple[str, ...]
+    unique: bool = False
+    comment: str = ""
+    algorithm: str = ""
+    visible: bool = True
+    parser: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ForeignKeyDef:
+    name: str
+    columns: tuple[str, ...]
+    parent_database: str
+    parent_table: str
+    parent_columns: tuple[str, ...]
+    on_delete: str = "RESTRICT"
+    on_update: str = "RESTRICT"
+
+
+@dataclass(frozen=True, slots=True)
+class TableDef:
+    """A table or, with *view*, a view: then *view* is its statement."""
+
+    name: str
+    columns: tuple[ColumnDef, ...]
+    primary: tuple[str, ...] = ()
+    indexes: tuple[IndexDef, ...] = ()
+    foreign_keys: tuple[ForeignKeyDef, ...] = ()
+    comment: str = ""
+    auto_start: int = 1
+    view: str | None = None
+    view_database: str = ""
+    next_key: int = 1
+
+    def column(self, name: str) -> ColumnDef | None:
+        lower = name.lower()
+        for column in self.columns:
+            if column.name.lower() == lower:
+                return column
+        return None
+
+    def by_key(self, key: str) -> ColumnDef:
+        for column in self.columns:
+            if column.key == key:
+                return column
+        raise KeyError(key)
+
+    def names(self, keys: Iterable[str]) -> tuple[str, ...]:
+        return tuple(self.by_key(key).name for key in keys)
+
+    @property
+    def auto_column(self) -> ColumnDef | None:
+        return next((column for column in self.columns if column.auto_increment), None)
+
+    def with_column(self, column: ColumnDef) -> TableDef:
+        """The same with the column of this key replaced."""
+        columns = tuple(column if old.key == column.key else old for old in self.columns)
+        return replace(self, columns=columns)
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """A table's name as written: the database is '' where none was given."""
+
+    database: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """One catalogue row: this definition, under this id, from one transaction to another."""
+
+    version: int
+    id: int
+    database_id: int
+    physical: int
+    created_ns: int
+    definition: TableDef
+    database: str = ""
+    account_id: int = 0
+
+    @property
+    def name(self) -> str:
+        return self.definition.name
+
+    @property
+    def table(self) -> str:
+        """The sqlite table of the present rows."""
+        return f"t_{self.physical}"
+
+    @property
+    def history(self) -> str:
+        """The sqlite table of the rows that are no more."""
+        return f"h_{self.physical}"
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseVersion:
+    version: int
+    id: int
+    account_id: int
+    name: str
+    created_ns: int

@@ -1,0 +1,72 @@
+"""MySQL statements as sqlglot trees in which every function call keeps the name it was written with."""
+
+from __future__ import annotations
+
+import functools
+
+import sqlglot
+from sqlglot import exp
+from sqlglot.dialects.mysql import MySQL
+from sqlglot.errors import ParseError, SqlglotError, TokenError
+
+from .errors import SqlError
+from .lexer import Token
+
+_SPECIAL = ("CAST", "CONVERT", "EXTRACT", "GROUP_CONCAT", "TRIM", "SUBSTRING", "POSITION")
+
+
+class _MatrixOne(MySQL):
+    """Calls stay Anonymous: labels need their spelling, and translate.py knows the functions."""
+
+    class Parser(MySQL.Parser):
+        FUNCTIONS = {}  # noqa: RUF012
+        FUNCTION_PARSERS = {  # noqa: RUF012
+            name: parser
+            for name, parser in MySQL.Parser.FUNCTION_PARSERS.items()
+            if name in _SPECIAL
+        }
+
+
+def syntax_error(statement: str, found: list[Token], offset: int) -> SqlError:
+    """1064 as the server words it: the text from the end of the token before the offending one."""
+    before = [token for token in found if token.end <= offset]
+    start = before[-1].end if before else 0
+    offending = next((token for token in found if token.start >= offset), None)
+    end = offending.end if offending else len(statement)
+    line_start = statement.rfind("\n", 0, end) + 1
+    return SqlError.syntax(
+        statement[start:], statement.count("\n", 0, end) + 1, end - line_start
+    )
+
+
+def parse(statement: str, found: list[Token]) -> exp.Expression:
+    """The tree of one statement; SqlError 1064 where it is none."""
+    try:
+        tree = _parse(statement)
+    except ParseError as error:
+        detail = error.errors[0] if error.errors else {}
+        line, column = detail.get("line"), detail.get("col")
+        highlight = detail.get("highlight") or ""
+        offset = len(statement)
+        if isinstance(line, int) and isinstance(column, int):
+            start = 0
+            for _ in range(line - 1):
+                start = statement.find("\n", start) + 1
+            offset = max(0, start + column - len(highlight))
+        raise syntax_error(statement, found, offset) from None
+    except (TokenError, SqlglotError, RecursionError):
+        raise syntax_error(statement, found, 0) from None
+    return tree
+
+
+def _parse(statement: str) -> exp.Expression:
+    tree = sqlglot.parse_one(statement, dialect=_MatrixOne)
+    return tree
+
+
+@functools.lru_cache(maxsize=512)
+def parse_expression(text: str) -> exp.Expression:
+    """The tree of a column's default or of another lone expression."""
+    tree = sqlglot.parse_one(f"SELECT {text}", dialect=_MatrixOne)
+    found: exp.Expression = tree.expressions[0]
+    return found.this if isinstance(found, exp.Alias) else found

@@ -1,0 +1,576 @@
+"""INSERT, REPLACE, UPDATE and DELETE: values checked in Python, rows written by rowid."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from sqlglot import exp
+
+from .columns import ANY, BOOL, SqlType, Stored, store, varchar
+from .convert import decimal_type
+from .definition import ColumnDef, TableDef, Version
+from .dialect import parse_expression
+from .errors import SqlError
+from .lexer import TIME_MARK
+from .query import Compiler
+from .scope import Scope, Source, SourceColumn, Value
+
+if TYPE_CHECKING:
+    from .storage import StorageSession
+
+_MISSING = object()
+Cell = tuple[Stored, SqlType]
+_NULL: Cell = (None, ANY)
+
+
+@dataclass
+class Changed:
+    affected: int = 0
+    last_insert_id: int = 0
+
+
+@dataclass
+class _Insert:
+    version: Version
+    columns: list[ColumnDef]
+    kind: str
+    """plain, ignore, replace or update"""
+    assignments: list[exp.EQ] = field(default_factory=list)
+    row_alias: str = ""
+
+
+def literal_cell(node: exp.Expression) -> Cell | None:
+    """The stored value of a literal; None for anything that has to be worked out."""
+    if isinstance(node, exp.Literal):
+        text = str(node.this)
+        if node.is_string:
+            return text, varchar(len(text))
+        if text.isdigit():
+            return (int(text), SqlType("bigint")) if len(text) < 19 else (text, decimal_type(text))
+        if "e" in text.lower():
+            return float(text), SqlType("double")
+        return text, decimal_type(text)
+    if isinstance(node, exp.Null):
+        return _NULL
+    if isinstance(node, exp.Boolean):
+        return int(bool(node.this)), BOOL
+    if isinstance(node, exp.Neg):
+        inner = literal_cell(node.this)
+        if inner is None or isinstance(inner[0], (bytes, type(None))):
+            return None
+        value, kind = inner
+        if isinstance(value, str):
+            return (f"-{value}", kind) if kind.kind == "decimal" else None
+        return -value, kind
+    if isinstance(node, exp.HexString):
+        text = str(node.this)
+        return bytes.fromhex(text.rjust(len(text) + len(text) % 2, "0")), SqlType("varbinary", len(text))
+    return None
+
+
+class Writer:
+    """Writes rows of one statement."""
+
+    def __init__(self, session: StorageSession, statement: str) -> None:
+        self.session = session
+        self.statement = statement
+        self.compiler = Compiler(statement, session, session.context.database)
+        self._constant_defaults: dict[str, Cell] = {}
+
+    # Targets
+
+    def target(self, table: exp.Expression) -> Version:
+        if not isinstance(table, exp.Table) or not isinstance(table.this, exp.Identifier):
+            raise SqlError.unsupported(self.statement)
+        if TIME_MARK in table.name:
+            raise SqlError(20301, "invalid input: cannot insert/update/delete from snapshot")
+        version = self.session.need_table(table.db.lower(), table.name.lower())
+        if version.definition.view is not None:
+            raise SqlError(20301, "invalid input: cannot insert/update/delete from view")
+        return version
+
+    # Values
+
+    def cell(self, value: Stored, source: SqlType, column: ColumnDef, row: int) -> Stored:
+        """A value as *column* stores it, TIMESTAMP in UTC."""
+        kind = column.type
+        if value is None:
+            return None
+        if source.kind == "timestamp" and kind.kind != "timestamp":
+            value, source = self.session.local(str(value)), SqlType("datetime", 0, source.scale)
+        stored = store(value, kind, source, column.name, row)
+        if kind.kind == "timestamp" and source.kind != "timestamp" and stored is not None:
+            return self.session.utc(str(stored))
+        return stored
+
+    def default(self, column: ColumnDef) -> Cell:
+        """The value of a column that the statement leaves out."""
+        text = column.default
+        if text is None or text.lower() == "null":
+            if not column.nullable and text is None:
+                raise SqlError(
+                    20301, f"invalid input: invalid default value for column '{column.name}'"
+                )
+            return _NULL
+        known = self._constant_defaults.get(column.key)
+        if known is not None:
+            return known
+        node = parse_expression(text)
+        found = literal_cell(node)
+        if found is None:
+            found = self.evaluate([node])[0]
+            if "uuid" in text.lower() or "rand" in text.lower():
+                return found
+        self._constant_defaults[column.key] = found
+        return found
+
+    def evaluate(self, nodes: list[exp.Expression]) -> list[Cell]:
+        """Expressions without a table."""
+        scope = Scope()
+        values = [self.compiler.value(node, scope) for node in nodes]
+        sql = f"SELECT {', '.join(value.sql for value in values)}"
+        row = self.session.run(sql, self.compiler.parameters).fetchone()
+        return [(cell, value.type) for cell, value in zip(row, values, strict=True)]
+
+    # INSERT
+
+    def insert(self, tree: exp.Insert, *, replace: bool) -> Changed:
+        target = tree.this
+        names: list[str] = []
+        if isinstance(target, exp.Schema):
+            names = [column.name for column in target.expressions]
+            target = target.this
+        version = self.target(target)
+        columns = self.insert_columns(version.definition, names)
+        kind = "replace" if replace else "ignore" if tree.args.get("ignore") else "plain"
+        plan = _Insert(version, columns, kind)
+        conflict = tree.args.get("conflict")
+        if conflict is not None:
+            plan.kind = "update"
+            plan.assignments = list(conflict.expressions)
+        source = tree.expression
+        if isinstance(source, exp.Values) and source.args.get("alias") is not None:
+            plan.row_alias = source.alias.lower()
+        return self.write(plan, self.source_rows(plan, source))
+
+    @staticmethod
+    def insert_columns(definition: TableDef, names: list[str]) -> list[ColumnDef]:
+        if not names:
+            return list(definition.columns)
+        columns = []
+        for name in names:
+            column = definition.column(name)
+            if column is None:
+                raise SqlError(1054, f"Unknown column '{name.lower()}' in '{definition.name}'")
+            if column in columns:
+                raise SqlError(20301, f"invalid input: column '{name}' specified twice")
+            columns.append(column)
+        return columns
+
+    def source_rows(
+        self, plan: _Insert, source: exp.Expression | None
+    ) -> Iterator[list[Cell | object]]:
+        width = len(plan.columns)
+        if isinstance(source, exp.Values):
+            for number, row in enumerate(source.expressions, 1):
+                cells = row.expressions if isinstance(row, exp.Tuple) else [row]
+                if len(cells) == 1 and isinstance(cells[0], exp.Anonymous) and (
+                    str(cells[0].this).lower() == "row"
+                ):
+                    cells = cells[0].expressions
+                if not cells and len(source.expressions) == 1:
+                    yield [_MISSING] * width
+                    continue
+                if len(cells) != width:
+                    raise SqlError(
+                        1136, f"Column count doesn't match value count at row {number}"
+                    )
+                yield self.value_row(cells)
+            return
+        if source is None:
+            yield [_MISSING] * width
+            return
+        query = self.compiler.query(source)
+        if len(query.types) != width:
+            raise SqlError(1136, "Column count doesn't match value count at row 1")
+        rows = self.session.run(query.sql, self.compiler.parameters).fetchall()
+        for found in rows:
+            yield list(zip(found, query.types, strict=True))
+
+    def value_row(self, nodes: list[exp.Expression]) -> list[Cell | object]:
+        cells: list[Cell | object] = []
+        open_cells: list[int] = []
+        for index, node in enumerate(nodes):
+            if isinstance(node, exp.Var) and str(node.this).upper() == "DEFAULT":
+                cells.append(_MISSING)
+                continue
+            if isinstance(node, exp.Column) and node.name.upper() == "DEFAULT":
+                cells.append(_MISSING)
+                continue
+            cell = literal_cell(node)
+            if cell is None:
+                open_cells.append(index)
+            cells.append(cell)
+        if open_cells:
+            found = self.evaluate([nodes[index] for index in open_cells])
+            for index, cell in zip(open_cells, found, strict=True):
+                cells[index] = cell
+        return cells
+
+    def write(self, plan: _Insert, rows: Iterator[list[Cell | object]]) -> Changed:
+        version, definition = plan.version, plan.version.definition
+        place = {column.key: index for index, column in enumerate(plan.columns)}
+        keys = ", ".join(column.key for column in definition.columns)
+        marks = ", ".join("?" * (len(definition.columns) + 1))
+        sql = f"INSERT INTO {version.table} ({keys}, _from) VALUES ({marks})"
+        changed = Changed()
+        number = self.session.number
+        auto = definition.auto_column
+        for row_number, cells in enumerate(rows, 1):
+            stored: list[Stored] = []
+            generated = 0
+            for column in definition.columns:
+                index = place.get(column.key)
+                cell = _MISSING if index is None else cells[index]
+                if column is auto:
+                    value, made = self.auto_value(version, column, cell, row_number)
+                    generated = made or generated
+                    stored.append(value)
+                    continue
+                value, kind = self.default(column) if cell is _MISSING else cell  # type: ignore[misc]
+                if value is None:
+                    if not column.nullable:
+                        raise not_null(column)
+                    stored.append(None)
+                else:
+                    stored.append(self.cell(value, kind, column, row_number))
+            if not definition.primary and auto is None:
+                generated = self.session.store.next_number(version.physical, lambda: 1)
+            if self.write_row(plan, sql, stored, number):
+                changed.affected += 1
+                if generated:
+                    changed.last_insert_id = generated
+        return changed
+
+    def auto_value(
+        self, version: Version, column: ColumnDef, cell: Cell | object, row: int
+    ) -> tuple[Stored, int]:
+        """The key to store and, where it is generated, the same again."""
+        store_, session = self.session.store, self.session
+
+        def start() -> int:
+            top = session.run(f"SELECT max({column.key}) FROM {version.table}").fetchone()[0]
+            return max(version.definition.auto_start, int(top or 0) + 1)
+
+        if cell is not _MISSING:
+            value, kind = cell  # type: ignore[misc]
+            if value is not None:
+                stored = self.cell(value, kind, column, row)
+                if isinstance(stored, int) and stored != 0:
+                    store_.seen_number(version.physical, stored, start)
+                    return stored, 0
+        number = store_.next_number(version.physical, start)
+        return number, number
+
+    def write_row(self, plan: _Insert, sql: str, row: list[Stored], number: int) -> bool:
+        try:
+            self.session.run(sql, [*row, number])
+            return True
+        except sqlite3.IntegrityError as error:
+            if plan.kind == "plain" or "UNIQUE" not in str(error):
+                raise constraint_error(error, plan.version, row) from None
+        if plan.kind == "ignore":
+            return False
+        clashes = self.clashes(plan.version, row)
+        if plan.kind == "replace":
+            for rowid in clashes:
+                self.session.run(f"DELETE FROM {plan.version.table} WHERE rowid = ?", [rowid])
+            self.session.run(sql, [*row, number])
+            return True
+        self.update_clash(plan, clashes[0], row)
+        return True
+
+    def clashes(self, version: Version, row: list[Stored]) -> list[int]:
+        """The rows that hold a unique key of *row*."""
+        definition = version.definition
+        position = {column.key: index for index, column in enumerate(definition.columns)}
+        found: list[int] = []
+        groups = [definition.primary] if definition.primary else []
+        groups += [index.columns for index in definition.indexes if index.unique]
+        for keys in groups:
+            test = " AND ".join(f"{key} = ?" for key in keys)
+            values = [row[position[key]] for key in keys]
+            for (rowid,) in self.session.run(
+                f"SELECT rowid FROM {version.table} WHERE {test}", values
+            ):
+                if rowid not in found:
+                    found.append(rowid)
+        return found
+
+    def update_clash(self, plan: _Insert, rowid: int, row: list[Stored]) -> None:
+        version, definition = plan.version, plan.version.definition
+        names = {f"n{index}": value for index, value in enumerate(row)}
+        proposed = [
+            SourceColumn(column.name, f":n{index}", column.type)
+            for index, column in enumerate(definition.columns)
+        ]
+        self.compiler.defaults = {
+            column.name.lower(): Value(column.sql, column.type) for column in proposed
+        }
+        source = Source(
+            definition.name,
+            "t",
+            [SourceColumn(c.name, f"t.{c.key}", c.type) for c in definition.columns],
+            version.database,
+            definition.name,
+        )
+        scope = Scope([source])
+        if plan.row_alias:
+            scope.outer = Scope([Source(plan.row_alias, "", proposed)])
+        unique = set(definition.primary)
+        for index in definition.indexes:
+            unique |= set(index.columns) if index.unique else set()
+        columns, values = [], []
+        for assignment in plan.assignments:
+            column = definition.column(assignment.this.name)
+            if column is None:
+                raise SqlError(1054, f"Unknown column '{assignment.this.name}' in '{definition.name}'")
+            if column.key in unique:
+                raise SqlError.internal(
+                    "do not support update primary key/unique key for on duplicate key update"
+                )
+            columns.append(column)
+            values.append(self.compiler.value(assignment.expression, scope))
+        parameters = {**self.compiler.parameters, **names, "row": rowid}
+        found = self.session.run(
+            f"SELECT {', '.join(v.sql for v in values)} FROM {version.table} AS t WHERE rowid = :row",
+            parameters,
+        ).fetchone()
+        cells = [(cell, value.type) for cell, value in zip(found, values, strict=True)]
+        self.write_update(version, columns, rowid, cells)
+
+    # UPDATE
+
+    def write_update(
+        self, version: Version, columns: list[ColumnDef], rowid: int, cells: list[Cell]
+    ) -> None:
+        stored = []
+        for column, (value, kind) in zip(columns, cells, strict=True):
+            if value is None and not column.nullable:
+                raise not_null(column)
+            stored.append(self.cell(value, kind, column, 1))
+        sets = ", ".join(f"{column.key} = ?" for column in columns)
+        try:
+            self.session.run(
+                f"UPDATE {version.table} SET {sets}, _from = ? WHERE rowid = ?",
+                [*stored, self.session.number, rowid],
+            )
+        except sqlite3.IntegrityError as error:
+            raise _Clash(error, columns, stored) from None
+
+    def update(self, tree: exp.Update) -> Changed:
+        scope = Scope()
+        tables = [tree.this]
+        for join in tree.this.args.get("joins") or []:
+            tables.append(join.this)
+        for table in tables:
+            if isinstance(table, exp.Table):
+                self.target(table)
+        from_sql = self.compiler.add_table(tree.this, scope)
+        for join in tree.this.args.get("joins") or []:
+            from_sql += self.compiler.join(join, scope)
+        groups: dict[int, list[tuple[ColumnDef, Value]]] = {}
+        for assignment in tree.expressions:
+            position, column = self.assigned(assignment.this, scope)
+            node = assignment.expression
+            if isinstance(node, (exp.Var, exp.Column)) and node.name.upper() == "DEFAULT":
+                node = parse_expression(column.default or "NULL")
+            groups.setdefault(position, []).append((column, self.compiler.value(node, scope)))
+        where = tree.args.get("where")
+        tail = f" WHERE {self.compiler.condition(where.this, scope)}" if where is not None else ""
+        order = tree.args.get("order")
+        if order is not None:
+            tail += f" ORDER BY {self.compiler.ordering(order, scope)}"
+        tail += self.compiler.limit(tree)
+        changed = Changed()
+        work: list[tuple[Version, list[ColumnDef], list[SqlType], list[tuple[Stored, ...]]]] = []
+        for position, pairs in groups.items():
+            source = scope.sources[position]
+            version = self.session.need_table(source.database, source.name)
+            columns = [column for column, _ in pairs]
+            for column in version.definition.columns:
+                if column.on_update is not None and column not in columns:
+                    pairs.append((column, self.compiler.value(parse_expression(column.on_update), Scope())))
+                    columns.append(column)
+            cells = ", ".join(value.sql for _, value in pairs)
+            rows = self.session.run(
+                f"SELECT {source.sql}.rowid, {cells} FROM {from_sql}{tail}", self.compiler.parameters
+            ).fetchall()
+            work.append((version, columns, [value.type for _, value in pairs], rows))
+        for version, columns, types, rows in work:
+            changed.affected += self.update_rows(version, columns, types, rows)
+        changed.affected += self.session.take_cascaded()
+        return changed
+
+    def update_rows(
+        self,
+        version: Version,
+        columns: list[ColumnDef],
+        types: list[SqlType],
+        rows: list[tuple[Stored, ...]],
+    ) -> int:
+        """The server looks at unique keys when all rows are changed: on a clash, move them out first."""
+        once = list({row[0]: row for row in rows}.values())
+        if not once:
+            return 0
+        unique = set(version.definition.primary)
+        for index in version.definition.indexes:
+            unique |= set(index.columns) if index.unique else set()
+        if len(once) > 1 and any(column.key in unique for column in columns):
+            self.update_keys(version, columns, types, once)
+            return len(once)
+        for row in once:
+            try:
+                self.write_update(version, columns, int(str(row[0])), list(zip(row[1:], types, strict=True)))
+            except _Clash as clash:
+                raise self.clash_error(version, clash, int(str(row[0]))) from None
+        return len(once)
+
+    def update_keys(
+        self,
+        version: Version,
+        columns: list[ColumnDef],
+        types: list[SqlType],
+        rows: list[tuple[Stored, ...]],
+    ) -> None:
+        """Several rows get new keys: children are looked at by the triggers, then rows swap."""
+        shift = self.session.run(f"SELECT max(rowid) FROM {version.table}").fetchone()[0]
+        pending = rows
+        while pending:
+            left = []
+            clash: tuple[_Clash, int] | None = None
+            for row in pending:
+                rowid = int(str(row[0]))
+                try:
+                    self.write_update(version, columns, rowid, list(zip(row[1:], types, strict=True)))
+                except _Clash as found:
+                    if "UNIQUE" not in str(found.error):
+                        raise self.clash_error(version, found, rowid) from None
+                    left.append(row)
+                    clash = clash or (found, rowid)
+            if clash is not None and len(left) == len(pending):
+                raise self.clash_error(version, *clash) from None
+            pending = left
+        del shift
+
+    def clash_error(self, version: Version, clash: _Clash, rowid: int) -> SqlError:
+        keys = ", ".join(column.key for column in version.definition.columns)
+        row = list(
+            self.session.run(f"SELECT {keys} FROM {version.table} WHERE rowid = ?", [rowid]).fetchone()
+        )
+        for column, value in zip(clash.columns, clash.values, strict=True):
+            row[version.definition.columns.index(column)] = value
+        return constraint_error(clash.error, version, row)
+
+    def assigned(self, node: exp.Expression, scope: Scope) -> tuple[int, ColumnDef]:
+        """Which table of FROM, and which of its columns, an assignment is to."""
+        name, table = node.name, node.args.get("table")
+        for position, source in enumerate(scope.sources):
+            if table is not None and source.alias.lower() != table.name.lower():
+                continue
+            if source.find(name) is None or not source.name:
+                continue
+            version = self.session.need_table(source.database, source.name)
+            column = version.definition.column(name)
+            if column is not None:
+                return position, column
+        raise SqlError.internal(f"column '{name}' not found in table")
+
+    # DELETE
+
+    def delete(self, tree: exp.Delete) -> Changed:
+        scope = Scope()
+        table = tree.this
+        targets = tree.args.get("tables") or []
+        if not targets:
+            self.target(table)
+        from_sql = self.compiler.add_table(table, scope)
+        for join in table.args.get("joins") or []:
+            from_sql += self.compiler.join(join, scope)
+        where = tree.args.get("where")
+        tail = f" WHERE {self.compiler.condition(where.this, scope)}" if where is not None else ""
+        order = tree.args.get("order")
+        if order is not None:
+            tail += f" ORDER BY {self.compiler.ordering(order, scope)}"
+        tail += self.compiler.limit(tree)
+        wanted = [t.alias_or_name.lower() for t in targets] or [scope.sources[0].alias.lower()]
+        sources = [source for source in scope.sources if source.alias.lower() in wanted]
+        if len(sources) != len(wanted):
+            raise SqlError(1146, f"no such table {self.session.context.database}.{wanted[0]}")
+        rows = []
+        for source in sources:
+            version = self.session.need_table(source.database, source.name)
+            if version.definition.view is not None:
+                raise SqlError(20301, "invalid input: cannot insert/update/delete from view")
+            rows.append(
+                (version, self.session.run(
+                    f"SELECT DISTINCT {source.sql}.rowid FROM {from_sql}{tail}"
+                    if len(scope.sources) > 1
+                    else f"SELECT {source.sql}.rowid FROM {from_sql}{tail}",
+                    self.compiler.parameters,
+                ).fetchall())
+            )
+        changed = Changed()
+        for version, found in rows:
+            try:
+                for rowid in found:
+                    self.session.run(f"DELETE FROM {version.table} WHERE rowid = ?", rowid)
+            except sqlite3.IntegrityError as error:
+                raise constraint_error(error, version, []) from None
+            changed.affected += len(found)
+        changed.affected += self.session.take_cascaded()
+        return changed
+
+
+class _Clash(Exception):
+    """A constraint refused an UPDATE of one row."""
+
+    def __init__(
+        self, error: sqlite3.IntegrityError, columns: list[ColumnDef], values: list[Stored]
+    ) -> None:
+        super().__init__(str(error))
+        self.error, self.columns, self.values = error, columns, values
+
+
+def not_null(column: ColumnDef) -> SqlError:
+    return SqlError(3819, f"constraint violation: Column '{column.lower}' cannot be null")
+
+
+def constraint_error(error: sqlite3.Error, version: Version, row: list[Stored]) -> SqlError:
+    """sqlite's refusal in the server's words (1062, or the foreign key texts of 20101)."""
+    text = str(error)
+    if "mo-child" in text:
+        return SqlError.internal("Cannot add or update a child row: a foreign key constraint fails")
+    if "mo-parent" in text:
+        return SqlError.internal(
+            "Cannot delete or update a parent row: a foreign key constraint fails"
+        )
+    if "UNIQUE" not in text:
+        return SqlError.internal(text)
+    keys = tuple(part.strip().split(".")[-1] for part in text.partition(": ")[2].split(","))
+    definition = version.definition
+    position = {column.key: index for index, column in enumerate(definition.columns)}
+    shown = [entry_text(row[position[key]], definition.by_key(key).type) for key in keys]
+    names = [definition.by_key(key).lower for key in keys]
+    if len(keys) == 1:
+        return SqlError(1062, f"Duplicate entry '{shown[0]}' for key '{names[0]}'")
+    return SqlError(1062, f"Duplicate entry '({','.join(shown)})' for key '({','.join(names)})'")
+
+
+def entry_text(value: Stored, kind: SqlType) -> str:
+    from .columns import as_text
+
+    return as_text(value, kind)

@@ -1,0 +1,512 @@
+"""MySQL expressions as sqlite text with the type that the server gives them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from sqlglot import exp
+
+from .columns import (
+    ANY,
+    BIGINT,
+    BOOL,
+    DATE,
+    DATETIME,
+    DOUBLE,
+    JSON,
+    SqlType,
+    make_type,
+    varchar,
+)
+from .convert import (
+    as_text,
+    common_type,
+    comparable,
+    comparison_type,
+    convert,
+    number_value,
+    text_value,
+    truth,
+)
+from .errors import SqlError
+from .lexer import quote_text
+from .scope import Scope, SourceColumn, Value
+
+
+class Ambient(Protocol):
+    """What a statement can ask its session while it is translated."""
+
+    def constant(self, name: str, digits: int) -> Value: ...
+
+    def variable(self, name: str, scope: str) -> Value: ...
+
+    def user_variable(self, name: str) -> Value: ...
+
+
+@dataclass
+class CompiledQuery:
+    """A SELECT in sqlite's words; its columns are called k0, k1, ... there."""
+
+    sql: str
+    labels: list[str]
+    types: list[SqlType]
+    for_update: bool = False
+    reads: list[tuple[str, str]] = field(default_factory=list)
+
+    def source_columns(self, alias: str) -> list[SourceColumn]:
+        return [
+            SourceColumn(label, f"{alias}.k{index}", kind)
+            for index, (label, kind) in enumerate(zip(self.labels, self.types, strict=True))
+        ]
+
+
+_COMPARISONS: dict[type[exp.Expression], str] = {
+    exp.EQ: "=",
+    exp.NEQ: "<>",
+    exp.GT: ">",
+    exp.GTE: ">=",
+    exp.LT: "<",
+    exp.LTE: "<=",
+    exp.NullSafeEQ: "IS",
+}
+_ARITHMETIC: dict[type[exp.Expression], str] = {
+    exp.Add: "+",
+    exp.Sub: "-",
+    exp.Mul: "*",
+    exp.Div: "/",
+    exp.Mod: "%",
+}
+_BITS: dict[type[exp.Expression], str] = {
+    exp.BitwiseAnd: "&",
+    exp.BitwiseOr: "|",
+    exp.BitwiseLeftShift: "<<",
+    exp.BitwiseRightShift: ">>",
+}
+_CONSTANTS: dict[type[exp.Expression], str] = {
+    exp.CurrentTimestamp: "now",
+    exp.Localtime: "now",
+    exp.Localtimestamp: "now",
+    exp.CurrentDate: "curdate",
+    exp.CurrentTime: "curtime",
+    exp.CurrentUser: "current_user",
+    exp.CurrentRole: "current_role",
+    exp.UtcTimestamp: "utc_timestamp",
+    exp.UtcDate: "utc_date",
+    exp.UtcTime: "utc_time",
+}
+
+
+class Expressions:
+    """Translates one statement's expressions; query.py adds the queries."""
+
+    def __init__(self, statement: str, ambient: Ambient) -> None:
+        self.statement = statement
+        self.ambient = ambient
+        self.defaults: dict[str, Value] = {}
+
+    def query(self, node: exp.Expression, outer: Scope | None) -> CompiledQuery:
+        raise NotImplementedError
+
+    def unsupported(self) -> SqlError:
+        return SqlError.unsupported(self.statement)
+
+    # Dispatch
+
+    def value(self, node: exp.Expression, scope: Scope) -> Value:
+        """*node* in sqlite's words."""
+        if isinstance(node, exp.Literal):
+            return text_value(node.this) if node.is_string else number_value(node.this)
+        if isinstance(node, exp.Column):
+            return scope.column([part.name for part in node.parts])
+        if isinstance(node, exp.Paren):
+            inner = self.value(node.this, scope)
+            return Value(f"({inner.sql})", inner.type, inner.literal)
+        kind = type(node)
+        if kind in _COMPARISONS:
+            return self.comparison(node, scope)
+        if kind in _ARITHMETIC:
+            return self.arithmetic(node, _ARITHMETIC[kind], scope)
+        if isinstance(node, exp.Null):
+            return Value("NULL", ANY, None)
+        if isinstance(node, exp.Boolean):
+            return Value("1" if node.this else "0", BOOL, bool(node.this))
+        if isinstance(node, (exp.And, exp.Or)):
+            word = "AND" if isinstance(node, exp.And) else "OR"
+            left, right = self.condition(node.this, scope), self.condition(node.expression, scope)
+            return Value(f"({left} {word} {right})", BOOL)
+        if isinstance(node, exp.Not):
+            return Value(f"(NOT {self.condition(node.this, scope)})", BOOL)
+        if isinstance(node, (exp.Anonymous, exp.If)):
+            from .calls import call
+
+            return call(self, node, scope)
+        if kind in _CONSTANTS:
+            digits = int(node.this.name) if isinstance(node.this, exp.Literal) else -1
+            return self.ambient.constant(_CONSTANTS[kind], digits)
+        if kind in _BITS:
+            left_bits, right_bits = self.value(node.this, scope), self.value(node.expression, scope)
+            return Value(
+                f"({convert(left_bits, BIGINT).sql} {_BITS[kind]} {convert(right_bits, BIGINT).sql})",
+                SqlType("bigint", unsigned=True),
+            )
+        return self.other(node, scope)
+
+    def other(self, node: exp.Expression, scope: Scope) -> Value:
+        if isinstance(node, exp.Neg):
+            return self.negative(node, scope)
+        if isinstance(node, exp.Is):
+            return self.is_test(node, scope)
+        if isinstance(node, exp.In):
+            return self.membership(node, scope)
+        if isinstance(node, exp.Between):
+            return self.between(node, scope)
+        if isinstance(node, (exp.Like, exp.ILike)):
+            return self.like(node, scope, "\\")
+        if isinstance(node, exp.Escape):
+            return self.like(node.this, scope, node.expression.name)
+        if isinstance(node, exp.RegexpLike):
+            left, right = self.value(node.this, scope), self.value(node.expression, scope)
+            return Value(f"mo_regexp({as_text(left).sql}, {as_text(right).sql})", BOOL)
+        if isinstance(node, exp.Case):
+            return self.case(node, scope)
+        if isinstance(node, exp.Cast):
+            return self.cast(node, scope)
+        if isinstance(node, exp.Exists):
+            inner = self.query(node.this, scope)
+            return Value(f"EXISTS ({inner.sql})", BOOL)
+        if isinstance(node, (exp.Subquery, exp.Select, exp.SetOperation)):
+            inner = self.query(node.unnest() if isinstance(node, exp.Subquery) else node, scope)
+            if len(inner.types) != 1:
+                raise SqlError(20301, "invalid input: subquery should return 1 column")
+            return Value(f"({inner.sql})", inner.types[0])
+        if isinstance(node, exp.Interval):
+            raise self.unsupported()
+        if isinstance(node, exp.Concat):
+            return text_value("".join(str(part.this) for part in node.expressions))
+        if isinstance(node, exp.HexString):
+            return Value(f"x'{node.this}'", SqlType("varbinary", len(node.this) // 2))
+        if isinstance(node, exp.Xor):
+            left_side, right_side = self.condition(node.this, scope), self.condition(node.expression, scope)
+            return Value(f"(({left_side}) <> ({right_side}))", BOOL)
+        if isinstance(node, exp.IntDiv):
+            left, right = self.value(node.this, scope), self.value(node.expression, scope)
+            return Value(f"mo_div({left.sql}, {right.sql})", BIGINT)
+        if isinstance(node, exp.Parameter):
+            return self.ambient.user_variable(node.name)
+        if isinstance(node, exp.SessionParameter):
+            return self.ambient.variable(node.name, str(node.args.get("kind") or ""))
+        if isinstance(node, exp.Window):
+            return self.window(node, scope)
+        if isinstance(node, (exp.Extract, exp.GroupConcat, exp.Trim, exp.Substring, exp.StrPosition)):
+            from .calls import special
+
+            return special(self, node, scope)
+        if isinstance(node, (exp.JSONExtract, exp.JSONExtractScalar)):
+            document = self.value(node.this, scope)
+            found = f"mo_json_extract({document.sql}, {quote_text(_json_path(node.expression))})"
+            if isinstance(node, exp.JSONExtractScalar):
+                return Value(f"mo_json_unquote({found})", varchar(65535))
+            return Value(found, JSON)
+        if isinstance(node, exp.Tuple):
+            return Value(f"({', '.join(self.value(e, scope).sql for e in node.expressions)})", ANY)
+        if isinstance(node, exp.Collate):
+            return self.value(node.this, scope)
+        if isinstance(node, exp.Introducer):
+            return self.value(node.expression, scope)
+        if isinstance(node, exp.Values):
+            raise self.unsupported()
+        raise self.unsupported()
+
+    def values(self, nodes: Sequence[exp.Expression], scope: Scope) -> list[Value]:
+        return [self.value(node, scope) for node in nodes]
+
+    def condition(self, node: exp.Expression, scope: Scope) -> str:
+        return truth(self.value(node, scope))
+
+    # Operators
+
+    def comparison(self, node: exp.Expression, scope: Scope) -> Value:
+        operator = _COMPARISONS[type(node)]
+        left_node, right_node = node.this, node.args["expression"]
+        if isinstance(left_node, exp.Tuple) and isinstance(right_node, exp.Tuple):
+            pairs = zip(left_node.expressions, right_node.expressions, strict=True)
+            parts = [self.compare(self.value(a, scope), "=", self.value(b, scope)) for a, b in pairs]
+            joined = " AND ".join(parts)
+            return Value(f"({joined})" if operator == "=" else f"(NOT ({joined}))", BOOL)
+        if isinstance(right_node, (exp.Any, exp.All)):
+            raise self.unsupported()
+        return Value(
+            self.compare(self.value(left_node, scope), operator, self.value(right_node, scope)), BOOL
+        )
+
+    def compare(self, left: Value, operator: str, right: Value) -> str:
+        a, b, collation = comparable(left, right)
+        return f"({a} {operator} {b}{collation})"
+
+    def arithmetic(self, node: exp.Expression, operator: str, scope: Scope) -> Value:
+        left_node, right_node = node.this, node.args["expression"]
+        for interval, other, sign in ((right_node, left_node, operator), (left_node, right_node, "+")):
+            if isinstance(interval, exp.Interval):
+                return self.interval(self.value(other, scope), interval, sign, scope)
+        left, right = self.value(left_node, scope), self.value(right_node, scope)
+        return self.calculate(left, operator, right)
+
+    def calculate(self, left: Value, operator: str, right: Value) -> Value:
+        """The server's rules: integers stay BIGINT, `/` leaves them, decimals are exact."""
+        sides = [
+            as_number(side) if not side.type.is_numeric else side for side in (left, right)
+        ]
+        kinds = {side.type.kind for side in sides}
+        if "any" in kinds:
+            return Value("NULL", BIGINT)
+        if kinds & {"double", "float"} or (operator == "/" and "decimal" not in kinds):
+            a, b = (convert(side, DOUBLE).sql for side in sides)
+            if operator == "/":
+                return Value(f"mo_divide({a}, {b})", DOUBLE)
+            if operator == "%":
+                return Value(f"mo_mod({a}, {b})", DOUBLE)
+            return Value(f"({a} {operator} {b})", DOUBLE)
+        if "decimal" in kinds:
+            left_scale, right_scale = (side.type.scale for side in sides)
+            scale = max(left_scale, right_scale)
+            if operator == "*":
+                scale = left_scale + right_scale
+            elif operator == "/":
+                scale = max(left_scale + 6, right_scale) if left_scale else max(6, right_scale)
+            scale = min(scale, 38)
+            a, b = (convert(side, SqlType("decimal")).sql for side in sides)
+            return Value(
+                f"mo_arithmetic('{operator}', {a}, {b}, {scale})", SqlType("decimal", 38, scale)
+            )
+        unsigned = any(side.type.unsigned for side in sides) and operator != "-"
+        if operator == "%":
+            return Value(f"mo_mod({sides[0].sql}, {sides[1].sql})", BIGINT)
+        return Value(
+            f"({sides[0].sql} {operator} {sides[1].sql})", SqlType("bigint", unsigned=unsigned)
+        )
+
+    def interval(
+        self, moment: Value, interval: exp.Interval, sign: str, scope: Scope
+    ) -> Value:
+        if interval.args.get("unit") is None and isinstance(interval.this, exp.Tuple):
+            raise self.unsupported()
+        count = self.value(interval.this, scope).sql
+        unit = str(interval.args["unit"].name).upper().rstrip("S") if interval.args.get("unit") else ""
+        if unit not in _UNIT_NAMES:
+            raise self.unsupported()
+        if sign == "-":
+            count = f"-({count})"
+        kind = moment.type
+        if kind.kind == "date" and unit in ("DAY", "WEEK", "MONTH", "QUARTER", "YEAR"):
+            return Value(f"substr(mo_interval({moment.sql}, {count}, '{unit}'), 1, 10)", DATE)
+        if kind.kind == "timestamp":
+            return Value(f"mo_interval({moment.sql}, {count}, '{unit}')", kind)
+        scale = kind.scale if kind.kind == "datetime" else 0
+        if unit == "MICROSECOND":
+            scale = 6
+        wide = convert(moment, DATETIME)
+        return Value(f"mo_interval({wide.sql}, {count}, '{unit}')", SqlType("datetime", 0, scale))
+
+    def negative(self, node: exp.Neg, scope: Scope) -> Value:
+        value = self.value(node.this, scope)
+        if isinstance(value.literal, (int, float)) and not isinstance(value.literal, bool):
+            return Value(f"-{value.sql}", value.type, -value.literal)
+        if value.type.kind == "decimal":
+            if isinstance(node.this, exp.Literal):
+                return Value(f"'-{value.sql[1:]}", value.type, f"-{value.literal}")
+            return Value(
+                f"mo_arithmetic('-', '0', {value.sql}, {value.type.scale})", value.type
+            )
+        number = as_number(value)
+        return Value(f"(-{number.sql})", BIGINT if number.type.is_integer else number.type)
+
+    def is_test(self, node: exp.Is, scope: Scope) -> Value:
+        wanted = node.expression
+        value = self.value(node.this, scope)
+        if isinstance(wanted, exp.Null):
+            return Value(f"({value.sql} IS NULL)", BOOL)
+        if isinstance(wanted, exp.Boolean):
+            test = "IS TRUE" if wanted.this else "IS FALSE"
+            return Value(f"({truth(value)} {test})", BOOL)
+        raise self.unsupported()
+
+    def membership(self, node: exp.In, scope: Scope) -> Value:
+        query = node.args.get("query")
+        if query is not None:
+            inner = self.query(query.unnest(), scope)
+            if isinstance(node.this, exp.Tuple):
+                left_sql = f"({', '.join(self.value(e, scope).sql for e in node.this.expressions)})"
+                return Value(f"({left_sql} IN ({inner.sql}))", BOOL)
+            left = self.value(node.this, scope)
+            kind = comparison_type(left, Value("", inner.types[0]))
+            if kind is None:
+                return Value(f"({left.sql} IN ({inner.sql}))", BOOL)
+            item = convert(Value("k0", inner.types[0]), kind).sql
+            collation = " COLLATE mo_decimal" if kind.kind == "decimal" else ""
+            return Value(
+                f"({convert(left, kind).sql}{collation} IN (SELECT {item} FROM ({inner.sql})))", BOOL
+            )
+        items = node.expressions
+        if isinstance(node.this, exp.Tuple):
+            rows = []
+            for item_node in items:
+                pairs = zip(node.this.expressions, item_node.expressions, strict=True)
+                rows.append(
+                    " AND ".join(
+                        self.compare(self.value(a, scope), "=", self.value(b, scope))
+                        for a, b in pairs
+                    )
+                )
+            return Value(f"({' OR '.join(f'({row})' for row in rows)})", BOOL)
+        left = self.value(node.this, scope)
+        values = self.values(items, scope)
+        kinds = {comparison_type(left, value) for value in values}
+        if len(kinds) == 1:
+            kind = kinds.pop()
+            if kind is None:
+                return Value(f"({left.sql} IN ({', '.join(v.sql for v in values)}))", BOOL)
+            collation = " COLLATE mo_decimal" if kind.kind == "decimal" else ""
+            inside = ", ".join(convert(value, kind).sql for value in values)
+            return Value(f"({convert(left, kind).sql}{collation} IN ({inside}))", BOOL)
+        return Value(f"({' OR '.join(self.compare(left, '=', value) for value in values)})", BOOL)
+
+    def between(self, node: exp.Between, scope: Scope) -> Value:
+        value = self.value(node.this, scope)
+        low = self.compare(value, ">=", self.value(node.args["low"], scope))
+        high = self.compare(value, "<=", self.value(node.args["high"], scope))
+        return Value(f"({low} AND {high})", BOOL)
+
+    def like(self, node: exp.Expression, scope: Scope, escape: str) -> Value:
+        fold = 1 if isinstance(node, exp.ILike) else 0
+        left = as_text(self.value(node.this, scope)).sql
+        right = as_text(self.value(node.args["expression"], scope)).sql
+        return Value(f"mo_like({left}, {right}, {quote_text(escape)}, {fold})", BOOL)
+
+    def case(self, node: exp.Case, scope: Scope) -> Value:
+        operand = self.value(node.this, scope) if node.this is not None else None
+        branches: list[tuple[str, Value]] = []
+        for branch in node.args["ifs"]:
+            if operand is None:
+                test = self.condition(branch.this, scope)
+            else:
+                test = self.compare(operand, "=", self.value(branch.this, scope))
+            branches.append((test, self.value(branch.args["true"], scope)))
+        default = node.args.get("default")
+        otherwise = self.value(default, scope) if default is not None else None
+        return self.choice(branches, otherwise)
+
+    def choice(self, branches: list[tuple[str, Value]], otherwise: Value | None) -> Value:
+        """CASE over conditions, all results in their common type."""
+        results = [value for _, value in branches] + ([otherwise] if otherwise else [])
+        kind = common_type(value.type for value in results)
+        parts = [f"WHEN {test} THEN {convert(value, kind).sql}" for test, value in branches]
+        ending = f" ELSE {convert(otherwise, kind).sql}" if otherwise is not None else ""
+        return Value(f"(CASE {' '.join(parts)}{ending} END)", kind)
+
+    def cast(self, node: exp.Cast, scope: Scope) -> Value:
+        value = self.value(node.this, scope)
+        target = node.to
+        if target.this == exp.DataType.Type.CHARACTER_SET:
+            return as_text(value)
+        kind = self.cast_type(target)
+        if kind.kind == value.type.kind and kind.kind not in ("decimal", "datetime", "timestamp"):
+            return Value(value.sql, kind)
+        if value.type.kind == "any":
+            return Value(value.sql, kind)
+        if kind.kind == "decimal":
+            digits = convert(value, kind)
+            return Value(f"mo_round_decimal({digits.sql}, {kind.scale}, 'r')", kind)
+        if kind.is_integer:
+            return Value(f"mo_integer({as_number(value).sql})", kind)
+        found = convert(value, kind)
+        if kind.kind in ("datetime", "timestamp", "time"):
+            return Value(found.sql, kind)
+        if kind.kind == "char" and target.expressions:
+            return Value(f"substr({found.sql}, 1, {kind.width})", varchar(kind.width))
+        if kind.kind == "char":
+            return Value(found.sql, varchar(65535))
+        return Value(found.sql, kind)
+
+    def cast_type(self, target: exp.DataType) -> SqlType:
+        name = str(target.this.value).lower()
+        unsigned = name.startswith("u") and name not in ("uuid",)
+        names = {
+            "ubigint": "bigint",
+            "udecimal": "decimal",
+            "timestamptz": "timestamp",
+            "mediumint": "int",
+            "longtext": "text",
+        }
+        arguments = tuple(int(e.name) for e in target.expressions if e.name.isdigit())
+        found = make_type(names.get(name, name.lstrip("u") if unsigned else name), arguments)
+        if found is None:
+            raise self.unsupported()
+        if found.kind == "binary" and not arguments:
+            found = SqlType("varbinary", 65535)
+        return SqlType(found.kind, found.width, found.scale, unsigned and found.is_integer)
+
+    def window(self, node: exp.Window, scope: Scope) -> Value:
+        from .calls import window_function
+
+        value = window_function(self, node.this, scope)
+        parts = []
+        partition = node.args.get("partition_by") or []
+        if partition:
+            parts.append(f"PARTITION BY {', '.join(v.sql for v in self.values(partition, scope))}")
+        order = node.args.get("order")
+        if order is not None:
+            parts.append(f"ORDER BY {self.ordering(order, scope)}")
+        spec = node.args.get("spec")
+        if spec is not None:
+            parts.append(spec.sql("sqlite"))
+        return Value(f"{value.sql} OVER ({' '.join(parts)})", value.type)
+
+    def ordering(self, order: exp.Order, scope: Scope) -> str:
+        return ", ".join(self.ordered(item, scope) for item in order.expressions)
+
+    def ordered(self, item: exp.Ordered, scope: Scope) -> str:
+        value = self.value(item.this, scope)
+        return f"{sort_key(value)}{' DESC' if item.args.get('desc') else ''}"
+
+
+_UNIT_NAMES = {
+    "MICROSECOND",
+    "SECOND",
+    "MINUTE",
+    "HOUR",
+    "DAY",
+    "WEEK",
+    "MONTH",
+    "QUARTER",
+    "YEAR",
+}
+
+
+def sort_key(value: Value) -> str:
+    return f"{value.sql} COLLATE mo_decimal" if value.type.kind == "decimal" else value.sql
+
+
+def as_number(value: Value) -> Value:
+    """*value* for arithmetic: texts become DOUBLE, moments their digits."""
+    kind = value.type
+    if kind.is_numeric:
+        return value
+    if kind.kind == "any":
+        return value
+    if kind.kind == "bit":
+        return Value(value.sql, SqlType("bigint", unsigned=True))
+    if kind.is_temporal:
+        return Value(f"CAST(replace(replace(replace({as_text(value).sql}, '-', ''), ':', ''), ' ', '') AS INTEGER)", BIGINT)
+    if isinstance(value.literal, str):
+        text = value.literal.strip()
+        if text.lstrip("-").isdigit():
+            return Value(text, BIGINT, int(text))
+    return convert(value, DOUBLE)
+
+
+def _json_path(path: exp.Expression) -> str:
+    if isinstance(path, exp.JSONPath):
+        return str(path.sql("mysql")).strip("'")
+    return str(path.name)

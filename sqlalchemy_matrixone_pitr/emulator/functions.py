@@ -1,0 +1,753 @@
+"""Functions that sqlite gets from Python: exact decimals, moments, MySQL's string functions.
+
+They see stored values (columns.py) and are the same for every session; what depends on the
+session (its time zone) is registered by `register` with a callable.
+"""
+
+from __future__ import annotations
+
+import datetime
+import decimal
+import functools
+import hashlib
+import json
+import math
+import random
+import re
+import sqlite3
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+from .columns import (
+    Stored,
+    decimal_text,
+    float_text,
+    json_text,
+    moment_text,
+    normal_json,
+    parse_moment,
+    parse_span,
+    span_text,
+)
+from .errors import SqlError
+
+_CONTEXT = decimal.Context(prec=65, rounding=decimal.ROUND_HALF_UP)
+
+
+class Failure:
+    """Carries a SqlError out of a sqlite callback, which loses exceptions."""
+
+    def __init__(self) -> None:
+        self.error: SqlError | None = None
+
+    def wrap(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(function)
+        def guarded(*arguments: Any) -> Any:
+            try:
+                return function(*arguments)
+            except SqlError as error:
+                self.error = error
+                raise
+
+        return guarded
+
+
+def compare_decimals(left: str, right: str) -> int:
+    """The collation mo_decimal: texts in the order of their numbers."""
+    if left == right:
+        return 0
+    try:
+        a, b = decimal.Decimal(left), decimal.Decimal(right)
+    except decimal.InvalidOperation:
+        return -1 if left < right else 1
+    return -1 if a < b else int(a > b)
+
+
+def _plain(number: decimal.Decimal) -> str:
+    return format(number, "f")
+
+
+def to_decimal(value: Stored) -> str | None:
+    if value is None:
+        return None
+    text = value.decode() if isinstance(value, bytes) else str(value)
+    try:
+        return _plain(decimal.Decimal(text.strip()))
+    except decimal.InvalidOperation:
+        raise SqlError(
+            20301, f"invalid input: {text} beyond the range, can't be converted to Decimal128(38,0)."
+        ) from None
+
+
+def to_number(value: Stored) -> float | None:
+    if value is None:
+        return None
+    text = value.decode() if isinstance(value, bytes) else str(value)
+    try:
+        return float(text.strip())
+    except ValueError:
+        raise SqlError(20203, f"invalid argument cast to double, bad value {text}") from None
+
+
+def to_integer(value: Stored) -> int | None:
+    if value is None or isinstance(value, int):
+        return value
+    text = value.decode() if isinstance(value, bytes) else str(value)
+    try:
+        number = decimal.Decimal(text.strip())
+    except decimal.InvalidOperation:
+        raise SqlError(20203, f"invalid argument cast to int, bad value {text}") from None
+    return int(number.to_integral_value(decimal.ROUND_HALF_UP))
+
+
+def truth(value: Stored) -> int | None:
+    if value is None:
+        return None
+    if isinstance(value, (int, float)):
+        return int(value != 0)
+    text = (value.decode() if isinstance(value, bytes) else value).strip().lower()
+    if text in ("true", "false"):
+        return int(text == "true")
+    try:
+        return int(float(text) != 0)
+    except ValueError:
+        raise SqlError(20301, f"invalid input: '{text}' is not a valid bool expression") from None
+
+
+def arithmetic(operator: str, left: Stored, right: Stored, scale: int) -> str | None:
+    """`+ - * / %` of decimals, with *scale* digits after the point."""
+    if left is None or right is None:
+        return None
+    a, b = decimal.Decimal(str(left)), decimal.Decimal(str(right))
+    if operator in "/%" and b == 0:
+        raise SqlError(1365, "division by zero")
+    if operator == "+":
+        result = _CONTEXT.add(a, b)
+    elif operator == "-":
+        result = _CONTEXT.subtract(a, b)
+    elif operator == "*":
+        result = _CONTEXT.multiply(a, b)
+    elif operator == "/":
+        result = _CONTEXT.divide(a, b)
+    else:
+        result = _CONTEXT.remainder(a, b)
+    return decimal_text(result, scale)
+
+
+def divide(left: float | None, right: float | None) -> float | None:
+    if left is None or right is None:
+        return None
+    if right == 0:
+        raise SqlError(1365, "division by zero")
+    return left / right
+
+
+def integer_divide(left: Stored, right: Stored) -> int | None:
+    if left is None or right is None:
+        return None
+    a, b = decimal.Decimal(str(left)), decimal.Decimal(str(right))
+    if b == 0:
+        raise SqlError(1365, "division by zero")
+    return int(a / b)
+
+
+def modulo(left: float | None, right: float | None) -> float | None:
+    if left is None or right is None:
+        return None
+    if right == 0:
+        return None
+    if isinstance(left, int) and isinstance(right, int):
+        return int(math.fmod(left, right)) if abs(left) < 1 << 53 else left - right * int(left / right)
+    return math.fmod(left, right)
+
+
+@functools.lru_cache(maxsize=1024)
+def _like_pattern(pattern: str, escape: str, fold: bool) -> re.Pattern[str]:
+    out: list[str] = []
+    index = 0
+    while index < len(pattern):
+        char = pattern[index]
+        if char == escape and index + 1 < len(pattern):
+            index += 1
+            out.append(re.escape(pattern[index]))
+        elif char == "%":
+            out.append(".*")
+        elif char == "_":
+            out.append(".")
+        else:
+            out.append(re.escape(char))
+        index += 1
+    flags = re.DOTALL | (re.IGNORECASE if fold else 0)
+    return re.compile("".join(out), flags)
+
+
+def _text(value: Stored) -> str:
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "surrogateescape")
+    return float_text(value) if isinstance(value, float) else str(value)
+
+
+def like(value: Stored, pattern: Stored, escape: str, fold: int) -> int | None:
+    if value is None or pattern is None:
+        return None
+    found = _like_pattern(_text(pattern), escape, bool(fold)).fullmatch(_text(value))
+    return int(found is not None)
+
+
+@functools.lru_cache(maxsize=256)
+def _regular(pattern: str) -> re.Pattern[str]:
+    try:
+        return re.compile(pattern)
+    except re.error:
+        raise SqlError.internal(f"error parsing regexp: {pattern}") from None
+
+
+def regexp(value: Stored, pattern: Stored) -> int | None:
+    if value is None or pattern is None:
+        return None
+    return int(_regular(_text(pattern)).search(_text(value)) is not None)
+
+
+def regexp_replace(value: Stored, pattern: Stored, replacement: Stored) -> str | None:
+    if value is None or pattern is None or replacement is None:
+        return None
+    return _regular(_text(pattern)).sub(_text(replacement).replace("\\", "\\\\"), _text(value))
+
+
+def regexp_substr(value: Stored, pattern: Stored) -> str | None:
+    if value is None or pattern is None:
+        return None
+    found = _regular(_text(pattern)).search(_text(value))
+    return found.group() if found else None
+
+
+def concat(*parts: Stored) -> str | None:
+    return None if any(part is None for part in parts) else "".join(map(_text, parts))
+
+
+def concat_ws(separator: Stored, *parts: Stored) -> str | None:
+    if separator is None:
+        return None
+    return _text(separator).join(_text(part) for part in parts if part is not None)
+
+
+def _one(function: Callable[[str], Stored]) -> Callable[[Stored], Stored]:
+    def call(value: Stored) -> Stored:
+        return None if value is None else function(_text(value))
+
+    return call
+
+
+def pad(value: Stored, length: int | None, filler: Stored, left: int) -> str | None:
+    if value is None or length is None or filler is None or length < 0:
+        return None
+    text, fill = _text(value), _text(filler)
+    if len(text) >= length:
+        return text[:length]
+    if not fill:
+        return ""
+    rest = (fill * length)[: length - len(text)]
+    return rest + text if left else text + rest
+
+
+def substring_index(value: Stored, delimiter: Stored, count: int | None) -> str | None:
+    if value is None or delimiter is None or count is None:
+        return None
+    parts = _text(value).split(_text(delimiter))
+    chosen = parts[:count] if count >= 0 else parts[count:]
+    return _text(delimiter).join(chosen)
+
+
+def round_decimal(value: Stored, digits: int | None, mode: str) -> str | None:
+    if value is None or digits is None:
+        return None
+    rounding = {"r": decimal.ROUND_HALF_UP, "t": decimal.ROUND_DOWN}[mode]
+    number = decimal.Decimal(str(value))
+    result = number.quantize(decimal.Decimal(1).scaleb(-digits), rounding=rounding)
+    return _plain(result) if digits >= 0 else _plain(result.quantize(decimal.Decimal(1)))
+
+
+def round_float(value: float | None, digits: int | None, mode: str) -> float | None:
+    if value is None or digits is None:
+        return None
+    if mode == "t":
+        factor = 10.0**digits
+        return math.trunc(value * factor) / factor
+    return float(
+        decimal.Decimal(repr(float(value))).quantize(
+            decimal.Decimal(1).scaleb(-digits), rounding=decimal.ROUND_HALF_EVEN
+        )
+    )
+
+
+# Moments ---------------------------------------------------------------------------------------
+
+
+def to_datetime(value: Stored) -> str | None:
+    if value is None:
+        return None
+    moment = parse_moment(_text(value))
+    if moment is None:
+        raise SqlError(20301, f"invalid input: invalid datetime value {_text(value)}")
+    return moment_text(moment)
+
+
+def to_span(value: Stored) -> int | None:
+    if value is None:
+        return None
+    micros = parse_span(_text(value))
+    if micros is None:
+        raise SqlError(20301, f"invalid input: invalid time value {_text(value)}")
+    return micros
+
+
+def _moment(value: Stored) -> datetime.datetime:
+    moment = parse_moment(_text(value))
+    if moment is None:
+        raise SqlError(20301, f"invalid input: invalid datetime value {_text(value)}")
+    return moment
+
+
+_UNITS = {
+    "MICROSECOND": datetime.timedelta(microseconds=1),
+    "SECOND": datetime.timedelta(seconds=1),
+    "MINUTE": datetime.timedelta(minutes=1),
+    "HOUR": datetime.timedelta(hours=1),
+    "DAY": datetime.timedelta(days=1),
+    "WEEK": datetime.timedelta(weeks=1),
+}
+_MONTHS = {"MONTH": 1, "QUARTER": 3, "YEAR": 12}
+
+
+def _add_months(moment: datetime.datetime, months: int) -> datetime.datetime:
+    total = moment.year * 12 + moment.month - 1 + months
+    year, month = divmod(total, 12)
+    for day in (moment.day, 30, 29, 28):
+        try:
+            return moment.replace(year=year, month=month + 1, day=day)
+        except ValueError:
+            if day <= 28:
+                raise
+    return moment
+
+
+def add_interval(value: Stored, count: Stored, unit: str) -> str | None:
+    if value is None or count is None:
+        return None
+    moment, number = _moment(value), float(str(count))
+    try:
+        if unit in _MONTHS:
+            result = _add_months(moment, int(number) * _MONTHS[unit])
+        else:
+            result = moment + _UNITS[unit] * number
+    except (OverflowError, ValueError):
+        raise SqlError(1690, "data out of range: data type datetime, value overflow") from None
+    return moment_text(result)
+
+
+def timestamp_difference(unit: str, start: Stored, end: Stored) -> int | None:
+    if start is None or end is None:
+        return None
+    a, b = _moment(start), _moment(end)
+    if unit in _MONTHS:
+        months = (b.year - a.year) * 12 + b.month - a.month
+        if months > 0 and _add_months(a, months) > b:
+            months -= 1
+        elif months < 0 and _add_months(a, months) < b:
+            months += 1
+        return int(months / _MONTHS[unit])
+    return int((b - a) / _UNITS[unit])
+
+
+def date_difference(left: Stored, right: Stored) -> int | None:
+    if left is None or right is None:
+        return None
+    return (_moment(left).date() - _moment(right).date()).days
+
+
+def date_part(unit: str, value: Stored) -> int | None:
+    if value is None:
+        return None
+    moment = _moment(value)
+    iso = moment.isocalendar()
+    parts = {
+        "YEAR": moment.year,
+        "MONTH": moment.month,
+        "DAY": moment.day,
+        "HOUR": moment.hour,
+        "MINUTE": moment.minute,
+        "SECOND": moment.second,
+        "MICROSECOND": moment.microsecond,
+        "QUARTER": (moment.month + 2) // 3,
+        "WEEK": iso.week,
+        "WEEKDAY": moment.weekday(),
+        "DAYOFWEEK": moment.isoweekday() % 7 + 1,
+        "DAYOFYEAR": moment.timetuple().tm_yday,
+        "TO_DAYS": moment.toordinal() + 365,
+    }
+    return parts[unit]
+
+
+def format_date(value: Stored, pattern: Stored) -> str | None:
+    if value is None or pattern is None:
+        return None
+    moment = _moment(value)
+    hour12 = moment.hour % 12 or 12
+    codes: dict[str, Callable[[], str]] = {
+        "Y": lambda: f"{moment.year:04d}",
+        "y": lambda: f"{moment.year % 100:02d}",
+        "m": lambda: f"{moment.month:02d}",
+        "c": lambda: str(moment.month),
+        "d": lambda: f"{moment.day:02d}",
+        "e": lambda: str(moment.day),
+        "H": lambda: f"{moment.hour:02d}",
+        "k": lambda: str(moment.hour),
+        "h": lambda: f"{hour12:02d}",
+        "I": lambda: f"{hour12:02d}",
+        "l": lambda: str(hour12),
+        "i": lambda: f"{moment.minute:02d}",
+        "s": lambda: f"{moment.second:02d}",
+        "S": lambda: f"{moment.second:02d}",
+        "f": lambda: f"{moment.microsecond:06d}",
+        "T": lambda: f"{moment:%H:%M:%S}",
+        "r": lambda: f"{hour12:02d}:{moment:%M:%S} {moment:%p}",
+        "p": lambda: "AM" if moment.hour < 12 else "PM",
+        "M": lambda: f"{moment:%B}",
+        "b": lambda: f"{moment:%b}",
+        "W": lambda: f"{moment:%A}",
+        "a": lambda: f"{moment:%a}",
+        "j": lambda: f"{moment.timetuple().tm_yday:03d}",
+        "w": lambda: str(moment.isoweekday() % 7),
+        "v": lambda: f"{moment.isocalendar().week:02d}",
+        "x": lambda: f"{moment.isocalendar().year:04d}",
+    }
+
+    def code(found: re.Match[str]) -> str:
+        letter = found.group(1)
+        return codes[letter]() if letter in codes else letter
+
+    return re.sub(r"%(.)", code, _text(pattern))
+
+
+def last_day(value: Stored) -> str | None:
+    if value is None:
+        return None
+    first = _moment(value).replace(day=1)
+    return moment_text(_add_months(first, 1) - datetime.timedelta(days=1))[:10]
+
+
+_STRPTIME = {"i": "%M", "s": "%S", "M": "%B", "h": "%I", "T": "%H:%M:%S", "e": "%d", "c": "%m", "k": "%H"}
+
+
+def parse_date(value: Stored, pattern: Stored) -> str | None:
+    if value is None or pattern is None:
+        return None
+    wanted = re.sub(r"%(.)", lambda m: _STRPTIME.get(m.group(1), m.group()), _text(pattern))
+    try:
+        return moment_text(datetime.datetime.strptime(_text(value), wanted))
+    except ValueError:
+        return None
+
+
+# JSON ------------------------------------------------------------------------------------------
+
+
+def to_json(value: Stored) -> str | None:
+    if value is None:
+        return None
+    document = normal_json(_text(value))
+    if document is None:
+        raise SqlError(20301, f"invalid input: json text {_text(value)}")
+    return document
+
+
+_STEP = re.compile(r'\.(?:"((?:[^"\\]|\\.)*)"|([\w$]+|\*))|\[(\d+|\*)\]|(\*\*)')
+
+
+def json_extract(document: Stored, *paths: Stored) -> str | None:
+    if document is None or any(path is None for path in paths):
+        return None
+    found: list[object] = []
+    many = len(paths) > 1
+    for path in paths:
+        text = _text(path)
+        many = many or "*" in text
+        found += _follow(json.loads(_text(document)), text)
+    if not found:
+        return None
+    return json_text(found if many else found[0])
+
+
+def _follow(value: object, path: str) -> list[object]:
+    if not path.startswith("$"):
+        raise SqlError(20301, f"invalid input: invalid json path '{path}'")
+    values = [value]
+    for match in _STEP.finditer(path, 1):
+        quoted, word, index, deep = match.groups()
+        key = quoted if quoted is not None else word
+        if deep:
+            values = [inner for v in values for inner in _descend(v)]
+        elif key == "*":
+            values = [inner for v in values if isinstance(v, dict) for inner in v.values()]
+        elif key is not None:
+            values = [v[key] for v in values if isinstance(v, dict) and key in v]
+        elif index == "*":
+            values = [inner for v in values if isinstance(v, list) for inner in v]
+        else:
+            at = int(index)
+            values = [v[at] for v in values if isinstance(v, list) and at < len(v)]
+    return values
+
+
+def _descend(value: object) -> list[object]:
+    found = [value]
+    children = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    for child in children:
+        found += _descend(child)
+    return found
+
+
+def json_unquote(value: Stored) -> str | None:
+    if value is None:
+        return None
+    text = _text(value)
+    if text.startswith('"') and text.endswith('"'):
+        try:
+            return str(json.loads(text))
+        except ValueError:
+            return text
+    return text
+
+
+# Aggregates ------------------------------------------------------------------------------------
+
+
+class DecimalSum:
+    """SUM of decimals, as an aggregate and over a window."""
+
+    def __init__(self) -> None:
+        self.total = decimal.Decimal(0)
+        self.count = 0
+
+    def step(self, value: Stored) -> None:
+        if value is not None:
+            self.total = _CONTEXT.add(self.total, decimal.Decimal(str(value)))
+            self.count += 1
+
+    def inverse(self, value: Stored) -> None:
+        if value is not None:
+            self.total = _CONTEXT.subtract(self.total, decimal.Decimal(str(value)))
+            self.count -= 1
+
+    def value(self) -> str | None:
+        return _plain(self.total) if self.count else None
+
+    finalize = value
+
+
+class DecimalAverage(DecimalSum):
+    """AVG of decimals: six digits more than the argument has, twelve at least."""
+
+    scale = 0
+
+    def step(self, value: Stored, scale: int = 6) -> None:
+        self.scale = scale
+        super().step(value)
+
+    def inverse(self, value: Stored, scale: int = 6) -> None:
+        super().inverse(value)
+
+    def value(self) -> str | None:
+        if not self.count:
+            return None
+        return decimal_text(_CONTEXT.divide(self.total, decimal.Decimal(self.count)), self.scale)
+
+    finalize = value
+
+
+class GroupConcat:
+    """GROUP_CONCAT(text, separator, flags, *sort keys); flags: d for DISTINCT, then a or z a key."""
+
+    def __init__(self) -> None:
+        self.rows: list[tuple[str, tuple[Stored, ...]]] = []
+        self.separator, self.flags = ",", ""
+
+    def step(self, value: Stored, separator: str, flags: str, *keys: Stored) -> None:
+        self.separator, self.flags = separator, flags
+        if value is not None:
+            self.rows.append((_text(value), keys))
+
+    def finalize(self) -> str | None:
+        rows = self.rows
+        directions = self.flags.lstrip("d")
+        for index in reversed(range(len(directions))):
+            rows.sort(
+                key=lambda row: (row[1][index] is not None, row[1][index]),
+                reverse=directions[index] == "z",
+            )
+        texts = [row[0] for row in rows]
+        if self.flags.startswith("d"):
+            texts = list(dict.fromkeys(texts))
+        return self.separator.join(texts) if texts else None
+
+
+class Deviation:
+    """STDDEV and VARIANCE of a population."""
+
+    power = 1.0
+
+    def __init__(self) -> None:
+        self.values: list[float] = []
+
+    def step(self, value: Stored) -> None:
+        if value is not None:
+            self.values.append(float(str(value)))
+
+    def finalize(self) -> float | None:
+        if not self.values:
+            return None
+        mean = math.fsum(self.values) / len(self.values)
+        variance = math.fsum((v - mean) ** 2 for v in self.values) / len(self.values)
+        return float(variance**self.power)
+
+
+class StandardDeviation(Deviation):
+    power = 0.5
+
+
+class BitAggregate:
+    """BIT_AND, BIT_OR and BIT_XOR, by the first argument."""
+
+    def __init__(self) -> None:
+        self.result: int | None = None
+
+    def step(self, kind: str, value: Stored) -> None:
+        if not isinstance(value, int):
+            return
+        if self.result is None:
+            self.result = value
+        elif kind == "and":
+            self.result &= value
+        elif kind == "or":
+            self.result |= value
+        else:
+            self.result ^= value
+
+    def finalize(self) -> int | None:
+        return self.result
+
+
+# Registration ----------------------------------------------------------------------------------
+
+
+def pack(*values: Stored) -> str | None:
+    """One text for several values, for COUNT(DISTINCT a, b)."""
+    if any(value is None for value in values):
+        return None
+    return "\x02".join(f"{type(value).__name__}{value!r}" for value in values)
+
+
+def _hex(value: Stored) -> str | None:
+    if value is None:
+        return None
+    if isinstance(value, int):
+        return f"{value & (1 << 64) - 1:X}"
+    return (value if isinstance(value, bytes) else _text(value).encode()).hex().upper()
+
+
+def _unhex(value: Stored) -> bytes | None:
+    try:
+        return None if value is None else bytes.fromhex(_text(value))
+    except ValueError:
+        return None
+
+
+def _digest(name: str) -> Callable[[Stored], Stored]:
+    def call(value: Stored) -> Stored:
+        if value is None:
+            return None
+        data = value if isinstance(value, bytes) else _text(value).encode()
+        return hashlib.new(name, data).hexdigest()
+
+    return call
+
+
+_PLAIN: dict[str, tuple[int, Callable[..., Any]]] = {
+    "mo_decimal": (1, to_decimal),
+    "mo_number": (1, to_number),
+    "mo_integer": (1, to_integer),
+    "mo_truth": (1, truth),
+    "mo_arithmetic": (4, arithmetic),
+    "mo_divide": (2, divide),
+    "mo_div": (2, integer_divide),
+    "mo_mod": (2, modulo),
+    "mo_like": (4, like),
+    "mo_regexp": (2, regexp),
+    "mo_regexp_replace": (3, regexp_replace),
+    "mo_regexp_substr": (2, regexp_substr),
+    "mo_concat": (-1, concat),
+    "mo_concat_ws": (-1, concat_ws),
+    "mo_upper": (1, _one(str.upper)),
+    "mo_lower": (1, _one(str.lower)),
+    "mo_reverse": (1, _one(lambda text: text[::-1])),
+    "mo_length": (1, lambda v: None if v is None else len(v if isinstance(v, bytes) else _text(v).encode())),
+    "mo_ascii": (1, _one(lambda text: text.encode()[0] if text else 0)),
+    "mo_pad": (4, pad),
+    "mo_substring_index": (3, substring_index),
+    "mo_repeat": (2, lambda v, n: None if v is None or n is None else _text(v) * n),
+    "mo_round_decimal": (3, round_decimal),
+    "mo_round": (3, round_float),
+    "mo_float_text": (1, lambda v: None if v is None else float_text(v)),
+    "mo_datetime": (1, to_datetime),
+    "mo_span": (1, to_span),
+    "mo_span_text": (2, lambda v, n: None if v is None else span_text(v, n)),
+    "mo_interval": (3, add_interval),
+    "mo_timestampdiff": (3, timestamp_difference),
+    "mo_datediff": (2, date_difference),
+    "mo_part": (2, date_part),
+    "mo_format_date": (2, format_date),
+    "mo_parse_date": (2, parse_date),
+    "mo_last_day": (1, last_day),
+    "mo_json": (1, to_json),
+    "mo_json_extract": (-1, json_extract),
+    "mo_json_unquote": (1, json_unquote),
+    "mo_json_quote": (1, _one(lambda text: json.dumps(text, ensure_ascii=False))),
+    "mo_pack": (-1, pack),
+    "mo_hex": (1, _hex),
+    "mo_unhex": (1, _unhex),
+    "mo_md5": (1, _digest("md5")),
+    "mo_sha1": (1, _digest("sha1")),
+    "mo_sha2": (2, lambda v, n: _digest(f"sha{n or 256}")(v)),
+    "mo_power": (2, lambda a, b: None if a is None or b is None else float(a) ** float(b)),
+    "mo_sqrt": (1, lambda v: None if v is None else math.sqrt(v)),
+    "mo_ln": (1, lambda v: None if v is None else math.log(v)),
+    "mo_log10": (1, lambda v: None if v is None else math.log10(v)),
+    "mo_exp": (1, lambda v: None if v is None else math.exp(v)),
+}
+
+_VOLATILE: dict[str, tuple[int, Callable[..., Any]]] = {
+    "mo_uuid": (0, lambda: str(uuid.uuid4())),
+    "mo_rand": (0, random.random),
+}
+
+
+def register(
+    connection: sqlite3.Connection,
+    failure: Failure,
+    session: dict[str, tuple[int, Callable[..., Any]]],
+) -> None:
+    """Give *connection* all of them; *session* holds those that know the session."""
+    connection.create_collation("mo_decimal", compare_decimals)
+    for name, (count, function) in _PLAIN.items():
+        connection.create_function(name, count, failure.wrap(function), deterministic=True)
+    for name, (count, function) in {**_VOLATILE, **session}.items():
+        connection.create_function(name, count, failure.wrap(function))
+    window: Any = connection.create_window_function
+    window("mo_sum", 1, DecimalSum)
+    window("mo_avg", 2, DecimalAverage)
+    aggregate: Any = connection.create_aggregate
+    aggregate("mo_group_concat", -1, GroupConcat)
+    aggregate("mo_variance", 1, Deviation)
+    aggregate("mo_stddev", 1, StandardDeviation)
+    aggregate("mo_bits", 2, BitAggregate)

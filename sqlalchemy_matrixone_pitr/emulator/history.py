@@ -1,0 +1,226 @@
+"""Bringing back the past: RESTORE and CLONE of tables, databases and accounts (section 6)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from .definition import DatabaseVersion, Version
+from .errors import SqlError
+from .storage import SYSTEM_DATABASES, StorageSession
+
+
+def copy_table(
+    session: StorageSession,
+    source: Version,
+    number: int | None,
+    home: DatabaseVersion,
+    name: str,
+    *,
+    old_database: str = "",
+) -> Version:
+    """*source* with its rows of transaction *number* as a new table of *home*."""
+    keys = tuple(
+        replace(key, parent_database=home.name) if key.parent_database == old_database else key
+        for key in source.definition.foreign_keys
+    )
+    definition = replace(source.definition, name=name, foreign_keys=keys)
+    text = session.store.sources.get(source.version, "")
+    rows = session.catalogue.rows_sql(source, number) if definition.view is None else ""
+    version = session.catalogue.add_table(home, definition, source=text)
+    if rows:
+        columns = ", ".join(column.key for column in definition.columns)
+        session.run(
+            f"INSERT INTO {version.table} ({columns}, _from) "
+            f"SELECT {columns}, {session.number} FROM {rows}"
+        )
+        if source.physical in session.store.counters:
+            session.store.counters[version.physical] = session.store.counters[source.physical]
+    return version
+
+
+def _unchecked(session: StorageSession, work: Callable[[], None]) -> None:
+    """Copies come table by table: foreign keys hold again at the end only."""
+    checks, session.foreign_key_checks = session.foreign_key_checks, False
+    try:
+        work()
+    finally:
+        session.foreign_key_checks = checks
+
+
+def restore_table(
+    session: StorageSession, account: int, database: str, name: str, at: int
+) -> None:
+    number = session.catalogue.number_at(at)
+    past_home = session.catalogue.database(account, database, number)
+    past = None if past_home is None else session.catalogue.table(past_home, name, number)
+    if past is None:
+        raise SqlError.internal(
+            f"table '{name}' does not exists at timestamp: {session.store.clock.local_text(at, 9)}"
+        )
+    home = session.catalogue.database(account, database)
+    if home is None:
+        home = session.catalogue.add_database(account, database)
+        session.emit("create_database", home, 0, home.id)
+    _unchecked(session, lambda: _put_back(session, past, number, home))
+
+
+def _put_back(
+    session: StorageSession, past: Version, number: int | None, home: DatabaseVersion
+) -> None:
+    present = session.catalogue.table(home, past.name)
+    if present is not None:
+        children = session.catalogue.children(present)
+        new = _swap(session, past, number, home, present)
+        for child, _ in children:
+            if child.version != present.version:
+                session.catalogue.sync_triggers(child)
+        old_id = present.id
+    else:
+        new = copy_table(session, past, number, home, past.name)
+        old_id = 0
+    if past.definition.view is None:
+        session.emit("restore_table", new, old_id, new.id)
+
+
+def _swap(
+    session: StorageSession,
+    past: Version,
+    number: int | None,
+    home: DatabaseVersion,
+    present: Version,
+) -> Version:
+    """Drop the present table and put the past one in its place."""
+    rows = ""
+    if past.physical == present.physical and past.definition.view is None:
+        keys = ", ".join(column.key for column in past.definition.columns)
+        rows = "restored_rows"
+        session.run(
+            f"CREATE TEMP TABLE restored_rows AS SELECT {keys} "
+            f"FROM {session.catalogue.rows_sql(past, number)}"
+        )
+    session.catalogue.end_table(present)
+    if not rows:
+        return copy_table(session, past, number, home, past.name)
+    text = session.store.sources.get(past.version, "")
+    version = session.catalogue.add_table(home, past.definition, source=text)
+    columns = ", ".join(column.key for column in past.definition.columns)
+    session.run(
+        f"INSERT INTO {version.table} ({columns}, _from) "
+        f"SELECT {columns}, {session.number} FROM temp.{rows}"
+    )
+    session.run(f"DROP TABLE temp.{rows}")
+    if past.physical in session.store.counters:
+        session.store.counters[version.physical] = session.store.counters[past.physical]
+    return version
+
+
+def restore_database(session: StorageSession, account: int, name: str, at: int) -> None:
+    number = session.catalogue.number_at(at)
+    past = session.catalogue.database(account, name, number)
+    if past is None:
+        raise SqlError.internal(
+            f"database '{name}' does not exists at timestamp: "
+            f"{session.store.clock.local_text(at, 9)}"
+        )
+    _unchecked(session, lambda: _database_back(session, account, past, number))
+
+
+def _database_back(
+    session: StorageSession, account: int, past: DatabaseVersion, number: int | None
+) -> None:
+    present = session.catalogue.database(account, past.name)
+    old_id = 0
+    if present is not None:
+        old_id = present.id
+        for version in session.catalogue.tables(present):
+            session.catalogue.end_table(version)
+            if version.definition.view is None:
+                session.emit("drop_table", version, version.id, 0)
+        session.catalogue.end_database(present)
+    new = session.catalogue.add_database(account, past.name)
+    for version in _parents_first(session.catalogue.tables(past, number)):
+        copy_table(session, version, number, new, version.name)
+    session.emit("restore_database", new, old_id, new.id)
+
+
+def _parents_first(versions: list[Version]) -> list[Version]:
+    """Tables before those whose foreign keys refer to them, views last."""
+    waiting = sorted(versions, key=lambda version: version.definition.view is not None)
+    ordered: list[Version] = []
+    while waiting:
+        names = {(version.database, version.name) for version in waiting}
+        ready = [
+            version
+            for version in waiting
+            if not any(
+                (key.parent_database, key.parent_table) in names
+                and (key.parent_database, key.parent_table) != (version.database, version.name)
+                for key in version.definition.foreign_keys
+            )
+        ] or waiting
+        ordered += ready
+        waiting = [version for version in waiting if version not in ready]
+    return ordered
+
+
+def restore_account(session: StorageSession, account: int, at: int, into: int | None) -> None:
+    """Every database of the account but the system's; those that came later are dropped."""
+    number = session.catalogue.number_at(at)
+    target = account if into is None else into
+
+    def work() -> None:
+        past = [
+            database
+            for database in session.catalogue.databases(account, number)
+            if database.name not in SYSTEM_DATABASES
+        ]
+        names = {database.name for database in past}
+        for database in session.catalogue.databases(target):
+            if database.name not in SYSTEM_DATABASES and database.name not in names:
+                session.drop_database(database)
+        for database in past:
+            _database_back(session, target, database, number)
+
+    _unchecked(session, work)
+
+
+# CLONE
+
+
+def clone_table(
+    session: StorageSession, source: object, moment: str, home: DatabaseVersion, name: str
+) -> None:
+    """CREATE TABLE ... CLONE db.t {MO_TS = n}: a copy beside the original."""
+    from .definition import Named
+
+    assert isinstance(source, Named)
+    at = session.moment(moment) if moment else None
+    number = session.catalogue.number_at(at)
+    past_home = session.need_database(source.database, number)
+    past = session.catalogue.table(past_home, source.name, number)
+    if past is None:
+        raise SqlError(1146, f"no such table {past_home.name}.{source.name}")
+
+    def work() -> None:
+        version = copy_table(session, past, number, home, name)
+        session.emit("create_table", version, 0, version.id)
+
+    _unchecked(session, work)
+
+
+def clone_database(session: StorageSession, source: str, moment: str, name: str) -> None:
+    """CREATE DATABASE ... CLONE db {MO_TS = n}."""
+    at = session.moment(moment) if moment else None
+    number = session.catalogue.number_at(at)
+    past = session.need_database(source, number)
+
+    def work() -> None:
+        home = session.catalogue.add_database(session.context.account_id, name)
+        session.emit("create_database", home, 0, home.id)
+        for version in _parents_first(session.catalogue.tables(past, number)):
+            copied = copy_table(session, version, number, home, version.name, old_database=past.name)
+            if copied.definition.view is None:
+                session.emit("create_table", copied, 0, copied.id)
+
+    _unchecked(session, work)

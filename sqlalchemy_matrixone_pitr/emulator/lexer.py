@@ -1,0 +1,111 @@
+"""Tokens of a statement, enough to tell statements apart and to read DDL."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from .errors import SqlError
+
+_TOKEN = re.compile(
+    r"""
+    (?P<space>\s+|--(?=[\s]|$)[^\n]*|\#[^\n]*|/\*.*?\*/)
+  | (?P<hex>[xX]'[0-9a-fA-F]*'|0x[0-9a-fA-F]+\b|[bB]'[01]*')
+  | (?P<string>'(?:[^'\\]|\\.|'')*'|"(?:[^"\\]|\\.|"")*")
+  | (?P<quoted>`(?:[^`]|``)*`)
+  | (?P<number>(?:\d+\.\d*|\.\d+|\d+)(?:[eE][+-]?\d+)?(?![\w$]))
+  | (?P<variable>@@?(?:`[^`]*`|[\w.$]*))
+  | (?P<word>[\w$\u0080-\U0010ffff]+)
+  | (?P<brace>\{[^}]*\})
+  | (?P<operator><=>|<>|!=|>=|<=|:=|\|\||&&|<<|>>|->>|->|.)
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+
+_ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "0": "\0", "b": "\b", "Z": "\x1a"}
+
+TIME_MARK = "\x01"
+"""Between a table's name and the text of its brace part, inside one identifier."""
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    kind: str
+    text: str
+    start: int
+    end: int
+
+    @property
+    def upper(self) -> str:
+        """The keyword that this could be; '' for anything quoted."""
+        return self.text.upper() if self.kind in ("word", "operator") else ""
+
+    @property
+    def name(self) -> str:
+        """The identifier that this is, without its quotes."""
+        return self.text[1:-1].replace("``", "`") if self.kind == "quoted" else self.text
+
+
+def tokens(statement: str) -> list[Token]:
+    """All tokens but blanks and comments."""
+    found = []
+    for match in _TOKEN.finditer(statement):
+        kind = match.lastgroup or ""
+        if kind != "space":
+            found.append(Token(kind, match.group(), match.start(), match.end()))
+    return found
+
+
+def unquote(text: str) -> str:
+    """The value of a string literal."""
+    quote, body = text[0], text[1:-1]
+    if "\\" not in body and quote not in body:
+        return body
+    out: list[str] = []
+    index = 0
+    while index < len(body):
+        char = body[index]
+        if char == "\\" and index + 1 < len(body):
+            follower = body[index + 1]
+            out.append(f"\\{follower}" if follower in "%_" else _ESCAPES.get(follower, follower))
+            index += 2
+        elif char == quote:
+            out.append(quote)
+            index += 2
+        else:
+            out.append(char)
+            index += 1
+    return "".join(out)
+
+
+def quote_name(name: str) -> str:
+    """*name* as a sqlite identifier."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def quote_text(text: str) -> str:
+    """*text* as a sqlite string literal."""
+    if "\0" in text:
+        return f"CAST(x'{text.encode('utf-8', 'surrogateescape').hex()}' AS TEXT)"
+    return "'" + text.replace("'", "''") + "'"
+
+
+def fold_time_parts(statement: str, found: list[Token]) -> str:
+    """Put `{MO_TS = n}` into the identifier before it, where sqlglot carries it along."""
+    if not any(token.kind == "brace" for token in found):
+        return statement
+    out: list[str] = []
+    done = 0
+    before: Token | None = None
+    for token in found:
+        if token.kind == "brace":
+            if before is None or before.kind not in ("word", "quoted"):
+                raise SqlError.syntax(statement[token.start :])
+            inside = token.text[1:-1].replace("`", "")
+            out.append(statement[done : before.start])
+            name = before.name.replace("`", "``")
+            out.append(f"`{name}{TIME_MARK}{inside}`")
+            done = token.end
+        before = token
+    out.append(statement[done:])
+    return "".join(out)

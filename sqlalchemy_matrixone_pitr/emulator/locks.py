@@ -1,0 +1,64 @@
+"""Named locks with a waiting time: what sessions wait for beside sqlite's one writer.
+
+matrixone.md, section 2 (CREATE PITR on 4.2.0 waits for an uncommitted rebuilding ALTER) and
+section 3, "Races" (the row lock on mo_role).
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+
+from .errors import SqlError
+
+
+def lock_wait_error() -> SqlError:
+    """What a waiter gets when its time has run out."""
+    return SqlError(20101, "internal error: lock wait timeout exceeded; try restarting transaction")
+
+
+class LockTable:
+    """Locks by key, each held by one owner, who may hold it more than once."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._held: dict[tuple[object, ...], object] = {}
+
+    def acquire(self, owner: object, key: tuple[object, ...], timeout: float) -> None:
+        """Take *key*, waiting at most *timeout* seconds for another owner to let it go."""
+        with self._changed:
+            self._wait(lambda: self._held.get(key, owner) is owner, timeout)
+            self._held[key] = owner
+
+    def release(self, owner: object) -> None:
+        """Let go of everything that *owner* holds."""
+        with self._changed:
+            mine = [key for key, holder in self._held.items() if holder is owner]
+            for key in mine:
+                del self._held[key]
+            if mine:
+                self._changed.notify_all()
+
+    def wait_free(self, owner: object, key_prefix: tuple[object, ...], timeout: float) -> None:
+        """Wait until no other owner holds a key that begins with *key_prefix*."""
+        size = len(key_prefix)
+
+        def free() -> bool:
+            return all(
+                holder is owner
+                for key, holder in self._held.items()
+                if key[:size] == key_prefix
+            )
+
+        with self._changed:
+            self._wait(free, timeout)
+
+    def _wait(self, ready: Callable[[], bool], timeout: float) -> None:
+        deadline = time.monotonic() + timeout
+        while not ready():
+            left = deadline - time.monotonic()
+            if left <= 0 or not self._changed.wait(left):
+                if ready():
+                    return
+                raise lock_wait_error()

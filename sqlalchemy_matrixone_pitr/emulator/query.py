@@ -1,0 +1,449 @@
+"""SELECT, UNION and WITH as sqlite text (matrixone.md, section 6, for reads of the past)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from sqlglot import exp
+
+from .columns import Column, SqlType
+from .convert import common_type, convert
+from .errors import SqlError
+from .expressions import Ambient, CompiledQuery, Expressions, sort_key
+from .headings import heading
+from .lexer import TIME_MARK
+from .scope import Scope, Source, SourceColumn, Value
+
+
+@dataclass
+class Resolved:
+    """A table as FROM sees it: its text in sqlite and its columns (name, name there, type)."""
+
+    database: str
+    name: str
+    sql: str
+    columns: list[tuple[str, str, SqlType]]
+    view: exp.Expression | None = None
+    view_labels: list[str] = field(default_factory=list)
+    parameters: dict[str, object] = field(default_factory=dict)
+
+
+class Session(Ambient, Protocol):
+    """What FROM asks of the session."""
+
+    def resolve(self, database: str, name: str, moment: str) -> Resolved: ...
+
+
+@dataclass
+class _Cte:
+    name: str
+    alias: str
+    labels: list[str]
+    types: list[SqlType]
+
+
+class Compiler(Expressions):
+    """Translates one statement."""
+
+    def __init__(self, statement: str, session: Session, default_database: str) -> None:
+        super().__init__(statement, session)
+        self.session = session
+        self.default_database = default_database
+        self.parameters: dict[str, object] = {}
+        self.reads: list[tuple[str, str]] = []
+        self._counter = 0
+        self._ctes: list[_Cte] = []
+
+    def fresh(self) -> str:
+        self._counter += 1
+        return f"a{self._counter}"
+
+    # Queries
+
+    def query(self, node: exp.Expression, outer: Scope | None = None) -> CompiledQuery:
+        known = len(self._ctes)
+        prefix = self.with_clause(node, outer)
+        try:
+            if isinstance(node, exp.Select):
+                found = self.select(node, outer)
+            elif isinstance(node, exp.SetOperation):
+                found = self.set_operation(node, outer)
+            elif isinstance(node, exp.Subquery):
+                found = self.query(node.this, outer)
+                found.sql += self.limit(node)
+            elif isinstance(node, exp.Values):
+                found = self.rows(node, outer)
+            elif isinstance(node, exp.Table):
+                found = self.select(exp.select("*").from_(node), outer)
+            else:
+                raise self.unsupported()
+        finally:
+            del self._ctes[known:]
+        found.sql = prefix + found.sql
+        return found
+
+    def with_clause(self, node: exp.Expression, outer: Scope | None) -> str:
+        clause = node.args.get("with_")
+        if clause is None:
+            return ""
+        parts = []
+        for cte in clause.expressions:
+            name = cte.alias.lower()
+            named = [column.name for column in cte.args["alias"].columns]
+            alias = f"w{self.fresh()}"
+            body = cte.this
+            if clause.args.get("recursive") and isinstance(body, exp.SetOperation):
+                first = self.query(body.this, outer)
+                entry = _Cte(name, alias, named or first.labels, first.types)
+                self._ctes.append(entry)
+                second = self.query(body.expression, outer)
+                word = "UNION" if body.args.get("distinct") else "UNION ALL"
+                sql = f"{first.sql} {word} {second.sql}"
+            else:
+                inner = self.query(body, outer)
+                entry = _Cte(name, alias, named or inner.labels, inner.types)
+                self._ctes.append(entry)
+                sql = inner.sql
+            columns = ", ".join(f"k{index}" for index in range(len(entry.types)))
+            parts.append(f"{alias}({columns}) AS ({sql})")
+        return f"WITH {'RECURSIVE ' if clause.args.get('recursive') else ''}{', '.join(parts)} "
+
+    def rows(self, node: exp.Values, outer: Scope | None) -> CompiledQuery:
+        scope = Scope(outer=outer)
+        table: list[list[Value]] = []
+        for row in node.expressions:
+            cells = row.expressions
+            if len(cells) == 1 and isinstance(cells[0], exp.Anonymous) and str(cells[0].this).lower() == "row":
+                cells = cells[0].expressions
+            table.append(self.values(cells, scope))
+        types = [common_type(cell.type for cell in column) for column in zip(*table, strict=True)]
+        parts = [
+            "SELECT " + ", ".join(f"{convert(c, t).sql} AS k{i}" for i, (c, t) in enumerate(zip(row, types, strict=True)))
+            for row in table
+        ]
+        labels = [f"column_{index}" for index in range(len(types))]
+        return CompiledQuery(" UNION ALL ".join(parts), labels, types)
+
+    def set_operation(self, node: exp.SetOperation, outer: Scope | None) -> CompiledQuery:
+        left, right = self.query(node.left, outer), self.query(node.right, outer)
+        if len(left.types) != len(right.types):
+            raise SqlError(
+                20302,
+                "SQL syntax error: the number of columns in the SELECT statement should be the same",
+            )
+        types = [common_type(pair) for pair in zip(left.types, right.types, strict=True)]
+        word = {exp.Union: "UNION", exp.Except: "EXCEPT", exp.Intersect: "INTERSECT"}[type(node)]
+        if not node.args.get("distinct"):
+            if word != "UNION":
+                raise self.unsupported()
+            word = "UNION ALL"
+        sql = f"{self._cast_to(left, types, node.left)} {word} {self._cast_to(right, types, node.right)}"
+        order = node.args.get("order")
+        if order is not None:
+            sql += " ORDER BY " + self._output_order(order, left.labels, types)
+        sql += self.limit(node)
+        return CompiledQuery(sql, left.labels, types)
+
+    def _cast_to(self, part: CompiledQuery, types: list[SqlType], node: exp.Expression) -> str:
+        plain = isinstance(node, exp.Select) and not any(
+            node.args.get(key) is not None for key in ("order", "limit", "offset", "with_")
+        )
+        cells = []
+        same = True
+        for index, (have, want) in enumerate(zip(part.types, types, strict=True)):
+            cell = convert(Value(f"k{index}", have), want)
+            same = same and cell.sql == f"k{index}"
+            cells.append(f"{cell.sql} AS k{index}")
+        if same and plain:
+            return part.sql
+        return f"SELECT {', '.join(cells)} FROM ({part.sql})"
+
+    def _output_order(self, order: exp.Order, labels: list[str], types: list[SqlType]) -> str:
+        lower = [label.lower() for label in labels]
+        parts = []
+        for item in order.expressions:
+            target = item.this
+            if isinstance(target, exp.Literal) and not target.is_string:
+                index = int(target.name) - 1
+            elif isinstance(target, exp.Column) and target.name.lower() in lower:
+                index = lower.index(target.name.lower())
+            else:
+                raise self.unsupported()
+            collation = " COLLATE mo_decimal" if types[index].kind == "decimal" else ""
+            parts.append(f"{index + 1}{collation}{' DESC' if item.args.get('desc') else ''}")
+        return ", ".join(parts)
+
+    def select(self, node: exp.Select, outer: Scope | None) -> CompiledQuery:
+        scope = Scope(outer=outer)
+        from_sql = self.from_clause(node, scope)
+        labels: list[str] = []
+        values: list[Value] = []
+        for item in node.expressions:
+            self.select_item(item, scope, labels, values)
+        for label, value, item in zip(labels, values, node.expressions, strict=False):
+            if isinstance(item, exp.Alias):
+                scope.aliases.setdefault(label.lower(), value)
+        columns = ", ".join(f"{value.sql} AS k{index}" for index, value in enumerate(values))
+        distinct = "DISTINCT " if node.args.get("distinct") is not None else ""
+        sql = f"SELECT {distinct}{columns}{from_sql}"
+        where = node.args.get("where")
+        if where is not None:
+            hidden, scope.aliases = scope.aliases, {}
+            sql += f" WHERE {self.condition(where.this, scope)}"
+            scope.aliases = hidden
+        group = node.args.get("group")
+        if group is not None:
+            if group.args.get("rollup") or group.args.get("cube"):
+                raise self.unsupported()
+            keys = [self.positional(key, scope, values).sql for key in group.expressions]
+            sql += f" GROUP BY {', '.join(keys)}"
+            self.check_group(node, group, scope)
+        having = node.args.get("having")
+        if having is not None:
+            sql += f" HAVING {self.condition(having.this, scope)}"
+        order = node.args.get("order")
+        if order is not None:
+            sql += f" ORDER BY {self.select_order(order, scope, values)}"
+        sql += self.limit(node)
+        types = [value.type for value in values]
+        return CompiledQuery(sql, labels, types, bool(node.args.get("locks")), self.reads)
+
+    def check_group(self, node: exp.Select, group: exp.Group, scope: Scope) -> None:
+        """Columns outside aggregates must be grouped by (sql_mode ONLY_FULL_GROUP_BY)."""
+        from .calls import AGGREGATES
+
+        keys = {key.sql("mysql").lower() for key in group.expressions}
+        keys |= {key.name.lower() for key in group.expressions if isinstance(key, exp.Column)}
+        aliases = {
+            item.alias.lower(): item.this
+            for item in node.expressions
+            if isinstance(item, exp.Alias)
+        }
+        for key in list(keys):
+            if key in aliases:
+                keys.add(aliases[key].sql("mysql").lower())
+            if key.isdigit() and 0 < int(key) <= len(node.expressions):
+                item = node.expressions[int(key) - 1]
+                keys.add(item.unalias().sql("mysql").lower())
+                keys.add(item.unalias().name.lower())
+
+        def visit(part: exp.Expression) -> None:
+            if part.sql("mysql").lower() in keys:
+                return
+            if isinstance(part, exp.Anonymous) and str(part.this).lower() in AGGREGATES:
+                return
+            if isinstance(part, (exp.GroupConcat, exp.Window, exp.Subquery, exp.Exists)):
+                return
+            if isinstance(part, exp.Column):
+                if part.name.lower() in keys or isinstance(part.this, exp.Star):
+                    return
+                try:
+                    scope.column([p.name for p in part.parts])
+                except SqlError:
+                    return
+                source = self._owner(part, scope)
+                raise SqlError(
+                    1149,
+                    f'SQL syntax error: column "{source}{part.name.lower()}" must appear in the '
+                    "GROUP BY clause or be used in an aggregate function",
+                )
+            for child in part.iter_expressions():
+                visit(child)
+
+        for item in node.expressions:
+            visit(item.unalias())
+
+    @staticmethod
+    def _owner(column: exp.Column, scope: Scope) -> str:
+        if column.table:
+            return f"{column.table.lower()}."
+        for source in scope.sources:
+            if source.find(column.name) is not None:
+                return f"{source.alias}."
+        return ""
+
+    def select_item(
+        self, item: exp.Expression, scope: Scope, labels: list[str], values: list[Value]
+    ) -> None:
+        if isinstance(item, exp.Star):
+            if not scope.sources:
+                raise SqlError(20302, "SQL syntax error: No tables used")
+            for source in scope.sources:
+                self._star(source, scope, labels, values, merged=True)
+            return
+        if isinstance(item, exp.Column) and isinstance(item.this, exp.Star):
+            table = item.table.lower()
+            for source in scope.sources:
+                if source.alias.lower() == table:
+                    self._star(source, scope, labels, values, merged=False)
+                    return
+            raise SqlError(20301, f"invalid input: missing FROM-clause entry for table '{item.table}'")
+        if isinstance(item, exp.Alias):
+            labels.append(item.alias)
+            item = item.this
+        else:
+            labels.append(heading(item))
+        values.append(self.value(item, scope))
+
+    @staticmethod
+    def _star(
+        source: Source, scope: Scope, labels: list[str], values: list[Value], *, merged: bool
+    ) -> None:
+        for column in source.columns:
+            if merged and column.name.lower() in source.merged:
+                continue
+            labels.append(column.name)
+            values.append(Value(column.sql, column.type))
+
+    def positional(self, node: exp.Expression, scope: Scope, values: list[Value]) -> Value:
+        """A key of GROUP BY or ORDER BY: a number means a column of the result."""
+        if isinstance(node, exp.Literal) and not node.is_string and node.name.isdigit():
+            index = int(node.name)
+            if not 1 <= index <= len(values):
+                raise SqlError(
+                    20302, f"SQL syntax error: GROUP BY position {index} is not in select list"
+                )
+            return values[index - 1]
+        return self.value(node, scope)
+
+    def select_order(self, order: exp.Order, scope: Scope, values: list[Value]) -> str:
+        parts = []
+        for item in order.expressions:
+            target = item.this
+            if isinstance(target, exp.Column) and not target.table:
+                value = scope.column([target.name], aliases=True)
+            else:
+                value = self.positional(target, scope, values)
+            parts.append(f"{sort_key(value)}{' DESC' if item.args.get('desc') else ''}")
+        return ", ".join(parts)
+
+    def limit(self, node: exp.Expression) -> str:
+        limit, offset = node.args.get("limit"), node.args.get("offset")
+        if limit is None and offset is None:
+            return ""
+        count = self._whole(limit.expression) if limit is not None else "-1"
+        return f" LIMIT {count}" + (
+            f" OFFSET {self._whole(offset.expression)}" if offset is not None else ""
+        )
+
+    def _whole(self, node: exp.Expression) -> str:
+        if isinstance(node, exp.Literal) and node.name.isdigit():
+            return node.name if len(node.name) < 19 else "9223372036854775807"
+        raise self.unsupported()
+
+    # FROM
+
+    def from_clause(self, node: exp.Select, scope: Scope) -> str:
+        clause = node.args.get("from_")
+        if clause is None:
+            return ""
+        first = clause.this
+        if isinstance(first, exp.Table) and first.name.lower() == "dual" and not first.db:
+            return ""
+        sql = f" FROM {self.add_table(first, scope)}"
+        for join in first.args.get("joins") or []:
+            sql += self.join(join, scope)
+        for join in node.args.get("joins") or []:
+            sql += self.join(join, scope)
+        return sql
+
+    def join(self, join: exp.Join, scope: Scope) -> str:
+        before = list(scope.sources)
+        table_sql = self.add_table(join.this, scope)
+        right = scope.sources[-1]
+        side, kind, method = (str(join.args.get(key) or "").upper() for key in ("side", "kind", "method"))
+        if method and method != "NATURAL":
+            raise self.unsupported()
+        word = f"{side} JOIN" if side else "JOIN"
+        condition = ""
+        on, using = join.args.get("on"), join.args.get("using")
+        if on is not None:
+            condition = f" ON {self.condition(on, scope)}"
+        elif using or method == "NATURAL":
+            names = [column.name for column in using or []] or [
+                column.name for column in right.columns if any(s.find(column.name) for s in before)
+            ]
+            condition = self._using(names, before, right)
+        elif kind == "OUTER" or side:
+            raise self.unsupported()
+        sql = f" {word} {table_sql}{condition}"
+        for inner in join.this.args.get("joins") or []:
+            sql += self.join(inner, scope)
+        return sql
+
+    def _using(self, names: list[str], before: list[Source], right: Source) -> str:
+        parts = []
+        for name in names:
+            theirs = right.find(name)
+            ours = next((s.find(name) for s in before if s.find(name)), None)
+            if theirs is None or ours is None:
+                raise SqlError(20301, f"invalid input: column {name} does not exist")
+            parts.append(self.compare(Value(ours.sql, ours.type), "=", Value(theirs.sql, theirs.type)))
+            right.merged.add(name.lower())
+        return f" ON {' AND '.join(parts)}" if parts else ""
+
+    def add_table(self, node: exp.Expression, scope: Scope) -> str:
+        """Text of one table of FROM, which *scope* knows from then on."""
+        if isinstance(node, exp.Subquery):
+            if isinstance(node.this, exp.Table):
+                return self.add_table(node.this, scope)
+            inner = self.query(node.this, scope.outer)
+            return self._derived(inner, node.alias, list(node.alias_column_names), scope)
+        if isinstance(node, exp.Values):
+            return self._derived(self.rows(node, scope.outer), node.alias, list(node.alias_column_names), scope)
+        if not isinstance(node, exp.Table) or not isinstance(node.this, exp.Identifier):
+            raise self.unsupported()
+        name, _, moment = node.name.partition(TIME_MARK)
+        database = node.db.lower()
+        alias = node.alias or name
+        if not database and not moment:
+            for cte in reversed(self._ctes):
+                if cte.name == name.lower():
+                    inner_alias = self.fresh()
+                    columns = [
+                        SourceColumn(label, f"{inner_alias}.k{index}", kind)
+                        for index, (label, kind) in enumerate(zip(cte.labels, cte.types, strict=True))
+                    ]
+                    self._add(Source(alias, "", columns, "", name), scope)
+                    return f"{cte.alias} AS {inner_alias}"
+        resolved = self.session.resolve(database, name.lower(), moment)
+        self.reads.append((resolved.database, resolved.name))
+        self.parameters.update(resolved.parameters)
+        if resolved.view is not None:
+            return self._view(resolved, alias, scope)
+        own = self.fresh()
+        columns = [SourceColumn(n, f"{own}.{key}", kind) for n, key, kind in resolved.columns]
+        self._add(Source(alias, own, columns, resolved.database, resolved.name), scope)
+        return f"{resolved.sql} AS {own}"
+
+    def _view(self, resolved: Resolved, alias: str, scope: Scope) -> str:
+        assert resolved.view is not None
+        inner = self.query(resolved.view, None)
+        labels = resolved.view_labels or inner.labels
+        own = self.fresh()
+        inner.labels = labels
+        self._add(
+            Source(alias, own, inner.source_columns(own), resolved.database, resolved.name), scope
+        )
+        return f"({inner.sql}) AS {own}"
+
+    def _derived(self, inner: CompiledQuery, alias: str, names: list[str], scope: Scope) -> str:
+        own = self.fresh()
+        if names:
+            inner.labels = [*names, *inner.labels[len(names) :]]
+        self._add(Source(alias, own, inner.source_columns(own)), scope)
+        return f"({inner.sql}) AS {own}"
+
+    @staticmethod
+    def _add(source: Source, scope: Scope) -> None:
+        if source.alias and any(
+            other.alias.lower() == source.alias.lower() and other.database == source.database
+            for other in scope.sources
+        ):
+            raise SqlError(20301, f"invalid input: table '{source.alias}' specified more than once")
+        scope.sources.append(source)
+
+
+def result_columns(labels: list[str], types: list[SqlType]) -> list[Column]:
+    return [kind.column(label) for label, kind in zip(labels, types, strict=True)]
