@@ -76,7 +76,8 @@ class PitrRow:
             self.account_name,
             self.database,
             self.table,
-            self.object_id,
+            # sqlite has no unsigned numbers: the storage reads -1 as the largest one.
+            -1 if self.object_id == CLUSTER_OBJECT else self.object_id,
             self.length,
             self.unit,
             self.status,

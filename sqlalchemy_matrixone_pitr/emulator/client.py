@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import socket
 import threading
 from collections.abc import Callable
@@ -10,8 +11,10 @@ from collections.abc import Callable
 from . import wire
 from .accounts import Accounts, Identity
 from .errors import SqlError
+from .redact import redacted
 from .session import Outcome, Server, Session
 
+_LOG = logging.getLogger(__name__)
 _PACKET_LIMIT = 256 * 1024 * 1024
 # A client that has not logged in may send only little, and must do so soon.
 _LOGIN_LIMIT = 1 << 16
@@ -94,7 +97,8 @@ class Client:
             channel.write(wire.err(error))
             channel.flush()
             return False
-        channel.write(wire.ok(0, 0, wire.STATUS_AUTOCOMMIT))
+        # The server's greeting says autocommit, this packet does not.
+        channel.write(wire.ok(0, 0, wire.STATUS_ENDED))
         channel.flush()
         return True
 
@@ -118,6 +122,14 @@ class Client:
             channel.write(wire.err(error))
         except RecursionError:
             channel.write(wire.err(SqlError.unsupported(wire.text(body))))
+        except wire.ConnectionLost:
+            raise
+        except Exception as error:
+            # A fault of the emulator itself: the client hears of it instead of losing its
+            # connection, and the trace goes to the log.
+            _LOG.exception("the emulator failed on: %s", redacted(wire.text(body)))
+            fault = f"MatrixOne emulator failed: {type(error).__name__}: {error}"
+            channel.write(wire.err(SqlError(1105, fault)))
         channel.flush()
         return True
 
@@ -131,12 +143,9 @@ class Client:
                 for outcome in session.execute(statement):
                     self._send(channel, outcome)
             case wire.COM_PING:
-                channel.write(wire.ok(0, 0, session.status))
+                channel.write(wire.ok(0, 0, session.status | wire.STATUS_ENDED))
             case wire.COM_INIT_DB:
                 self._send(channel, session.use(wire.text(body)))
-            case wire.COM_RESET_CONNECTION:
-                session.reset()
-                channel.write(wire.ok(0, 0, session.status))
             case wire.COM_STMT_PREPARE:
                 raise SqlError.unsupported(f"prepared statement: {wire.text(body)}")
             case wire.COM_STMT_CLOSE:

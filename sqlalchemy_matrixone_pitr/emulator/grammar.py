@@ -63,6 +63,10 @@ class RestorePitr:
 
 Statement = CreatePitr | AlterPitr | DropPitr | ShowPitr | ShowRecoveryWindow | RestorePitr
 
+# What ends an expression, so that nothing but the expression gets into the query it filters.
+_AFTER_EXPRESSION = frozenset(
+    ("order", "limit", "group", "having", "union", "except", "intersect", "for", "into", "window")
+)
 _FIRST = {
     ("create", "pitr"),
     ("alter", "pitr"),
@@ -216,8 +220,11 @@ class _Parser:
         if self._here.kind is Kind.END:
             raise self._error()
         start = self._here.start
+        depth = 0
         while self._here.kind is not Kind.END:
-            if self._here.kind is Kind.ERROR:
+            depth += {"(": 1, ")": -1}.get(self._here.value, 0)
+            behind = depth == 0 and self._here.word in _AFTER_EXPRESSION
+            if self._here.kind is Kind.ERROR or depth < 0 or behind:
                 raise self._error()
             self._take()
         return ShowPitr(self._source.text(start, len(self._source.raw)).strip())

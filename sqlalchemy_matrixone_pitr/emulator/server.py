@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import TextIO
 from urllib.parse import quote
 
+from . import listing
 from .accounts import Accounts
 from .administration import Administration
 from .catalog import Catalog
@@ -22,7 +23,7 @@ from .client import Client
 from .clock import Clock
 from .columns import Column, ColumnType
 from .redact import redacted
-from .session import Server, mo_pitr_rows
+from .session import Server, Session, mo_pitr_rows
 from .storage import Storage
 from .variables import GlobalVariables
 
@@ -230,8 +231,12 @@ class Emulator:
         text, whole, small = ColumnType.VAR_STRING, ColumnType.LONGLONG, ColumnType.TINY
         number, stamp = ColumnType.LONG, ColumnType.TIMESTAMP
 
+        unsigned = {"create_account", "account_id", "obj_id", "pitr_length", "pitr_status"}
+
         def columns(**kinds: ColumnType) -> list[Column]:
-            return [Column(name, kind) for name, kind in kinds.items()]
+            return [
+                Column(name, kind, unsigned=name in unsigned) for name, kind in kinds.items()
+            ]
 
         pitr_time = stamp if self._numbers < (3, 0, 0) else whole
         has_kind = self._numbers >= (4, 0, 0)
@@ -260,6 +265,12 @@ class Emulator:
                 (*values, "user") if has_kind else values for values in mo_pitr_rows(catalog)
             ),
             sys_only=True,
+        )
+        storage.virtual_table(
+            listing.DATABASE,
+            listing.TABLE,
+            listing.columns(self._numbers, filtered=True),
+            lambda context: context.pitr_rows() if isinstance(context, Session) else (),
         )
         storage.virtual_table(
             "mo_catalog",

@@ -21,11 +21,8 @@ from .clock import Clock
 from .errors import SqlError
 from .storage import Column, Result, Storage
 from .variables import GlobalVariables, Variables
-from .wire import STATUS_AUTOCOMMIT, STATUS_IN_TRANS, STATUS_MORE_RESULTS
+from .wire import STATUS_AUTOCOMMIT, STATUS_ENDED, STATUS_IN_TRANS, STATUS_MORE_RESULTS
 from .words import Kind, Source, fold, sources
-
-# Every packet that ends a statement carries these two: the server marks such packets so.
-_ENDED = 0x0810
 
 
 @dataclass
@@ -140,16 +137,6 @@ class Session:
         """The database of the handshake, which begins no transaction."""
         self._use(database)
 
-    def reset(self) -> None:
-        """COM_RESET_CONNECTION."""
-        self._end(self._storage.rollback)
-        self._variables = Variables(
-            self._server.variables, self._server.clock.zone, self._server.version
-        )
-        self._user_variables.clear()
-        self._autocommit = True
-        self._status = STATUS_AUTOCOMMIT
-
     def close(self) -> None:
         self._storage.close()
 
@@ -157,7 +144,7 @@ class Session:
         extra = STATUS_MORE_RESULTS if more else 0
         # Rows are sent while the transaction of their statement is still open.
         inside = self._status if late else self._status | STATUS_IN_TRANS
-        return Outcome(result, inside, self._status | _ENDED | extra)
+        return Outcome(result, inside, self._status | STATUS_ENDED | extra)
 
     def _statement(self, source: Source, pitr: grammar.Statement | None) -> Result:
         first, second = source.words(2)
@@ -185,7 +172,9 @@ class Session:
         self._refuse_in_transaction(source, pitr)
         if first == "set" and not is_administrative(source) and not _sets_transaction(source):
             return self._run(lambda: self._set(source), commits=True)
-        return self._run(lambda: self._ordinary(source, pitr))
+        # LOCK TABLES locks nothing, but where it may run in a transaction (4.x), it ends it.
+        locks = first in ("lock", "unlock")
+        return self._run(lambda: self._ordinary(source, pitr), commits=locks)
 
     @staticmethod
     def _is_to_savepoint(source: Source) -> bool:
@@ -354,25 +343,9 @@ class Session:
             case grammar.DropPitr():
                 server.catalog.drop(self._identity, stmt)
             case grammar.RestorePitr():
-                recovery.restore(
-                    self._identity,
-                    stmt,
-                    server.catalog,
-                    server.accounts,
-                    self._storage,
-                    server.clock,
-                )
+                self._restore(stmt)
             case grammar.ShowPitr():
-                return Result(
-                    listing.columns(server.version, filtered=bool(stmt.where)),
-                    listing.rows(
-                        self._identity,
-                        server.catalog.rows(),
-                        self.time_zone,
-                        stmt.where,
-                        server.version,
-                    ),
-                )
+                return self._show_pitrs(stmt.where)
             case grammar.ShowRecoveryWindow():
                 return Result(
                     windows.columns(server.version),
@@ -387,6 +360,31 @@ class Session:
                     ),
                 )
         return Result([], [])
+
+    def _restore(self, stmt: grammar.RestorePitr) -> None:
+        """A restore has a transaction of its own; the session's is empty, and goes on."""
+        server = self._server
+        self._storage.rollback()
+        try:
+            recovery.restore(
+                self._identity, stmt, server.catalog, server.accounts, self._storage, server.clock
+            )
+        finally:
+            self._storage.begin()
+
+    def _show_pitrs(self, where: str) -> Result:
+        columns = listing.columns(self._server.version, filtered=bool(where))
+        if where:
+            table = f"{listing.DATABASE}.{listing.TABLE}"
+            found = self._storage.execute(f"SELECT * FROM {table} WHERE ({where})")
+            return Result(columns, found.rows)
+        return Result(columns, self.pitr_rows())
+
+    def pitr_rows(self) -> list[tuple[object, ...]]:
+        """The session's own PITRs, as SHOW PITR gives them."""
+        return listing.rows(
+            self._identity, self._server.catalog.rows(), self.time_zone, self._server.version
+        )
 
     def _tables_at(self, account_id: int, at: int) -> list[tuple[str, str]]:
         found = self._storage.tables(account_id=account_id, at=at)

@@ -170,10 +170,10 @@ def _collect(
         start = _start(row, clock)
         end = trimmed(clock, clock.now() if row.status else row.status_changed)
         window = Window(start, end, row.name)
+        moment = parse_restore_time(start, clock)
         if row.level == "table":
             found.setdefault((row.database, row.table), []).append(window)
             continue
-        moment = parse_restore_time(start, clock)
         owner = who.account_id if account == who.account else row.account_id
         matching = [
             key

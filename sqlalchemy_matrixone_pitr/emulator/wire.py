@@ -53,16 +53,15 @@ CAPABILITIES = (
 STATUS_IN_TRANS = 0x0001
 STATUS_AUTOCOMMIT = 0x0002
 STATUS_MORE_RESULTS = 0x0008
+# Two bits that the server sets in every packet that ends an answer, to mark it as such.
+STATUS_ENDED = 0x0810
 
 COM_QUIT = 0x01
 COM_INIT_DB = 0x02
 COM_QUERY = 0x03
-COM_FIELD_LIST = 0x04
 COM_PING = 0x0E
-COM_CHANGE_USER = 0x11
 COM_STMT_PREPARE = 0x16
 COM_STMT_CLOSE = 0x19
-COM_RESET_CONNECTION = 0x1F
 
 NATIVE_PASSWORD = "mysql_native_password"
 

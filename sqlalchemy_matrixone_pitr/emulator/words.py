@@ -38,6 +38,7 @@ _ESCAPES = {"n": "\n", "0": "\0", "b": "\b", "Z": "\x1a", "r": "\r", "t": "\t"}
 _WORD = re.compile(r"[A-Za-z_$][A-Za-z0-9_$]*")
 _NUMBER = re.compile(r"0[xX][0-9a-fA-F]+|0[bB][01]+|(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?")
 _BLANK = re.compile(r"[ \n\r\t]*")
+_PLAIN = {"'": re.compile(r"[^'\\]+"), '"': re.compile(r'[^"\\]+')}
 _LINE_COMMENT = re.compile(r"(?:#|//|--(?=[ \n\t\r]|\Z))[^\n]*\n?")
 
 
@@ -211,6 +212,10 @@ def _string(raw: str, before: int, start: int) -> Token:
             if char in "%_":
                 out.append("\\")
             char = _ESCAPES.get(char, char)
+        elif plain := _PLAIN[quote].match(raw, at):
+            out.append(plain.group())
+            at = plain.end()
+            continue
         out.append(char)
         at += 1
     return Token(Kind.ERROR, "", before, start, len(raw))
