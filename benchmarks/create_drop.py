@@ -116,7 +116,7 @@ def transactions(url: URL, database: str) -> Iterator[Callable[[], object]]:
 
 @contextlib.contextmanager
 def sdk(url: URL, database: str) -> Iterator[Callable[[], object]]:
-    client = importlib.import_module("matrixone").Client()
+    client = importlib.import_module("matrixone").Client(sql_log_mode="off")
     client.connect(
         host=url.host,
         port=url.port,

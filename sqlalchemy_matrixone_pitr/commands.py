@@ -87,10 +87,12 @@ def serve(port: int, version: str, timezone: str, log: bool) -> None:
         signal.signal(number, lambda *_: stopped.set())
     try:
         emulator = Emulator(version, port, timezone=timezone, log=sys.stderr if log else None)
-        emulator.start()
-    except (ValueError, KeyError, OSError) as error:
-        # ValueError and KeyError: a version or zone that is none; OSError: the port is taken
+    except (ValueError, KeyError) as error:  # KeyError: no such zone
         raise click.UsageError(str(error)) from error
+    try:
+        emulator.start()
+    except OSError as error:
+        raise click.UsageError(f"port {port}: {error.strerror}") from error
     try:
         click.echo(f"MatrixOne emulator {version}, Ctrl-C stops it.")
         click.echo(f"  SQLAlchemy  {emulator.url()}")

@@ -153,7 +153,7 @@ def show_list(engine: Engine) -> None:
                 ".".join(filter(None, (pitr.database_name, pitr.table_name))),
                 pitr.range,
                 pitr.status,
-                f"{pitr.created_time:%Y-%m-%d %H:%M:%S}",
+                f"{pitr.created_time:%H:%M:%S}",
             )
             for pitr in found
         ],
