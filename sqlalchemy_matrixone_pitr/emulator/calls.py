@@ -542,6 +542,7 @@ _CALLS: dict[str, tuple[int, int, Handler]] = {
     "second": (1, 1, _part("SECOND")),
     "microsecond": (1, 1, _part("MICROSECOND")),
     "to_days": (1, 1, _part("TO_DAYS")),
+    "cast_range_value_unit": (2, 2, _raw("mo_range_hours", BIGINT)),
     "json_extract": (2, _ANY_COUNT, _json_call("mo_json_extract", JSON)),
     "json_unquote": (1, 1, _json_call("mo_json_unquote", _TEXT)),
     "json_quote": (1, 1, _json_call("mo_json_quote", _TEXT)),

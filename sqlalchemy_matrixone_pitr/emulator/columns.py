@@ -164,10 +164,11 @@ _WIRE = {
     "varbinary": ColumnType.VARBINARY,
     "json": ColumnType.JSON,
     "uuid": ColumnType.UUID,
-    "enum": ColumnType.VARCHAR,
+    "enum": ColumnType.VAR_STRING,
+    "label": ColumnType.VARCHAR,
     "vecf32": ColumnType.VARCHAR,
     "vecf64": ColumnType.VARCHAR,
-    "any": ColumnType.NULL,
+    "any": ColumnType.TEXT,
 }
 
 ANY = SqlType("any")
@@ -331,25 +332,10 @@ def decimal_text(value: decimal.Decimal, scale: int) -> str:
 def normal_json(text: str) -> str | None:
     """The server's form of a JSON document; None where the text is no JSON."""
     try:
-        value = json.loads(text, parse_float=decimal_number)
+        value = json.loads(text)
     except ValueError:
         return None
     return json_text(value)
-
-
-class _Number(float):
-    """A JSON number that keeps the digits it was written with."""
-
-    digits: str
-
-    def __repr__(self) -> str:
-        return self.digits
-
-
-def decimal_number(text: str) -> float:
-    number = _Number(text)
-    number.digits = text
-    return number
 
 
 def json_text(value: object) -> str:
@@ -358,8 +344,8 @@ def json_text(value: object) -> str:
         return "{" + ", ".join(inside) + "}"
     if isinstance(value, list):
         return "[" + ", ".join(map(json_text, value)) + "]"
-    if isinstance(value, _Number):
-        return value.digits
+    if isinstance(value, float):
+        return float_text(value)
     return json.dumps(value, ensure_ascii=False)
 
 
@@ -369,8 +355,13 @@ Stored = int | float | str | bytes | None
 
 
 def _range_error(kind: str, value: object) -> SqlError:
-    return SqlError(
-        1264, f"Data truncation: data out of range: data type {kind}, value '{value}'"
+    return SqlError(1690, f"data out of range: data type {kind}, value '{value}'")
+
+
+def _too_long(text: str, length: int, target: SqlType) -> SqlError:
+    return SqlError.internal(
+        f"Can't cast '{text}' to {target.kind.upper()} type. Src length {length} is larger than "
+        f"Dest length {target.width}"
     )
 
 
@@ -420,14 +411,7 @@ def store(value: Stored, target: SqlType, source: SqlType, name: str = "", row: 
     if kind in ("varchar", "char", "text", "datalink", "vecf32", "vecf64"):
         text = as_text(value, source)
         if kind in ("varchar", "char") and len(text) > target.width:
-            raise SqlError(
-                1406,
-                f"Data truncation: data too long for column '{name}', expected length "
-                f"{target.width}, actual length {len(text)}"
-                if False
-                else f"internal error: Can't cast '{text}' from VARCHAR type to {kind.upper()} type. "
-                f"Src length {len(text)} is larger than Dest length {target.width}",
-            )
+            raise _too_long(text, len(text), target)
         return text
     if kind == "decimal":
         return _store_decimal(value, target, source)
@@ -456,12 +440,7 @@ def store(value: Stored, target: SqlType, source: SqlType, name: str = "", row: 
     if kind in ("blob", "binary", "varbinary"):
         data = value if isinstance(value, bytes) else as_text(value, source).encode()
         if kind != "blob" and len(data) > target.width:
-            raise SqlError(
-                20101,
-                f"internal error: Can't cast '{as_text(value, source)}' from VARCHAR type to "
-                f"{kind.upper()} type. Src length {len(data)} is larger than Dest length "
-                f"{target.width}",
-            )
+            raise _too_long(data.decode("utf-8", "replace"), len(data), target)
         return data.ljust(target.width, b"\0") if kind == "binary" else data
     if kind == "json":
         text = as_text(value, source)

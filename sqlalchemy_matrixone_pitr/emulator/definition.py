@@ -109,6 +109,7 @@ class Version:
     database_id: int
     physical: int
     created_ns: int
+    logical_id: int
     definition: TableDef
     database: str = ""
     account_id: int = 0

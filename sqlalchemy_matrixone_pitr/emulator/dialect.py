@@ -7,6 +7,7 @@ import functools
 import sqlglot
 from sqlglot import exp
 from sqlglot.dialects.mysql import MySQL
+from sqlglot.tokens import TokenType
 from sqlglot.errors import ParseError, SqlglotError, TokenError
 
 from .errors import SqlError
@@ -18,7 +19,14 @@ _SPECIAL = ("CAST", "CONVERT", "EXTRACT", "GROUP_CONCAT", "TRIM", "SUBSTRING", "
 class _MatrixOne(MySQL):
     """Calls stay Anonymous: labels need their spelling, and translate.py knows the functions."""
 
+    DPIPE_IS_STRING_CONCAT = True
+
     class Parser(MySQL.Parser):
+        DISJUNCTION = {  # noqa: RUF012
+            token: kind
+            for token, kind in MySQL.Parser.DISJUNCTION.items()
+            if token is not TokenType.DPIPE
+        }
         FUNCTIONS = {}  # noqa: RUF012
         FUNCTION_PARSERS = {  # noqa: RUF012
             name: parser

@@ -30,6 +30,8 @@ _NULL: Cell = (None, ANY)
 class Changed:
     affected: int = 0
     last_insert_id: int = 0
+    generating: bool = False
+    """Whether the table makes keys: else the session's last one stays."""
 
 
 @dataclass
@@ -226,9 +228,9 @@ class Writer:
         keys = ", ".join(column.key for column in definition.columns)
         marks = ", ".join("?" * (len(definition.columns) + 1))
         sql = f"INSERT INTO {version.table} ({keys}, _from) VALUES ({marks})"
-        changed = Changed()
         number = self.session.number
         auto = definition.auto_column
+        changed = Changed(generating=auto is not None or not definition.primary)
         for row_number, cells in enumerate(rows, 1):
             stored: list[Stored] = []
             generated = 0
@@ -506,6 +508,10 @@ class Writer:
         if order is not None:
             tail += f" ORDER BY {self.compiler.ordering(order, scope)}"
         tail += self.compiler.limit(tree)
+        if self.truncates(tree, scope):
+            version = self.session.need_table(scope.sources[0].database, scope.sources[0].name)
+            if version.definition.view is None and not self.session.catalogue.children(version):
+                return self.truncate(version)
         wanted = [t.alias_or_name.lower() for t in targets] or [scope.sources[0].alias.lower()]
         sources = [source for source in scope.sources if source.alias.lower() in wanted]
         if len(sources) != len(wanted):
@@ -533,6 +539,28 @@ class Writer:
             changed.affected += len(found)
         changed.affected += self.session.take_cascaded()
         return changed
+
+
+    def truncates(self, tree: exp.Delete, scope: Scope) -> bool:
+        """DELETE without WHERE is a TRUNCATE that keeps the generated keys (section 4)."""
+        plain = len(scope.sources) == 1 and all(
+            tree.args.get(key) is None for key in ("where", "limit")
+        )
+        return plain and (not tree.args.get("tables") or self.session.storage.version < (4, 0, 0))
+
+    def truncate(self, version: Version) -> Changed:
+        session = self.session
+        count = int(session.run(f"SELECT count(*) FROM {version.table}").fetchone()[0])
+        auto = version.definition.auto_column
+        if auto is not None and version.physical not in session.store.counters and count:
+            top = session.run(f"SELECT max({auto.key}) FROM {version.table}").fetchone()[0]
+            session.store.counters[version.physical] = int(top or 0) + 1
+        home = session.need_database(version.database)
+        new = session.catalogue.rebuild(home, version, version.definition, copy=False)
+        if version.physical in session.store.counters:
+            session.store.counters[new.physical] = session.store.counters[version.physical]
+        session.emit("truncate_table", new, version.id, new.id)
+        return Changed(count)
 
 
 class _Clash(Exception):

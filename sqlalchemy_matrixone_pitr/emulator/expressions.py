@@ -183,6 +183,9 @@ class Expressions:
             return Value(f"({inner.sql})", inner.types[0])
         if isinstance(node, exp.Interval):
             raise self.unsupported()
+        if isinstance(node, exp.DPipe):
+            parts = [as_text(self.value(part, scope)).sql for part in (node.this, node.expression)]
+            return Value(f"mo_concat({', '.join(parts)})", varchar(65535))
         if isinstance(node, exp.Concat):
             return text_value("".join(str(part.this) for part in node.expressions))
         if isinstance(node, exp.HexString):
@@ -284,7 +287,8 @@ class Expressions:
         if operator == "%":
             return Value(f"mo_mod({sides[0].sql}, {sides[1].sql})", BIGINT)
         return Value(
-            f"({sides[0].sql} {operator} {sides[1].sql})", SqlType("bigint", unsigned=unsigned)
+            f"mo_whole({sides[0].sql} {operator} {sides[1].sql})",
+            SqlType("bigint", unsigned=unsigned),
         )
 
     def interval(

@@ -648,6 +648,25 @@ def pack(*values: Stored) -> str | None:
     return "\x02".join(f"{type(value).__name__}{value!r}" for value in values)
 
 
+def whole(value: Stored) -> Stored:
+    """The result of integer arithmetic: sqlite slips into floating point where it overflows."""
+    if isinstance(value, float):
+        raise SqlError(1690, "data out of range: data type int64, integer overflow")
+    return value
+
+
+_RANGE_HOURS = {"h": 1, "d": 24, "mo": 720, "y": 8760}
+
+
+def range_hours(length: int | None, unit: Stored) -> int | None:
+    """CAST_RANGE_VALUE_UNIT of SHOW PITR WHERE (section 5)."""
+    if length is None or unit is None:
+        return None
+    if unit not in _RANGE_HOURS:
+        raise SqlError(20203, f"invalid argument invalid pitr time unit, bad value {unit}")
+    return length * _RANGE_HOURS[str(unit)]
+
+
 def _hex(value: Stored) -> str | None:
     if value is None:
         return None
@@ -709,6 +728,8 @@ _PLAIN: dict[str, tuple[int, Callable[..., Any]]] = {
     "mo_format_date": (2, format_date),
     "mo_parse_date": (2, parse_date),
     "mo_last_day": (1, last_day),
+    "mo_whole": (1, whole),
+    "mo_range_hours": (2, range_hours),
     "mo_json": (1, to_json),
     "mo_json_extract": (-1, json_extract),
     "mo_json_unquote": (1, json_unquote),

@@ -118,6 +118,8 @@ def text(node: exp.Expression | None) -> str:
         return f"interval({text(node.this)}, {text(node.args.get('unit'))})".lower()
     if isinstance(node, exp.Concat):
         return _list(node.expressions)
+    if isinstance(node, exp.DPipe):
+        return f"concat({text(node.this)}, {text(node.expression)})"
     if isinstance(node, exp.Escape):
         return f"{text(node.this)} escape {text(node.expression)}"
     return str(node.sql("mysql")).lower()

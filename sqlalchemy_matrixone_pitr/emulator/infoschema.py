@@ -87,6 +87,8 @@ def _system_tables(session: StorageSession) -> Iterator[tuple[str, str, int, boo
     """Name, database, id and whether a view, of the tables that are worked out."""
     number = 4
     for (database, name), table in sorted(session.storage.virtual.items()):
+        if name.startswith("__"):
+            continue
         identity = {"mo_database": 1, "mo_tables": 2, "mo_columns": 3}.get(name, 0)
         if not identity:
             identity, number = 1000 + number, number + 1
@@ -126,6 +128,7 @@ def _mo_tables(session: StorageSession, at: int | None) -> Iterator[Row]:
     number = session.catalogue.number_at(at)
     first = session.catalogue.databases(0, number)
     created = stamp(first[0].created_ns) if first else None
+    logical = session.storage.version >= (4, 0, 0)
     homes = {d.name: d.id for d in session.catalogue.databases(session.context.account_id, number)}
     account = session.context.account_id
     for name, database, identity, view in _system_tables(session):
@@ -149,6 +152,7 @@ def _mo_tables(session: StorageSession, at: int | None) -> Iterator[Row]:
             "",
             0,
             1,
+            *([identity] if logical else []),
         )
     for version in _visible(session, at, own=False):
         definition = version.definition
@@ -171,6 +175,7 @@ def _mo_tables(session: StorageSession, at: int | None) -> Iterator[Row]:
             "",
             0,
             1,
+            *([version.logical_id] if logical else []),
         )
 
 
@@ -462,7 +467,7 @@ _NUMBERS = {
 }
 
 
-def virtual_tables() -> Iterator[tuple[tuple[str, str], VirtualTable]]:
+def virtual_tables(version: tuple[int, int, int]) -> Iterator[tuple[tuple[str, str], VirtualTable]]:
     """All of them by database and name."""
     from .storage import VirtualTable
 
@@ -580,10 +585,10 @@ def virtual_tables() -> Iterator[tuple[tuple[str, str], VirtualTable]]:
             lambda session, at: COLLATIONS,
         ),
     )
-    yield from _catalogue_tables()
+    yield from _catalogue_tables(version)
 
 
-def _catalogue_tables() -> Iterator[tuple[tuple[str, str], VirtualTable]]:
+def _catalogue_tables(version: tuple[int, int, int]) -> Iterator[tuple[tuple[str, str], VirtualTable]]:
     from .storage import VirtualTable
 
     def catalogue(
@@ -603,6 +608,7 @@ def _catalogue_tables() -> Iterator[tuple[tuple[str, str], VirtualTable]]:
         ],
         _mo_database,
     )
+    logical = [("rel_logical_id", _U64)] if version >= (4, 0, 0) else []
     yield catalogue(
         "mo_tables",
         [
@@ -617,6 +623,7 @@ def _catalogue_tables() -> Iterator[tuple[tuple[str, str], VirtualTable]]:
             ("partition_info", SqlType("blob")),
             *_words("viewdef constraint", _NAME),
             *_words("rel_version catalog_version", _U32),
+            *logical,
         ],
         _mo_tables,
     )

@@ -284,6 +284,8 @@ class Compiler(Expressions):
             item = item.this
         else:
             labels.append(heading(item))
+            if isinstance(item, exp.Concat):
+                item = item.expressions[0]
         values.append(self.value(item, scope))
 
     @staticmethod

@@ -285,7 +285,7 @@ def _tables(session: StorageSession, words: _Words, full: bool) -> _Shown:
     found += [
         (name, "VIEW" if table.view else "BASE TABLE")
         for (base, name), table in session.storage.virtual.items()
-        if base == home.name and not (table.sys_only and session.context.account_id != 0)
+        if base == home.name and not name.startswith("__") and not (table.sys_only and session.context.account_id != 0)
     ]
     columns = [(f"Tables_in_{home.name}", _NAME)]
     if full:
@@ -379,7 +379,7 @@ def _variables(session: StorageSession, words: _Words, full: bool) -> _Shown:
         if isinstance(value, bool):
             value = "on" if value else "off"
         rows.append((name, "" if value is None else str(value)))
-    kind = SqlType("enum")
+    kind = SqlType("label")
     return _Shown([("Variable_name", kind), ("Value", kind)], rows)
 
 
@@ -400,6 +400,7 @@ def _table_status(session: StorageSession, words: _Words, full: bool) -> _Shown:
         ("Rows", "Avg_row_length", "Data_length", "Max_data_length", "Index_length"), _I64
     )
     kinds |= {"Auto_increment": _I64, "Create_time": SqlType("timestamp"), "Role_id": _U32}
+    kinds["Create_options"] = _CHAR
     rows: list[tuple[object, ...]] = []
     for version in session.catalogue.tables(home):
         count = 0
@@ -440,8 +441,9 @@ def _one(session: StorageSession, words: _Words, full: bool) -> _Shown:
 
 
 def _warnings(session: StorageSession, words: _Words, full: bool) -> _Shown:
-    word = SqlType("enum")
-    return _Shown([("Level", word), ("Code", SqlType("smallint")), ("Message", word)], [])
+    word = SqlType("label")
+    columns = [("Level", word), ("Code", SqlType("smallint")), ("Message", word)]
+    return _Shown(columns, [("Error", code, text) for code, text in reversed(session.errors)])
 
 
 _HANDLERS: tuple[

@@ -99,6 +99,8 @@ class TableInfo:
     database: str
     name: str
     created_ns: int
+    logical_id: int = 0
+    """The id it was created with; rebuilding and TRUNCATE keep it (4.2.0 shows it)."""
 
 
 EventKind = Literal[
@@ -170,7 +172,7 @@ class Storage:
         self.locks = LockTable()
         self.on_commit: list[Callable[[list[Event]], None]] = []
         self.store = Store(clock)
-        self.virtual: dict[tuple[str, str], VirtualTable] = dict(virtual_tables())
+        self.virtual: dict[tuple[str, str], VirtualTable] = dict(virtual_tables(version))
         self.create_account("sys", 0)
 
     def session(self, context: SessionContext) -> StorageSession:
@@ -258,6 +260,7 @@ class StorageSession:
         self.number = 0
         self.statement_ns = 0
         self.statement_text = ""
+        self.errors: list[tuple[int, str]] = []
         self.last_insert_id = 0
         self.foreign_key_checks = True
         self._writing = False
@@ -393,10 +396,19 @@ class StorageSession:
             return self._dispatch(statement)
         except sqlite3.Error as error:
             self._undo(events)
-            raise self._translated(error, statement) from error
+            raise self._noted(self._translated(error, statement)) from error
+        except SqlError as error:
+            self._undo(events)
+            self._noted(error)
+            raise
         except BaseException:
             self._undo(events)
             raise
+
+    def _noted(self, error: SqlError) -> SqlError:
+        """For SHOW WARNINGS, which keeps the session's last 64."""
+        self.errors = [*self.errors[-63:], (error.code, error.message)]
+        return error
 
     def _undo(self, events: int) -> None:
         del self._events[events:]
@@ -461,6 +473,7 @@ class StorageSession:
 
     def _select(self, statement: str, found: list[Token]) -> Result:
         tree = self.parse(statement, found)
+        _refuse_star_alias(statement, found)
         compiler = Compiler(statement, self, self.context.database)
         reading = not self._writing
         if reading:
@@ -499,7 +512,7 @@ class StorageSession:
         if self._failure.error is not None:
             raise self._failure.error
         plain = ("bigint", "int", "smallint", "tinyint", "varchar", "char", "text", "blob", "any")
-        if any(kind.kind not in plain for kind in types):
+        if any(kind.kind not in plain or kind == UBIGINT for kind in types):
             loaders = [self._loader(kind) for kind in types]
             rows = [
                 tuple(
@@ -513,6 +526,8 @@ class StorageSession:
     def _loader(self, kind: SqlType) -> Callable[[Stored], object] | None:
         if kind.kind == "timestamp":
             return lambda value: load(self.local(value), kind)
+        if kind.kind == "bigint" and kind.unsigned:
+            return lambda value: int(str(value)) if isinstance(value, str) else value
         if kind.is_integer or kind.kind in ("any", "varbinary", "binary", "blob"):
             return None
         return lambda value: load(value, kind)
@@ -526,7 +541,9 @@ class StorageSession:
         writer = Writer(self, statement)
         if isinstance(tree, exp.Insert):
             changed = writer.insert(tree, replace=first == "REPLACE")
-            self.last_insert_id = changed.last_insert_id or self.last_insert_id
+            if changed.generating:
+                self.last_insert_id = changed.last_insert_id
+            changed.last_insert_id = self.last_insert_id
         elif isinstance(tree, exp.Update):
             changed = writer.update(tree)
         elif isinstance(tree, exp.Delete):
@@ -555,6 +572,8 @@ class StorageSession:
         if found is None and wanted == "mo_catalog":
             found = self.catalogue.database(0, wanted, number)
         if found is None:
+            if not name and self.storage.version < (4, 0, 0):
+                raise SqlError(1046, "No database selected")
             raise SqlError(1049, f"Unknown database {wanted}")
         return found
 
@@ -848,7 +867,21 @@ class StorageSession:
 
 
 def _info(version: Version) -> TableInfo:
-    return TableInfo(version.id, version.database, version.name, version.created_ns)
+    return TableInfo(version.id, version.database, version.name, version.created_ns, version.logical_id)
+
+
+_AFTER_STAR = frozenset(
+    "FROM WHERE LIMIT ORDER UNION GROUP HAVING INTO FOR EXCEPT MINUS INTERSECT".split()
+)
+
+
+def _refuse_star_alias(statement: str, found: list[Token]) -> None:
+    """`SELECT * frm t`: sqlglot takes a name after the star for an alias, the server does not."""
+    for before, star, after in zip(found, found[1:], found[2:], strict=False):
+        if star.text == "*" and before.upper in ("SELECT", ",") and (
+            after.kind in ("word", "quoted") and after.upper not in _AFTER_STAR
+        ):
+            raise dialect.syntax_error(statement, found, after.start)
 
 
 def _json_cell(value: object) -> object:
@@ -858,6 +891,8 @@ def _json_cell(value: object) -> object:
         return value.decode("utf-8", "replace")
     if isinstance(value, bool):
         return int(value)
+    if isinstance(value, int) and value > 9223372036854775807:
+        return str(value)
     if value is None or isinstance(value, (int, float, str)):
         return value
     return str(value)

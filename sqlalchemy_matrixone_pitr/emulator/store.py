@@ -25,7 +25,8 @@ CREATE INDEX db_name ON db (account, name);
 CREATE INDEX db_id ON db (id);
 CREATE TABLE tab (
     version INTEGER PRIMARY KEY, id INTEGER NOT NULL, db_id INTEGER NOT NULL, name TEXT NOT NULL,
-    physical INTEGER NOT NULL, created_ns INTEGER NOT NULL, has_fk INTEGER NOT NULL,
+    physical INTEGER NOT NULL, created_ns INTEGER NOT NULL, logical INTEGER NOT NULL,
+    has_fk INTEGER NOT NULL,
     born INTEGER NOT NULL, died INTEGER
 );
 CREATE INDEX tab_name ON tab (db_id, name);

@@ -17,7 +17,7 @@ from .lexer import quote_name
 from .store import Store
 
 _TABLE = (
-    "SELECT tab.version, tab.id, tab.db_id, tab.physical, tab.created_ns, db.name, db.account "
+    "SELECT tab.version, tab.id, tab.db_id, tab.physical, tab.created_ns, tab.logical, db.name, db.account "
     "FROM tab JOIN db ON db.id = tab.db_id WHERE "
 )
 
@@ -71,13 +71,14 @@ class Tables:
         return None if row is None else DatabaseVersion(*row)
 
     def _version(self, row: Sequence[object]) -> Version:
-        version, identity, database_id, physical, created, database, account = row
+        version, identity, database_id, physical, created, logical, database, account = row
         return Version(
             int(str(version)),
             int(str(identity)),
             int(str(database_id)),
             int(str(physical)),
             int(str(created)),
+            int(str(logical)),
             self._store.definitions[int(str(version))],
             str(database),
             int(str(account)),
@@ -155,7 +156,7 @@ class Tables:
         own = self._store.new_id() if identity is None else identity
         if definition.view is None:
             self._create_physical(own, definition)
-        version = self._record(database, definition, own, own, self._store.clock.now(), source)
+        version = self._record(database, definition, own, own, self._store.clock.now(), own, source)
         if definition.view is None:
             self.sync_triggers(version)
             for key in definition.foreign_keys:
@@ -169,13 +170,14 @@ class Tables:
         identity: int,
         physical: int,
         created: int,
+        logical: int,
         source: str,
     ) -> Version:
         number = self._store.new_version()
         self._store.definitions[number] = definition
         self._store.sources[number] = source
         self._connection.execute(
-            "INSERT INTO tab VALUES (?, ?, ?, ?, ?, ?, ?, ?, NULL)",
+            "INSERT INTO tab VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, NULL)",
             (
                 number,
                 identity,
@@ -183,12 +185,21 @@ class Tables:
                 definition.name,
                 physical,
                 created,
+                logical,
                 int(bool(definition.foreign_keys)),
                 self._number(),
             ),
         )
         return Version(
-            number, identity, database.id, physical, created, definition, database.name, database.account_id
+            number,
+            identity,
+            database.id,
+            physical,
+            created,
+            logical,
+            definition,
+            database.name,
+            database.account_id,
         )
 
     def _end(self, version: Version) -> None:
@@ -207,6 +218,7 @@ class Tables:
             version.id,
             version.physical,
             version.created_ns,
+            version.logical_id,
             self._store.sources.get(version.version, ""),
         )
         if definition.view is None:
@@ -259,6 +271,7 @@ class Tables:
             own,
             own,
             self._store.clock.now(),
+            version.logical_id,
             self._store.sources.get(version.version, ""),
         )
         self.sync_triggers(found)
@@ -279,12 +292,13 @@ class Tables:
         self._connection.execute(
             f"CREATE TABLE h_{physical} ({columns}, _from INTEGER NOT NULL, _to INTEGER NOT NULL)"
         )
+        # sqlite looks at the youngest index first, the server at the primary key.
+        for index in reversed(definition.indexes):
+            self._create_index(physical, index)
         if definition.primary:
             self._connection.execute(
                 f"CREATE UNIQUE INDEX p_{physical} ON t_{physical} ({', '.join(definition.primary)})"
             )
-        for index in definition.indexes:
-            self._create_index(physical, index)
 
     def _index_name(self, physical: int, index: IndexDef) -> str:
         return quote_name(f"i_{physical}_{index.name}")
