@@ -44,6 +44,11 @@ class Client:
             target=self._run, name=f"matrixone-emulator-{connection_id}", daemon=True
         )
 
+    @property
+    def account_id(self) -> int | None:
+        """None before login."""
+        return None if self._session is None else self._session.account_id
+
     def hang_up(self) -> None:
         """Break the connection; the client's thread then ends by itself."""
         # The client may have been faster.

@@ -179,7 +179,8 @@ def _restore_other_account(
 ) -> None:
     origin = accounts.find(stmt.source_account or row.account_name)
     target = accounts.find(stmt.account)
-    if origin is None or target is None:
-        missing = stmt.account if target is None else stmt.source_account or row.account_name
-        raise SqlError.internal(f"account {missing} does not exist")
+    if origin is None:
+        raise SqlError.internal(f"no such account, snapshot name: {row.name}, ts: {at}")
+    if target is None:
+        raise SqlError.internal(f"no such account, account name: {stmt.account}")
     storage.restore_account(origin.id, at, into=target.id)

@@ -16,7 +16,7 @@ from typing import TextIO
 from urllib.parse import quote
 
 from . import listing
-from .accounts import Accounts
+from .accounts import SYS_ID, Accounts
 from .administration import Administration
 from .catalog import Catalog
 from .client import Client
@@ -323,10 +323,11 @@ class Emulator:
         with self._lock:
             self._clients.pop(client.connection_id, None)
 
-    def _kill(self, connection_id: int) -> bool:
+    def _kill(self, connection_id: int, account_id: int) -> bool:
+        """KILL of *account_id*, which knows the connections of its own account only."""
         with self._lock:
             client = self._clients.get(connection_id)
-        if client is None:
+        if client is None or account_id not in (SYS_ID, client.account_id):
             return False
         client.hang_up()
         return True

@@ -39,7 +39,7 @@ class Server:
     variables: GlobalVariables
     lock_timeout: float
     order: random.Random
-    kill: Callable[[int], bool]
+    kill: Callable[[int, int], bool]
 
 
 @dataclass
@@ -173,7 +173,7 @@ class Session:
         if first == "set" and not is_administrative(source) and not _sets_transaction(source):
             return self._run(lambda: self._set(source), commits=True)
         # LOCK TABLES locks nothing, but where it may run in a transaction (4.x), it ends it.
-        locks = first in ("lock", "unlock")
+        locks = first in ("lock", "unlock") and self._server.version >= (4, 0, 0)
         return self._run(lambda: self._ordinary(source, pitr), commits=locks)
 
     @staticmethod
@@ -292,7 +292,7 @@ class Session:
         number = next((t.value for t in source.tokens if t.kind is Kind.INTEGER), "")
         if not number:
             raise source.error(source.tokens[1])
-        if not self._server.kill(int(number)):
+        if not self._server.kill(int(number), self.account_id):
             raise SqlError.internal(f"Unknown connection id {number}")
         return Result([], [])
 
