@@ -1,0 +1,69 @@
+"""What our dialects do differently from SQLAlchemy's."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import pytest
+from sqlalchemy import BOOLEAN, Boolean, Column, Engine, Integer, MetaData, Table, create_engine
+from sqlalchemy import inspect as sa_inspect
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from tests.conftest import Server
+
+
+def test_identity(matrixone_engine: Engine, server: Server) -> None:
+    with matrixone_engine.connect():
+        pass
+    dialect = matrixone_engine.dialect
+    assert dialect.name == "mysql"
+    assert dialect.is_matrixone  # type: ignore[attr-defined]
+    assert dialect.matrixone_version[:2] == server.version[:2]  # type: ignore[attr-defined]
+    assert dialect.server_version_info == (8, 0, 30)
+
+
+def test_boolean_reflects(matrixone_engine: Engine) -> None:
+    metadata = MetaData()
+    Table("b", metadata, Column("id", Integer, primary_key=True), Column("flag", Boolean))
+    metadata.create_all(matrixone_engine)
+    columns = {c["name"]: c["type"] for c in sa_inspect(matrixone_engine).get_columns("b")}
+    assert isinstance(columns["flag"], BOOLEAN)
+    reflected = MetaData()
+    reflected.reflect(matrixone_engine)
+    assert isinstance(reflected.tables["b"].c.flag.type, BOOLEAN)
+
+
+def test_no_default_database(server: Server) -> None:
+    engine = create_engine(server.url())
+    with engine.connect():
+        assert engine.dialect.default_schema_name is None
+    engine.dispose()
+
+
+def test_default_database(matrixone_engine: Engine, database: str) -> None:
+    with matrixone_engine.connect():
+        assert matrixone_engine.dialect.default_schema_name == database
+
+
+@pytest.mark.parametrize("level", ["READ COMMITTED", "REPEATABLE READ", "AUTOCOMMIT"])
+def test_isolation_levels(matrixone_engine: Engine, level: str) -> None:
+    with matrixone_engine.connect() as conn:
+        conn = conn.execution_options(isolation_level=level)  # type: ignore[arg-type]
+        autocommit = conn.exec_driver_sql("SELECT @@autocommit").scalar()
+        assert str(autocommit) in ({"1", "ON"} if level == "AUTOCOMMIT" else {"0", "OFF"})
+    with matrixone_engine.connect() as conn:
+        assert str(conn.exec_driver_sql("SELECT @@autocommit").scalar()) in {"0", "OFF"}
+
+
+def test_async(make_async_engine: Callable[..., AsyncEngine], server: Server) -> None:
+    async def main() -> None:
+        engine = make_async_engine()
+        async with engine.connect() as conn:
+            found = await conn.run_sync(lambda sync: sa_inspect(sync).get_pitrs())
+            assert isinstance(found, list)
+        version = engine.dialect.matrixone_version  # type: ignore[attr-defined]
+        assert version[:2] == server.version[:2]
+        await engine.dispose()
+
+    asyncio.run(main())

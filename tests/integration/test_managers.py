@@ -1,0 +1,126 @@
+"""What the managers say of a transaction's own waiting statements, and of names."""
+
+from __future__ import annotations
+
+import pytest
+from sqlalchemy import Engine, create_engine, text
+from sqlalchemy.orm import Session
+
+from sqlalchemy_matrixone_pitr import (
+    AlterPitr,
+    Pitr,
+    PitrAlreadyExistsError,
+    PitrManager,
+    PitrNotFoundError,
+    PitrValidationError,
+    TransactionPitrManager,
+    pending_pitrs,
+)
+from tests.conftest import Server
+
+
+def test_overlay(engine: Engine, database: str, prefix: str) -> None:
+    outside = PitrManager(engine)
+    with engine.connect() as conn:
+        conn.execute(text("CREATE TABLE t (id INT PRIMARY KEY)"))
+        inside = TransactionPitrManager(conn)
+        made = inside.create_table_pitr(f"{prefix}_T", database, "t", 3)
+        assert inside.get(f"{prefix}_t") == made
+        assert inside.exists(f"{prefix}_t")
+        assert not outside.exists(f"{prefix}_t")
+        assert inside.alter(f"{prefix}_t", 4, "d").range_value == 4
+        assert inside.get(f"{prefix}_t").range_value == 4
+        assert [p.name for p in inside.list(level="table", database_name=database)] == [
+            f"{prefix}_t"
+        ]
+        assert inside.list(level="database", database_name=database) == []
+        with pytest.raises(PitrAlreadyExistsError):
+            inside.create_table_pitr(f"{prefix}_t", database, "t")
+        assert inside.delete(f"{prefix}_t")
+        assert not inside.delete(f"{prefix}_t")
+        assert inside.create_database_pitr(f"{prefix}_t", database).level == "database"
+        assert len(pending_pitrs(conn)) == 4
+        conn.commit()
+    assert outside.get(f"{prefix}_t") == Pitr.database(f"{prefix}_t", "1d", database_name=database)
+
+
+def test_missing_ones(engine: Engine, prefix: str) -> None:
+    with Session(engine) as session:
+        inside = TransactionPitrManager(session)
+        assert not inside.delete(prefix)
+        assert pending_pitrs(session.connection()) == []
+        with pytest.raises(PitrNotFoundError):
+            inside.get(prefix)
+        with pytest.raises(PitrNotFoundError):
+            inside.alter(prefix, 2, "d")
+    outside = PitrManager(engine)
+    with pytest.raises(PitrNotFoundError) as caught:
+        outside.alter(prefix, 2, "d")
+    assert caught.value.name == prefix
+    with pytest.raises(PitrNotFoundError):
+        outside.get(prefix)
+    assert not outside.delete(prefix)
+    with pytest.raises(PitrNotFoundError), engine.connect() as conn:
+        conn.execution_options(isolation_level="AUTOCOMMIT").execute(AlterPitr(prefix, "2d"))
+
+
+def test_rollback_of_a_session_forgets(engine: Engine, database: str, prefix: str) -> None:
+    with Session(engine) as session:
+        inside = TransactionPitrManager(session)
+        inside.create_database_pitr(prefix, database)
+        session.rollback()
+        assert not inside.exists(prefix)
+    assert not PitrManager(engine).exists(prefix)
+
+
+def test_if_not_exists(engine: Engine, database: str, prefix: str) -> None:
+    manager = PitrManager(engine)
+    first = manager.create_database_pitr(prefix, database)
+    # silent, and compares the name only: another range does not arrive
+    manager.create(Pitr.database(prefix, "9d", database_name=database), if_not_exists=True)
+    assert manager.get(prefix) == first
+    with pytest.raises(PitrAlreadyExistsError):
+        manager.create(first)
+    with pytest.raises(PitrAlreadyExistsError):
+        manager.create_database_pitr(f"{prefix}_b", database)
+
+
+def test_upper_case_names(engine: Engine, database: str, prefix: str) -> None:
+    manager = PitrManager(engine)
+    made = manager.create_database_pitr(f"{prefix}_UPPER", database.upper())
+    assert made.name == f"{prefix}_upper"
+    assert manager.get(f"{prefix}_Upper") == made
+    assert manager.exists(f"{prefix}_UPPER")
+    assert manager.delete(f"{prefix}_UPPER")
+
+
+def test_default_database_of_the_engine(engine: Engine, database: str, prefix: str) -> None:
+    manager = PitrManager(engine)
+    assert manager.create(Pitr.database(prefix, "7d")).database_name is None
+    assert manager.get(prefix).database_name == database
+
+
+def test_wrong_binds(server: Server, engine: Engine) -> None:
+    with engine.connect() as conn:
+        with pytest.raises(PitrValidationError, match="TransactionPitrManager"):
+            PitrManager(conn)  # type: ignore[arg-type]
+        with pytest.raises(PitrValidationError, match="bind_arguments"):
+            TransactionPitrManager(conn, {"mapper": object})
+    with pytest.raises(PitrValidationError, match="PitrManager"):
+        TransactionPitrManager(engine)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("bad", ["", "a b", "a'b", "a`b", 'a"b', "a\\b", "a\nb", "x" * 5001])
+def test_bad_names_are_never_sent(server: Server, bad: str) -> None:
+    unreachable = create_engine("matrixone+pymysql://nobody:x@127.0.0.1:1/")
+    manager = PitrManager(unreachable)
+    for call in (
+        lambda: manager.create_account_pitr(bad),
+        lambda: manager.get(bad),
+        lambda: manager.exists(bad),
+        lambda: manager.delete(bad),
+        lambda: manager.alter(bad, 1, "d"),
+        lambda: manager.restore(bad, "2026-01-01 00:00:00", level="account"),
+    ):
+        with pytest.raises(PitrValidationError):
+            call()

@@ -1,0 +1,57 @@
+"""Names and ranges: what the model accepts the server accepts, and returns as folded."""
+
+from __future__ import annotations
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import Engine, create_engine
+
+from sqlalchemy_matrixone_pitr import Pitr, PitrManager, PitrRange, PitrUnit, PitrValidationError
+from tests.conftest import Server
+from tests.proxy import Proxy
+
+wire = settings(
+    max_examples=40,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+
+# any character that the server keeps; the model refuses the others (see tests/test_model.py)
+letters = st.characters(exclude_categories=["Cs", "Cc"], exclude_characters=" `\"'\\")
+pitr_names = st.text(letters, min_size=1, max_size=30)
+ranges = st.builds(PitrRange, st.integers(1, 100), st.sampled_from(PitrUnit))
+
+
+@wire
+@given(name=pitr_names, range=ranges)
+def test_what_the_model_accepts_comes_back_as_folded(
+    matrixone_engine: Engine, database: str, prefix: str, name: str, range: PitrRange
+) -> None:
+    manager = PitrManager(matrixone_engine)
+    pitr = Pitr.database(f"{prefix}{name}", range, database_name=database)
+    manager.create(pitr)
+    try:
+        assert manager.list(database_name=database) == [pitr]
+        assert manager.get(f"{prefix}{name}") == pitr
+        assert manager.exists(pitr.name)
+        manager.alter(pitr.name, range.value, range.unit)
+    finally:
+        assert manager.delete(f"{prefix}{name}")
+
+
+@wire
+@given(name=st.text(max_size=20))
+def test_what_the_model_refuses_is_never_sent(
+    server: Server, database: str, prefix: str, proxy: Proxy, name: str
+) -> None:
+    engine = create_engine(server.url(database=database, port=proxy.port))
+    manager = PitrManager(engine)
+    proxy.clear()
+    try:
+        manager.create(Pitr.database(f"{prefix}{name}", "7d", database_name=database))
+    except PitrValidationError:
+        assert proxy.statements == []
+    else:
+        assert manager.delete(f"{prefix}{name}")
+    finally:
+        engine.dispose()
