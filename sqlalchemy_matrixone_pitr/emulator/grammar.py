@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -158,8 +159,11 @@ class _Parser:
         return length, self._string()
 
     def _end(self) -> None:
-        if self._here.kind is not Kind.END:
+        if not self._at_end():
             raise self._error()
+
+    def _at_end(self) -> bool:
+        return self._here.kind is Kind.END
 
     def statement(self) -> Statement:
         verb = self._take().word
@@ -170,12 +174,13 @@ class _Parser:
             if noun == "recovery_window":
                 found = self._window()
             else:
-                found = {
+                rules: dict[str, Callable[[], Statement]] = {
                     "create": self._create,
                     "alter": self._alter,
                     "drop": self._drop,
                     "show": self._show,
-                }[verb]()
+                }
+                found = rules[verb]()
         self._end()
         return found
 
@@ -217,22 +222,23 @@ class _Parser:
     def _show(self) -> ShowPitr:
         if not self._accept("where"):
             return ShowPitr()
-        if self._here.kind is Kind.END:
-            raise self._error()
-        start = self._here.start
+        expression = self._source.tokens[self._at : -1]
         depth = 0
-        while self._here.kind is not Kind.END:
-            depth += {"(": 1, ")": -1}.get(self._here.value, 0)
-            behind = depth == 0 and self._here.word in _AFTER_EXPRESSION
-            if self._here.kind is Kind.ERROR or depth < 0 or behind:
-                raise self._error()
-            self._take()
-        return ShowPitr(self._source.text(start, len(self._source.raw)).strip())
+        for token in expression:
+            brackets = token.kind is Kind.OTHER
+            depth += {"(": 1, ")": -1}.get(token.value, 0) if brackets else 0
+            behind = depth == 0 and token.word in _AFTER_EXPRESSION
+            if token.kind is Kind.ERROR or depth < 0 or behind:
+                raise self._source.error(token)
+        self._at = len(self._source.tokens) - 1
+        if not expression or depth:
+            raise self._error()
+        return ShowPitr(self._source.text(expression[0].start, expression[-1].end))
 
     def _window(self) -> ShowRecoveryWindow:
         self._expect("for")
         if self._accept("account"):
-            account = "" if self._here.kind is Kind.END else self._name()
+            account = "" if self._at_end() else self._name()
             return ShowRecoveryWindow("account", account)
         if self._accept("database"):
             return ShowRecoveryWindow("database", database=self._name())
@@ -274,7 +280,7 @@ class _Parser:
         name, time = self._from_pitr()
         origin = ""
         named = self._accept("as")
-        if named or self._here.kind is not Kind.END:
+        if named or not self._at_end():
             is_string = self._here.kind is Kind.STRING
             origin = fold(self._string()) if is_string else self._name()
         return RestorePitr(name, time, "account", account, origin)

@@ -7,7 +7,6 @@ the bit lies and programs trip over that.
 
 from __future__ import annotations
 
-import datetime
 import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -18,8 +17,9 @@ from .administration import Administration, is_administrative
 from .assignments import Assignment, Reader
 from .catalog import Catalog, PitrRow
 from .clock import Clock
+from .columns import Column
 from .errors import SqlError
-from .storage import Column, Result, Storage
+from .storage import Result, Storage
 from .variables import GlobalVariables, Variables
 from .wire import STATUS_AUTOCOMMIT, STATUS_ENDED, STATUS_IN_TRANS, STATUS_MORE_RESULTS
 from .words import Kind, Source, fold, sources
@@ -60,12 +60,13 @@ class Session:
 
     def __init__(self, server: Server, identity: Identity, connection_id: int) -> None:
         self._server = server
-        self._identity = identity
+        self._become(identity)
         self.connection_id = connection_id
         self.database = ""
         self.version_text = server.version_text
         self.deadline_seconds = server.lock_timeout
         self._variables = Variables(server.variables, server.clock.zone, server.version)
+        self.time_zone = self._variables.zone
         self._user_variables: dict[str, object] = {}
         self._autocommit = True
         self._active = False
@@ -74,26 +75,6 @@ class Session:
         self._storage = server.storage.session(self)
 
     # -- SessionContext -----------------------------------------------------------------
-
-    @property
-    def account(self) -> str:
-        return self._identity.account
-
-    @property
-    def account_id(self) -> int:
-        return self._identity.account_id
-
-    @property
-    def user(self) -> str:
-        return self._identity.user
-
-    @property
-    def role(self) -> str:
-        return self._identity.role
-
-    @property
-    def time_zone(self) -> datetime.tzinfo:
-        return self._variables.zone
 
     def variable(self, name: str, scope: str) -> object:
         return self._variables.get(name, scope)
@@ -273,6 +254,10 @@ class Session:
 
     def _become(self, identity: Identity) -> None:
         self._identity = identity
+        self.account = identity.account
+        self.account_id = identity.account_id
+        self.user = identity.user
+        self.role = identity.role
 
     def _use_name(self, source: Source) -> str:
         token = source.tokens[1]
@@ -308,6 +293,7 @@ class Session:
             self._user_variables[name] = value
             return
         self._variables.set(name, value, assignment.scope)
+        self.time_zone = self._variables.zone
         if name == "autocommit" and assignment.scope == "session":
             new = self._variables.get(name, "session") == "1"
             if new and not self._autocommit:

@@ -129,7 +129,7 @@ class Channel:
 
     def _exactly(self, length: int) -> bytes:
         try:
-            data = self._reader.read(length)
+            data: bytes = self._reader.read(length)
         except (OSError, ValueError) as error:
             raise ConnectionLost(str(error)) from error
         if len(data) != length:

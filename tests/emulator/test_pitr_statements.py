@@ -269,3 +269,11 @@ def test_the_hidden_row(client: Client) -> None:
     client("DROP PITR p")
     client("DROP PITR c")
     assert client(hidden) == ()
+
+
+def test_where_ends_with_its_statement(client: Client) -> None:
+    client("CREATE PITR p RANGE 1 'd'")
+    assert [row[0] for row in client("SHOW PITR WHERE pitr_name = 'p'; SELECT 1")] == ["p"]
+    for rest in ("ORDER BY 1", "LIMIT 1", "UNION SELECT 1", ") OR (1 = 1"):
+        code, text = client.refused(f"SHOW PITR WHERE pitr_name = 'x' {rest}")
+        assert (code, rest in text) == (1064, True)
