@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import datetime
 from collections.abc import Callable
 
 from .accounts import Account, Accounts, Identity, no_privilege
 from .catalog import Catalog
+from .clock import utc
 from .columns import Column, ColumnType
 from .errors import SqlError
 from .storage import Result, Storage
@@ -16,7 +16,6 @@ _FIRST = {
     (verb, noun) for verb in ("create", "drop", "alter") for noun in ("account", "user", "role")
 } | {("set", "role"), ("set", "default"), ("set", "password"), ("show", "accounts")}
 _ALONE = {"grant", "revoke"}
-_EPOCH = datetime.datetime(1970, 1, 1)
 
 
 def is_administrative(source: Source) -> bool:
@@ -166,11 +165,10 @@ class Administration:
 
     @staticmethod
     def _row(account: Account) -> tuple[object, ...]:
-        created = _EPOCH + datetime.timedelta(seconds=account.created // 1_000_000_000)
         return (
             account.name,
             account.admin,
-            created,
+            utc(account.created),
             account.status,
             None,
             0,

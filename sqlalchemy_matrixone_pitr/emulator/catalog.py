@@ -64,26 +64,6 @@ class PitrRow:
     ghost: bool = False
     ghost_until: int | None = None
 
-    def values(self) -> tuple[object, ...]:
-        return (
-            self.pitr_id,
-            self.name,
-            self.create_account,
-            self.create_time,
-            self.modified_time,
-            self.level,
-            self.account_id,
-            self.account_name,
-            self.database,
-            self.table,
-            # sqlite has no unsigned numbers: the storage reads -1 as the largest one.
-            -1 if self.object_id == CLUSTER_OBJECT else self.object_id,
-            self.length,
-            self.unit,
-            self.status,
-            self.status_changed,
-        )
-
 
 def check_name(name: str) -> None:
     """`invalid input` for what the server does not take into a look-up by text."""

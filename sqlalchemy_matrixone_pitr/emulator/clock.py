@@ -13,6 +13,11 @@ _TEXT = re.compile(
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 
 
+def utc(ns: int) -> datetime.datetime:
+    """The whole second of a moment, naive, in UTC."""
+    return _EPOCH.replace(tzinfo=None) + datetime.timedelta(seconds=ns // 1_000_000_000)
+
+
 class Clock:
     """Server time in UTC nanoseconds; strictly increasing; may be moved forward by tests."""
 

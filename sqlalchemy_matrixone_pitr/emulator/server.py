@@ -20,10 +20,11 @@ from .accounts import SYS_ID, Accounts
 from .administration import Administration
 from .catalog import Catalog
 from .client import Client
-from .clock import Clock
+from .clock import Clock, utc
 from .columns import Column, ColumnType
+from .pitrtable import pitr_columns, pitr_table
 from .redact import redacted
-from .session import Server, Session, mo_pitr_rows
+from .session import Server, Session
 from .storage import Storage
 from .variables import GlobalVariables
 
@@ -228,42 +229,16 @@ class Emulator:
         )
 
     def _add_tables(self, storage: Storage, accounts: Accounts, catalog: Catalog) -> None:
-        text, whole, small = ColumnType.VAR_STRING, ColumnType.LONGLONG, ColumnType.TINY
-        number, stamp = ColumnType.LONG, ColumnType.TIMESTAMP
-
-        unsigned = {"create_account", "account_id", "obj_id", "pitr_length", "pitr_status"}
+        text, number, stamp = ColumnType.VAR_STRING, ColumnType.LONG, ColumnType.TIMESTAMP
 
         def columns(**kinds: ColumnType) -> list[Column]:
-            return [
-                Column(name, kind, unsigned=name in unsigned) for name, kind in kinds.items()
-            ]
+            return [Column(name, kind) for name, kind in kinds.items()]
 
-        pitr_time = stamp if self._numbers < (3, 0, 0) else whole
-        has_kind = self._numbers >= (4, 0, 0)
         storage.virtual_table(
             "mo_catalog",
             "mo_pitr",
-            columns(
-                pitr_id=text if has_kind else ColumnType.UUID,
-                pitr_name=text,
-                create_account=whole,
-                create_time=pitr_time,
-                modified_time=pitr_time,
-                level=text,
-                account_id=whole,
-                account_name=text,
-                database_name=text,
-                table_name=text,
-                obj_id=whole,
-                pitr_length=small,
-                pitr_unit=text,
-                pitr_status=small,
-                pitr_status_changed_time=pitr_time,
-                **({"kind": text} if has_kind else {}),
-            ),
-            lambda context: (
-                (*values, "user") if has_kind else values for values in mo_pitr_rows(catalog)
-            ),
+            pitr_columns(self._numbers),
+            lambda context: pitr_table(catalog.rows(), self._numbers),
             sys_only=True,
         )
         storage.virtual_table(
@@ -275,8 +250,18 @@ class Emulator:
         storage.virtual_table(
             "mo_catalog",
             "mo_account",
-            columns(account_id=number, account_name=text, status=text, comments=text),
-            lambda context: [(a.id, a.name, a.status, a.comment) for a in accounts.all()],
+            columns(
+                account_id=number,
+                account_name=text,
+                admin_name=text,
+                status=text,
+                created_time=stamp,
+                comments=text,
+            ),
+            lambda context: [
+                (a.id, a.name, a.admin, a.status, utc(a.created), a.comment)
+                for a in accounts.all()
+            ],
             sys_only=True,
         )
         storage.virtual_table(

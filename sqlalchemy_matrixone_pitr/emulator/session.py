@@ -15,7 +15,7 @@ from . import grammar, listing, recovery, windows
 from .accounts import SYS_ID, Accounts, Identity, no_privilege
 from .administration import Administration, is_administrative
 from .assignments import Assignment, Reader
-from .catalog import Catalog, PitrRow
+from .catalog import Catalog
 from .clock import Clock
 from .columns import Column
 from .errors import SqlError
@@ -123,6 +123,9 @@ class Session:
 
     def _outcome(self, result: Result, *, more: bool = False, late: bool = False) -> Outcome:
         extra = STATUS_MORE_RESULTS if more else 0
+        if self._server.version < (3, 0, 0):
+            # There the bit is always on (section 8).
+            self._status |= STATUS_AUTOCOMMIT
         # Rows are sent while the transaction of their statement is still open.
         inside = self._status if late else self._status | STATUS_IN_TRANS
         return Outcome(result, inside, self._status | STATUS_ENDED | extra)
@@ -398,12 +401,6 @@ class Session:
         if self.account_id != SYS_ID:
             return [self.account_id]
         return [account.id for account in self._server.accounts.all()]
-
-
-def mo_pitr_rows(catalog: Catalog) -> Iterator[tuple[object, ...]]:
-    """The rows of mo_catalog.mo_pitr."""
-    rows: list[PitrRow] = catalog.rows()
-    return (row.values() for row in rows)
 
 
 def _answers_late(source: Source) -> bool:

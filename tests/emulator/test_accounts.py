@@ -45,9 +45,7 @@ def test_only_sys_manages_accounts(tenant: Client) -> None:
     assert [row[0] for row in tenant("SHOW ACCOUNTS")] == ["acc"]
 
 
-def test_suspended_accounts_do_not_log_in(
-    tenant: Client, client: Client, connect: Connect
-) -> None:
+def test_suspended_accounts_do_not_log_in(tenant: Client, client: Client, connect: Connect) -> None:
     client("ALTER ACCOUNT acc SUSPEND")
     with pytest.raises(Exception, match="Account acc is suspended"):
         connect(user="acc:adm", password="pw")

@@ -213,9 +213,7 @@ def test_times_are_whole_seconds_in_the_session_zone(client: Client, server: Emu
         ("created_time > '2000-01-01 00:00:00'", {"d", "h", "o_o"}),
     ],
 )
-def test_show_pitr_where(
-    shop: Client, version: str, expression: str, names: set[str]
-) -> None:
+def test_show_pitr_where(shop: Client, version: str, expression: str, names: set[str]) -> None:
     shop("CREATE PITR h RANGE 23 'h'")
     shop("CREATE PITR d FOR DATABASE shop RANGE 1 'd'")
     shop("CREATE PITR o_o FOR TABLE shop orders RANGE 1 'mo'")
