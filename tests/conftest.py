@@ -54,7 +54,7 @@ class Server:
         )
 
     def connect(self, database: str | None = None) -> pymysql.Connection:
-        """A plain PyMySQL connection in real autocommit, for what tests check beside the library."""
+        """A plain PyMySQL connection in real autocommit, for what is checked from beside."""
         return pymysql.connect(
             host=self.host,
             port=self.port,
@@ -177,6 +177,6 @@ def make_async_engine(
 
     def make(port: int | None = None, **arguments: object) -> AsyncEngine:
         url = server.url(request.param, database, port=port)
-        return create_async_engine(url, **arguments)  # type: ignore[arg-type]
+        return create_async_engine(url, **arguments)
 
     return make

@@ -49,7 +49,7 @@ def test_default_database(matrixone_engine: Engine, database: str) -> None:
 @pytest.mark.parametrize("level", ["READ COMMITTED", "REPEATABLE READ", "AUTOCOMMIT"])
 def test_isolation_levels(matrixone_engine: Engine, level: str) -> None:
     with matrixone_engine.connect() as conn:
-        conn = conn.execution_options(isolation_level=level)  # type: ignore[arg-type]
+        conn = conn.execution_options(isolation_level=level)
         autocommit = conn.exec_driver_sql("SELECT @@autocommit").scalar()
         assert str(autocommit) in ({"1", "ON"} if level == "AUTOCOMMIT" else {"0", "OFF"})
     with matrixone_engine.connect() as conn:
@@ -60,7 +60,7 @@ def test_async(make_async_engine: Callable[..., AsyncEngine], server: Server) ->
     async def main() -> None:
         engine = make_async_engine()
         async with engine.connect() as conn:
-            found = await conn.run_sync(lambda sync: sa_inspect(sync).get_pitrs())
+            found = await conn.run_sync(lambda sync: sa_inspect(sync).get_pitrs())  # type: ignore[attr-defined]
             assert isinstance(found, list)
         version = engine.dialect.matrixone_version  # type: ignore[attr-defined]
         assert version[:2] == server.version[:2]

@@ -1,4 +1,4 @@
-"""Dead sockets and interrupts at each point of the flush: nothing sent twice, all of it reported."""
+"""Dead sockets and interrupts at each point of the flush: nothing sent twice, all reported."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ import asyncio
 import signal
 import socket
 import threading
+import time
 from collections.abc import Callable
 
 import pytest
 from sqlalchemy import Engine, create_engine, event, text
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from sqlalchemy_matrixone_pitr import (
@@ -122,7 +123,7 @@ def test_socket_dies_at_the_commit_itself(
         with pytest.raises(DBAPIError) as caught:
             conn.commit()
         assert caught.value.connection_invalidated
-        assert not isinstance(caught.value, PitrAfterCommitError)
+        assert type(caught.value) is OperationalError
         assert "not sent: CREATE PITR" in caught.value.__notes__[0]
         conn.rollback()
         conn.execute(text("SELECT 1"))
@@ -153,16 +154,12 @@ def test_control_c_between_and_inside_statements(
     prefix: str,
     pitr_names: Names,
 ) -> None:
-    interrupt = threading.Event()
+    main_id = threading.get_ident()
 
     def press() -> None:
-        signal.raise_signal(signal.SIGINT) if threading.current_thread() is (
-            threading.main_thread()
-        ) else signal.pthread_kill(main_id, signal.SIGINT)
-        interrupt.wait(0.2)
+        signal.pthread_kill(main_id, signal.SIGINT)
+        time.sleep(0.2)  # the interrupt arrives while the statement is on its way
 
-    main_id = threading.main_thread().ident
-    assert main_id is not None
     proxy.on("_b` FOR", press)
     with proxied_engine.connect() as conn:
         for element in elements:
@@ -280,7 +277,7 @@ def test_a_server_that_is_not_matrixone(server: Server, database: str, prefix: s
         conn.execute(CreatePitr(Pitr.database(prefix, "7d")))
     assert [p.name for p in get_pitrs(override, database_name=database)] == [prefix]
     old = engine.execution_options(matrixone_version="2.0.3")
-    with pytest.raises(PitrUnsupportedError, match="older than 2.1"):
+    with pytest.raises(PitrUnsupportedError, match="is older than 2"):
         get_pitrs(old)
     engine.dispose()
     fake.close()

