@@ -12,7 +12,10 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test test-live lint types bench clean
+.PHONY: help demo test test-live lint types pytest bench clean
+
+# one failing check does not keep the others from being run
+MAKEFLAGS += --keep-going
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -20,12 +23,7 @@ help: ## this list
 demo: $(VENV)/.demo ## the package at work on its own emulator; no server needed
 	@$(BIN)/mo-pitr demo
 
-test: lint types ## lint, types, all tests, the wheel and its contents (JOBS=2, PYTEST_ARGS=)
-	env -u MATRIXONE_URL $(BIN)/python -m pytest -n $(JOBS) --dist loadgroup $(PYTEST_ARGS)
-
-test-live: $(VENV)/.dev ## the integration tests on a real server (MATRIXONE_URL=mysql+pymysql://dump:111@127.0.0.1:6001/)
-	@test -n '$(MATRIXONE_URL)' || { echo 'say which server: make test-live MATRIXONE_URL=mysql+pymysql://user:password@host:6001/' >&2; exit 2; }
-	MATRIXONE_URL='$(MATRIXONE_URL)' $(BIN)/python -m pytest -p no:xdist tests/integration tests/server $(PYTEST_ARGS)
+test: lint types pytest ## the next three: all that must pass
 
 lint: $(VENV)/.dev ## ruff
 	$(BIN)/ruff check
@@ -33,6 +31,13 @@ lint: $(VENV)/.dev ## ruff
 
 types: $(VENV)/.dev ## mypy, strict
 	$(BIN)/mypy
+
+pytest: $(VENV)/.dev ## all tests, on the emulator; they build the wheel too (JOBS=2, PYTEST_ARGS=)
+	env -u MATRIXONE_URL $(BIN)/python -m pytest -n $(JOBS) --dist loadgroup $(PYTEST_ARGS)
+
+test-live: $(VENV)/.dev ## the integration tests on a real server (MATRIXONE_URL=)
+	@test -n '$(MATRIXONE_URL)' || { echo 'say which server: make test-live MATRIXONE_URL=mysql+pymysql://user:password@host:6001/' >&2; exit 2; }
+	MATRIXONE_URL='$(MATRIXONE_URL)' $(BIN)/python -m pytest $(wildcard tests/integration tests/server) $(PYTEST_ARGS)
 
 bench: $(VENV)/.dev ## the benchmarks (MATRIXONE_URL= for a real server, BENCH_ARGS=)
 	@$(BIN)/python -m benchmarks $(if $(MATRIXONE_URL),--url '$(MATRIXONE_URL)') $(BENCH_ARGS)

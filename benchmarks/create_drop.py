@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import importlib.util
+import logging
 from collections.abc import Callable, Iterator
 
 import pymysql
@@ -116,6 +117,7 @@ def transactions(url: URL, database: str) -> Iterator[Callable[[], object]]:
 
 @contextlib.contextmanager
 def sdk(url: URL, database: str) -> Iterator[Callable[[], object]]:
+    logging.disable(logging.WARNING)  # it would log each connection between the tables
     client = importlib.import_module("matrixone").Client(sql_log_mode="off")
     client.connect(
         host=url.host,
@@ -131,3 +133,4 @@ def sdk(url: URL, database: str) -> Iterator[Callable[[], object]]:
 
     yield pair
     client.disconnect()
+    logging.disable(logging.NOTSET)
