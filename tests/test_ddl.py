@@ -77,7 +77,7 @@ def test_text(element: ExecutableDDLElement, text: str) -> None:
     on_the_wire = str(element.compile(dialect=mysql.dialect()))
     assert on_the_wire == text.replace("%", "%%")
     for name in ("mariadb", "matrixone"):  # the second is what the SDK calls its dialect
-        dialect: Any = mysql.dialect()  # type: ignore[no-untyped-call]
+        dialect: Any = mysql.dialect()
         dialect.name = name
         assert str(element.compile(dialect=dialect)) == on_the_wire
 

@@ -1,0 +1,72 @@
+"""The public names, and what importing the package costs and changes."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import sqlalchemy_matrixone_pitr
+
+
+def test_names_are_sorted_and_there() -> None:
+    names = sqlalchemy_matrixone_pitr.__all__
+    assert names == sorted(names)
+    assert len(names) == len(set(names))
+    for name in names:
+        assert getattr(sqlalchemy_matrixone_pitr, name).__module__.startswith(
+            "sqlalchemy_matrixone_pitr."
+        )
+
+
+def run(code: str) -> str:
+    return subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout
+
+
+def test_the_core_imports_sqlalchemy_only() -> None:
+    code = """
+import sys
+import sqlalchemy
+before = set(sys.modules)
+import sqlalchemy_matrixone_pitr
+new = {name.partition(".")[0] for name in set(sys.modules) - before}
+print(sorted(name for name in new if name not in sys.stdlib_module_names))
+"""
+    assert run(code).strip() == "['sqlalchemy', 'sqlalchemy_matrixone_pitr']"
+
+
+def test_neither_orm_nor_asyncio_nor_drivers_are_imported() -> None:
+    code = """
+import sys
+import sqlalchemy_matrixone_pitr
+unwanted = ["sqlalchemy.orm", "sqlalchemy.ext.asyncio", "sqlalchemy.dialects.mysql", "greenlet",
+            "pymysql", "sqlglot", "click", "rich", "alembic"]
+print([name for name in unwanted if name in sys.modules])
+"""
+    assert run(code).strip() == "[]"
+
+
+def test_without_greenlet() -> None:
+    code = """
+import sys
+sys.modules["greenlet"] = None
+import sqlalchemy_matrixone_pitr
+from sqlalchemy import create_engine
+print(create_engine("matrixone+pymysql://").dialect.is_matrixone)
+"""
+    assert run(code).strip() == "True"
+
+
+def test_the_emulator_imports_nothing_of_ours() -> None:
+    code = """
+import sys, types, pathlib
+import sqlalchemy_matrixone_pitr as package
+before = set(sys.modules)
+for name in list(sys.modules):
+    if name.startswith("sqlalchemy_matrixone_pitr."):
+        sys.modules[name] = None  # importing one of them again fails
+import sqlalchemy_matrixone_pitr.emulator
+print("ok")
+"""
+    assert run(code).strip() == "ok"
