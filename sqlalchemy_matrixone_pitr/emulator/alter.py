@@ -16,6 +16,7 @@ from .ddl import (
     remove_index,
     rename_table,
     set_primary,
+    sorted_indexes,
 )
 from .ddlparse import Action, AlterTable, ColumnSpec
 from .definition import ColumnDef, Named, TableDef, Version
@@ -37,6 +38,7 @@ def alter_table(session: StorageSession, statement: AlterTable) -> Result:
     definition = version.definition
     for action in statement.actions:
         definition = changed(session, version, definition, action)
+    definition = sorted_indexes(definition)
     session.storage.locks.acquire(
         session, ("rebuild", version.account_id, version.id), session.context.deadline_seconds
     )
@@ -117,7 +119,8 @@ def in_place(session: StorageSession, version: Version, action: Action) -> Versi
     elif kind == "auto_increment":
         raise SqlError(
             20301,
-            f"invalid input: unsupported alter option in inplace mode: auto_increment = {action.text}",
+            "invalid input: unsupported alter option in inplace mode: "
+            f"auto_increment = {action.text}",
         )
     elif kind == "nothing":
         return version
@@ -143,7 +146,9 @@ def check_rows(session: StorageSession, version: Version, definition: TableDef) 
         f"NOT EXISTS (SELECT 1 FROM {parent.table} p WHERE {match}) LIMIT 1"
     ).fetchone()
     if row is not None:
-        raise SqlError.internal("Cannot add or update a child row: a foreign key constraint fails")
+        raise SqlError(
+            1452, "Cannot add or update a child row: a foreign key constraint fails", "23000"
+        )
 
 
 def drop_foreign(definition: TableDef, name: str) -> TableDef:
@@ -167,9 +172,7 @@ def rename_column(session: StorageSession, version: Version, action: Action) -> 
         raise SqlError(1060, f"Duplicate column name '{action.new_name.lower()}'")
     home = home_of(session, version)
     for child, key in session.catalogue.children(version):
-        names = tuple(
-            action.new_name if n.lower() == old.lower else n for n in key.parent_columns
-        )
+        names = tuple(action.new_name if n.lower() == old.lower else n for n in key.parent_columns)
         if names == key.parent_columns:
             continue
         keys = tuple(
@@ -180,7 +183,9 @@ def rename_column(session: StorageSession, version: Version, action: Action) -> 
             definition = replace(definition, foreign_keys=keys)
         else:
             child_home = home_of(session, child)
-            session.catalogue.replace(child_home, child, replace(child.definition, foreign_keys=keys))
+            session.catalogue.replace(
+                child_home, child, replace(child.definition, foreign_keys=keys)
+            )
     new = definition.with_column(replace(old, name=action.new_name))
     return session.catalogue.replace(home, version, new)
 
@@ -214,21 +219,7 @@ def changed(
     if kind == "rename_column":
         old = column_of(definition, action.name)
         return definition.with_column(replace(old, name=action.new_name))
-    raise SqlError(
-        20301, f"invalid input: unsupported alter option in copy mode: {_clause(action)}"
-    )
-
-
-def _clause(action: Action) -> str:
-    words = {
-        "add_key": "add index",
-        "add_foreign": "add foreign key",
-        "drop_key": f"drop index {action.name}",
-        "drop_foreign": f"drop foreign key {action.name}",
-        "comment": f"comment = {action.text}",
-        "rename": f"rename to {action.new_name}",
-    }
-    return words.get(action.kind, action.kind.replace("_", " "))
+    raise SqlError(20301, f"invalid input: unsupported alter option in copy mode: {action.source}")
 
 
 def _place(
@@ -279,7 +270,8 @@ def drop_column(
         if old.key in key.columns:
             raise SqlError(
                 1828,
-                f"Cannot drop column '{old.lower}': needed in a foreign key constraint '{key.name}'",
+                f"Cannot drop column '{old.lower}': needed in a foreign key constraint "
+                f"'{key.name}'",
             )
     for child, key in session.catalogue.children(version):
         if old.lower in (name.lower() for name in key.parent_columns):
@@ -333,7 +325,8 @@ def refuse_foreign_change(
         if old.key in key.columns and old.type != new.type:
             raise SqlError(
                 1832,
-                f"Cannot change column '{old.lower}': used in a foreign key constraint '{key.name}'",
+                f"Cannot change column '{old.lower}': used in a foreign key constraint "
+                f"'{key.name}'",
             )
     for child, key in session.catalogue.children(version):
         if old.lower in (name.lower() for name in key.parent_columns) and old.type != new.type:

@@ -16,7 +16,7 @@ from .columns import (
     SqlType,
     varchar,
 )
-from .convert import as_text, common_type, convert, text_value
+from .convert import as_text, common_type, convert
 from .errors import SqlError
 from .expressions import Expressions, as_number, sort_key
 from .lexer import quote_text
@@ -28,7 +28,7 @@ _TEXT = varchar(65535)
 _ANY_COUNT = 999
 
 
-def call(compiler: Expressions, node: exp.Expression, scope: Scope) -> Value:
+def call(compiler: Expressions, node: exp.Expr, scope: Scope) -> Value:
     """A function call."""
     if isinstance(node, exp.If):
         test = compiler.condition(node.this, scope)
@@ -59,14 +59,14 @@ def call(compiler: Expressions, node: exp.Expression, scope: Scope) -> Value:
     low, high, handler = found
     if not low <= len(arguments) <= high:
         raise SqlError(
-            20203, f"invalid argument function {name}, bad value {_argument_types(compiler, arguments, scope)}"
+            20203,
+            f"invalid argument function {name}, bad value "
+            f"{_argument_types(compiler, arguments, scope)}",
         )
     return handler(compiler, compiler.values(arguments, scope))
 
 
-def _argument_types(
-    compiler: Expressions, arguments: list[exp.Expression], scope: Scope
-) -> str:
+def _argument_types(compiler: Expressions, arguments: list[exp.Expr], scope: Scope) -> str:
     kinds = [compiler.value(argument, scope).type.text.upper() for argument in arguments]
     return f"[{' '.join(kinds)}]"
 
@@ -80,7 +80,6 @@ AGGREGATES = {
     "min",
     "max",
     "any_value",
-    "stddev",
     "stddev_pop",
     "std",
     "variance",
@@ -92,9 +91,7 @@ AGGREGATES = {
 }
 
 
-def aggregate(
-    compiler: Expressions, name: str, arguments: list[exp.Expression], scope: Scope
-) -> Value:
+def aggregate(compiler: Expressions, name: str, arguments: list[exp.Expr], scope: Scope) -> Value:
     distinct = ""
     if len(arguments) == 1 and isinstance(arguments[0], exp.Distinct):
         distinct = "DISTINCT "
@@ -135,7 +132,7 @@ _RANKING = {"row_number", "rank", "dense_rank", "ntile"}
 _SHIFTED = {"lag", "lead", "first_value", "last_value", "nth_value"}
 
 
-def window_function(compiler: Expressions, node: exp.Expression, scope: Scope) -> Value:
+def window_function(compiler: Expressions, node: exp.Expr, scope: Scope) -> Value:
     """The part before OVER."""
     name = str(node.this).lower() if isinstance(node, exp.Anonymous) else ""
     if name in _RANKING:
@@ -154,9 +151,7 @@ def window_function(compiler: Expressions, node: exp.Expression, scope: Scope) -
 _UNIT_CALLS = {"timestampdiff", "timestampadd", "date_add", "date_sub", "adddate", "subdate"}
 
 
-def _unit_call(
-    compiler: Expressions, name: str, arguments: list[exp.Expression], scope: Scope
-) -> Value:
+def _unit_call(compiler: Expressions, name: str, arguments: list[exp.Expr], scope: Scope) -> Value:
     if name == "timestampdiff" and len(arguments) == 3:
         unit = arguments[0].name.upper()
         start, end = (
@@ -175,12 +170,12 @@ def _unit_call(
     raise compiler.unsupported()
 
 
-def special(compiler: Expressions, node: exp.Expression, scope: Scope) -> Value:
+def special(compiler: Expressions, node: exp.Expr, scope: Scope) -> Value:
     """Calls with words inside their brackets."""
     if isinstance(node, exp.Extract):
         unit = str(node.this.name).upper()
         moment = convert(compiler.value(node.expression, scope), DATETIME)
-        return Value(f"mo_part({quote_text(unit)}, {moment.sql})", BIGINT)
+        return Value(f"CAST(mo_part({quote_text(unit)}, {moment.sql}) AS TEXT)", varchar(10))
     if isinstance(node, exp.GroupConcat):
         return _group_concat(compiler, node, scope)
     if isinstance(node, exp.Trim):
@@ -269,8 +264,16 @@ def _raw(name: str, kind: SqlType) -> Handler:
     return lambda _, values: Value(f"{name}({', '.join(v.sql for v in values)})", kind)
 
 
-def _part(unit: str) -> Handler:
-    return lambda _, values: Value(f"mo_part('{unit}', {convert(values[0], DATETIME).sql})", BIGINT)
+_TINY = SqlType("tinyint", unsigned=True)
+
+
+def _part(unit: str, kind: SqlType = BIGINT) -> Handler:
+    def handler(compiler: Expressions, values: list[Value]) -> Value:
+        if values[0].type.kind == "time":
+            return Value(f"mo_span_part('{unit}', {values[0].sql})", kind)
+        return Value(f"mo_part('{unit}', {convert(values[0], DATETIME).sql})", kind)
+
+    return handler
 
 
 def _coalesce(compiler: Expressions, values: list[Value]) -> Value:
@@ -283,16 +286,6 @@ def _coalesce(compiler: Expressions, values: list[Value]) -> Value:
 def _nullif(compiler: Expressions, values: list[Value]) -> Value:
     test = compiler.compare(values[0], "=", values[1])
     return Value(f"(CASE WHEN {test} THEN NULL ELSE {values[0].sql} END)", values[0].type)
-
-
-def _extreme(word: str) -> Handler:
-    def handler(compiler: Expressions, values: list[Value]) -> Value:
-        kind = common_type(value.type for value in values)
-        collation = " COLLATE mo_decimal" if kind.kind == "decimal" else ""
-        inside = ", ".join(convert(v, kind).sql + collation for v in values)
-        return Value(f"{word}({inside})", kind)
-
-    return handler
 
 
 def _round(mode: str) -> Handler:
@@ -342,17 +335,10 @@ def _left(compiler: Expressions, values: list[Value]) -> Value:
     return Value(f"substr({as_text(values[0]).sql}, 1, max(0, {values[1].sql}))", _TEXT)
 
 
-def _right(compiler: Expressions, values: list[Value]) -> Value:
-    text, count = as_text(values[0]).sql, values[1].sql
-    return Value(f"(CASE WHEN {count} <= 0 THEN '' ELSE substr({text}, -({count})) END)", _TEXT)
-
-
 def _pad(left: int) -> Handler:
     def handler(compiler: Expressions, values: list[Value]) -> Value:
         filler = as_text(values[2]).sql if len(values) > 2 else "' '"
-        return Value(
-            f"mo_pad({as_text(values[0]).sql}, {values[1].sql}, {filler}, {left})", _TEXT
-        )
+        return Value(f"mo_pad({as_text(values[0]).sql}, {values[1].sql}, {filler}, {left})", _TEXT)
 
     return handler
 
@@ -385,7 +371,7 @@ def _unix_timestamp(compiler: Expressions, values: list[Value]) -> Value:
     moment = convert(values[0], DATETIME)
     literal = values[0].literal
     scale = values[0].type.scale if values[0].type.is_temporal else 0
-    if isinstance(literal, str):
+    if isinstance(literal, str) and "." in literal:
         scale = 6
     if scale:
         return Value(f"mo_unix_timestamp({moment.sql}, {scale})", SqlType("decimal", 38, scale))
@@ -449,12 +435,10 @@ def _substr(compiler: Expressions, values: list[Value]) -> Value:
 
 
 def _hex(compiler: Expressions, values: list[Value]) -> Value:
-    value = values[0] if values[0].type.is_integer or values[0].type.is_bytes else as_text(values[0])
+    value = (
+        values[0] if values[0].type.is_integer or values[0].type.is_bytes else as_text(values[0])
+    )
     return Value(f"mo_hex({value.sql})", _TEXT)
-
-
-def _serial(compiler: Expressions, values: list[Value]) -> Value:
-    return text_value("")
 
 
 _CALLS: dict[str, tuple[int, int, Handler]] = {
@@ -462,8 +446,6 @@ _CALLS: dict[str, tuple[int, int, Handler]] = {
     "ifnull": (2, 2, _coalesce),
     "nullif": (2, 2, _nullif),
     "isnull": (1, 1, _isnull),
-    "greatest": (2, _ANY_COUNT, _extreme("max")),
-    "least": (2, _ANY_COUNT, _extreme("min")),
     "field": (2, _ANY_COUNT, _field),
     "concat": (1, _ANY_COUNT, _texts("mo_concat")),
     "concat_ws": (2, _ANY_COUNT, _texts("mo_concat_ws")),
@@ -472,9 +454,7 @@ _CALLS: dict[str, tuple[int, int, Handler]] = {
     "lower": (1, 1, _texts("mo_lower")),
     "lcase": (1, 1, _texts("mo_lower")),
     "length": (1, 1, _raw("mo_length", BIGINT)),
-    "octet_length": (1, 1, _raw("mo_length", BIGINT)),
     "char_length": (1, 1, _texts("length", BIGINT)),
-    "character_length": (1, 1, _texts("length", BIGINT)),
     "reverse": (1, 1, _texts("mo_reverse")),
     "replace": (3, 3, _texts("replace")),
     "ltrim": (1, 1, _texts("ltrim")),
@@ -482,7 +462,6 @@ _CALLS: dict[str, tuple[int, int, Handler]] = {
     "repeat": (2, 2, _raw("mo_repeat", _TEXT)),
     "space": (1, 1, lambda _, v: Value(f"mo_repeat(' ', {v[0].sql})", _TEXT)),
     "left": (2, 2, _left),
-    "right": (2, 2, _right),
     "substr": (2, 3, _substr),
     "mid": (3, 3, _substr),
     "lpad": (2, 3, _pad(1)),
@@ -504,19 +483,23 @@ _CALLS: dict[str, tuple[int, int, Handler]] = {
     "regexp_substr": (2, 2, _raw("mo_regexp_substr", _TEXT)),
     "abs": (1, 1, _absolute),
     "round": (1, 2, _round("r")),
-    "truncate": (2, 2, _round("t")),
     "floor": (1, 1, _floor("floor")),
     "ceil": (1, 1, _floor("ceil")),
     "ceiling": (1, 1, _floor("ceil")),
     "mod": (2, 2, _mod),
     "power": (2, 2, _doubles("mo_power")),
-    "pow": (2, 2, _doubles("mo_power")),
     "sqrt": (1, 1, _doubles("mo_sqrt")),
     "ln": (1, 1, _doubles("mo_ln")),
-    "log": (1, 1, _doubles("mo_ln")),
+    "log": (1, 2, lambda c, v: _doubles("mo_ln" if len(v) == 1 else "mo_log")(c, v)),
+    "log2": (
+        1,
+        1,
+        lambda c, v: Value(f"mo_log(2.0, {convert(as_number(v[0]), DOUBLE).sql})", DOUBLE),
+    ),
+    "pi": (0, 0, lambda _, v: Value("3.141592653589793", DOUBLE)),
+    "sleep": (1, 1, lambda _, v: Value(f"mo_sleep({v[0].sql})", _TINY)),
     "log10": (1, 1, _doubles("mo_log10")),
     "exp": (1, 1, _doubles("mo_exp")),
-    "sign": (1, 1, lambda _, v: Value(f"sign({as_number(v[0]).sql})", BIGINT)),
     "rand": (0, 1, lambda _, v: Value("mo_rand()", DOUBLE)),
     "from_unixtime": (1, 2, _from_unixtime),
     "unix_timestamp": (0, 1, _unix_timestamp),
@@ -527,20 +510,22 @@ _CALLS: dict[str, tuple[int, int, Handler]] = {
     "str_to_date": (2, 2, _str_to_date),
     "to_date": (2, 2, _str_to_date),
     "datediff": (2, 2, _datediff),
-    "last_day": (1, 1, lambda _, v: Value(f"mo_last_day({convert(v[0], DATETIME).sql})", DATE)),
+    "last_day": (
+        1,
+        1,
+        lambda _, v: Value(f"mo_last_day({convert(v[0], DATETIME).sql})", varchar(10)),
+    ),
     "year": (1, 1, _part("YEAR")),
-    "month": (1, 1, _part("MONTH")),
-    "day": (1, 1, _part("DAY")),
-    "dayofmonth": (1, 1, _part("DAY")),
-    "dayofyear": (1, 1, _part("DAYOFYEAR")),
+    "month": (1, 1, _part("MONTH", _TINY)),
+    "day": (1, 1, _part("DAY", _TINY)),
+    "dayofmonth": (1, 1, _part("DAY", _TINY)),
+    "dayofyear": (1, 1, _part("DAYOFYEAR", SqlType("smallint", unsigned=True))),
     "dayofweek": (1, 1, _part("DAYOFWEEK")),
     "weekday": (1, 1, _part("WEEKDAY")),
-    "week": (1, 1, _part("WEEK")),
-    "quarter": (1, 1, _part("QUARTER")),
-    "hour": (1, 1, _part("HOUR")),
-    "minute": (1, 1, _part("MINUTE")),
-    "second": (1, 1, _part("SECOND")),
-    "microsecond": (1, 1, _part("MICROSECOND")),
+    "week": (1, 1, _part("WEEK", _TINY)),
+    "hour": (1, 1, _part("HOUR", _TINY)),
+    "minute": (1, 1, _part("MINUTE", _TINY)),
+    "second": (1, 1, _part("SECOND", _TINY)),
     "to_days": (1, 1, _part("TO_DAYS")),
     "cast_range_value_unit": (2, 2, _raw("mo_range_hours", BIGINT)),
     "json_extract": (2, _ANY_COUNT, _json_call("mo_json_extract", JSON)),

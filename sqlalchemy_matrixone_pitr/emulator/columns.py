@@ -112,7 +112,9 @@ class SqlType:
         if kind in ("float", "double") and self.width:
             return f"{kind}({self.width},{self.scale})"
         if kind == "enum":
-            return "enum({})".format(",".join("'" + v.replace("'", "''") + "'" for v in self.values))
+            return "enum({})".format(
+                ",".join("'" + v.replace("'", "''") + "'" for v in self.values)
+            )
         return f"{kind} unsigned" if self.unsigned else kind
 
     @property
@@ -259,11 +261,16 @@ def make_type(
 # Texts of moments ------------------------------------------------------------------------------
 
 _MOMENT = re.compile(
-    r"\s*(\d{4})[-/.](\d{1,2})[-/.](\d{1,2})(?:[ T]+(\d{1,2}):(\d{1,2})(?::(\d{1,2})(?:\.(\d*))?)?)?\s*"
+    r"\s*(\d{4})[-/.](\d{1,2})[-/.](\d{1,2})"
+    r"(?:[ T]+(\d{1,2}):(\d{1,2})(?::(\d{1,2})(?:\.(\d*))?)?)?\s*"
 )
 _MOMENT_DIGITS = re.compile(r"\s*(\d{4})(\d\d)(\d\d)(?:(\d\d)(\d\d)(\d\d)(?:\.(\d*))?)?\s*")
 _SPAN = re.compile(r"\s*(-?)(?:(\d+) +)?(\d+):(\d{1,2})(?::(\d{1,2})(?:\.(\d*))?)?\s*")
 _SPAN_DIGITS = re.compile(r"\s*(-?)(\d{1,7}?)(\d{0,2}?)(\d{1,2})(?:\.(\d*))?\s*")
+
+
+_STEPS = (1_000_000, 100_000, 10_000, 1_000, 100, 10, 1)
+"""Microseconds of the last digit, by the number of digits after the point."""
 
 
 def parse_moment(text: str, digits: int = 6) -> datetime.datetime | None:
@@ -276,7 +283,7 @@ def parse_moment(text: str, digits: int = 6) -> datetime.datetime | None:
     try:
         moment = datetime.datetime(year, month, day, hour, minute, second)
         micros = int(fraction[:6]) + (1 if fraction[6] >= "5" and digits == 6 else 0)
-        step = 10 ** (6 - digits)
+        step = _STEPS[digits]
         micros = (micros + step // 2) // step * step
         return moment + datetime.timedelta(microseconds=micros)
     except (ValueError, OverflowError):
@@ -302,15 +309,15 @@ def parse_span(text: str, digits: int = 6) -> int | None:
             moment = parse_moment(text)
             if moment is None:
                 return None
-            midnight = moment.replace(hour=0, minute=0, second=0, microsecond=0)
-            return (moment - midnight) // datetime.timedelta(microseconds=1)
+            whole = (moment.hour * 60 + moment.minute) * 60 + moment.second
+            return whole * 1_000_000 + moment.microsecond
         sign, fraction = plain.group(1), plain.group(5)
         number = (plain.group(2) + plain.group(3) + plain.group(4)).rjust(6, "0")
         days, hours, minutes, seconds = None, number[:-4], number[-4:-2], number[-2:]
     if int(minutes) > 59 or int(seconds or 0) > 59:
         return None
     whole = (int(days or 0) * 24 + int(hours)) * 3600 + int(minutes) * 60 + int(seconds or 0)
-    step = 10 ** (6 - digits)
+    step = _STEPS[digits]
     micros = int((fraction or "").ljust(6, "0")[:6])
     total = whole * 1_000_000 + (micros + step // 2) // step * step
     return -total if sign else total
@@ -431,7 +438,7 @@ def store(value: Stored, target: SqlType, source: SqlType, name: str = "", row: 
         if source.kind in ("datetime", "timestamp"):
             return parse_span(str(value)[11:], target.scale)
         if source.kind == "time" and isinstance(value, int):
-            step = 10 ** (6 - target.scale)
+            step = _STEPS[target.scale]
             return (value + step // 2) // step * step
         micros = parse_span(as_text(value, source), target.scale)
         if micros is None:
@@ -439,7 +446,7 @@ def store(value: Stored, target: SqlType, source: SqlType, name: str = "", row: 
         return micros
     if kind in ("blob", "binary", "varbinary"):
         data = value if isinstance(value, bytes) else as_text(value, source).encode()
-        if kind != "blob" and len(data) > target.width:
+        if kind == "varbinary" and len(data) > target.width:
             raise _too_long(data.decode("utf-8", "replace"), len(data), target)
         return data.ljust(target.width, b"\0") if kind == "binary" else data
     if kind == "json":
@@ -460,17 +467,21 @@ def store(value: Stored, target: SqlType, source: SqlType, name: str = "", row: 
                 20301, f"invalid input: {as_text(value, source)} is not a uuid"
             ) from None
     if kind == "bit":
-        number = (
-            int.from_bytes(value, "big") if isinstance(value, bytes) else int(_as_number(value, "bit"))
-        )
-        if not 0 <= number < 1 << target.width:
-            raise _range_error("bit", number)
-        return int(number)
+        bits = int.from_bytes(value, "big") if isinstance(value, bytes) else _bits(value)
+        if not 0 <= bits < 1 << target.width:
+            raise SqlError(
+                20301, f"invalid input: data too long, type width = {target.width}, val = {bits:b}"
+            )
+        return bits
     return value
 
 
+def _bits(value: Stored) -> int:
+    return int(_as_number(value, "bit"))
+
+
 def _store_integer(value: Stored, target: SqlType, source: SqlType) -> int:
-    bits, top, label = INTEGER_RANGES[target.kind]
+    _, top, label = INTEGER_RANGES[target.kind]
     if target.unsigned:
         low, high, label = 0, top, "u" + label
     else:
@@ -509,6 +520,8 @@ def _store_decimal(value: Stored, target: SqlType, source: SqlType) -> str:
             f"{size}({target.width},{target.scale}).",
         ) from None
     result = decimal_text(number, target.scale)
+    if source.is_integer:
+        return result  # the server does not look at the size of integers here
     if abs(decimal.Decimal(result)) >= decimal.Decimal(10) ** (target.width - target.scale):
         raise SqlError(
             20301,
@@ -522,26 +535,20 @@ def _store_bool(value: Stored) -> int:
     if isinstance(value, (int, float)):
         return int(value != 0)
     text = value.decode() if isinstance(value, bytes) else str(value)
-    word = text.strip().lower()
-    if word in ("true", "t", "1"):
-        return 1
-    if word in ("false", "f", "0"):
-        return 0
-    try:
-        return int(decimal.Decimal(word) != 0)
-    except decimal.InvalidOperation:
-        raise SqlError(20301, f"invalid input: '{text}' is not a valid bool expression") from None
+    return int(text.strip().lower() == "true")
 
 
 def _store_moment(value: Stored, target: SqlType, source: SqlType) -> str:
     text = as_text(value, source) if source.kind not in ("datetime", "timestamp") else str(value)
-    if source.is_numeric and source.kind in ("bool", "float", "double"):
+    if source.is_numeric and source.kind != "decimal":
         raise SqlError(
             20203,
             f"invalid argument operator cast, bad value "
             f"[{source.kind.upper()} {target.kind.upper()}]",
         )
     moment = parse_moment(text, 6 if target.kind == "date" else target.scale)
+    if moment is None and target.kind == "date":
+        raise SqlError(20203, f"invalid argument parsedate, bad value {text}")
     if moment is None:
         raise SqlError(20301, f"invalid input: invalid {target.kind} value {text}")
     return moment_text(moment)[:10] if target.kind == "date" else moment_text(moment)

@@ -12,6 +12,7 @@ from .columns import (
     BOOL,
     DATETIME,
     DOUBLE,
+    UBIGINT,
     SqlType,
     moment_text,
     parse_moment,
@@ -30,7 +31,7 @@ def text_value(text: str) -> Value:
 def decimal_type(text: str) -> SqlType:
     digits, _, fraction = text.lstrip("-").partition(".")
     width = len(digits.lstrip("0")) + len(fraction)
-    return SqlType("decimal", max(1, width), len(fraction))
+    return SqlType("decimal", 18 if width <= 18 else 38, len(fraction))
 
 
 def convert(value: Value, target: SqlType) -> Value:
@@ -42,7 +43,10 @@ def convert(value: Value, target: SqlType) -> Value:
         return Value(sql, target if source == "any" else value.type, value.literal)
     if kind == "decimal":
         if value.type.is_integer or source == "bool":
-            return Value(f"CAST({sql} AS TEXT)", SqlType("decimal", 20, 0))
+            found = f"CAST({sql} AS TEXT)"
+            if target.scale:
+                return Value(f"mo_round_decimal({found}, {target.scale}, 'r')", target)
+            return Value(found, SqlType("decimal", 20, 0))
         return Value(f"mo_decimal({sql})", target)
     if kind in ("double", "float"):
         if value.type.is_text and value.literal is not UNKNOWN:
@@ -88,9 +92,7 @@ def _moment(value: Value, target: SqlType) -> Value:
     if isinstance(value.literal, str):
         moment = parse_moment(value.literal)
         if moment is None:
-            raise SqlError(
-                20301, f"invalid input: invalid {target.kind} value {value.literal}"
-            )
+            raise SqlError(20301, f"invalid input: invalid {target.kind} value {value.literal}")
         found = quote_text(moment_text(moment))
     else:
         found = f"mo_datetime({as_text(value).sql})"
@@ -210,7 +212,9 @@ def number_value(text: str) -> Value:
         number = int(text)
         if number <= 9223372036854775807:
             return Value(text.lstrip("0") or "0", BIGINT, number)
-        return Value(quote_text(text), SqlType("decimal", len(text), 0), decimal.Decimal(text))
+        if number < 1 << 64:
+            return Value(quote_text(text), UBIGINT)
+        return Value(quote_text(text), SqlType("decimal", 38, 0), decimal.Decimal(text))
     if "e" in text.lower():
         return Value(repr(float(text)), DOUBLE, float(text))
     plain = format(decimal.Decimal(text), "f")

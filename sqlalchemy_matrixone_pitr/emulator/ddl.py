@@ -24,7 +24,15 @@ from .ddlparse import (
     Statement,
     Truncate,
 )
-from .definition import ColumnDef, DatabaseVersion, ForeignKeyDef, IndexDef, Named, TableDef, Version
+from .definition import (
+    ColumnDef,
+    DatabaseVersion,
+    ForeignKeyDef,
+    IndexDef,
+    Named,
+    TableDef,
+    Version,
+)
 from .dialect import parse_expression
 from .errors import SqlError
 from .headings import text as expression_text
@@ -90,9 +98,7 @@ def drop_database(session: StorageSession, statement: DropDatabase) -> Result:
     if database is None:
         if statement.if_exists:
             return Result(affected=1)
-        raise SqlError(
-            1008, f"Can't drop database '{statement.name}'; database doesn't exist"
-        )
+        raise SqlError(1008, f"Can't drop database '{statement.name}'; database doesn't exist")
     if statement.name in SYSTEM_DATABASES:
         raise SqlError.internal("do not have privilege to execute the statement")
     inside = {version.version for version in session.catalogue.tables(database)}
@@ -100,7 +106,7 @@ def drop_database(session: StorageSession, statement: DropDatabase) -> Result:
         for child, _ in session.catalogue.children(version):
             if child.version not in inside:
                 raise SqlError.internal(
-                    f"can not drop database. It has been referenced by foreign keys"
+                    "can not drop database. It has been referenced by foreign keys"
                 )
     session.drop_database(database)
     return Result(affected=1)
@@ -120,7 +126,9 @@ def default_text(text: str | None) -> str | None:
     return _printed(node)
 
 
-def _printed(node: exp.Expression) -> str:
+def _printed(node: exp.Expr) -> str:
+    if isinstance(node, exp.Neg):
+        return f"({expression_text(node)})"
     if isinstance(node, exp.Literal) and node.is_string:
         return "'" + str(node.this).replace("'", "''") + "'"
     if isinstance(node, exp.Paren):
@@ -134,13 +142,17 @@ def make_column(spec: ColumnSpec, key: str) -> ColumnDef:
     """A column as declared; what keys add to it comes later."""
     default = default_text(spec.default)
     nullable = spec.nullable is not False and not spec.auto_increment and not spec.primary
-    if spec.type.kind in ("blob", "json", "text") and default not in (None, "null"):
-        word = spec.type.kind.upper()
-        if spec.type.kind != "text":
-            raise SqlError(20105, f"not supported: {word} column '{spec.name}' cannot have default value")
+    if spec.type.kind == "json" and default not in (None, "null"):
+        raise SqlError(20105, f"not supported: JSON column '{spec.name}' cannot have default value")
+    if spec.auto_increment and not spec.type.is_integer:
+        raise SqlError(
+            20105, "not supported: the auto_incr column is only support integer type now"
+        )
+    if default is not None and spec.type.kind != "uuid" and "uuid()" in default.lower():
+        raise _bad_default(spec.name)
     if default is not None and default.lower() == "null":
         if not nullable:
-            raise SqlError(20301, f"invalid input: invalid default value for column '{spec.name}'")
+            raise _bad_default(spec.name)
         default = None
     return ColumnDef(
         spec.name,
@@ -152,6 +164,10 @@ def make_column(spec: ColumnSpec, key: str) -> ColumnDef:
         spec.auto_increment,
         spec.comment,
     )
+
+
+def _bad_default(name: str) -> SqlError:
+    return SqlError(20301, f"invalid input: invalid default value for column '{name}'")
 
 
 def check_default(session: StorageSession, column: ColumnDef) -> None:
@@ -277,12 +293,12 @@ def build(session: StorageSession, home: DatabaseVersion, statement: CreateTable
     columns: list[ColumnDef] = []
     for number, spec in enumerate(statement.columns, 1):
         if any(column.name.lower() == spec.name.lower() for column in columns):
-            raise SqlError(1060, f"Duplicate column name '{spec.name.lower()}'")
+            raise SqlError(3819, f'constraint violation: duplicate column "{spec.name.lower()}"')
         column = make_column(spec, f"c{number}")
         check_default(session, column)
         columns.append(column)
     if not columns:
-        raise SqlError(1113, "A table must have at least 1 column")
+        raise SqlError(4028, "A table must have at least one visible column.")
     definition = TableDef(
         statement.name.name,
         tuple(columns),
@@ -291,19 +307,22 @@ def build(session: StorageSession, home: DatabaseVersion, statement: CreateTable
         next_key=len(columns) + 1,
     )
     primary = [spec.name for spec in statement.columns if spec.primary]
-    if len(primary) > 1:
-        raise SqlError(1068, "Multiple primary key defined")
+    if len(primary) + sum(key.kind == "primary" for key in statement.keys) > 1:
+        raise SqlError(20301, "invalid input: more than one primary key defined")
     if primary:
         definition = set_primary(definition, primary)
     for key in statement.keys:
         if key.kind == "primary":
+            for name in key.columns:
+                if definition.column(name) is None:
+                    raise SqlError(
+                        20301, f"invalid input: column '{name.lower()}' doesn't exist in table"
+                    )
             definition = set_primary(definition, key.columns)
     unique = [key for key in statement.keys if key.kind == "unique"]
     unique += [KeySpec("unique", "", [c.name]) for c in statement.columns if c.unique]
-    named = {key.name.lower() for key in statement.keys if key.name}
     for key in [k for k in statement.keys if k.kind in ("key", "fulltext")] + unique:
         definition = add_index(definition, key)
-    del named
     definition = sorted_indexes(definition)
     for foreign in statement.foreign_keys:
         if any(spec.references is foreign for spec in statement.columns):
@@ -356,12 +375,12 @@ def create_as_select(
     rows = session.run(query.sql, compiler.parameters).fetchall()
     version = session.catalogue.add_table(home, definition, source=session.statement_text)
     session.emit("create_table", version, 0, version.id)
-    from .dml import Writer, _Insert
+    from .dml import Insertion, Writer
 
     writer = Writer(session, statement.select)
     targets = writer.insert_columns(definition, query.labels)
     cells = (list(zip(row, query.types, strict=True)) for row in rows)
-    changed = writer.write(_Insert(version, targets, "plain"), iter(cells))
+    changed = writer.write(Insertion(version, targets, "plain"), cells)
     return Result(affected=changed.affected)
 
 
@@ -370,6 +389,8 @@ def _stored_type(kind: SqlType) -> SqlType:
 
 
 def drop_tables(session: StorageSession, statement: DropTable) -> Result:
+    if statement.view and len(statement.names) > 1:
+        raise SqlError(20105, f"not supported: drop multiple ({len(statement.names)}) view")
     for name in statement.names:
         drop_table(session, name, statement)
     return Result()
@@ -471,14 +492,16 @@ def put_index(session: StorageSession, version: Version, key: KeySpec) -> Versio
             entry_text(cell, definition.by_key(k).type) for cell, k in zip(row, keys, strict=True)
         ]
         entry = shown[0] if len(shown) == 1 else f"({','.join(shown)})"
-        names = [definition.by_key(k).lower for k in keys]
-        label = names[0] if len(names) == 1 else f"({','.join(names)})"
-        raise SqlError(1062, f"Duplicate entry '{entry}' for key '{label}'") from None
+        raise SqlError(1062, f"Duplicate entry '{entry}' for key '__mo_index_idx_col'") from None
 
 
 def drop_index(session: StorageSession, statement: DropIndex) -> Result:
     version = session.need_table(statement.table.database, statement.table.name)
-    remove_index(session, version, statement.name, quiet=statement.if_exists)
+    names = {index.name for index in version.definition.indexes}
+    if statement.name.lower() in names:
+        remove_index(session, version, statement.name)
+    elif not statement.if_exists:
+        raise SqlError.internal(f"not found index: {statement.name}")
     return Result()
 
 
@@ -490,7 +513,7 @@ def remove_index(
     if len(kept) == len(definition.indexes):
         if quiet:
             return version
-        raise SqlError(1091, f"Can't DROP '{name}'; check that column/key exists")
+        raise SqlError.internal(f"Can't DROP '{name}'; check that column/key exists")
     return session.catalogue.replace(
         home_of(session, version), version, replace(definition, indexes=kept)
     )
@@ -507,11 +530,10 @@ def create_view(session: StorageSession, statement: CreateView) -> Result:
     compiler = Compiler(statement.select, session, session.context.database)
     found = tokens(statement.select)
     query = compiler.query(session.parse(statement.select, found))
-    labels = statement.columns or query.labels
-    if len(labels) != len(query.labels):
-        raise SqlError(20301, "invalid input: view column count does not match")
+    # The server reads a view's own column names and forgets them.
+    labels = query.labels
     columns = tuple(
-        ColumnDef(label.lower() if statement.columns else label, f"c{number}", kind)
+        ColumnDef(label, f"c{number}", kind)
         for number, (label, kind) in enumerate(zip(labels, query.types, strict=True), 1)
     )
     definition = TableDef(

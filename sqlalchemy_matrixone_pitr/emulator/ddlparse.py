@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from .columns import SqlType, make_type
 from .definition import Named
 from .errors import SqlError
-from .lexer import Token, tokens, unquote
+from .lexer import Token, syntax_error, tokens, unquote
 
 
 @dataclass
@@ -134,6 +134,8 @@ class Action:
     """'' is FIRST, a name is AFTER it, None is the end or where it was"""
     text: str = ""
     if_exists: bool = False
+    source: str = ""
+    """The clause as it was written, for messages"""
 
 
 @dataclass
@@ -179,10 +181,7 @@ class _Parser:
         return self.all[index] if index < len(self.all) else Token("end", "", end, end)
 
     def fail(self) -> SqlError:
-        token = self.peek()
-        line = self.source.count("\n", 0, token.start) + 1
-        begin = self.source.rfind("\n", 0, token.start) + 1
-        return SqlError.syntax(self.source[token.start :], line, token.end - begin)
+        return syntax_error(self.source, self.all, self.peek().start)
 
     def unsupported(self) -> SqlError:
         return SqlError.unsupported(self.source)
@@ -268,6 +267,8 @@ class _Parser:
             return self.drop()
         if self.accept("ALTER", "TABLE"):
             return self.alter_table()
+        if self.accept("ALTER", "VIEW"):
+            return self.create_view(True)
         if self.accept("TRUNCATE"):
             self.accept("TABLE")
             name = self.named()
@@ -309,8 +310,10 @@ class _Parser:
         else:
             while self.peek().kind == "word":
                 self.accept("DEFAULT")
-                if self.accept("CHARACTER", "SET") or self.accept("CHARSET") or (
-                    self.accept("COLLATE") or self.accept("ENCRYPTION")
+                if (
+                    self.accept("CHARACTER", "SET")
+                    or self.accept("CHARSET")
+                    or (self.accept("COLLATE") or self.accept("ENCRYPTION"))
                 ):
                     self.accept("=")
                     self.at += 1
@@ -387,7 +390,7 @@ class _Parser:
                 self.expect("(")
                 if self.accept("LIKE"):
                     result.like = self.named()
-                else:
+                elif self.peek().upper != ")":
                     self.table_element(result)
                     while self.accept(","):
                         self.table_element(result)
@@ -436,6 +439,7 @@ class _Parser:
                 self.accept("NOT", "ENFORCED")
             return None
         unique = self.accept("UNIQUE")
+        name = ""  # the server forgets the name of CONSTRAINT ... UNIQUE
         fulltext = not unique and self.accept("FULLTEXT")
         if not (self.accept("KEY") or self.accept("INDEX")) and not (unique or fulltext):
             raise self.fail()
@@ -546,10 +550,9 @@ class _Parser:
         return column
 
     def type(self) -> SqlType:
+        start = self.at
         name = self.identifier()
-        if name.upper() == "DOUBLE":
-            self.accept("PRECISION")
-        elif name.upper() in ("CHARACTER", "CHAR") and self.accept("VARYING"):
+        if name.upper() in ("CHARACTER", "CHAR") and self.accept("VARYING"):
             name = "varchar"
         arguments: list[int] = []
         values: list[str] = []
@@ -566,15 +569,22 @@ class _Parser:
         while True:
             if self.accept("UNSIGNED"):
                 unsigned = True
-            elif self.accept("CHARACTER", "SET") or self.accept("CHARSET") or self.accept("COLLATE"):
+            elif (
+                self.accept("CHARACTER", "SET") or self.accept("CHARSET") or self.accept("COLLATE")
+            ):
                 self.at += 1
             elif not (self.accept("SIGNED") or self.accept("ZEROFILL") or self.accept("BINARY")):
                 break
         found = make_type(name, tuple(arguments), unsigned=unsigned, values=tuple(values))
         if found is None:
-            self.at -= 1
-            if name.upper() in ("SET", "YEAR", "GEOMETRY", "POINT"):
+            if name.upper() == "YEAR":
+                raise SqlError(20102, "data type: 'year' is not yet implemented")
+            if name.upper() == "SET":
+                inside = ",".join(f'"{value}"' for value in values)
+                raise SqlError(20102, f"data type: 'set({inside})' is not yet implemented")
+            if name.upper() in ("GEOMETRY", "POINT"):
                 raise self.unsupported()
+            self.at = start
             raise self.fail()
         return found
 
@@ -602,7 +612,9 @@ class _Parser:
                 column.comment = self.string()
             elif self.accept("ON", "UPDATE"):
                 column.on_update = self.expression()
-            elif self.accept("COLLATE") or self.accept("CHARSET") or self.accept("CHARACTER", "SET"):
+            elif (
+                self.accept("COLLATE") or self.accept("CHARSET") or self.accept("CHARACTER", "SET")
+            ):
                 self.at += 1
             elif token.upper == "REFERENCES":
                 column.references = self.references("", [column.name])
@@ -649,7 +661,10 @@ class _Parser:
     def alter_table(self) -> AlterTable:
         result = AlterTable(self.named(), [])
         while True:
-            result.actions.append(self.action())
+            start = self.peek().start
+            action = self.action()
+            action.source = self.source[start : self.peek(-1).end]
+            result.actions.append(action)
             if not self.accept(","):
                 break
         self.finish()

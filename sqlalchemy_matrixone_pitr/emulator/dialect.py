@@ -1,4 +1,4 @@
-"""MySQL statements as sqlglot trees in which every function call keeps the name it was written with."""
+"""MySQL statements as sqlglot trees in which calls keep the name they were written with."""
 
 from __future__ import annotations
 
@@ -7,11 +7,10 @@ import functools
 import sqlglot
 from sqlglot import exp
 from sqlglot.dialects.mysql import MySQL
-from sqlglot.tokens import TokenType
 from sqlglot.errors import ParseError, SqlglotError, TokenError
+from sqlglot.tokenizer_core import TokenType
 
-from .errors import SqlError
-from .lexer import Token
+from .lexer import Token, syntax_error
 
 _SPECIAL = ("CAST", "CONVERT", "EXTRACT", "GROUP_CONCAT", "TRIM", "SUBSTRING", "POSITION")
 
@@ -21,13 +20,13 @@ class _MatrixOne(MySQL):
 
     DPIPE_IS_STRING_CONCAT = True
 
-    class Parser(MySQL.Parser):
+    class Parser(MySQL.Parser):  # type: ignore[valid-type,misc]
         DISJUNCTION = {  # noqa: RUF012
             token: kind
             for token, kind in MySQL.Parser.DISJUNCTION.items()
             if token is not TokenType.DPIPE
         }
-        FUNCTIONS = {}  # noqa: RUF012
+        FUNCTIONS: dict[str, object] = {}  # noqa: RUF012
         FUNCTION_PARSERS = {  # noqa: RUF012
             name: parser
             for name, parser in MySQL.Parser.FUNCTION_PARSERS.items()
@@ -35,19 +34,7 @@ class _MatrixOne(MySQL):
         }
 
 
-def syntax_error(statement: str, found: list[Token], offset: int) -> SqlError:
-    """1064 as the server words it: the text from the end of the token before the offending one."""
-    before = [token for token in found if token.end <= offset]
-    start = before[-1].end if before else 0
-    offending = next((token for token in found if token.start >= offset), None)
-    end = offending.end if offending else len(statement)
-    line_start = statement.rfind("\n", 0, end) + 1
-    return SqlError.syntax(
-        statement[start:], statement.count("\n", 0, end) + 1, end - line_start
-    )
-
-
-def parse(statement: str, found: list[Token]) -> exp.Expression:
+def parse(statement: str, found: list[Token]) -> exp.Expr:
     """The tree of one statement; SqlError 1064 where it is none."""
     try:
         tree = _parse(statement)
@@ -67,14 +54,14 @@ def parse(statement: str, found: list[Token]) -> exp.Expression:
     return tree
 
 
-def _parse(statement: str) -> exp.Expression:
+def _parse(statement: str) -> exp.Expr:
     tree = sqlglot.parse_one(statement, dialect=_MatrixOne)
     return tree
 
 
 @functools.lru_cache(maxsize=512)
-def parse_expression(text: str) -> exp.Expression:
+def parse_expression(text: str) -> exp.Expr:
     """The tree of a column's default or of another lone expression."""
     tree = sqlglot.parse_one(f"SELECT {text}", dialect=_MatrixOne)
-    found: exp.Expression = tree.expressions[0]
+    found: exp.Expr = tree.expressions[0]
     return found.this if isinstance(found, exp.Alias) else found

@@ -21,8 +21,9 @@ from .scope import Scope, Source, SourceColumn, Value
 if TYPE_CHECKING:
     from .storage import StorageSession
 
-_MISSING = object()
 Cell = tuple[Stored, SqlType]
+_MISSING: Cell = ("DEFAULT", SqlType("missing"))
+"""Stands for a value that the statement leaves to the column's default."""
 _NULL: Cell = (None, ANY)
 
 
@@ -35,7 +36,7 @@ class Changed:
 
 
 @dataclass
-class _Insert:
+class Insertion:
     version: Version
     columns: list[ColumnDef]
     kind: str
@@ -44,7 +45,7 @@ class _Insert:
     row_alias: str = ""
 
 
-def literal_cell(node: exp.Expression) -> Cell | None:
+def literal_cell(node: exp.Expr) -> Cell | None:
     """The stored value of a literal; None for anything that has to be worked out."""
     if isinstance(node, exp.Literal):
         text = str(node.this)
@@ -61,15 +62,22 @@ def literal_cell(node: exp.Expression) -> Cell | None:
         return int(bool(node.this)), BOOL
     if isinstance(node, exp.Neg):
         inner = literal_cell(node.this)
-        if inner is None or isinstance(inner[0], (bytes, type(None))):
+        if inner is None:
             return None
         value, kind = inner
+        if value is None or isinstance(value, bytes):
+            return None
         if isinstance(value, str):
             return (f"-{value}", kind) if kind.kind == "decimal" else None
         return -value, kind
+    if isinstance(node, exp.BitString):
+        bits = str(node.this) or "0"
+        return int(bits, 2).to_bytes((len(bits) + 7) // 8, "big"), SqlType("varbinary", len(bits))
     if isinstance(node, exp.HexString):
         text = str(node.this)
-        return bytes.fromhex(text.rjust(len(text) + len(text) % 2, "0")), SqlType("varbinary", len(text))
+        return bytes.fromhex(text.rjust(len(text) + len(text) % 2, "0")), SqlType(
+            "varbinary", len(text)
+        )
     return None
 
 
@@ -84,7 +92,7 @@ class Writer:
 
     # Targets
 
-    def target(self, table: exp.Expression) -> Version:
+    def target(self, table: exp.Expr) -> Version:
         if not isinstance(table, exp.Table) or not isinstance(table.this, exp.Identifier):
             raise SqlError.unsupported(self.statement)
         if TIME_MARK in table.name:
@@ -129,7 +137,7 @@ class Writer:
         self._constant_defaults[column.key] = found
         return found
 
-    def evaluate(self, nodes: list[exp.Expression]) -> list[Cell]:
+    def evaluate(self, nodes: list[exp.Expr]) -> list[Cell]:
         """Expressions without a table."""
         scope = Scope()
         values = [self.compiler.value(node, scope) for node in nodes]
@@ -148,11 +156,12 @@ class Writer:
         version = self.target(target)
         columns = self.insert_columns(version.definition, names)
         kind = "replace" if replace else "ignore" if tree.args.get("ignore") else "plain"
-        plan = _Insert(version, columns, kind)
+        plan = Insertion(version, columns, kind)
         conflict = tree.args.get("conflict")
         if conflict is not None:
             plan.kind = "update"
             plan.assignments = list(conflict.expressions)
+            refuse_key_change(version.definition, plan.assignments)
         source = tree.expression
         if isinstance(source, exp.Values) and source.args.get("alias") is not None:
             plan.row_alias = source.alias.lower()
@@ -167,29 +176,25 @@ class Writer:
             column = definition.column(name)
             if column is None:
                 raise SqlError(1054, f"Unknown column '{name.lower()}' in '{definition.name}'")
-            if column in columns:
-                raise SqlError(20301, f"invalid input: column '{name}' specified twice")
             columns.append(column)
         return columns
 
-    def source_rows(
-        self, plan: _Insert, source: exp.Expression | None
-    ) -> Iterator[list[Cell | object]]:
+    def source_rows(self, plan: Insertion, source: exp.Expr | None) -> Iterator[list[Cell]]:
         width = len(plan.columns)
         if isinstance(source, exp.Values):
             for number, row in enumerate(source.expressions, 1):
                 cells = row.expressions if isinstance(row, exp.Tuple) else [row]
-                if len(cells) == 1 and isinstance(cells[0], exp.Anonymous) and (
-                    str(cells[0].this).lower() == "row"
+                if (
+                    len(cells) == 1
+                    and isinstance(cells[0], exp.Anonymous)
+                    and (str(cells[0].this).lower() == "row")
                 ):
                     cells = cells[0].expressions
                 if not cells and len(source.expressions) == 1:
                     yield [_MISSING] * width
                     continue
                 if len(cells) != width:
-                    raise SqlError(
-                        1136, f"Column count doesn't match value count at row {number}"
-                    )
+                    raise SqlError(1136, f"Column count doesn't match value count at row {number}")
                 yield self.value_row(cells)
             return
         if source is None:
@@ -202,8 +207,8 @@ class Writer:
         for found in rows:
             yield list(zip(found, query.types, strict=True))
 
-    def value_row(self, nodes: list[exp.Expression]) -> list[Cell | object]:
-        cells: list[Cell | object] = []
+    def value_row(self, nodes: list[exp.Expr]) -> list[Cell]:
+        cells: list[Cell] = []
         open_cells: list[int] = []
         for index, node in enumerate(nodes):
             if isinstance(node, exp.Var) and str(node.this).upper() == "DEFAULT":
@@ -215,14 +220,14 @@ class Writer:
             cell = literal_cell(node)
             if cell is None:
                 open_cells.append(index)
-            cells.append(cell)
+            cells.append(cell or _MISSING)
         if open_cells:
             found = self.evaluate([nodes[index] for index in open_cells])
             for index, cell in zip(open_cells, found, strict=True):
                 cells[index] = cell
         return cells
 
-    def write(self, plan: _Insert, rows: Iterator[list[Cell | object]]) -> Changed:
+    def write(self, plan: Insertion, rows: Iterator[list[Cell]]) -> Changed:
         version, definition = plan.version, plan.version.definition
         place = {column.key: index for index, column in enumerate(plan.columns)}
         keys = ", ".join(column.key for column in definition.columns)
@@ -242,7 +247,7 @@ class Writer:
                     generated = made or generated
                     stored.append(value)
                     continue
-                value, kind = self.default(column) if cell is _MISSING else cell  # type: ignore[misc]
+                value, kind = self.default(column) if cell is _MISSING else cell
                 if value is None:
                     if not column.nullable:
                         raise not_null(column)
@@ -257,27 +262,29 @@ class Writer:
                     changed.last_insert_id = generated
         return changed
 
+    def top(self, version: Version, column: ColumnDef) -> int:
+        """The first key to generate, from the rows that are there."""
+        top = self.session.run(f"SELECT max({column.key}) FROM {version.table}").fetchone()[0]
+        return max(version.definition.auto_start, int(top or 0) + 1)
+
+    def seen(self, version: Version, column: ColumnDef, number: int) -> None:
+        self.session.store.seen_number(version.physical, number, lambda: self.top(version, column))
+
     def auto_value(
-        self, version: Version, column: ColumnDef, cell: Cell | object, row: int
+        self, version: Version, column: ColumnDef, cell: Cell, row: int
     ) -> tuple[Stored, int]:
         """The key to store and, where it is generated, the same again."""
-        store_, session = self.session.store, self.session
-
-        def start() -> int:
-            top = session.run(f"SELECT max({column.key}) FROM {version.table}").fetchone()[0]
-            return max(version.definition.auto_start, int(top or 0) + 1)
-
         if cell is not _MISSING:
-            value, kind = cell  # type: ignore[misc]
+            value, kind = cell
             if value is not None:
                 stored = self.cell(value, kind, column, row)
-                if isinstance(stored, int) and stored != 0:
-                    store_.seen_number(version.physical, stored, start)
+                if isinstance(stored, int):
+                    self.seen(version, column, stored)
                     return stored, 0
-        number = store_.next_number(version.physical, start)
+        number = self.session.store.next_number(version.physical, lambda: self.top(version, column))
         return number, number
 
-    def write_row(self, plan: _Insert, sql: str, row: list[Stored], number: int) -> bool:
+    def write_row(self, plan: Insertion, sql: str, row: list[Stored], number: int) -> bool:
         try:
             self.session.run(sql, [*row, number])
             return True
@@ -312,7 +319,7 @@ class Writer:
                     found.append(rowid)
         return found
 
-    def update_clash(self, plan: _Insert, rowid: int, row: list[Stored]) -> None:
+    def update_clash(self, plan: Insertion, rowid: int, row: list[Stored]) -> None:
         version, definition = plan.version, plan.version.definition
         names = {f"n{index}": value for index, value in enumerate(row)}
         proposed = [
@@ -332,23 +339,19 @@ class Writer:
         scope = Scope([source])
         if plan.row_alias:
             scope.outer = Scope([Source(plan.row_alias, "", proposed)])
-        unique = set(definition.primary)
-        for index in definition.indexes:
-            unique |= set(index.columns) if index.unique else set()
         columns, values = [], []
         for assignment in plan.assignments:
             column = definition.column(assignment.this.name)
             if column is None:
-                raise SqlError(1054, f"Unknown column '{assignment.this.name}' in '{definition.name}'")
-            if column.key in unique:
-                raise SqlError.internal(
-                    "do not support update primary key/unique key for on duplicate key update"
+                raise SqlError(
+                    1054, f"Unknown column '{assignment.this.name}' in '{definition.name}'"
                 )
             columns.append(column)
             values.append(self.compiler.value(assignment.expression, scope))
         parameters = {**self.compiler.parameters, **names, "row": rowid}
         found = self.session.run(
-            f"SELECT {', '.join(v.sql for v in values)} FROM {version.table} AS t WHERE rowid = :row",
+            f"SELECT {', '.join(v.sql for v in values)} FROM {version.table} AS t "
+            "WHERE rowid = :row",
             parameters,
         ).fetchone()
         cells = [(cell, value.type) for cell, value in zip(found, values, strict=True)]
@@ -364,6 +367,8 @@ class Writer:
             if value is None and not column.nullable:
                 raise not_null(column)
             stored.append(self.cell(value, kind, column, 1))
+            if column.auto_increment and isinstance(stored[-1], int):
+                self.seen(version, column, stored[-1])
         sets = ", ".join(f"{column.key} = ?" for column in columns)
         try:
             self.session.run(
@@ -405,11 +410,14 @@ class Writer:
             columns = [column for column, _ in pairs]
             for column in version.definition.columns:
                 if column.on_update is not None and column not in columns:
-                    pairs.append((column, self.compiler.value(parse_expression(column.on_update), Scope())))
+                    pairs.append(
+                        (column, self.compiler.value(parse_expression(column.on_update), Scope()))
+                    )
                     columns.append(column)
             cells = ", ".join(value.sql for _, value in pairs)
             rows = self.session.run(
-                f"SELECT {source.sql}.rowid, {cells} FROM {from_sql}{tail}", self.compiler.parameters
+                f"SELECT {source.sql}.rowid, {cells} FROM {from_sql}{tail}",
+                self.compiler.parameters,
             ).fetchall()
             work.append((version, columns, [value.type for _, value in pairs], rows))
         for version, columns, types, rows in work:
@@ -424,7 +432,7 @@ class Writer:
         types: list[SqlType],
         rows: list[tuple[Stored, ...]],
     ) -> int:
-        """The server looks at unique keys when all rows are changed: on a clash, move them out first."""
+        """Write rows (rowid, values...); unique keys have to hold when all are changed."""
         once = list({row[0]: row for row in rows}.values())
         if not once:
             return 0
@@ -436,7 +444,9 @@ class Writer:
             return len(once)
         for row in once:
             try:
-                self.write_update(version, columns, int(str(row[0])), list(zip(row[1:], types, strict=True)))
+                self.write_update(
+                    version, columns, int(str(row[0])), list(zip(row[1:], types, strict=True))
+                )
             except _Clash as clash:
                 raise self.clash_error(version, clash, int(str(row[0]))) from None
         return len(once)
@@ -457,7 +467,9 @@ class Writer:
             for row in pending:
                 rowid = int(str(row[0]))
                 try:
-                    self.write_update(version, columns, rowid, list(zip(row[1:], types, strict=True)))
+                    self.write_update(
+                        version, columns, rowid, list(zip(row[1:], types, strict=True))
+                    )
                 except _Clash as found:
                     if "UNIQUE" not in str(found.error):
                         raise self.clash_error(version, found, rowid) from None
@@ -471,13 +483,15 @@ class Writer:
     def clash_error(self, version: Version, clash: _Clash, rowid: int) -> SqlError:
         keys = ", ".join(column.key for column in version.definition.columns)
         row = list(
-            self.session.run(f"SELECT {keys} FROM {version.table} WHERE rowid = ?", [rowid]).fetchone()
+            self.session.run(
+                f"SELECT {keys} FROM {version.table} WHERE rowid = ?", [rowid]
+            ).fetchone()
         )
         for column, value in zip(clash.columns, clash.values, strict=True):
             row[version.definition.columns.index(column)] = value
         return constraint_error(clash.error, version, row)
 
-    def assigned(self, node: exp.Expression, scope: Scope) -> tuple[int, ColumnDef]:
+    def assigned(self, node: exp.Expr, scope: Scope) -> tuple[int, ColumnDef]:
         """Which table of FROM, and which of its columns, an assignment is to."""
         name, table = node.name, node.args.get("table")
         for position, source in enumerate(scope.sources):
@@ -522,12 +536,15 @@ class Writer:
             if version.definition.view is not None:
                 raise SqlError(20301, "invalid input: cannot insert/update/delete from view")
             rows.append(
-                (version, self.session.run(
-                    f"SELECT DISTINCT {source.sql}.rowid FROM {from_sql}{tail}"
-                    if len(scope.sources) > 1
-                    else f"SELECT {source.sql}.rowid FROM {from_sql}{tail}",
-                    self.compiler.parameters,
-                ).fetchall())
+                (
+                    version,
+                    self.session.run(
+                        f"SELECT DISTINCT {source.sql}.rowid FROM {from_sql}{tail}"
+                        if len(scope.sources) > 1
+                        else f"SELECT {source.sql}.rowid FROM {from_sql}{tail}",
+                        self.compiler.parameters,
+                    ).fetchall(),
+                )
             )
         changed = Changed()
         for version, found in rows:
@@ -539,7 +556,6 @@ class Writer:
             changed.affected += len(found)
         changed.affected += self.session.take_cascaded()
         return changed
-
 
     def truncates(self, tree: exp.Delete, scope: Scope) -> bool:
         """DELETE without WHERE is a TRUNCATE that keeps the generated keys (section 4)."""
@@ -571,6 +587,19 @@ class _Clash(Exception):
     ) -> None:
         super().__init__(str(error))
         self.error, self.columns, self.values = error, columns, values
+
+
+def refuse_key_change(definition: TableDef, assignments: list[exp.EQ]) -> None:
+    """ON DUPLICATE KEY UPDATE may not touch a key, whether or not a row clashes."""
+    unique = set(definition.primary)
+    for index in definition.indexes:
+        unique |= set(index.columns) if index.unique else set()
+    for assignment in assignments:
+        column = definition.column(assignment.this.name)
+        if column is not None and column.key in unique:
+            raise SqlError.internal(
+                "do not support update primary key/unique key for on duplicate key update"
+            )
 
 
 def not_null(column: ColumnDef) -> SqlError:

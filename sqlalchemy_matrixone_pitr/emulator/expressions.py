@@ -16,6 +16,7 @@ from .columns import (
     DATETIME,
     DOUBLE,
     JSON,
+    UBIGINT,
     SqlType,
     make_type,
     varchar,
@@ -62,7 +63,7 @@ class CompiledQuery:
         ]
 
 
-_COMPARISONS: dict[type[exp.Expression], str] = {
+_COMPARISONS: dict[type[exp.Expr], str] = {
     exp.EQ: "=",
     exp.NEQ: "<>",
     exp.GT: ">",
@@ -71,20 +72,20 @@ _COMPARISONS: dict[type[exp.Expression], str] = {
     exp.LTE: "<=",
     exp.NullSafeEQ: "IS",
 }
-_ARITHMETIC: dict[type[exp.Expression], str] = {
+_ARITHMETIC: dict[type[exp.Expr], str] = {
     exp.Add: "+",
     exp.Sub: "-",
     exp.Mul: "*",
     exp.Div: "/",
     exp.Mod: "%",
 }
-_BITS: dict[type[exp.Expression], str] = {
+_BITS: dict[type[exp.Expr], str] = {
     exp.BitwiseAnd: "&",
     exp.BitwiseOr: "|",
     exp.BitwiseLeftShift: "<<",
     exp.BitwiseRightShift: ">>",
 }
-_CONSTANTS: dict[type[exp.Expression], str] = {
+_CONSTANTS: dict[type[exp.Expr], str] = {
     exp.CurrentTimestamp: "now",
     exp.Localtime: "now",
     exp.Localtimestamp: "now",
@@ -106,7 +107,7 @@ class Expressions:
         self.ambient = ambient
         self.defaults: dict[str, Value] = {}
 
-    def query(self, node: exp.Expression, outer: Scope | None) -> CompiledQuery:
+    def query(self, node: exp.Expr, outer: Scope | None) -> CompiledQuery:
         raise NotImplementedError
 
     def unsupported(self) -> SqlError:
@@ -114,7 +115,7 @@ class Expressions:
 
     # Dispatch
 
-    def value(self, node: exp.Expression, scope: Scope) -> Value:
+    def value(self, node: exp.Expr, scope: Scope) -> Value:
         """*node* in sqlite's words."""
         if isinstance(node, exp.Literal):
             return text_value(node.this) if node.is_string else number_value(node.this)
@@ -148,12 +149,13 @@ class Expressions:
         if kind in _BITS:
             left_bits, right_bits = self.value(node.this, scope), self.value(node.expression, scope)
             return Value(
-                f"({convert(left_bits, BIGINT).sql} {_BITS[kind]} {convert(right_bits, BIGINT).sql})",
-                SqlType("bigint", unsigned=True),
+                f"({convert(left_bits, BIGINT).sql} {_BITS[kind]} "
+                f"{convert(right_bits, BIGINT).sql})",
+                UBIGINT,
             )
         return self.other(node, scope)
 
-    def other(self, node: exp.Expression, scope: Scope) -> Value:
+    def other(self, node: exp.Expr, scope: Scope) -> Value:
         if isinstance(node, exp.Neg):
             return self.negative(node, scope)
         if isinstance(node, exp.Is):
@@ -189,9 +191,24 @@ class Expressions:
         if isinstance(node, exp.Concat):
             return text_value("".join(str(part.this) for part in node.expressions))
         if isinstance(node, exp.HexString):
-            return Value(f"x'{node.this}'", SqlType("varbinary", len(node.this) // 2))
+            return Value(f"x'{node.this}'", varchar(max(1, len(node.this) // 2)))
+        if isinstance(node, exp.BitString):
+            number = int(str(node.this) or "0", 2)
+            data = number.to_bytes(max(1, (len(str(node.this)) + 7) // 8), "big")
+            return Value(f"x'{data.hex()}'", varchar(len(data)))
+        if isinstance(node, exp.BitwiseXor):
+            a, b = (
+                convert(self.value(side, scope), BIGINT).sql
+                for side in (node.this, node.expression)
+            )
+            return Value(f"(({a} | {b}) - ({a} & {b}))", UBIGINT)
+        if isinstance(node, exp.BitwiseNot):
+            return Value(f"mo_invert({convert(self.value(node.this, scope), BIGINT).sql})", UBIGINT)
         if isinstance(node, exp.Xor):
-            left_side, right_side = self.condition(node.this, scope), self.condition(node.expression, scope)
+            left_side, right_side = (
+                self.condition(node.this, scope),
+                self.condition(node.expression, scope),
+            )
             return Value(f"(({left_side}) <> ({right_side}))", BOOL)
         if isinstance(node, exp.IntDiv):
             left, right = self.value(node.this, scope), self.value(node.expression, scope)
@@ -202,7 +219,9 @@ class Expressions:
             return self.ambient.variable(node.name, str(node.args.get("kind") or ""))
         if isinstance(node, exp.Window):
             return self.window(node, scope)
-        if isinstance(node, (exp.Extract, exp.GroupConcat, exp.Trim, exp.Substring, exp.StrPosition)):
+        if isinstance(
+            node, (exp.Extract, exp.GroupConcat, exp.Trim, exp.Substring, exp.StrPosition)
+        ):
             from .calls import special
 
             return special(self, node, scope)
@@ -222,35 +241,43 @@ class Expressions:
             raise self.unsupported()
         raise self.unsupported()
 
-    def values(self, nodes: Sequence[exp.Expression], scope: Scope) -> list[Value]:
+    def values(self, nodes: Sequence[exp.Expr], scope: Scope) -> list[Value]:
         return [self.value(node, scope) for node in nodes]
 
-    def condition(self, node: exp.Expression, scope: Scope) -> str:
+    def condition(self, node: exp.Expr, scope: Scope) -> str:
         return truth(self.value(node, scope))
 
     # Operators
 
-    def comparison(self, node: exp.Expression, scope: Scope) -> Value:
+    def comparison(self, node: exp.Expr, scope: Scope) -> Value:
         operator = _COMPARISONS[type(node)]
+        if operator == "IS":
+            raise SqlError(20102, "'' is not yet implemented")
         left_node, right_node = node.this, node.args["expression"]
         if isinstance(left_node, exp.Tuple) and isinstance(right_node, exp.Tuple):
             pairs = zip(left_node.expressions, right_node.expressions, strict=True)
-            parts = [self.compare(self.value(a, scope), "=", self.value(b, scope)) for a, b in pairs]
+            parts = [
+                self.compare(self.value(a, scope), "=", self.value(b, scope)) for a, b in pairs
+            ]
             joined = " AND ".join(parts)
             return Value(f"({joined})" if operator == "=" else f"(NOT ({joined}))", BOOL)
         if isinstance(right_node, (exp.Any, exp.All)):
             raise self.unsupported()
         return Value(
-            self.compare(self.value(left_node, scope), operator, self.value(right_node, scope)), BOOL
+            self.compare(self.value(left_node, scope), operator, self.value(right_node, scope)),
+            BOOL,
         )
 
     def compare(self, left: Value, operator: str, right: Value) -> str:
         a, b, collation = comparable(left, right)
         return f"({a} {operator} {b}{collation})"
 
-    def arithmetic(self, node: exp.Expression, operator: str, scope: Scope) -> Value:
+    def arithmetic(self, node: exp.Expr, operator: str, scope: Scope) -> Value:
         left_node, right_node = node.this, node.args["expression"]
-        for interval, other, sign in ((right_node, left_node, operator), (left_node, right_node, "+")):
+        for interval, other, sign in (
+            (right_node, left_node, operator),
+            (left_node, right_node, "+"),
+        ):
             if isinstance(interval, exp.Interval):
                 return self.interval(self.value(other, scope), interval, sign, scope)
         left, right = self.value(left_node, scope), self.value(right_node, scope)
@@ -258,8 +285,9 @@ class Expressions:
 
     def calculate(self, left: Value, operator: str, right: Value) -> Value:
         """The server's rules: integers stay BIGINT, `/` leaves them, decimals are exact."""
+        whole = any(side.type.is_integer for side in (left, right))
         sides = [
-            as_number(side) if not side.type.is_numeric else side for side in (left, right)
+            side if side.type.is_numeric else as_number(side, whole=whole) for side in (left, right)
         ]
         kinds = {side.type.kind for side in sides}
         if "any" in kinds:
@@ -291,13 +319,13 @@ class Expressions:
             SqlType("bigint", unsigned=unsigned),
         )
 
-    def interval(
-        self, moment: Value, interval: exp.Interval, sign: str, scope: Scope
-    ) -> Value:
+    def interval(self, moment: Value, interval: exp.Interval, sign: str, scope: Scope) -> Value:
         if interval.args.get("unit") is None and isinstance(interval.this, exp.Tuple):
             raise self.unsupported()
         count = self.value(interval.this, scope).sql
-        unit = str(interval.args["unit"].name).upper().rstrip("S") if interval.args.get("unit") else ""
+        unit = (
+            str(interval.args["unit"].name).upper().rstrip("S") if interval.args.get("unit") else ""
+        )
         if unit not in _UNIT_NAMES:
             raise self.unsupported()
         if sign == "-":
@@ -320,9 +348,7 @@ class Expressions:
         if value.type.kind == "decimal":
             if isinstance(node.this, exp.Literal):
                 return Value(f"'-{value.sql[1:]}", value.type, f"-{value.literal}")
-            return Value(
-                f"mo_arithmetic('-', '0', {value.sql}, {value.type.scale})", value.type
-            )
+            return Value(f"mo_arithmetic('-', '0', {value.sql}, {value.type.scale})", value.type)
         number = as_number(value)
         return Value(f"(-{number.sql})", BIGINT if number.type.is_integer else number.type)
 
@@ -350,7 +376,8 @@ class Expressions:
             item = convert(Value("k0", inner.types[0]), kind).sql
             collation = " COLLATE mo_decimal" if kind.kind == "decimal" else ""
             return Value(
-                f"({convert(left, kind).sql}{collation} IN (SELECT {item} FROM ({inner.sql})))", BOOL
+                f"({convert(left, kind).sql}{collation} IN (SELECT {item} FROM ({inner.sql})))",
+                BOOL,
             )
         items = node.expressions
         if isinstance(node.this, exp.Tuple):
@@ -382,11 +409,12 @@ class Expressions:
         high = self.compare(value, "<=", self.value(node.args["high"], scope))
         return Value(f"({low} AND {high})", BOOL)
 
-    def like(self, node: exp.Expression, scope: Scope, escape: str) -> Value:
+    def like(self, node: exp.Expr, scope: Scope, escape: str) -> Value:
         fold = 1 if isinstance(node, exp.ILike) else 0
         left = as_text(self.value(node.this, scope)).sql
         right = as_text(self.value(node.args["expression"], scope)).sql
-        return Value(f"mo_like({left}, {right}, {quote_text(escape)}, {fold})", BOOL)
+        found = f"mo_like({left}, {right}, {quote_text(escape)}, {fold})"
+        return Value(f"(NOT {found})" if node.args.get("negate") else found, BOOL)
 
     def case(self, node: exp.Case, scope: Scope) -> Value:
         operand = self.value(node.this, scope) if node.this is not None else None
@@ -428,7 +456,7 @@ class Expressions:
         if kind.kind in ("datetime", "timestamp", "time"):
             return Value(found.sql, kind)
         if kind.kind == "char" and target.expressions:
-            return Value(f"substr({found.sql}, 1, {kind.width})", varchar(kind.width))
+            return Value(f"substr({found.sql}, 1, {kind.width})", kind)
         if kind.kind == "char":
             return Value(found.sql, varchar(65535))
         return Value(found.sql, kind)
@@ -492,8 +520,8 @@ def sort_key(value: Value) -> str:
     return f"{value.sql} COLLATE mo_decimal" if value.type.kind == "decimal" else value.sql
 
 
-def as_number(value: Value) -> Value:
-    """*value* for arithmetic: texts become DOUBLE, moments their digits."""
+def as_number(value: Value, *, whole: bool = False) -> Value:
+    """*value* for arithmetic: texts become DOUBLE, or BIGINT beside integers."""
     kind = value.type
     if kind.is_numeric:
         return value
@@ -502,15 +530,14 @@ def as_number(value: Value) -> Value:
     if kind.kind == "bit":
         return Value(value.sql, SqlType("bigint", unsigned=True))
     if kind.is_temporal:
-        return Value(f"CAST(replace(replace(replace({as_text(value).sql}, '-', ''), ':', ''), ' ', '') AS INTEGER)", BIGINT)
-    if isinstance(value.literal, str):
-        text = value.literal.strip()
-        if text.lstrip("-").isdigit():
-            return Value(text, BIGINT, int(text))
+        digits = f"replace(replace(replace({as_text(value).sql}, '-', ''), ':', ''), ' ', '')"
+        return Value(f"CAST({digits} AS INTEGER)", BIGINT)
+    if whole:
+        return Value(f"mo_strict_integer({value.sql})", BIGINT)
     return convert(value, DOUBLE)
 
 
-def _json_path(path: exp.Expression) -> str:
+def _json_path(path: exp.Expr) -> str:
     if isinstance(path, exp.JSONPath):
         return str(path.sql("mysql")).strip("'")
     return str(path.name)

@@ -15,6 +15,7 @@ import math
 import random
 import re
 import sqlite3
+import time
 import uuid
 from collections.abc import Callable
 from typing import Any
@@ -76,7 +77,8 @@ def to_decimal(value: Stored) -> str | None:
         return _plain(decimal.Decimal(text.strip()))
     except decimal.InvalidOperation:
         raise SqlError(
-            20301, f"invalid input: {text} beyond the range, can't be converted to Decimal128(38,0)."
+            20301,
+            f"invalid input: {text} beyond the range, can't be converted to Decimal128(38,0).",
         ) from None
 
 
@@ -158,7 +160,9 @@ def modulo(left: float | None, right: float | None) -> float | None:
     if right == 0:
         return None
     if isinstance(left, int) and isinstance(right, int):
-        return int(math.fmod(left, right)) if abs(left) < 1 << 53 else left - right * int(left / right)
+        return (
+            int(math.fmod(left, right)) if abs(left) < 1 << 53 else left - right * int(left / right)
+        )
     return math.fmod(left, right)
 
 
@@ -389,6 +393,19 @@ def date_part(unit: str, value: Stored) -> int | None:
     return parts[unit]
 
 
+def span_part(unit: str, micros: int | None) -> int | None:
+    """HOUR, MINUTE and SECOND of a TIME."""
+    if micros is None:
+        return None
+    seconds = abs(micros) // 1_000_000
+    return {"HOUR": seconds // 3600, "MINUTE": seconds // 60 % 60}.get(unit, seconds % 60)
+
+
+def sleep(seconds: float | None) -> int:
+    time.sleep(min(float(seconds or 0), 60.0))
+    return 0
+
+
 def format_date(value: Stored, pattern: Stored) -> str | None:
     if value is None or pattern is None:
         return None
@@ -437,7 +454,16 @@ def last_day(value: Stored) -> str | None:
     return moment_text(_add_months(first, 1) - datetime.timedelta(days=1))[:10]
 
 
-_STRPTIME = {"i": "%M", "s": "%S", "M": "%B", "h": "%I", "T": "%H:%M:%S", "e": "%d", "c": "%m", "k": "%H"}
+_STRPTIME = {
+    "i": "%M",
+    "s": "%S",
+    "M": "%B",
+    "h": "%I",
+    "T": "%H:%M:%S",
+    "e": "%d",
+    "c": "%m",
+    "k": "%H",
+}
 
 
 def parse_date(value: Stored, pattern: Stored) -> str | None:
@@ -502,7 +528,9 @@ def _follow(value: object, path: str) -> list[object]:
 
 def _descend(value: object) -> list[object]:
     found = [value]
-    children = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    children = (
+        value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    )
     for child in children:
         found += _descend(child)
     return found
@@ -567,7 +595,7 @@ class DecimalAverage(DecimalSum):
 
 
 class GroupConcat:
-    """GROUP_CONCAT(text, separator, flags, *sort keys); flags: d for DISTINCT, then a or z a key."""
+    """GROUP_CONCAT(text, separator, flags, *keys); flags: d for DISTINCT, then a or z a key."""
 
     def __init__(self) -> None:
         self.rows: list[tuple[str, tuple[Stored, ...]]] = []
@@ -645,7 +673,22 @@ def pack(*values: Stored) -> str | None:
     """One text for several values, for COUNT(DISTINCT a, b)."""
     if any(value is None for value in values):
         return None
-    return "\x02".join(f"{type(value).__name__}{value!r}" for value in values)
+    return "\x02".join(repr((type(value).__name__, value)) for value in values)
+
+
+def strict_integer(value: Stored) -> int | None:
+    """A text beside an integer: `1.5` is none."""
+    text = "" if value is None else _text(value).strip()
+    if value is not None and not text.lstrip("+-").isdigit():
+        raise SqlError(20203, f"invalid argument cast to int, bad value {text}")
+    return to_integer(value)
+
+
+def invert(value: int | None) -> Stored:
+    if value is None:
+        return None
+    number = ~value & (1 << 64) - 1
+    return number if number < 1 << 63 else str(number)
 
 
 def whole(value: Stored) -> Stored:
@@ -662,9 +705,10 @@ def range_hours(length: int | None, unit: Stored) -> int | None:
     """CAST_RANGE_VALUE_UNIT of SHOW PITR WHERE (section 5)."""
     if length is None or unit is None:
         return None
-    if unit not in _RANGE_HOURS:
-        raise SqlError(20203, f"invalid argument invalid pitr time unit, bad value {unit}")
-    return length * _RANGE_HOURS[str(unit)]
+    word = _text(unit)
+    if word not in _RANGE_HOURS:
+        raise SqlError(20203, f"invalid argument invalid pitr time unit, bad value {word}")
+    return length * _RANGE_HOURS[word]
 
 
 def _hex(value: Stored) -> str | None:
@@ -710,7 +754,10 @@ _PLAIN: dict[str, tuple[int, Callable[..., Any]]] = {
     "mo_upper": (1, _one(str.upper)),
     "mo_lower": (1, _one(str.lower)),
     "mo_reverse": (1, _one(lambda text: text[::-1])),
-    "mo_length": (1, lambda v: None if v is None else len(v if isinstance(v, bytes) else _text(v).encode())),
+    "mo_length": (
+        1,
+        lambda v: None if v is None else len(v if isinstance(v, bytes) else _text(v).encode()),
+    ),
     "mo_ascii": (1, _one(lambda text: text.encode()[0] if text else 0)),
     "mo_pad": (4, pad),
     "mo_substring_index": (3, substring_index),
@@ -725,10 +772,13 @@ _PLAIN: dict[str, tuple[int, Callable[..., Any]]] = {
     "mo_timestampdiff": (3, timestamp_difference),
     "mo_datediff": (2, date_difference),
     "mo_part": (2, date_part),
+    "mo_span_part": (2, span_part),
     "mo_format_date": (2, format_date),
     "mo_parse_date": (2, parse_date),
     "mo_last_day": (1, last_day),
     "mo_whole": (1, whole),
+    "mo_strict_integer": (1, strict_integer),
+    "mo_invert": (1, invert),
     "mo_range_hours": (2, range_hours),
     "mo_json": (1, to_json),
     "mo_json_extract": (-1, json_extract),
@@ -743,12 +793,14 @@ _PLAIN: dict[str, tuple[int, Callable[..., Any]]] = {
     "mo_power": (2, lambda a, b: None if a is None or b is None else float(a) ** float(b)),
     "mo_sqrt": (1, lambda v: None if v is None else math.sqrt(v)),
     "mo_ln": (1, lambda v: None if v is None else math.log(v)),
+    "mo_log": (2, lambda b, v: None if b is None or v is None else math.log(v, b)),
     "mo_log10": (1, lambda v: None if v is None else math.log10(v)),
     "mo_exp": (1, lambda v: None if v is None else math.exp(v)),
 }
 
 _VOLATILE: dict[str, tuple[int, Callable[..., Any]]] = {
     "mo_uuid": (0, lambda: str(uuid.uuid4())),
+    "mo_sleep": (1, sleep),
     "mo_rand": (0, random.random),
 }
 

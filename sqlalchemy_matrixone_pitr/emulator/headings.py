@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlglot import exp
 
-_BINARY: dict[type[exp.Expression], str] = {
+_BINARY: dict[type[exp.Expr], str] = {
     exp.Add: "+",
     exp.Sub: "-",
     exp.Mul: "*",
@@ -31,7 +31,7 @@ _BINARY: dict[type[exp.Expression], str] = {
     exp.BitwiseRightShift: ">>",
 }
 
-_WORDS: dict[type[exp.Expression], str] = {
+_WORDS: dict[type[exp.Expr], str] = {
     exp.CurrentTimestamp: "current_timestamp()",
     exp.CurrentDate: "current_date()",
     exp.CurrentTime: "current_time()",
@@ -45,7 +45,7 @@ _WORDS: dict[type[exp.Expression], str] = {
 }
 
 
-def heading(node: exp.Expression) -> str:
+def heading(node: exp.Expr) -> str:
     """The label of an unnamed column, `COUNT( * )+1` as `COUNT(*) + 1`."""
     while isinstance(node, exp.Paren):
         node = node.this
@@ -54,22 +54,38 @@ def heading(node: exp.Expression) -> str:
     return node.name if isinstance(node, exp.Column) else text(node)
 
 
-def _list(nodes: list[exp.Expression]) -> str:
+def _list(nodes: list[exp.Expr]) -> str:
     return ", ".join(text(node) for node in nodes)
 
 
-def text(node: exp.Expression | None) -> str:
+def text(node: exp.Expr | None) -> str:
     """An expression in the server's spelling; string literals lose their quotes."""
     if node is None:
         return ""
     operator = _BINARY.get(type(node))
+    if operator is not None and node.args.get("negate"):
+        operator = f"not {operator}"
     if operator is not None:
         return f"{text(node.this)} {operator} {text(node.args['expression'])}"
     word = _WORDS.get(type(node))
     if word is not None:
         return word
     if isinstance(node, exp.Literal):
-        return str(node.this)
+        return str(node.this).replace("\n", "\\n")
+    if isinstance(node, exp.HexString):
+        return f"0x{node.this}"
+    if isinstance(node, exp.BitString):
+        return f"0b{node.this}"
+    if isinstance(node, exp.BitwiseNot):
+        return f"~{text(node.this)}"
+    if isinstance(node, exp.Extract):
+        return f"extract({text(node.this)}, {text(node.expression)})".lower()
+    if isinstance(node, exp.Exists):
+        return f"exists ({node.this.sql('mysql').lower()})"
+    if isinstance(node, exp.Trim) and node.args.get("expression") is None:
+        return f"trim({text(node.this)})"
+    if isinstance(node, exp.GroupConcat):
+        return _group_concat(node)
     if isinstance(node, exp.Boolean):
         return "true" if node.this else "false"
     if isinstance(node, exp.Null):
@@ -104,14 +120,15 @@ def text(node: exp.Expression | None) -> str:
         parts = [node.this, node.args.get("true"), node.args.get("false")]
         return f"if({', '.join(text(part) for part in parts if part is not None)})"
     if isinstance(node, exp.Cast):
-        return f"cast({text(node.this)} as {node.to.sql('mysql').lower()})"
+        return f"cast({text(node.this)} as {_type(node.to)})"
     if isinstance(node, exp.Window):
         return f"{text(node.this)} {node.sql('mysql').split(' ', 1)[1].lower()}"
     if isinstance(node, exp.Parameter):
         return f"@{text(node.this)}"
     if isinstance(node, exp.SessionParameter):
-        scope = node.args.get("kind")
-        return f"@@{scope}.{node.name}" if scope else f"@@{node.name}"
+        return f"@@{node.name}"
+    if isinstance(node, exp.DataTypeParam):
+        return text(node.this)
     if isinstance(node, exp.Var):
         return str(node.this)
     if isinstance(node, exp.Interval):
@@ -133,8 +150,6 @@ def _negated(node: exp.Not) -> str:
         return _in(inner, "not in")
     if isinstance(inner, exp.Between):
         return _between(inner, "not between")
-    if isinstance(inner, exp.Like):
-        return f"{text(inner.this)} not like {text(inner.expression)}"
     return f"not {text(inner)}"
 
 
@@ -142,6 +157,25 @@ def _in(node: exp.In, word: str) -> str:
     query = node.args.get("query")
     inside = query.sql("mysql").lower() if query is not None else f"({_list(node.expressions)})"
     return f"{text(node.this)} {word} {inside}"
+
+
+_CASTS = {"char": "varchar", "bigint": "signed", "ubigint": "unsigned", "timestamptz": "timestamp"}
+
+
+def _type(kind: exp.DataType) -> str:
+    name = str(kind.this.value).lower()
+    if kind.expressions:
+        return f"{name}({_list(kind.expressions)})"
+    return _CASTS.get(name, name)
+
+
+def _group_concat(node: exp.GroupConcat) -> str:
+    inner, order = node.this, ""
+    if isinstance(inner, exp.Order):
+        order = inner.sql("mysql").lower()[len(inner.this.sql("mysql")) + 1 :]
+        inner = inner.this
+    between = node.args.get("separator")
+    return f"group_concat({text(inner)}, {between.name if between is not None else ','}{order})"
 
 
 def _between(node: exp.Between, word: str) -> str:

@@ -48,9 +48,7 @@ def _unchecked(session: StorageSession, work: Callable[[], None]) -> None:
         session.foreign_key_checks = checks
 
 
-def restore_table(
-    session: StorageSession, account: int, database: str, name: str, at: int
-) -> None:
+def restore_table(session: StorageSession, account: int, database: str, name: str, at: int) -> None:
     number = session.catalogue.number_at(at)
     past_home = session.catalogue.database(account, database, number)
     past = None if past_home is None else session.catalogue.table(past_home, name, number)
@@ -219,7 +217,9 @@ def clone_database(session: StorageSession, source: str, moment: str, name: str)
         home = session.catalogue.add_database(session.context.account_id, name)
         session.emit("create_database", home, 0, home.id)
         for version in _parents_first(session.catalogue.tables(past, number)):
-            copied = copy_table(session, version, number, home, version.name, old_database=past.name)
+            copied = copy_table(
+                session, version, number, home, version.name, old_database=past.name
+            )
             if copied.definition.view is None:
                 session.emit("create_table", copied, 0, copied.id)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from .columns import SqlType, moment_text, varchar
 from .definition import ColumnDef, IndexDef, Version
-from .lexer import tokens, unquote
+from .lexer import tokens
 
 if TYPE_CHECKING:
     from .storage import StorageSession, VirtualTable
@@ -55,7 +55,7 @@ def default_label(column: ColumnDef) -> str | None:
     if text is None:
         return None
     found = tokens(text)
-    return unquote(text) if len(found) == 1 and found[0].kind == "string" else text
+    return text[1:-1] if len(found) == 1 and found[0].kind == "string" else text
 
 
 def key_label(version: Version, column: ColumnDef) -> str:
@@ -190,7 +190,7 @@ def _mo_columns(session: StorageSession, at: int | None) -> Iterator[Row]:
                 version.database,
                 version.id,
                 version.name,
-                column.lower,
+                column.name,
                 type_label(column.type),
                 position,
                 column.type.width,
@@ -240,7 +240,7 @@ def _mo_indexes(session: StorageSession, at: int | None) -> Iterator[Row]:
                 int(index.visible),
                 0,
                 index.comment,
-                column.lower,
+                column.name,
                 position,
                 None,
                 None,
@@ -258,13 +258,13 @@ def _mo_foreign_keys(session: StorageSession, at: int | None) -> Iterator[Row]:
                     0,
                     version.name,
                     0,
-                    version.definition.by_key(ours).lower,
+                    version.definition.by_key(ours).name,
                     0,
                     key.parent_database,
                     0,
                     key.parent_table,
                     0,
-                    theirs.lower(),
+                    theirs,
                     0,
                     key.on_delete.replace(" ", "_"),
                     key.on_update.replace(" ", "_"),
@@ -283,7 +283,7 @@ def _columns(session: StorageSession, at: int | None) -> Iterator[Row]:
                 "def",
                 version.database,
                 version.name,
-                column.lower,
+                column.name,
                 position,
                 column.default,
                 "YES" if column.nullable else "NO",
@@ -373,7 +373,7 @@ def _statistics(session: StorageSession, at: int | None) -> Iterator[Row]:
                 version.database,
                 index.name,
                 position,
-                column.lower,
+                column.name,
                 "A",
                 0,
                 None,
@@ -588,7 +588,9 @@ def virtual_tables(version: tuple[int, int, int]) -> Iterator[tuple[tuple[str, s
     yield from _catalogue_tables(version)
 
 
-def _catalogue_tables(version: tuple[int, int, int]) -> Iterator[tuple[tuple[str, str], VirtualTable]]:
+def _catalogue_tables(
+    version: tuple[int, int, int],
+) -> Iterator[tuple[tuple[str, str], VirtualTable]]:
     from .storage import VirtualTable
 
     def catalogue(

@@ -56,6 +56,16 @@ def tokens(statement: str) -> list[Token]:
     return found
 
 
+def syntax_error(statement: str, found: list[Token], offset: int) -> SqlError:
+    """1064 as the server words it: the text from the end of the token before the offending one."""
+    before = [token for token in found if token.end <= offset]
+    start = before[-1].end if before else 0
+    offending = next((token for token in found if token.start >= offset), None)
+    end = offending.end if offending else len(statement)
+    line_start = statement.rfind("\n", 0, end) + 1
+    return SqlError.syntax(statement[start:], statement.count("\n", 0, end) + 1, end - line_start)
+
+
 def unquote(text: str) -> str:
     """The value of a string literal."""
     quote, body = text[0], text[1:-1]

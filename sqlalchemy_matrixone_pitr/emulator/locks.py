@@ -46,9 +46,7 @@ class LockTable:
 
         def free() -> bool:
             return all(
-                holder is owner
-                for key, holder in self._held.items()
-                if key[:size] == key_prefix
+                holder is owner for key, holder in self._held.items() if key[:size] == key_prefix
             )
 
         with self._changed:

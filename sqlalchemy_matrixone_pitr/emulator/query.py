@@ -24,7 +24,7 @@ class Resolved:
     name: str
     sql: str
     columns: list[tuple[str, str, SqlType]]
-    view: exp.Expression | None = None
+    view: exp.Expr | None = None
     view_labels: list[str] = field(default_factory=list)
     parameters: dict[str, object] = field(default_factory=dict)
 
@@ -61,7 +61,7 @@ class Compiler(Expressions):
 
     # Queries
 
-    def query(self, node: exp.Expression, outer: Scope | None = None) -> CompiledQuery:
+    def query(self, node: exp.Expr, outer: Scope | None = None) -> CompiledQuery:
         known = len(self._ctes)
         prefix = self.with_clause(node, outer)
         try:
@@ -83,7 +83,7 @@ class Compiler(Expressions):
         found.sql = prefix + found.sql
         return found
 
-    def with_clause(self, node: exp.Expression, outer: Scope | None) -> str:
+    def with_clause(self, node: exp.Expr, outer: Scope | None) -> str:
         clause = node.args.get("with_")
         if clause is None:
             return ""
@@ -114,12 +114,20 @@ class Compiler(Expressions):
         table: list[list[Value]] = []
         for row in node.expressions:
             cells = row.expressions
-            if len(cells) == 1 and isinstance(cells[0], exp.Anonymous) and str(cells[0].this).lower() == "row":
+            if (
+                len(cells) == 1
+                and isinstance(cells[0], exp.Anonymous)
+                and str(cells[0].this).lower() == "row"
+            ):
                 cells = cells[0].expressions
             table.append(self.values(cells, scope))
         types = [common_type(cell.type for cell in column) for column in zip(*table, strict=True)]
         parts = [
-            "SELECT " + ", ".join(f"{convert(c, t).sql} AS k{i}" for i, (c, t) in enumerate(zip(row, types, strict=True)))
+            "SELECT "
+            + ", ".join(
+                f"{convert(c, t).sql} AS k{i}"
+                for i, (c, t) in enumerate(zip(row, types, strict=True))
+            )
             for row in table
         ]
         labels = [f"column_{index}" for index in range(len(types))]
@@ -130,7 +138,8 @@ class Compiler(Expressions):
         if len(left.types) != len(right.types):
             raise SqlError(
                 20302,
-                "SQL syntax error: the number of columns in the SELECT statement should be the same",
+                "SQL syntax error: the number of columns in the SELECT statement should be the "
+                "same",
             )
         types = [common_type(pair) for pair in zip(left.types, right.types, strict=True)]
         word = {exp.Union: "UNION", exp.Except: "EXCEPT", exp.Intersect: "INTERSECT"}[type(node)]
@@ -138,14 +147,15 @@ class Compiler(Expressions):
             if word != "UNION":
                 raise self.unsupported()
             word = "UNION ALL"
-        sql = f"{self._cast_to(left, types, node.left)} {word} {self._cast_to(right, types, node.right)}"
+        sides = (self._cast_to(left, types, node.left), self._cast_to(right, types, node.right))
+        sql = f" {word} ".join(sides)
         order = node.args.get("order")
         if order is not None:
             sql += " ORDER BY " + self._output_order(order, left.labels, types)
         sql += self.limit(node)
         return CompiledQuery(sql, left.labels, types)
 
-    def _cast_to(self, part: CompiledQuery, types: list[SqlType], node: exp.Expression) -> str:
+    def _cast_to(self, part: CompiledQuery, types: list[SqlType], node: exp.Expr) -> str:
         plain = isinstance(node, exp.Select) and not any(
             node.args.get(key) is not None for key in ("order", "limit", "offset", "with_")
         )
@@ -181,9 +191,8 @@ class Compiler(Expressions):
         values: list[Value] = []
         for item in node.expressions:
             self.select_item(item, scope, labels, values)
-        for label, value, item in zip(labels, values, node.expressions, strict=False):
             if isinstance(item, exp.Alias):
-                scope.aliases.setdefault(label.lower(), value)
+                scope.aliases.setdefault(labels[-1].lower(), values[-1])
         columns = ", ".join(f"{value.sql} AS k{index}" for index, value in enumerate(values))
         distinct = "DISTINCT " if node.args.get("distinct") is not None else ""
         sql = f"SELECT {distinct}{columns}{from_sql}"
@@ -204,7 +213,7 @@ class Compiler(Expressions):
             sql += f" HAVING {self.condition(having.this, scope)}"
         order = node.args.get("order")
         if order is not None:
-            sql += f" ORDER BY {self.select_order(order, scope, values)}"
+            sql += f" ORDER BY {self.select_order(order, scope, values, bool(distinct))}"
         sql += self.limit(node)
         types = [value.type for value in values]
         return CompiledQuery(sql, labels, types, bool(node.args.get("locks")), self.reads)
@@ -228,7 +237,7 @@ class Compiler(Expressions):
                 keys.add(item.unalias().sql("mysql").lower())
                 keys.add(item.unalias().name.lower())
 
-        def visit(part: exp.Expression) -> None:
+        def visit(part: exp.Expr) -> None:
             if part.sql("mysql").lower() in keys:
                 return
             if isinstance(part, exp.Anonymous) and str(part.this).lower() in AGGREGATES:
@@ -264,7 +273,7 @@ class Compiler(Expressions):
         return ""
 
     def select_item(
-        self, item: exp.Expression, scope: Scope, labels: list[str], values: list[Value]
+        self, item: exp.Expr, scope: Scope, labels: list[str], values: list[Value]
     ) -> None:
         if isinstance(item, exp.Star):
             if not scope.sources:
@@ -278,7 +287,9 @@ class Compiler(Expressions):
                 if source.alias.lower() == table:
                     self._star(source, scope, labels, values, merged=False)
                     return
-            raise SqlError(20301, f"invalid input: missing FROM-clause entry for table '{item.table}'")
+            raise SqlError(
+                20301, f"invalid input: missing FROM-clause entry for table '{item.table}'"
+            )
         if isinstance(item, exp.Alias):
             labels.append(item.alias)
             item = item.this
@@ -295,10 +306,10 @@ class Compiler(Expressions):
         for column in source.columns:
             if merged and column.name.lower() in source.merged:
                 continue
-            labels.append(column.name)
+            labels.append(column.name.lower() if source.name else column.name)
             values.append(Value(column.sql, column.type))
 
-    def positional(self, node: exp.Expression, scope: Scope, values: list[Value]) -> Value:
+    def positional(self, node: exp.Expr, scope: Scope, values: list[Value]) -> Value:
         """A key of GROUP BY or ORDER BY: a number means a column of the result."""
         if isinstance(node, exp.Literal) and not node.is_string and node.name.isdigit():
             index = int(node.name)
@@ -309,18 +320,27 @@ class Compiler(Expressions):
             return values[index - 1]
         return self.value(node, scope)
 
-    def select_order(self, order: exp.Order, scope: Scope, values: list[Value]) -> str:
+    def select_order(
+        self, order: exp.Order, scope: Scope, values: list[Value], distinct: bool
+    ) -> str:
         parts = []
+        shown = {value.sql for value in values}
         for item in order.expressions:
             target = item.this
             if isinstance(target, exp.Column) and not target.table:
                 value = scope.column([target.name], aliases=True)
             else:
                 value = self.positional(target, scope, values)
+            if distinct and value.sql not in shown:
+                raise SqlError(
+                    1149,
+                    "SQL syntax error: for SELECT DISTINCT, ORDER BY expressions must appear in "
+                    "select list",
+                )
             parts.append(f"{sort_key(value)}{' DESC' if item.args.get('desc') else ''}")
         return ", ".join(parts)
 
-    def limit(self, node: exp.Expression) -> str:
+    def limit(self, node: exp.Expr) -> str:
         limit, offset = node.args.get("limit"), node.args.get("offset")
         if limit is None and offset is None:
             return ""
@@ -329,7 +349,7 @@ class Compiler(Expressions):
             f" OFFSET {self._whole(offset.expression)}" if offset is not None else ""
         )
 
-    def _whole(self, node: exp.Expression) -> str:
+    def _whole(self, node: exp.Expr) -> str:
         if isinstance(node, exp.Literal) and node.name.isdigit():
             return node.name if len(node.name) < 19 else "9223372036854775807"
         raise self.unsupported()
@@ -354,7 +374,9 @@ class Compiler(Expressions):
         before = list(scope.sources)
         table_sql = self.add_table(join.this, scope)
         right = scope.sources[-1]
-        side, kind, method = (str(join.args.get(key) or "").upper() for key in ("side", "kind", "method"))
+        side, kind, method = (
+            str(join.args.get(key) or "").upper() for key in ("side", "kind", "method")
+        )
         if method and method != "NATURAL":
             raise self.unsupported()
         word = f"{side} JOIN" if side else "JOIN"
@@ -381,11 +403,13 @@ class Compiler(Expressions):
             ours = next((s.find(name) for s in before if s.find(name)), None)
             if theirs is None or ours is None:
                 raise SqlError(20301, f"invalid input: column {name} does not exist")
-            parts.append(self.compare(Value(ours.sql, ours.type), "=", Value(theirs.sql, theirs.type)))
+            parts.append(
+                self.compare(Value(ours.sql, ours.type), "=", Value(theirs.sql, theirs.type))
+            )
             right.merged.add(name.lower())
         return f" ON {' AND '.join(parts)}" if parts else ""
 
-    def add_table(self, node: exp.Expression, scope: Scope) -> str:
+    def add_table(self, node: exp.Expr, scope: Scope) -> str:
         """Text of one table of FROM, which *scope* knows from then on."""
         if isinstance(node, exp.Subquery):
             if isinstance(node.this, exp.Table):
@@ -393,7 +417,9 @@ class Compiler(Expressions):
             inner = self.query(node.this, scope.outer)
             return self._derived(inner, node.alias, list(node.alias_column_names), scope)
         if isinstance(node, exp.Values):
-            return self._derived(self.rows(node, scope.outer), node.alias, list(node.alias_column_names), scope)
+            return self._derived(
+                self.rows(node, scope.outer), node.alias, list(node.alias_column_names), scope
+            )
         if not isinstance(node, exp.Table) or not isinstance(node.this, exp.Identifier):
             raise self.unsupported()
         name, _, moment = node.name.partition(TIME_MARK)
@@ -405,7 +431,9 @@ class Compiler(Expressions):
                     inner_alias = self.fresh()
                     columns = [
                         SourceColumn(label, f"{inner_alias}.k{index}", kind)
-                        for index, (label, kind) in enumerate(zip(cte.labels, cte.types, strict=True))
+                        for index, (label, kind) in enumerate(
+                            zip(cte.labels, cte.types, strict=True)
+                        )
                     ]
                     self._add(Source(alias, "", columns, "", name), scope)
                     return f"{cte.alias} AS {inner_alias}"

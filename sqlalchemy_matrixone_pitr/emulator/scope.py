@@ -77,9 +77,7 @@ class Scope:
                         20301, f"invalid input: column '{'.'.join(parts)}' does not exist"
                     )
                 return Value(found.sql, found.type)
-        raise SqlError(
-            20301, f"invalid input: missing FROM-clause entry for table '{parts[-2]}'"
-        )
+        raise SqlError(20301, f"invalid input: missing FROM-clause entry for table '{parts[-2]}'")
 
     def _plain(self, name: str, aliases: bool) -> Value:
         lower = name.lower()

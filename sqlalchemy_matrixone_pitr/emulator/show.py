@@ -10,7 +10,7 @@ from .definition import TableDef, Version
 from .errors import SqlError
 from .functions import like
 from .infoschema import default_label, index_parts, key_label, stamp, type_label
-from .lexer import Token, unquote
+from .lexer import Token, syntax_error, unquote
 from .query import Compiler
 
 if TYPE_CHECKING:
@@ -55,8 +55,6 @@ class _Words:
         return any(self.accept(word) for word in words)
 
     def fail(self) -> SqlError:
-        from .dialect import syntax_error
-
         start = self.tokens[self.at].start if self.at < len(self.tokens) else len(self.statement)
         return syntax_error(self.statement, self.tokens, start)
 
@@ -229,7 +227,7 @@ def create_table_text(version: Version) -> str:
             if column.on_update is not None:
                 line += f" ON UPDATE {column.on_update}"
         if column.comment:
-            line += f" COMMENT '{column.comment}'"
+            line += " COMMENT '{}'".format(column.comment.replace("'", "''"))
         lines.append(line)
     if definition.primary:
         lines.append(f"  PRIMARY KEY ({_list(definition, definition.primary)})")
@@ -285,7 +283,9 @@ def _tables(session: StorageSession, words: _Words, full: bool) -> _Shown:
     found += [
         (name, "VIEW" if table.view else "BASE TABLE")
         for (base, name), table in session.storage.virtual.items()
-        if base == home.name and not name.startswith("__") and not (table.sys_only and session.context.account_id != 0)
+        if base == home.name
+        and not name.startswith("__")
+        and not (table.sys_only and session.context.account_id != 0)
     ]
     columns = [(f"Tables_in_{home.name}", _NAME)]
     if full:
@@ -308,7 +308,9 @@ def _columns(session: StorageSession, database: str, name: str, *, full: bool) -
     labels = ["Field", "Type", "Null", "Key", "Default", "Extra", "Comment"]
     rows: list[tuple[object, ...]] = []
     if virtual is not None:
-        rows = [(label, type_label(kind), "YES", "", None, "", "") for label, kind in virtual.columns]
+        rows = [
+            (label, type_label(kind), "YES", "", None, "", "") for label, kind in virtual.columns
+        ]
     else:
         version = session.need_table(home.name, name)
         for column in version.definition.columns:
@@ -347,7 +349,7 @@ def _indexes(session: StorageSession, words: _Words, full: bool) -> _Shown:
                     0 if index.unique else 1,
                     index.name,
                     position,
-                    column.lower,
+                    column.name,
                     "A",
                     0,
                     "NULL",
@@ -358,13 +360,27 @@ def _indexes(session: StorageSession, words: _Words, full: bool) -> _Shown:
                     index.comment,
                     "",
                     "YES" if index.visible else "NO",
-                    column.lower,
+                    column.name,
                 )
             )
-    labels = (
-        "Table Non_unique Key_name Seq_in_index Column_name Collation Cardinality Sub_part Packed "
-        "Null Index_type Comment Index_comment Index_params Visible Expression"
-    ).split()
+    labels = [
+        "Table",
+        "Non_unique",
+        "Key_name",
+        "Seq_in_index",
+        "Column_name",
+        "Collation",
+        "Cardinality",
+        "Sub_part",
+        "Packed",
+        "Null",
+        "Index_type",
+        "Comment",
+        "Index_comment",
+        "Index_params",
+        "Visible",
+        "Expression",
+    ]
     kinds = {"Non_unique": _I64, "Seq_in_index": _U32, "Cardinality": _I64, "Comment": _CHAR}
     return _Shown([(label, kinds.get(label, _NAME)) for label in labels], rows)
 
@@ -391,11 +407,27 @@ def _collation(session: StorageSession, words: _Words, full: bool) -> _Shown:
 
 def _table_status(session: StorageSession, words: _Words, full: bool) -> _Shown:
     home = session.need_database(_from(session, words))
-    labels = (
-        "Name Engine Row_format Rows Avg_row_length Data_length Max_data_length Index_length "
-        "Data_free Auto_increment Create_time Update_time Check_time Collation Checksum "
-        "Create_options Comment Role_id Role_name"
-    ).split()
+    labels = [
+        "Name",
+        "Engine",
+        "Row_format",
+        "Rows",
+        "Avg_row_length",
+        "Data_length",
+        "Max_data_length",
+        "Index_length",
+        "Data_free",
+        "Auto_increment",
+        "Create_time",
+        "Update_time",
+        "Check_time",
+        "Collation",
+        "Checksum",
+        "Create_options",
+        "Comment",
+        "Role_id",
+        "Role_name",
+    ]
     kinds = dict.fromkeys(
         ("Rows", "Avg_row_length", "Data_length", "Max_data_length", "Index_length"), _I64
     )
@@ -446,9 +478,7 @@ def _warnings(session: StorageSession, words: _Words, full: bool) -> _Shown:
     return _Shown(columns, [("Error", code, text) for code, text in reversed(session.errors)])
 
 
-_HANDLERS: tuple[
-    tuple[tuple[str, ...], Callable[[StorageSession, _Words, bool], _Shown]], ...
-] = (
+_HANDLERS: tuple[tuple[tuple[str, ...], Callable[[StorageSession, _Words, bool], _Shown]], ...] = (
     (("TABLES",), _tables),
     (("DATABASES",), _databases),
     (("SCHEMAS",), _databases),

@@ -37,7 +37,7 @@ from .definition import DatabaseVersion, Version
 from .dml import Writer
 from .errors import SqlError
 from .functions import Failure, register
-from .lexer import Token, fold_time_parts, quote_text, tokens
+from .lexer import Token, fold_time_parts, quote_text, syntax_error, tokens
 from .locks import LockTable
 from .query import Compiler, Resolved, result_columns
 from .scope import Value
@@ -432,7 +432,9 @@ class StorageSession:
             return SqlError(1690, "data out of range: data type int64, integer overflow")
         if "mo-child" in text or "mo-parent" in text:
             side = (
-                "add or update a child row" if "mo-child" in text else "delete or update a parent row"
+                "add or update a child row"
+                if "mo-child" in text
+                else "delete or update a parent row"
             )
             return SqlError.internal(f"Cannot {side}: a foreign key constraint fails")
         return SqlError.unsupported(f"{statement} [{text}]")
@@ -462,17 +464,20 @@ class StorageSession:
     ) -> sqlite3.Cursor:
         """Run sqlite text; SqlError of a Python function comes through as itself."""
         try:
-            return self._connection.execute(sql, parameters)  # type: ignore[arg-type]
+            return self._connection.execute(sql, parameters)
         except sqlite3.OperationalError:
             if self._failure.error is not None:
                 raise self._failure.error from None
             raise
 
-    def parse(self, statement: str, found: list[Token]) -> exp.Expression:
+    def parse(self, statement: str, found: list[Token]) -> exp.Expr:
         return dialect.parse(fold_time_parts(statement, found), found)
 
     def _select(self, statement: str, found: list[Token]) -> Result:
         tree = self.parse(statement, found)
+        for token in found:
+            if token.kind == "operator" and token.text in ("->", "->>"):
+                raise syntax_error(statement, found, token.start)
         _refuse_star_alias(statement, found)
         compiler = Compiler(statement, self, self.context.database)
         reading = not self._writing
@@ -541,9 +546,10 @@ class StorageSession:
         writer = Writer(self, statement)
         if isinstance(tree, exp.Insert):
             changed = writer.insert(tree, replace=first == "REPLACE")
-            if changed.generating:
+            if changed.last_insert_id:
                 self.last_insert_id = changed.last_insert_id
-            changed.last_insert_id = self.last_insert_id
+            elif not changed.generating and first != "REPLACE":
+                changed.last_insert_id = self.last_insert_id
         elif isinstance(tree, exp.Update):
             changed = writer.update(tree)
         elif isinstance(tree, exp.Delete):
@@ -585,7 +591,7 @@ class StorageSession:
         return found
 
     def moment(self, text: str) -> int:
-        """The nanoseconds of a brace part: `MO_TS = n`, `AS OF TIMESTAMP 't'`, `TIMESTAMP = 't'`."""
+        """Nanoseconds of a brace part: `MO_TS = n`, `AS OF TIMESTAMP 't'`, `TIMESTAMP = 't'`."""
         word = text.strip()
         upper = " ".join(word.upper().split())
         try:
@@ -697,7 +703,7 @@ class StorageSession:
         return text_value(texts[name])
 
     def variable(self, name: str, scope: str) -> Value:
-        return _value_of(self.context.variable(name.lower(), scope.lower()))
+        return _as_server_text(_value_of(self.context.variable(name.lower(), scope.lower())))
 
     def user_variable(self, name: str) -> Value:
         return _value_of(self.context.user_variable(name.lower()))
@@ -867,21 +873,38 @@ class StorageSession:
 
 
 def _info(version: Version) -> TableInfo:
-    return TableInfo(version.id, version.database, version.name, version.created_ns, version.logical_id)
+    return TableInfo(
+        version.id, version.database, version.name, version.created_ns, version.logical_id
+    )
 
 
 _AFTER_STAR = frozenset(
-    "FROM WHERE LIMIT ORDER UNION GROUP HAVING INTO FOR EXCEPT MINUS INTERSECT".split()
+    [
+        "FROM",
+        "WHERE",
+        "LIMIT",
+        "ORDER",
+        "UNION",
+        "GROUP",
+        "HAVING",
+        "INTO",
+        "FOR",
+        "EXCEPT",
+        "MINUS",
+        "INTERSECT",
+    ]
 )
 
 
 def _refuse_star_alias(statement: str, found: list[Token]) -> None:
     """`SELECT * frm t`: sqlglot takes a name after the star for an alias, the server does not."""
     for before, star, after in zip(found, found[1:], found[2:], strict=False):
-        if star.text == "*" and before.upper in ("SELECT", ",") and (
-            after.kind in ("word", "quoted") and after.upper not in _AFTER_STAR
+        if (
+            star.text == "*"
+            and before.upper in ("SELECT", ",")
+            and (after.kind in ("word", "quoted") and after.upper not in _AFTER_STAR)
         ):
-            raise dialect.syntax_error(statement, found, after.start)
+            raise syntax_error(statement, found, after.start)
 
 
 def _json_cell(value: object) -> object:
@@ -909,3 +932,8 @@ def _value_of(value: object) -> Value:
     if isinstance(value, float):
         return Value(repr(value), DOUBLE)
     return text_value(str(value))
+
+
+def _as_server_text(value: Value) -> Value:
+    """System variables are TEXT, whatever they hold."""
+    return Value(f"CAST({value.sql} AS TEXT)", SqlType("text"))

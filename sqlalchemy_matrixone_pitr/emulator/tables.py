@@ -17,7 +17,8 @@ from .lexer import quote_name
 from .store import Store
 
 _TABLE = (
-    "SELECT tab.version, tab.id, tab.db_id, tab.physical, tab.created_ns, tab.logical, db.name, db.account "
+    "SELECT tab.version, tab.id, tab.db_id, tab.physical, tab.created_ns, tab.logical, "
+    "db.name, db.account "
     "FROM tab JOIN db ON db.id = tab.db_id WHERE "
 )
 
@@ -95,7 +96,10 @@ class Tables:
         return None if row is None else self._version(row)
 
     def tables(
-        self, database: DatabaseVersion | None, number: int | None = None, account: int | None = None
+        self,
+        database: DatabaseVersion | None,
+        number: int | None = None,
+        account: int | None = None,
     ) -> list[Version]:
         """Of one database, or of all of an account, or of all."""
         where, arguments = "", []
@@ -207,9 +211,7 @@ class Tables:
             "UPDATE tab SET died = ? WHERE version = ?", (self._number(), version.version)
         )
 
-    def replace(
-        self, database: DatabaseVersion, version: Version, definition: TableDef
-    ) -> Version:
+    def replace(self, database: DatabaseVersion, version: Version, definition: TableDef) -> Version:
         """The same table, its rows and its id, defined anew: a change in place."""
         self._end(version)
         found = self._record(
@@ -286,9 +288,7 @@ class Tables:
 
     def _create_physical(self, physical: int, definition: TableDef) -> None:
         columns = ", ".join(f"{c.key} {c.type.affinity}" for c in definition.columns)
-        self._connection.execute(
-            f"CREATE TABLE t_{physical} ({columns}, _from INTEGER NOT NULL)"
-        )
+        self._connection.execute(f"CREATE TABLE t_{physical} ({columns}, _from INTEGER NOT NULL)")
         self._connection.execute(
             f"CREATE TABLE h_{physical} ({columns}, _from INTEGER NOT NULL, _to INTEGER NOT NULL)"
         )
@@ -296,9 +296,8 @@ class Tables:
         for index in reversed(definition.indexes):
             self._create_index(physical, index)
         if definition.primary:
-            self._connection.execute(
-                f"CREATE UNIQUE INDEX p_{physical} ON t_{physical} ({', '.join(definition.primary)})"
-            )
+            keys = ", ".join(definition.primary)
+            self._connection.execute(f"CREATE UNIQUE INDEX p_{physical} ON t_{physical} ({keys})")
 
     def _index_name(self, physical: int, index: IndexDef) -> str:
         return quote_name(f"i_{physical}_{index.name}")
@@ -358,9 +357,11 @@ class Tables:
             self._parent_trigger(version, child, key, number)
 
     def _child_trigger(self, child: Version, key: ForeignKeyDef, number: int) -> None:
-        parent = child if key.parent_table == child.name and (
-            key.parent_database == child.database
-        ) else self.parent(child, key)
+        parent = (
+            child
+            if key.parent_table == child.name and (key.parent_database == child.database)
+            else self.parent(child, key)
+        )
         if parent is None:
             return
         pairs = zip(self._parent_keys(parent, key), key.columns, strict=True)
@@ -440,9 +441,7 @@ class Tables:
         if number is None:
             return version.table
         keys = ", ".join(column.key for column in version.definition.columns)
-        past = (
-            f"SELECT {keys} FROM {version.history} WHERE _from <= {number} AND _to > {number}"
-        )
+        past = f"SELECT {keys} FROM {version.history} WHERE _from <= {number} AND _to > {number}"
         present = self._connection.execute(
             "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?", (version.table,)
         ).fetchone()
