@@ -100,7 +100,8 @@ def in_place(session: StorageSession, version: Version, action: Action) -> Versi
     elif kind == "drop_constraint":
         return remove_index(session, version, action.name)
     elif kind == "comment":
-        new = replace(definition, comment=action.text)
+        # The server leaves the old comment where the new one is empty.
+        new = replace(definition, comment=action.text or definition.comment)
     elif kind == "rename_column":
         return rename_column(session, version, action)
     elif kind == "rename_key":
@@ -154,7 +155,7 @@ def check_rows(session: StorageSession, version: Version, definition: TableDef) 
 def drop_foreign(definition: TableDef, name: str) -> TableDef:
     kept = tuple(key for key in definition.foreign_keys if key.name != name.lower())
     if len(kept) == len(definition.foreign_keys):
-        raise SqlError(1091, f"Can't DROP '{name}'; check that column/key exists")
+        raise SqlError.internal(f"Can't DROP '{name}'; check that column/key exists")
     return replace(definition, foreign_keys=kept)
 
 

@@ -415,7 +415,7 @@ class _Parser:
         if column.references is not None:
             result.foreign_keys.append(column.references)
 
-    def key_element(self) -> KeySpec | ForeignKeySpec | None:
+    def key_element(self, *, altering: bool = False) -> KeySpec | ForeignKeySpec | None:
         """A key, a foreign key, or None for a CHECK, which the server reads and forgets."""
         name = ""
         if self.accept("CONSTRAINT") and self.peek().upper not in _KEY_START - {"KEY", "INDEX"}:
@@ -439,7 +439,7 @@ class _Parser:
                 self.accept("NOT", "ENFORCED")
             return None
         unique = self.accept("UNIQUE")
-        name = ""  # the server forgets the name of CONSTRAINT ... UNIQUE
+        name = name if altering else ""  # CREATE TABLE forgets the name of CONSTRAINT ... UNIQUE
         fulltext = not unique and self.accept("FULLTEXT")
         if not (self.accept("KEY") or self.accept("INDEX")) and not (unique or fulltext):
             raise self.fail()
@@ -705,7 +705,7 @@ class _Parser:
     def add_action(self) -> Action:
         token = self.peek()
         if token.kind == "word" and token.upper in _KEY_START:
-            found = self.key_element()
+            found = self.key_element(altering=True)
             if isinstance(found, KeySpec):
                 return Action("add_primary" if found.kind == "primary" else "add_key", key=found)
             if found is None:
