@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import importlib
 import importlib.util
-import logging
 from collections.abc import Callable, Iterator
 
 import pymysql
@@ -117,8 +116,8 @@ def transactions(url: URL, database: str) -> Iterator[Callable[[], object]]:
 
 @contextlib.contextmanager
 def sdk(url: URL, database: str) -> Iterator[Callable[[], object]]:
-    logging.disable(logging.WARNING)  # it would log each connection between the tables
     client = importlib.import_module("matrixone").Client(sql_log_mode="off")
+    client.logger.logger.disabled = True  # it would log each connection between the tables
     client.connect(
         host=url.host,
         port=url.port,
@@ -133,4 +132,3 @@ def sdk(url: URL, database: str) -> Iterator[Callable[[], object]]:
 
     yield pair
     client.disconnect()
-    logging.disable(logging.NOTSET)
