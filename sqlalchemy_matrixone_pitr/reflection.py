@@ -15,7 +15,7 @@ import re
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 from sqlalchemy import bindparam, text
 from sqlalchemy.engine import Connection, Engine
@@ -377,7 +377,8 @@ WHERE p.create_account = 0"""
 def _status_for_sys(connection: Connection) -> dict[str, PitrStatus]:
     """By the catalogue: the status column **and** the object's present id.
 
-    The status alone is not enough: on 3.0.9 TRUNCATE and RESTORE leave it 1 with a stale id.
+    The status alone is not enough: on 3.0.9 TRUNCATE and RESTORE leave it 1 with a stale id, and
+    4.x records another id than the present one for a table that was rebuilt before.
     """
     known = {}
     for name, level, status, recorded, database_id, table_id in connection.exec_driver_sql(
@@ -395,7 +396,16 @@ def _status_by_ids(connection: Connection, pitrs: Sequence[Pitr]) -> list[Pitr]:
     return [pitr.with_status(_status_of(connection, pitr, now)) for pitr in pitrs]
 
 
-_Objects: TypeAlias = "dict[tuple[str, str | None], tuple[int, dt.datetime]]"
+class _Object(NamedTuple):
+    """A database or table in the catalogue."""
+
+    id: int
+    made: dt.datetime
+    rebuilt: bool
+    """Whether a 4.x table has another id than it was made with, which is what its PITR records."""
+
+
+_Objects: TypeAlias = "dict[tuple[str, str | None], _Object]"
 
 
 def _status_of(connection: Connection, pitr: Pitr, now: _Objects) -> PitrStatus:
@@ -404,10 +414,11 @@ def _status_of(connection: Connection, pitr: Pitr, now: _Objects) -> PitrStatus:
     found = now.get((pitr.database_name, pitr.table_name))
     if found is None:
         return PitrStatus.DETACHED
-    present_id, made = found
-    if made < pitr.created_time:
+    if found.rebuilt:
+        return PitrStatus.DETACHED
+    if found.made < pitr.created_time:
         return PitrStatus.ACTIVE
-    if made < pitr.created_time + _SECOND:
+    if found.made < pitr.created_time + _SECOND:
         return PitrStatus.UNKNOWN  # before or after it, in the same second
     try:
         then = _objects(connection, [pitr], at=pitr.created_time + _SECOND)
@@ -418,7 +429,11 @@ def _status_of(connection: Connection, pitr: Pitr, now: _Objects) -> PitrStatus:
     was = then.get((pitr.database_name, pitr.table_name))
     if was is None:
         return PitrStatus.UNKNOWN
-    return PitrStatus.ACTIVE if was[0] == present_id else PitrStatus.DETACHED
+    return PitrStatus.ACTIVE if was.id == found.id else PitrStatus.DETACHED
+
+
+def _has_logical_ids(connection: Connection) -> bool:
+    return (server.matrixone_version(connection) or server.OLDEST_SUPPORTED) >= (4, 0, 0)
 
 
 def _objects(
@@ -433,22 +448,23 @@ def _objects(
     moment = f" {{MO_TS = {int(at.timestamp()) * 1_000_000_000}}}" if at is not None else ""
     found: _Objects = {}
     if tables:
+        first_id = "rel_logical_id" if _has_logical_ids(connection) else "rel_id"
         statement = text(
-            "SELECT reldatabase, relname, rel_id, created_time "
+            f"SELECT reldatabase, relname, rel_id, created_time, {first_id} "
             f"FROM mo_catalog.mo_tables{moment} "
             "WHERE account_id = current_account_id() AND reldatabase IN :databases "
             "AND relname IN :tables"
         ).bindparams(bindparam("databases", expanding=True), bindparam("tables", expanding=True))
-        for database, table, rel_id, made in connection.execute(
+        for database, table, rel_id, made, first in connection.execute(
             statement,
             {"databases": sorted({d for d, _ in tables}), "tables": sorted({t for _, t in tables})},
         ):
-            found[database, table] = int(rel_id), parse_time(made)
+            found[database, table] = _Object(int(rel_id), parse_time(made), first != rel_id)
     if databases:
         statement = text(
             f"SELECT datname, dat_id, created_time FROM mo_catalog.mo_database{moment} "
             "WHERE account_id = current_account_id() AND datname IN :databases"
         ).bindparams(bindparam("databases", expanding=True))
         for database, dat_id, made in connection.execute(statement, {"databases": databases}):
-            found[database, None] = int(dat_id), parse_time(made)
+            found[database, None] = _Object(int(dat_id), parse_time(made), False)
     return found

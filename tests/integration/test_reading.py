@@ -177,6 +177,16 @@ def test_status_of_what_changes(manager: PitrManager, engine: Engine, prefix: st
     assert status(engine, f"{prefix}_d") is PitrStatus.DETACHED
 
 
+def test_status_of_a_pitr_made_after_a_rebuild(
+    server: Server, manager: PitrManager, engine: Engine, prefix: str
+) -> None:
+    """4.x then records the id the table was made with, which is not the one it has."""
+    execute(engine, "ALTER TABLE t ADD COLUMN note VARCHAR(20)")
+    manager.create_table_pitr(prefix, prefix, "t")
+    expected = PitrStatus.DETACHED if server.version >= (4,) else PitrStatus.ACTIVE
+    assert status(engine, prefix) is expected
+
+
 def test_rows_deleted_by_mistake_come_back(
     server: Server, manager: PitrManager, engine: Engine, database: str, prefix: str
 ) -> None:
@@ -264,7 +274,11 @@ def test_another_account(
     engine = tenant(f"{prefix}_shop")
     execute(engine, "CREATE TABLE t (id INT PRIMARY KEY)", "CREATE TABLE u (id INT PRIMARY KEY)")
     theirs = PitrManager(engine)
+    execute(engine, "CREATE TABLE r (id INT PRIMARY KEY)")
+    execute(engine, "ALTER TABLE r ADD COLUMN note INT")
     time.sleep(1.1)  # their creation and the PITRs' fall into different seconds
+    theirs.create_table_pitr(f"{prefix}_r", f"{prefix}_shop", "r")
+    rebuilt = PitrStatus.DETACHED if server.version >= (4,) else PitrStatus.ACTIVE
     theirs.create_account_pitr(f"{prefix}_a")
     theirs.create_database_pitr(f"{prefix}_d", f"{prefix}_shop")
     theirs.create_table_pitr(f"{prefix}_t", f"{prefix}_shop", "t")
@@ -284,7 +298,7 @@ def test_another_account(
         theirs.create_account_pitr(f"{prefix}_x", f"{prefix}_acc")
 
     found = {p.name[-1]: p.status for p in get_pitrs(engine, with_status=True)}
-    assert found == dict.fromkeys("adtu", PitrStatus.ACTIVE)
+    assert found == {**dict.fromkeys("adtu", PitrStatus.ACTIVE), "r": rebuilt}
     time.sleep(1.1)
     execute(engine, "ALTER TABLE t ADD COLUMN note INT", "CREATE INDEX i ON u (id)")
     found = {p.name[-1]: p.status for p in get_pitrs(engine, with_status=True)}
@@ -293,11 +307,12 @@ def test_another_account(
         "d": PitrStatus.ACTIVE,
         "t": PitrStatus.DETACHED,
         "u": PitrStatus.ACTIVE,
+        "r": rebuilt,
     }
     execute(engine, "DROP TABLE u")
     assert status(engine, f"{prefix}_u") is PitrStatus.DETACHED
     with engine.begin() as conn:
-        for letter in "adtu":
+        for letter in "adtur":
             conn.execute(DropPitr(f"{prefix}_{letter}"))
 
 
