@@ -211,7 +211,10 @@ class Accounts:
 
     def drop_user(self, who: Identity, name: str, *, if_exists: bool) -> None:
         with self._lock:
-            if self._own(who).users.pop(name, None) is None and not if_exists:
+            account = self._own(who)
+            if name in account.users and account.admin_role in account.users[name].roles:
+                raise SqlError.internal(f"can not delete the user {name}")
+            if account.users.pop(name, None) is None and not if_exists:
                 raise SqlError.internal(f"there is no user {name}")
 
     def create_role(self, who: Identity, name: str, *, if_not_exists: bool) -> None:
@@ -226,6 +229,8 @@ class Accounts:
     def drop_role(self, who: Identity, name: str, *, if_exists: bool) -> None:
         with self._lock:
             account = self._own(who)
+            if name in ("public", account.admin_role):
+                raise SqlError.internal(f"can not delete the role {name}")
             if account.roles.pop(name, None) is None and not if_exists:
                 raise SqlError.internal(f"there is no role {name}")
             for user in account.users.values():

@@ -31,7 +31,10 @@ def tenant(client: Client, connect: Connect) -> Client:
         ("DROP ACCOUNT sys", "can not delete the account sys"),
         ("CREATE ROLE moadmin", "the role moadmin exists"),
         ("DROP USER nope", "there is no user nope"),
+        ("DROP USER dump", "can not delete the user dump"),
         ("DROP ROLE nope", "there is no role nope"),
+        ("DROP ROLE moadmin", "can not delete the role moadmin"),
+        ("DROP ROLE public", "can not delete the role public"),
         ("SET ROLE nope", "there is no role nope"),
     ],
 )
