@@ -163,7 +163,8 @@ def execute(
             "ordinary transaction",
             name=element.pitr_name,
         )
-    if not transaction.is_active:
+    nested = connection.get_nested_transaction()
+    if not transaction.is_active or (nested is not None and not nested.is_active):
         raise PendingRollbackError(
             "This connection's transaction has failed; call rollback() before executing "
             "PITR statements."

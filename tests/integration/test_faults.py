@@ -268,8 +268,11 @@ def test_a_server_that_is_not_matrixone(server: Server, database: str, prefix: s
     """From the handshake alone: no statement is sent that asks for the version."""
     fake = _Relabel(server.host, server.port)
     engine = create_engine(server.url("mysql+pymysql", database, port=fake.port))
-    with engine.connect() as conn, pytest.raises(PitrUnsupportedError, match="not MatrixOne"):
-        conn.execute(CreatePitr(Pitr.database(prefix, "7d")))
+    with engine.connect() as conn:
+        fake.clear()
+        with pytest.raises(PitrUnsupportedError, match="not MatrixOne"):
+            conn.execute(CreatePitr(Pitr.database(prefix, "7d")))
+        assert fake.statements == []
     with pytest.raises(PitrUnsupportedError):
         get_pitrs(engine)
     override = engine.execution_options(matrixone_version="3.0.9")
