@@ -39,7 +39,7 @@ def call(compiler: Expressions, node: exp.Expr, scope: Scope) -> Value:
         )
     name = str(node.this).lower()
     arguments = list(node.expressions)
-    if name in AGGREGATES:
+    if name in AGGREGATES or (name in _AGGREGATES_4 and compiler.ambient.version >= (4, 0, 0)):
         return aggregate(compiler, name, arguments, scope)
     if name in _UNIT_CALLS:
         return _unit_call(compiler, name, arguments, scope)
@@ -54,6 +54,8 @@ def call(compiler: Expressions, node: exp.Expr, scope: Scope) -> Value:
             return compiler.defaults[key]
         raise SqlError(20301, f"invalid input: column {key} does not exist")
     found = _CALLS.get(name)
+    if found is None and compiler.ambient.version >= (4, 0, 0):
+        found = _CALLS_4.get(name)
     if found is None:
         raise SqlError(20105, f"not supported: function or operator '{name}'")
     low, high, handler = found
@@ -72,6 +74,9 @@ def _argument_types(compiler: Expressions, arguments: list[exp.Expr], scope: Sco
 
 
 # Aggregates ------------------------------------------------------------------------------------
+
+_AGGREGATES_4 = {"stddev"}
+"""What 4.x has besides."""
 
 AGGREGATES = {
     "count",
@@ -532,3 +537,30 @@ _CALLS: dict[str, tuple[int, int, Handler]] = {
     "json_unquote": (1, 1, _json_call("mo_json_unquote", _TEXT)),
     "json_quote": (1, 1, _json_call("mo_json_quote", _TEXT)),
 }
+
+
+def _extreme(word: str) -> Handler:
+    def handler(compiler: Expressions, values: list[Value]) -> Value:
+        kind = common_type(value.type for value in values)
+        collation = " COLLATE mo_decimal" if kind.kind == "decimal" else ""
+        inside = ", ".join(convert(v, kind).sql + collation for v in values)
+        return Value(f"{word}({inside})", kind)
+
+    return handler
+
+
+def _right(compiler: Expressions, values: list[Value]) -> Value:
+    text, count = as_text(values[0]).sql, values[1].sql
+    return Value(f"(CASE WHEN {count} <= 0 THEN '' ELSE substr({text}, -({count})) END)", _TEXT)
+
+
+_CALLS_4: dict[str, tuple[int, int, Handler]] = {
+    "greatest": (2, _ANY_COUNT, _extreme("max")),
+    "least": (2, _ANY_COUNT, _extreme("min")),
+    "right": (2, 2, _right),
+    "truncate": (2, 2, _round("t")),
+    "sign": (1, 1, lambda _, v: Value(f"sign({as_number(v[0]).sql})", BIGINT)),
+    "quarter": (1, 1, _part("QUARTER", _TINY)),
+    "microsecond": (1, 1, _part("MICROSECOND")),
+}
+"""Functions that came with 4.x."""

@@ -97,7 +97,7 @@ def drop_database(session: StorageSession, statement: DropDatabase) -> Result:
     database = session.catalogue.database(session.context.account_id, statement.name)
     if database is None:
         if statement.if_exists:
-            return Result(affected=1)
+            return Result(affected=int(session.version < (4, 0, 0)))
         raise SqlError(1008, f"Can't drop database '{statement.name}'; database doesn't exist")
     if statement.name in SYSTEM_DATABASES:
         raise SqlError.internal("do not have privilege to execute the statement")
@@ -109,7 +109,7 @@ def drop_database(session: StorageSession, statement: DropDatabase) -> Result:
                     "can not drop database. It has been referenced by foreign keys"
                 )
     session.drop_database(database)
-    return Result(affected=1)
+    return Result(affected=1 if session.version < (4, 0, 0) else len(inside))
 
 
 # Tables
@@ -148,8 +148,6 @@ def make_column(spec: ColumnSpec, key: str) -> ColumnDef:
         raise SqlError(
             20105, "not supported: the auto_incr column is only support integer type now"
         )
-    if default is not None and spec.type.kind != "uuid" and "uuid()" in default.lower():
-        raise _bad_default(spec.name)
     if default is not None and default.lower() == "null":
         if not nullable:
             raise _bad_default(spec.name)
@@ -176,6 +174,12 @@ def check_default(session: StorageSession, column: ColumnDef) -> None:
 
     if column.default is None:
         return
+    if (
+        column.type.kind != "uuid"
+        and "uuid()" in column.default.lower()
+        and session.version < (4, 0, 0)
+    ):
+        raise _bad_default(column.name)
     cell = literal_cell(parse_expression(column.default))
     if cell is not None and cell[0] is not None:
         Writer(session, column.default).cell(cell[0], cell[1], column, 1)
@@ -530,8 +534,10 @@ def create_view(session: StorageSession, statement: CreateView) -> Result:
     compiler = Compiler(statement.select, session, session.context.database)
     found = tokens(statement.select)
     query = compiler.query(session.parse(statement.select, found))
-    # The server reads a view's own column names and forgets them.
-    labels = query.labels
+    # 3.x reads a view's own column names and forgets them.
+    labels = query.labels if session.version < (4, 0, 0) else statement.columns or query.labels
+    if len(labels) != len(query.labels):
+        raise SqlError(20301, "invalid input: view column count does not match")
     columns = tuple(
         ColumnDef(label, f"c{number}", kind)
         for number, (label, kind) in enumerate(zip(labels, query.types, strict=True), 1)

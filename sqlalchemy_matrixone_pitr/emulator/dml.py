@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import decimal
 import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -89,6 +90,7 @@ class Writer:
         self.statement = statement
         self.compiler = Compiler(statement, session, session.context.database)
         self._constant_defaults: dict[str, Cell] = {}
+        self.replaced = 0
 
     # Targets
 
@@ -109,9 +111,17 @@ class Writer:
         kind = column.type
         if value is None:
             return None
+        if kind.kind == "bool" and isinstance(value, str) and self.session.version >= (4, 0, 0):
+            strict_bool(value)
         if source.kind == "timestamp" and kind.kind != "timestamp":
             value, source = self.session.local(str(value)), SqlType("datetime", 0, source.scale)
-        stored = store(value, kind, source, column.name, row)
+        try:
+            stored = store(value, kind, source, column.name, row)
+        except SqlError as error:
+            if "Can't cast" not in error.message or self.session.version < (4, 0, 0):
+                raise
+            text = error.message.removeprefix("internal error: ")
+            raise SqlError(1406, text, "22001") from None
         if kind.kind == "timestamp" and source.kind != "timestamp" and stored is not None:
             return self.session.utc(str(stored))
         return stored
@@ -161,7 +171,7 @@ class Writer:
         if conflict is not None:
             plan.kind = "update"
             plan.assignments = list(conflict.expressions)
-            refuse_key_change(version.definition, plan.assignments)
+            refuse_key_change(version.definition, plan.assignments, self.session.version)
         source = tree.expression
         if isinstance(source, exp.Values) and source.args.get("alias") is not None:
             plan.row_alias = source.alias.lower()
@@ -260,6 +270,7 @@ class Writer:
                 changed.affected += 1
                 if generated:
                     changed.last_insert_id = generated
+        changed.affected += self.replaced
         return changed
 
     def top(self, version: Version, column: ColumnDef) -> int:
@@ -278,7 +289,8 @@ class Writer:
             value, kind = cell
             if value is not None:
                 stored = self.cell(value, kind, column, row)
-                if isinstance(stored, int):
+                zero = stored == 0 and self.session.version >= (4, 0, 0)
+                if isinstance(stored, int) and not zero:
                     self.seen(version, column, stored)
                     return stored, 0
         number = self.session.store.next_number(version.physical, lambda: self.top(version, column))
@@ -298,6 +310,8 @@ class Writer:
             for rowid in clashes:
                 self.session.run(f"DELETE FROM {plan.version.table} WHERE rowid = ?", [rowid])
             self.session.run(sql, [*row, number])
+            if self.session.version >= (4, 0, 0):
+                self.replaced += len(clashes)
             return True
         self.update_clash(plan, clashes[0], row)
         return True
@@ -589,7 +603,20 @@ class _Clash(Exception):
         self.error, self.columns, self.values = error, columns, values
 
 
-def refuse_key_change(definition: TableDef, assignments: list[exp.EQ]) -> None:
+def strict_bool(text: str) -> None:
+    """4.x refuses texts that are no truth value."""
+    try:
+        decimal.Decimal(text.strip())
+    except decimal.InvalidOperation:
+        if text.strip().lower() not in ("true", "false", "t", "f"):
+            raise SqlError(
+                20301, f"invalid input: '{text}' is not a valid bool expression"
+            ) from None
+
+
+def refuse_key_change(
+    definition: TableDef, assignments: list[exp.EQ], server: tuple[int, int, int]
+) -> None:
     """ON DUPLICATE KEY UPDATE may not touch a key, whether or not a row clashes."""
     unique = set(definition.primary)
     for index in definition.indexes:
@@ -597,6 +624,8 @@ def refuse_key_change(definition: TableDef, assignments: list[exp.EQ]) -> None:
     for assignment in assignments:
         column = definition.column(assignment.this.name)
         if column is not None and column.key in unique:
+            if server >= (4, 0, 0):
+                raise SqlError(20313, "unsupported DML: update unique key on duplicate")
             raise SqlError.internal(
                 "do not support update primary key/unique key for on duplicate key update"
             )

@@ -39,6 +39,9 @@ from .scope import Scope, SourceColumn, Value
 class Ambient(Protocol):
     """What a statement can ask its session while it is translated."""
 
+    @property
+    def version(self) -> tuple[int, int, int]: ...
+
     def constant(self, name: str, digits: int) -> Value: ...
 
     def variable(self, name: str, scope: str) -> Value: ...
@@ -251,7 +254,7 @@ class Expressions:
 
     def comparison(self, node: exp.Expr, scope: Scope) -> Value:
         operator = _COMPARISONS[type(node)]
-        if operator == "IS":
+        if operator == "IS" and self.ambient.version < (4, 0, 0):
             raise SqlError(20102, "'' is not yet implemented")
         left_node, right_node = node.this, node.args["expression"]
         if isinstance(left_node, exp.Tuple) and isinstance(right_node, exp.Tuple):

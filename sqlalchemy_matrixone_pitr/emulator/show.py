@@ -165,6 +165,7 @@ class _ShowSession:
         self._session, self._shown = session, shown
         self.constant, self.variable = session.constant, session.variable
         self.user_variable = session.user_variable
+        self.version = session.version
 
     def resolve(self, database: str, name: str, moment: str):  # type: ignore[no-untyped-def]
         if (database, name) == ("", "shown"):
@@ -193,7 +194,7 @@ def _create(session: StorageSession, words: _Words) -> Result:
         return _result(session, words, _Shown([(label, _NAME) for label in labels], [row]))
     if view:
         raise SqlError(20301, f"invalid input: show view '{version.name}' is not a valid view")
-    text = create_table_text(version)
+    text = create_table_text(version, session.version)
     return _result(
         session,
         words,
@@ -209,7 +210,7 @@ def _list(definition: TableDef, keys: tuple[str, ...]) -> str:
     return ",".join(_quoted(name) for name in definition.names(keys))
 
 
-def create_table_text(version: Version) -> str:
+def create_table_text(version: Version, server: tuple[int, int, int]) -> str:
     """The text of SHOW CREATE TABLE."""
     definition = version.definition
     lines = []
@@ -221,7 +222,7 @@ def create_table_text(version: Version) -> str:
             if not column.nullable:
                 line += " NOT NULL"
             if column.default is not None:
-                line += f" DEFAULT {column.default}"
+                line += f" DEFAULT {_default(column.default, server)}"
             elif column.nullable:
                 line += f"{' NULL' if column.type.kind == 'timestamp' else ''} DEFAULT NULL"
             if column.on_update is not None:
@@ -253,6 +254,13 @@ def create_table_text(version: Version) -> str:
     body = ",\n".join(lines)
     comment = f" COMMENT='{definition.comment}'" if definition.comment else ""
     return f"CREATE TABLE {_quoted(version.name)} (\n{body}\n){comment}"
+
+
+def _default(text: str, server: tuple[int, int, int]) -> str:
+    """4.x doubles quotes that are doubled already."""
+    if server >= (4, 0, 0) and text.startswith("'"):
+        return "'" + text[1:-1].replace("'", "''") + "'"
+    return text
 
 
 # Lists

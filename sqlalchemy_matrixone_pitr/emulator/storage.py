@@ -284,6 +284,10 @@ class StorageSession:
             },
         )
 
+    @property
+    def version(self) -> tuple[int, int, int]:
+        return self.storage.version
+
     # Transactions
 
     def begin(self) -> None:
@@ -454,6 +458,8 @@ class StorageSession:
             from .ddl import execute
 
             return execute(self, ddlparse.parse(statement))
+        if found and first not in _KNOWN_WORDS and found[0].kind == "word":
+            raise syntax_error(statement, found, 0)
         if first == "DO":
             self._select("SELECT" + statement[found[0].end :], found)
             return Result()
@@ -475,7 +481,7 @@ class StorageSession:
 
     def _select(self, statement: str, found: list[Token]) -> Result:
         tree = self.parse(statement, found)
-        for token in found:
+        for token in found if self.version < (4, 0, 0) else ():
             if token.kind == "operator" and token.text in ("->", "->>"):
                 raise syntax_error(statement, found, token.start)
         _refuse_star_alias(statement, found)
@@ -526,13 +532,21 @@ class StorageSession:
                 )
                 for row in rows
             ]
-        return Result(result_columns(labels, types), rows)
+        return Result(self.columns(labels, types), rows)
+
+    def columns(self, labels: list[str], types: list[SqlType]) -> list[Column]:
+        """Columns of a result; BOOL is the word `true` on 3.x, a TINYINT from 4.0."""
+        if self.version >= (4, 0, 0):
+            types = [SqlType("tinyint") if kind.kind == "bool" else kind for kind in types]
+        return result_columns(labels, types)
 
     def _loader(self, kind: SqlType) -> Callable[[Stored], object] | None:
         if kind.kind == "timestamp":
             return lambda value: load(self.local(value), kind)
         if kind.kind == "bigint" and kind.unsigned:
             return lambda value: int(str(value)) if isinstance(value, str) else value
+        if kind.kind == "bool" and self.version >= (4, 0, 0):
+            return None
         if kind.is_integer or kind.kind in ("any", "varbinary", "binary", "blob"):
             return None
         return lambda value: load(value, kind)
@@ -877,6 +891,44 @@ def _info(version: Version) -> TableInfo:
         version.id, version.database, version.name, version.created_ns, version.logical_id
     )
 
+
+_KNOWN_WORDS = frozenset(
+    {
+        "ALTER",
+        "ANALYZE",
+        "BACKUP",
+        "BEGIN",
+        "CALL",
+        "CHECK",
+        "COMMIT",
+        "DATA",
+        "DEALLOCATE",
+        "DO",
+        "EXECUTE",
+        "FLUSH",
+        "GRANT",
+        "HANDLER",
+        "IMPORT",
+        "KILL",
+        "LOAD",
+        "LOCK",
+        "OPTIMIZE",
+        "PREPARE",
+        "RELEASE",
+        "RESET",
+        "RESTORE",
+        "REVOKE",
+        "ROLLBACK",
+        "SAVEPOINT",
+        "SET",
+        "START",
+        "UNLOCK",
+        "UPGRADE",
+        "USE",
+        "XA",
+    }
+)
+"""Statements that the server knows and the emulator does not."""
 
 _AFTER_STAR = frozenset(
     [
