@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+_SYNTAX = "SQL parser error: You have an error in your SQL syntax"
+
 
 class SqlError(Exception):
     """A refusal as the client sees it: code, text and SQLSTATE of the ERR packet.
@@ -14,6 +16,11 @@ class SqlError(Exception):
         self.code = code
         self.message = message
         self.sqlstate = sqlstate
+
+    @property
+    def is_syntax(self) -> bool:
+        """Whether the text could not be read at all; 1064 is also used for missing tables."""
+        return self.code == 1064 and self.message.startswith(_SYNTAX)
 
     @classmethod
     def internal(cls, text: str) -> SqlError:
@@ -33,7 +40,7 @@ class SqlError(Exception):
             near, cut = data[:1024].decode("utf-8", "surrogateescape"), " (total length 0)"
         return cls(
             1064,
-            "SQL parser error: You have an error in your SQL syntax; check the manual that "
+            f"{_SYNTAX}; check the manual that "
             "corresponds to your MatrixOne server version for the right syntax to use. "
             f'syntax error at line {line} column {at} near "{near}"{cut};',
         )

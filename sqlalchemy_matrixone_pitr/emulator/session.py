@@ -156,9 +156,12 @@ class Session:
         self._refuse_in_transaction(source, pitr)
         if first == "set" and not is_administrative(source) and not _sets_transaction(source):
             return self._run(lambda: self._set(source), commits=True)
-        # LOCK TABLES locks nothing, but where it may run in a transaction (4.x), it ends it.
-        locks = first in ("lock", "unlock") and self._server.version >= (4, 0, 0)
-        return self._run(lambda: self._ordinary(source, pitr), commits=locks)
+        # LOCK TABLES locks nothing, but where it may run in a transaction (4.x), it ends it;
+        # statements about accounts always do.
+        ends = is_administrative(source) or (
+            first in ("lock", "unlock") and self._server.version >= (4, 0, 0)
+        )
+        return self._run(lambda: self._ordinary(source, pitr), commits=ends)
 
     @staticmethod
     def _is_to_savepoint(source: Source) -> bool:
@@ -215,14 +218,18 @@ class Session:
 
     def _run(self, work: Callable[[], Result], *, commits: bool = False) -> Result:
         """*work* in the open transaction or one of its own; *commits* is what SET does."""
-        if not self._active:
+        before, opened = self._status, not self._active
+        if opened:
             self._open()
         alone = self._autocommit and not self._begun
         try:
             result = work()
-        except SqlError:
-            if alone or commits:
+        except SqlError as error:
+            if alone or commits or (opened and error.is_syntax):
                 self._end(self._storage.rollback)
+            if opened and error.is_syntax:
+                # The server reads a statement before it begins a transaction for it.
+                self._status = before
             raise
         except BaseException:
             self._end(self._storage.rollback)

@@ -193,3 +193,21 @@ def test_time_zones_of_a_session(client: Client, version: str) -> None:
             1105,
             "unknown time zone europe/berlin",
         )
+
+
+def test_a_syntax_error_opens_no_transaction(connect: Connect) -> None:
+    client = connect(autocommit=False)
+    client("COMMIT")
+    assert client.refused("SELEC 1")[0] == 1064
+    assert client.refused("CREATE PITR p RANGE x 'd'")[0] == 1064
+    client("SHOW PITR")
+
+
+def test_statements_about_accounts_end_their_transaction(connect: Connect) -> None:
+    client = connect(autocommit=False)
+    client("COMMIT")
+    client("CREATE ROLE r")
+    client("SHOW PITR")
+    client("COMMIT")
+    assert client.refused("CREATE ROLE r")[0] == 20101
+    client("SHOW PITR")
