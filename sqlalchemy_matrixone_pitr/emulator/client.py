@@ -12,7 +12,8 @@ from . import wire
 from .accounts import Accounts, Identity
 from .errors import SqlError
 from .redact import redacted
-from .session import Outcome, Server, Session
+from .session import Outcome, Session
+from .state import Server
 
 _LOG = logging.getLogger(__name__)
 _PACKET_LIMIT = 256 * 1024 * 1024

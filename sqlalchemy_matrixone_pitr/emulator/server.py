@@ -24,7 +24,8 @@ from .clock import Clock, utc
 from .columns import Column, ColumnType
 from .pitrtable import pitr_columns, pitr_table
 from .redact import redacted
-from .session import Server, Session
+from .session import Session
+from .state import Server
 from .storage import Storage
 from .variables import GlobalVariables
 
@@ -245,7 +246,7 @@ class Emulator:
             listing.DATABASE,
             listing.TABLE,
             listing.columns(self._numbers, filtered=True),
-            lambda context: context.pitr_rows() if isinstance(context, Session) else (),
+            lambda context: context.pitr.listed() if isinstance(context, Session) else (),
         )
         storage.virtual_table(
             "mo_catalog",

@@ -7,39 +7,21 @@ the bit lies and programs trip over that.
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from . import grammar, listing, recovery, windows
-from .accounts import SYS_ID, Accounts, Identity, no_privilege
-from .administration import Administration, is_administrative
+from . import grammar
+from .accounts import Identity, no_privilege
+from .administration import is_administrative
 from .assignments import Assignment, Reader
-from .catalog import Catalog
-from .clock import Clock
 from .columns import Column
 from .errors import SqlError
-from .storage import Result, Storage
-from .variables import GlobalVariables, Variables
+from .pitr import PitrStatements
+from .state import Server
+from .storage import Result
+from .variables import Variables
 from .wire import STATUS_AUTOCOMMIT, STATUS_ENDED, STATUS_IN_TRANS, STATUS_MORE_RESULTS
 from .words import Kind, Source, fold, sources
-
-
-@dataclass
-class Server:
-    """What the sessions of one emulator share."""
-
-    version: tuple[int, int, int]
-    version_text: str
-    clock: Clock
-    storage: Storage
-    accounts: Accounts
-    catalog: Catalog
-    administration: Administration
-    variables: GlobalVariables
-    lock_timeout: float
-    order: random.Random
-    kill: Callable[[int, int], bool]
 
 
 @dataclass
@@ -73,6 +55,7 @@ class Session:
         self._begun = False
         self._status = STATUS_AUTOCOMMIT
         self._storage = server.storage.session(self)
+        self.pitr = PitrStatements(server, self._storage, self)
 
     # -- SessionContext -----------------------------------------------------------------
 
@@ -168,7 +151,7 @@ class Session:
         return any(token.word == "to" for token in source.tokens[1:3])
 
     def _require_admin(self) -> None:
-        if not self._identity.is_admin:
+        if not self.identity.is_admin:
             raise no_privilege()
 
     def _refuse_in_transaction(self, source: Source, pitr: grammar.Statement | None) -> None:
@@ -242,9 +225,9 @@ class Session:
 
     def _ordinary(self, source: Source, pitr: grammar.Statement | None) -> Result:
         if pitr is not None:
-            return self._pitr(pitr)
+            return self.pitr.execute(pitr)
         administrative = self._server.administration.execute(
-            source, self._identity, self._become
+            source, self.identity, self._become
         )
         if administrative is not None:
             return administrative
@@ -263,7 +246,7 @@ class Session:
         return self._storage.execute(source.statement)
 
     def _become(self, identity: Identity) -> None:
-        self._identity = identity
+        self.identity = identity
         self.account = identity.account
         self.account_id = identity.account_id
         self.user = identity.user
@@ -322,92 +305,6 @@ class Session:
         # the old bits back it forgets to take this one away.
         self._status |= STATUS_AUTOCOMMIT
         return rows[0][0] if rows else None
-
-    # -- PITR ---------------------------------------------------------------------------
-
-    def _pitr(self, stmt: grammar.Statement) -> Result:
-        server = self._server
-        match stmt:
-            case grammar.CreatePitr():
-                if server.version >= (4, 2, 0):
-                    server.storage.locks.wait_free(
-                        self._storage, ("rebuild", self.account_id), self.deadline_seconds
-                    )
-                server.catalog.create(self._identity, stmt, self)
-            case grammar.AlterPitr():
-                server.catalog.alter(self._identity, stmt)
-            case grammar.DropPitr():
-                server.catalog.drop(self._identity, stmt)
-            case grammar.RestorePitr():
-                self._restore(stmt)
-            case grammar.ShowPitr():
-                return self._show_pitrs(stmt.where)
-            case grammar.ShowRecoveryWindow():
-                return Result(
-                    windows.columns(server.version),
-                    windows.rows(
-                        self._identity,
-                        stmt,
-                        server.catalog.rows(),
-                        self._tables_at,
-                        server.clock,
-                        server.version,
-                        server.order,
-                    ),
-                )
-        return Result([], [])
-
-    def _restore(self, stmt: grammar.RestorePitr) -> None:
-        """A restore has a transaction of its own; the session's is empty, and goes on."""
-        server = self._server
-        self._storage.rollback()
-        try:
-            recovery.restore(
-                self._identity, stmt, server.catalog, server.accounts, self._storage, server.clock
-            )
-        finally:
-            self._storage.begin()
-
-    def _show_pitrs(self, where: str) -> Result:
-        columns = listing.columns(self._server.version, filtered=bool(where))
-        if where:
-            table = f"{listing.DATABASE}.{listing.TABLE}"
-            found = self._storage.execute(f"SELECT * FROM {table} WHERE ({where})")
-            return Result(columns, found.rows)
-        return Result(columns, self.pitr_rows())
-
-    def pitr_rows(self) -> list[tuple[object, ...]]:
-        """The session's own PITRs, as SHOW PITR gives them."""
-        return listing.rows(
-            self._identity, self._server.catalog.rows(), self.time_zone, self._server.version
-        )
-
-    def _tables_at(self, account_id: int, at: int) -> list[tuple[str, str]]:
-        found = self._storage.tables(account_id=account_id, at=at)
-        return [(table.database, table.name) for table in found]
-
-    def find_account_id(self, name: str) -> int | None:
-        account = self._server.accounts.find(name)
-        return None if account is None else account.id
-
-    def find_database_id(self, name: str) -> int | None:
-        """sys finds the databases of every account: the server's look-up names no account."""
-        for account_id in self._searched():
-            found = self._storage.find_database(name, account_id=account_id)
-            if found is not None:
-                return found.id
-        return None
-
-    def find_table_id(self, database: str, name: str) -> int | None:
-        found = self._storage.find_table(database, name, account_id=self.account_id)
-        if found is None:
-            return None
-        return found.logical_id if self._server.version >= (4, 0, 0) else found.id
-
-    def _searched(self) -> list[int]:
-        if self.account_id != SYS_ID:
-            return [self.account_id]
-        return [account.id for account in self._server.accounts.all()]
 
 
 def _answers_late(source: Source) -> bool:

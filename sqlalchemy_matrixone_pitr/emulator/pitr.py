@@ -1,0 +1,120 @@
+"""Carries out the PITR statements of one session."""
+
+from __future__ import annotations
+
+import datetime
+from typing import Protocol
+
+from . import grammar, listing, recovery, windows
+from .accounts import SYS_ID, Identity
+from .state import Server
+from .storage import Result, StorageSession
+
+
+class Asker(Protocol):
+    """The session whose statements these are."""
+
+    identity: Identity
+    time_zone: datetime.tzinfo
+    deadline_seconds: float
+
+
+class PitrStatements:
+    """The PITR statements of one session; also finds the objects that they name."""
+
+    def __init__(self, server: Server, storage: StorageSession, asker: Asker) -> None:
+        self._server = server
+        self._storage = storage
+        self._asker = asker
+
+    @property
+    def _who(self) -> Identity:
+        return self._asker.identity
+
+    def execute(self, stmt: grammar.Statement) -> Result:
+        """Its result; a refusal is raised."""
+        server = self._server
+        match stmt:
+            case grammar.CreatePitr():
+                if server.version >= (4, 2, 0):
+                    server.storage.locks.wait_free(
+                        self._storage,
+                        ("rebuild", self._who.account_id),
+                        self._asker.deadline_seconds,
+                    )
+                server.catalog.create(self._who, stmt, self)
+            case grammar.AlterPitr():
+                server.catalog.alter(self._who, stmt)
+            case grammar.DropPitr():
+                server.catalog.drop(self._who, stmt)
+            case grammar.RestorePitr():
+                self._restore(stmt)
+            case grammar.ShowPitr():
+                return self._show_pitrs(stmt.where)
+            case grammar.ShowRecoveryWindow():
+                return Result(
+                    windows.columns(server.version),
+                    windows.rows(
+                        self._who,
+                        stmt,
+                        server.catalog.rows(),
+                        self._tables_at,
+                        server.clock,
+                        server.version,
+                        server.order,
+                    ),
+                )
+        return Result([], [])
+
+    def _restore(self, stmt: grammar.RestorePitr) -> None:
+        """A restore has a transaction of its own; the session's is empty, and goes on."""
+        server = self._server
+        self._storage.rollback()
+        try:
+            recovery.restore(
+                self._who, stmt, server.catalog, server.accounts, self._storage, server.clock
+            )
+        finally:
+            self._storage.begin()
+
+    def _show_pitrs(self, where: str) -> Result:
+        columns = listing.columns(self._server.version, filtered=bool(where))
+        if where:
+            table = f"{listing.DATABASE}.{listing.TABLE}"
+            found = self._storage.execute(f"SELECT * FROM {table} WHERE ({where})")
+            return Result(columns, found.rows)
+        return Result(columns, self.listed())
+
+    def listed(self) -> list[tuple[object, ...]]:
+        """The session's own PITRs, as SHOW PITR gives them."""
+        server = self._server
+        return listing.rows(
+            self._who, server.catalog.rows(), self._asker.time_zone, server.version
+        )
+
+    def _tables_at(self, account_id: int, at: int) -> list[tuple[str, str]]:
+        found = self._storage.tables(account_id=account_id, at=at)
+        return [(table.database, table.name) for table in found]
+
+    def find_account_id(self, name: str) -> int | None:
+        account = self._server.accounts.find(name)
+        return None if account is None else account.id
+
+    def find_database_id(self, name: str) -> int | None:
+        """sys finds the databases of every account: the server's look-up names no account."""
+        for account_id in self._searched():
+            found = self._storage.find_database(name, account_id=account_id)
+            if found is not None:
+                return found.id
+        return None
+
+    def find_table_id(self, database: str, name: str) -> int | None:
+        found = self._storage.find_table(database, name, account_id=self._who.account_id)
+        if found is None:
+            return None
+        return found.logical_id if self._server.version >= (4, 0, 0) else found.id
+
+    def _searched(self) -> list[int]:
+        if self._who.account_id != SYS_ID:
+            return [self._who.account_id]
+        return [account.id for account in self._server.accounts.all()]
