@@ -123,8 +123,11 @@ def in_place(session: StorageSession, version: Version, action: Action) -> Versi
             "invalid input: unsupported alter option in inplace mode: "
             f"auto_increment = {action.text}",
         )
-    elif kind == "nothing":
-        return version
+    elif kind == "add_check":
+        text = f"check ({action.text})"
+        if session.version >= (4, 0, 0):
+            text = f"{f'constraint {action.name} ' if action.name else ''}{text} enforced"
+        raise SqlError.internal(f"unsupported alter option in inplace mode: {text}")
     else:
         raise SqlError.unsupported(session.statement_text)
     return session.catalogue.replace(home, version, new)

@@ -237,7 +237,7 @@ def make_type(
     if kind == "bit":
         return SqlType("bit", 1 if first is None else first)
     if kind == "decimal":
-        width = 10 if first is None else first
+        width = 38 if first is None else first
         return SqlType("decimal", width, arguments[1] if len(arguments) > 1 else 0)
     if kind in ("float", "double"):
         if kind == "float" and len(arguments) == 1:

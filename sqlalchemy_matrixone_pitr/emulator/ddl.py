@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from dataclasses import replace
 
@@ -36,7 +37,7 @@ from .definition import (
 from .dialect import parse_expression
 from .errors import SqlError
 from .headings import text as expression_text
-from .lexer import tokens
+from .lexer import Token, tokens
 from .query import Compiler
 from .storage import SYSTEM_DATABASES, Result, StorageSession
 
@@ -119,11 +120,13 @@ def default_text(text: str | None) -> str | None:
     """A default as SHOW CREATE TABLE prints it; it can be parsed again."""
     if text is None:
         return None
-    try:
-        node = parse_expression(text)
-    except Exception:
-        raise SqlError.syntax(text) from None
-    return _printed(node)
+    word = _BARE.fullmatch(text.strip())
+    if word is not None:
+        return f"{word.group(1)}()"
+    return _printed(parse_expression(text))
+
+
+_BARE = re.compile(r"(current_timestamp|localtime|localtimestamp)(?:\(\))?", re.IGNORECASE)
 
 
 def _printed(node: exp.Expr) -> str:
@@ -328,11 +331,21 @@ def build(session: StorageSession, home: DatabaseVersion, statement: CreateTable
     for key in [k for k in statement.keys if k.kind in ("key", "fulltext")] + unique:
         definition = add_index(definition, key)
     definition = sorted_indexes(definition)
+    if session.version >= (4, 0, 0):
+        definition = replace(definition, checks=named_checks(statement))
     for foreign in statement.foreign_keys:
         if any(spec.references is foreign for spec in statement.columns):
             continue
         definition = add_foreign_key(session, home, definition, foreign)
     return definition
+
+
+def named_checks(statement: CreateTable) -> tuple[tuple[str, str], ...]:
+    """CHECKs by name, as SHOW CREATE TABLE prints them; 3.x reads and forgets them."""
+    return tuple(
+        (check.name or f"__mo_chk_{number}", check.text)
+        for number, check in enumerate(statement.checks, 1)
+    )
 
 
 def create_table(session: StorageSession, statement: CreateTable) -> Result:
@@ -367,7 +380,12 @@ def create_as_select(
     """CREATE TABLE ... AS SELECT; of the past on 4.2.0 only (matrixone.md, section 6)."""
     found = tokens(statement.select)
     if any(token.kind == "brace" for token in found) and session.storage.version < (4, 0, 0):
-        raise SqlError(1105, "unsupported AS OF in CREATE TABLE AS SELECT")
+        raise SqlError(
+            1105,
+            "You have an error in your SQL syntax; check the manual that corresponds to your "
+            "MatrixOne server version for the right syntax to use. syntax error at line 1 column "
+            f'66 near "{_rewritten(session, found)}";',
+        )
     compiler = Compiler(statement.select, session, session.context.database)
     query = compiler.query(session.parse(statement.select, found))
     columns = list(statement.columns)
@@ -386,6 +404,12 @@ def create_as_select(
     cells = (list(zip(row, query.types, strict=True)) for row in rows)
     changed = writer.write(Insertion(version, targets, "plain"), cells)
     return Result(affected=changed.affected)
+
+
+def _rewritten(session: StorageSession, found: list[Token]) -> str:
+    """What 3.x makes of the brace part of a read of the past, and then cannot read."""
+    brace = next(token for token in found if token.kind == "brace")
+    return f"mo-timestamp = {session.moment(brace.text[1:-1])}}})"
 
 
 def _stored_type(kind: SqlType) -> SqlType:

@@ -25,6 +25,7 @@ class ColumnSpec:
     unique: bool = False
     comment: str = ""
     references: ForeignKeySpec | None = None
+    checks: list[CheckSpec] = field(default_factory=list)
 
 
 @dataclass
@@ -50,12 +51,19 @@ class ForeignKeySpec:
 
 
 @dataclass
+class CheckSpec:
+    name: str
+    text: str
+
+
+@dataclass
 class CreateTable:
     name: Named
     if_not_exists: bool = False
     columns: list[ColumnSpec] = field(default_factory=list)
     keys: list[KeySpec] = field(default_factory=list)
     foreign_keys: list[ForeignKeySpec] = field(default_factory=list)
+    checks: list[CheckSpec] = field(default_factory=list)
     comment: str = ""
     auto_start: int = 1
     like: Named | None = None
@@ -407,16 +415,19 @@ class _Parser:
             found = self.key_element()
             if isinstance(found, KeySpec):
                 result.keys.append(found)
-            elif found is not None:
+            elif isinstance(found, CheckSpec):
+                result.checks.append(found)
+            else:
                 result.foreign_keys.append(found)
             return
         column = self.column()
         result.columns.append(column)
+        result.checks += column.checks
         if column.references is not None:
             result.foreign_keys.append(column.references)
 
-    def key_element(self, *, altering: bool = False) -> KeySpec | ForeignKeySpec | None:
-        """A key, a foreign key, or None for a CHECK, which the server reads and forgets."""
+    def key_element(self, *, altering: bool = False) -> KeySpec | ForeignKeySpec | CheckSpec:
+        """A key, a foreign key or a CHECK."""
         name = ""
         if self.accept("CONSTRAINT") and self.peek().upper not in _KEY_START - {"KEY", "INDEX"}:
             name = self.identifier()
@@ -434,10 +445,10 @@ class _Parser:
                 name = name or own
             return self.references(name, self.names())
         if self.accept("CHECK"):
-            self.balanced()
+            check = CheckSpec(name.lower(), self.balanced()[1:-1])
             if not self.accept("ENFORCED"):
                 self.accept("NOT", "ENFORCED")
-            return None
+            return check
         unique = self.accept("UNIQUE")
         name = name if altering else ""  # CREATE TABLE forgets the name of CONSTRAINT ... UNIQUE
         fulltext = not unique and self.accept("FULLTEXT")
@@ -619,10 +630,11 @@ class _Parser:
             elif token.upper == "REFERENCES":
                 column.references = self.references("", [column.name])
             elif token.upper in ("CONSTRAINT", "CHECK"):
+                check_name = ""
                 if self.accept("CONSTRAINT") and self.peek().upper != "CHECK":
-                    self.identifier()
+                    check_name = self.identifier().lower()
                 self.expect("CHECK")
-                self.balanced()
+                column.checks.append(CheckSpec(check_name, self.balanced()[1:-1]))
             elif token.upper in ("GENERATED", "AS", "VIRTUAL", "STORED"):
                 raise self.unsupported()
             else:
@@ -708,8 +720,8 @@ class _Parser:
             found = self.key_element(altering=True)
             if isinstance(found, KeySpec):
                 return Action("add_primary" if found.kind == "primary" else "add_key", key=found)
-            if found is None:
-                return Action("nothing")
+            if isinstance(found, CheckSpec):
+                return Action("add_check", found.name, text=found.text)
             return Action("add_foreign", foreign_key=found)
         self.accept("COLUMN")
         if self.accept("("):
@@ -730,8 +742,8 @@ class _Parser:
             return Action("drop_key", self.identifier())
         if self.accept("CONSTRAINT"):
             return Action("drop_constraint", self.identifier())
-        if self.accept("CHECK"):
-            raise self.unsupported()
+        if self.peek().upper == "CHECK":
+            raise self.fail()
         self.accept("COLUMN")
         exists = self.if_exists()
         return Action("drop", self.identifier(), if_exists=exists)

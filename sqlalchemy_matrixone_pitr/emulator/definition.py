@@ -60,6 +60,8 @@ class TableDef:
     primary: tuple[str, ...] = ()
     indexes: tuple[IndexDef, ...] = ()
     foreign_keys: tuple[ForeignKeyDef, ...] = ()
+    checks: tuple[tuple[str, str], ...] = ()
+    """Names and texts of CHECKs, from 4.0"""
     comment: str = ""
     auto_start: int = 1
     view: str | None = None

@@ -266,12 +266,30 @@ class Writer:
                     stored.append(self.cell(value, kind, column, row_number))
             if not definition.primary and auto is None:
                 generated = self.session.store.next_number(version.physical, lambda: 1)
+            if definition.checks:
+                self.check(definition, stored)
             if self.write_row(plan, sql, stored, number):
                 changed.affected += 1
                 if generated:
                     changed.last_insert_id = generated
         changed.affected += self.replaced
         return changed
+
+    def check(self, definition: TableDef, row: list[Stored]) -> None:
+        """CHECKs of 4.x, which looks at inserted rows only."""
+        columns = [
+            SourceColumn(column.name, f":n{index}", column.type)
+            for index, column in enumerate(definition.columns)
+        ]
+        scope = Scope([Source(definition.name, "", columns)])
+        tests = [
+            self.compiler.condition(parse_expression(text), scope) for _, text in definition.checks
+        ]
+        values = {f"n{index}": value for index, value in enumerate(row)}
+        found = self.session.run(f"SELECT {', '.join(tests)}", values).fetchone()
+        for (name, _), holds in zip(definition.checks, found, strict=True):
+            if holds == 0:
+                raise SqlError(3819, f"constraint violation: Check constraint '{name}' is violated")
 
     def top(self, version: Version, column: ColumnDef) -> int:
         """The first key to generate, from the rows that are there."""

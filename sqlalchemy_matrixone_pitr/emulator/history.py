@@ -195,10 +195,16 @@ def clone_table(
     assert isinstance(source, Named)
     at = session.moment(moment) if moment else None
     number = session.catalogue.number_at(at)
-    past_home = session.need_database(source.database, number)
-    past = session.catalogue.table(past_home, source.name, number)
+    past_home = session.catalogue.database(
+        session.context.account_id, session.database_name(source.database), number
+    )
+    past = None
+    if past_home is not None:
+        past = session.catalogue.table(past_home, source.name, number)
     if past is None:
-        raise SqlError(1146, f"no such table {past_home.name}.{source.name}")
+        raise SqlError(
+            1064, f"SQL parser error: table {source.database}-{source.name} does not exist"
+        )
 
     def work() -> None:
         version = copy_table(session, past, number, home, name)
@@ -211,7 +217,9 @@ def clone_database(session: StorageSession, source: str, moment: str, name: str)
     """CREATE DATABASE ... CLONE db {MO_TS = n}."""
     at = session.moment(moment) if moment else None
     number = session.catalogue.number_at(at)
-    past = session.need_database(source, number)
+    past = session.catalogue.database(session.context.account_id, source, number)
+    if past is None:
+        raise SqlError(1046, "No database selected")
 
     def work() -> None:
         home = session.catalogue.add_database(session.context.account_id, name)

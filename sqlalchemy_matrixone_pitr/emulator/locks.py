@@ -14,8 +14,8 @@ from .errors import SqlError
 
 
 def lock_wait_error() -> SqlError:
-    """What a waiter gets when its time has run out."""
-    return SqlError(20101, "internal error: lock wait timeout exceeded; try restarting transaction")
+    """What a waiter of 4.2.0 gets when its time has run out; 3.0.9 waits for a year."""
+    return SqlError(1205, "Lock wait timeout exceeded; try restarting transaction")
 
 
 class LockTable:

@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from sqlglot import exp
+
 from .columns import SqlType, varchar
 from .definition import TableDef, Version
+from .dialect import parse_expression
 from .errors import SqlError
 from .functions import like
+from .headings import text as expression_text
 from .infoschema import default_label, index_parts, key_label, stamp, type_label
 from .lexer import Token, syntax_error, unquote
 from .query import Compiler
@@ -251,9 +255,19 @@ def create_table_text(version: Version, server: tuple[int, int, int]) -> str:
             f"  CONSTRAINT {_quoted(key.name)} FOREIGN KEY ({_list(definition, key.columns)}) "
             f"REFERENCES {parent} ({theirs}) ON DELETE {key.on_delete} ON UPDATE {key.on_update}"
         )
+    for name, text in definition.checks:
+        lines.append(f"  CONSTRAINT {_quoted(name)} CHECK ({_check_text(text)})")
     body = ",\n".join(lines)
     comment = f" COMMENT='{definition.comment}'" if definition.comment else ""
     return f"CREATE TABLE {_quoted(version.name)} (\n{body}\n){comment}"
+
+
+def _check_text(text: str) -> str:
+    """A CHECK with its columns quoted."""
+    tree = parse_expression(text).copy()
+    for column in list(tree.find_all(exp.Column)):
+        column.replace(exp.Var(this=_quoted(column.name)))
+    return expression_text(tree)
 
 
 def _default(text: str, server: tuple[int, int, int]) -> str:

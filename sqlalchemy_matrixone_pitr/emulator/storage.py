@@ -592,7 +592,7 @@ class StorageSession:
         if found is None and wanted == "mo_catalog":
             found = self.catalogue.database(0, wanted, number)
         if found is None:
-            if not name and self.storage.version < (4, 0, 0):
+            if not name and (number is not None or self.version < (4, 0, 0)):
                 raise SqlError(1046, "No database selected")
             raise SqlError(1049, f"Unknown database {wanted}")
         return found
@@ -610,12 +610,18 @@ class StorageSession:
         upper = " ".join(word.upper().split())
         try:
             if upper.startswith("MO_TS"):
-                return int(word.partition("=")[2])
+                number = word.partition("=")[2].strip()
+                if int(number) > 9223372036854775807:
+                    raise SqlError(
+                        20203, f"invalid argument invalid input expr , bad value {number}"
+                    )
+                return int(number)
             if upper.startswith(("AS OF TIMESTAMP", "TIMESTAMP")):
                 quoted = word[word.index("'") : word.rindex("'") + 1]
                 return self.store.clock.parse_local(quoted[1:-1])
         except ValueError:
-            raise SqlError(20301, f"invalid input: invalid timestamp value {word}") from None
+            text = word.partition("'")[2].rpartition("'")[0]
+            raise SqlError(20301, f"invalid input: invalid timestamp format: {text}") from None
         raise SqlError.unsupported("{" + text + "}")
 
     def resolve(self, database: str, name: str, moment: str) -> Resolved:
