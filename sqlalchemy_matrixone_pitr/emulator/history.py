@@ -60,6 +60,12 @@ def restore_table(session: StorageSession, account: int, database: str, name: st
     if home is None:
         home = session.catalogue.add_database(account, database)
         session.emit("create_database", home, 0, home.id)
+    present = session.catalogue.table(home, name)
+    if present is not None and any(
+        child.name != name or child.database != database
+        for child, _ in session.catalogue.children(present)
+    ):
+        return  # the server leaves a referenced table as it is, and answers OK
     _unchecked(session, lambda: _put_back(session, past, number, home))
 
 

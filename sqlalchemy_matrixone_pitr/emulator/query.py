@@ -7,8 +7,8 @@ from typing import Protocol
 
 from sqlglot import exp
 
-from .columns import Column, SqlType
-from .convert import common_type, convert
+from .columns import TEXT, Column, SqlType
+from .convert import as_text, common_type, convert
 from .errors import SqlError
 from .expressions import Ambient, CompiledQuery, Expressions, sort_key
 from .headings import heading
@@ -297,7 +297,10 @@ class Compiler(Expressions):
             labels.append(heading(item))
             if isinstance(item, exp.Concat):
                 item = item.expressions[0]
-        values.append(self.value(item, scope))
+        value = self.value(item, scope)
+        if isinstance(item, exp.Parameter):
+            value = variable_text(value)
+        values.append(value)
 
     @staticmethod
     def _star(
@@ -473,6 +476,13 @@ class Compiler(Expressions):
         ):
             raise SqlError(20301, f"invalid input: table '{source.alias}' specified more than once")
         scope.sources.append(source)
+
+
+def variable_text(value: Value) -> Value:
+    """`SELECT @v` shows TEXT, whatever was assigned."""
+    if value.type.kind == "bool":
+        return Value(f"(CASE {value.sql} WHEN 1 THEN 'true' WHEN 0 THEN 'false' END)", TEXT)
+    return Value(as_text(value).sql, TEXT)
 
 
 def result_columns(labels: list[str], types: list[SqlType]) -> list[Column]:

@@ -18,6 +18,7 @@ from . import ddlparse, dialect
 from .clock import Clock
 from .columns import (
     BIGINT,
+    BOOL,
     DATE,
     DATETIME,
     DOUBLE,
@@ -53,6 +54,10 @@ SYSTEM_DATABASES = (
     "system",
     "system_metrics",
 )
+
+
+_PRUNE_EVERY = 64
+"""Transactions between two looks for history that need not be kept."""
 
 
 @dataclass
@@ -155,6 +160,7 @@ _KINDS = {
     ColumnType.BLOB: SqlType("blob"),
     ColumnType.JSON: SqlType("json"),
     ColumnType.BOOL: SqlType("bool"),
+    ColumnType.UUID: SqlType("uuid"),
 }
 
 
@@ -162,13 +168,20 @@ class Storage:
     """All databases of one emulator; safe for many threads."""
 
     def __init__(
-        self, clock: Clock, *, version: tuple[int, int, int], lock_timeout: float = 10.0
+        self,
+        clock: Clock,
+        *,
+        version: tuple[int, int, int],
+        lock_timeout: float = 10.0,
+        keep_history: datetime.timedelta | None = None,
     ) -> None:
+        """*keep_history*: how far back the past can be read; None keeps everything."""
         from .infoschema import virtual_tables
 
         self.clock = clock
         self.version = version
         self.lock_timeout = lock_timeout
+        self.keep_history = keep_history
         self.locks = LockTable()
         self.on_commit: list[Callable[[list[Event]], None]] = []
         self.store = Store(clock)
@@ -267,6 +280,7 @@ class StorageSession:
         self._savepoint = False
         self._cascaded = 0
         self._events: list[Event] = []
+        self._clones: list[str] = []
         self._failure = Failure()
         self._connection = self.store.connect()
         self.catalogue = Tables(self._connection, self.store, lambda: self.number)
@@ -300,6 +314,9 @@ class StorageSession:
         self.in_transaction = False
         if self._writing:
             at = self.store.clock.now()
+            keep = self.storage.keep_history
+            if keep is not None and self.number % _PRUNE_EVERY == 0:
+                self.catalogue.prune(at - keep // datetime.timedelta(microseconds=1) * 1000)
             self._connection.execute("INSERT INTO txn VALUES (?, ?)", (self.number, at))
             self._connection.execute("COMMIT")
             events = [
@@ -319,10 +336,15 @@ class StorageSession:
         self.in_transaction = False
         if self._writing:
             self._connection.execute("ROLLBACK")
+        clones = self._clones
         self._end()
+        for statement in clones:
+            # Made inside the one open sqlite transaction, they are made again without it.
+            self._run_clone(statement)
 
     def _end(self) -> None:
         self._events = []
+        self._clones = []
         self._savepoint = False
         if self._writing:
             self._writing = False
@@ -455,15 +477,41 @@ class StorageSession:
 
             return show(self, statement, found)
         if first in ("CREATE", "DROP", "ALTER", "TRUNCATE", "RENAME"):
-            from .ddl import execute
-
-            return execute(self, ddlparse.parse(statement))
+            return self._define(statement)
         if found and first not in _KNOWN_WORDS and found[0].kind == "word":
             raise syntax_error(statement, found, 0)
         if first == "DO":
             self._select("SELECT" + statement[found[0].end :], found)
             return Result()
         raise SqlError.unsupported(statement)
+
+    def _define(self, statement: str) -> Result:
+        from .ddl import execute
+
+        parsed = ddlparse.parse(statement)
+        if not (
+            isinstance(parsed, (ddlparse.CreateTable, ddlparse.CreateDatabase)) and parsed.clone
+        ):
+            return execute(self, parsed)
+        if not self._writing:
+            self._run_clone(statement)
+            return Result()
+        if not parsed.moment:
+            parsed.moment = f"MO_TS = {self.statement_ns}"
+        result = execute(self, parsed)
+        self._clones.append(statement)
+        return result
+
+    def _run_clone(self, statement: str) -> None:
+        """A clone commits by itself (section 6)."""
+        other = StorageSession(self.storage, self.context)
+        try:
+            other.begin()
+            other.start_writing()
+            other.execute(statement)
+            other.commit()
+        finally:
+            other.close()
 
     def run(
         self, sql: str, parameters: Sequence[object] | Mapping[str, object] = ()
@@ -710,7 +758,8 @@ class StorageSession:
             "row_count": 0,
         }
         if name in numbers:
-            return Value(str(numbers[name]), BIGINT if name == "unix_timestamp" else UBIGINT)
+            kinds = {"unix_timestamp": BIGINT, "current_account_id": SqlType("int", unsigned=True)}
+            return Value(str(numbers[name]), kinds.get(name, UBIGINT))
         texts = {
             "database": context.database,
             "user": f"{context.user}@localhost",
@@ -984,7 +1033,7 @@ def _value_of(value: object) -> Value:
     if value is None:
         return Value("NULL", SqlType("text"))
     if isinstance(value, bool):
-        return Value(str(int(value)), BIGINT)
+        return Value(str(int(value)), BOOL)
     if isinstance(value, int):
         return Value(str(value), BIGINT)
     if isinstance(value, float):

@@ -273,7 +273,7 @@ class Tables:
             own,
             own,
             self._store.clock.now(),
-            version.logical_id,
+            own if self._born_here(version) else version.logical_id,
             self._store.sources.get(version.version, ""),
         )
         self.sync_triggers(found)
@@ -283,6 +283,13 @@ class Tables:
         for key in definition.foreign_keys:
             self._sync_parent(found, key)
         return found
+
+    def _born_here(self, version: Version) -> bool:
+        """Whether this transaction created the table: it then counts as created by the rebuild."""
+        row = self._connection.execute(
+            "SELECT min(born) FROM tab WHERE logical = ?", (version.logical_id,)
+        ).fetchone()
+        return bool(row[0] == self._number())
 
     # Physical tables
 
@@ -433,6 +440,31 @@ class Tables:
         home = self.database(child.account_id, child.database)
         if home is not None:
             self.replace(home, child, replace(child.definition, foreign_keys=keys))
+
+    def prune(self, moment: int) -> None:
+        """Forget what was no more at *moment*."""
+        number = self.number_at(moment) or 0
+        dead = self._connection.execute(
+            "SELECT version, physical FROM tab WHERE died <= ?", (number,)
+        ).fetchall()
+        self._connection.execute("DELETE FROM tab WHERE died <= ?", (number,))
+        self._connection.execute("DELETE FROM db WHERE died <= ?", (number,))
+        self._connection.execute(
+            "DELETE FROM txn WHERE number < (SELECT max(number) FROM txn WHERE commit_ns <= ?)",
+            (moment,),
+        )
+        kept = {int(row[0]) for row in self._connection.execute("SELECT physical FROM tab")}
+        for version, physical in dead:
+            self._store.definitions.pop(version, None)
+            self._store.sources.pop(version, None)
+            if physical not in kept:
+                self._connection.execute(f"DROP TABLE IF EXISTS h_{physical}")
+        for physical in kept:
+            found = self._connection.execute(
+                "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?", (f"h_{physical}",)
+            ).fetchone()
+            if found is not None:
+                self._connection.execute(f"DELETE FROM h_{physical} WHERE _to <= ?", (number,))
 
     # Rows
 

@@ -6,6 +6,7 @@ import datetime
 
 import pytest
 
+from sqlalchemy_matrixone_pitr.emulator.clock import Clock
 from sqlalchemy_matrixone_pitr.emulator.storage import Storage
 
 from .test_storage import Client, db, rel_id, storage
@@ -221,3 +222,45 @@ def test_accounts_have_their_own_databases(storage: Storage, db: Client) -> None
     storage.drop_account(5)
     assert tenant.session.databases() == []
     tenant.session.close()
+
+
+def test_a_clone_stays_after_a_rollback(storage: Storage, db: Client) -> None:
+    db("CREATE TABLE t (id INT)")
+    db("INSERT INTO t VALUES (1)")
+    db.session.begin()
+    db("CREATE TABLE c1 CLONE t")
+    db("INSERT INTO t VALUES (2)")
+    db("CREATE TABLE c2 CLONE t")
+    db.session.rollback()
+    assert db.rows("SHOW TABLES") == [("c1",), ("c2",), ("t",)]
+    assert db.rows("SELECT * FROM c2") == [(1,)]
+
+
+def test_restore_leaves_a_referenced_table_alone(storage: Storage, db: Client) -> None:
+    db("CREATE TABLE p (id INT PRIMARY KEY)")
+    db("CREATE TABLE c (p_id INT, FOREIGN KEY (p_id) REFERENCES p (id))")
+    moment = storage.clock.now()
+    db("INSERT INTO p VALUES (1)")
+    before = rel_id(db, "p")
+    db.session.restore_table("d", "p", moment)
+    assert rel_id(db, "p") == before
+    assert db.rows("SELECT * FROM p") == [(1,)]
+
+
+def test_history_can_be_bounded() -> None:
+    clock = Clock()
+    bounded = Storage(clock, version=(4, 2, 0), keep_history=datetime.timedelta(minutes=1))
+    client = Client(bounded)
+    client("CREATE DATABASE d")
+    client.context.database = "d"
+    client("CREATE TABLE t (id INT PRIMARY KEY, v INT)")
+    client("CREATE TABLE gone (id INT)")
+    client("INSERT INTO t VALUES (1, 0)")
+    client("DROP TABLE gone")
+    clock.advance(datetime.timedelta(hours=1))
+    for number in range(130):
+        client(f"UPDATE t SET v = {number}")
+    tables = {row[0] for row in client.session.run("SELECT name FROM sqlite_master")}
+    assert sum(name.startswith("h_") for name in tables) == 1
+    assert client.value("SELECT v FROM t") == 129
+    bounded.close()
