@@ -21,7 +21,8 @@ from .ddl import (
 from .ddlparse import Action, AlterTable, ColumnSpec
 from .definition import ColumnDef, Named, TableDef, Version
 from .errors import SqlError
-from .storage import Result, StorageSession
+from .records import Result
+from .workspace import StorageSession
 
 _REBUILDING = {"add", "drop", "drop_primary", "add_primary", "set_default", "drop_default"}
 

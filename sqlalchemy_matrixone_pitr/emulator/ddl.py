@@ -39,7 +39,8 @@ from .errors import SqlError
 from .headings import text as expression_text
 from .lexer import Token, tokens
 from .query import Compiler
-from .storage import SYSTEM_DATABASES, Result, StorageSession
+from .records import SYSTEM_DATABASES, Result
+from .workspace import StorageSession
 
 
 def execute(session: StorageSession, statement: Statement) -> Result:

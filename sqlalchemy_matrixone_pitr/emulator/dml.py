@@ -20,7 +20,7 @@ from .query import Compiler
 from .scope import Scope, Source, SourceColumn, Value
 
 if TYPE_CHECKING:
-    from .storage import StorageSession
+    from .workspace import StorageSession
 
 Cell = tuple[Stored, SqlType]
 _MISSING: Cell = ("DEFAULT", SqlType("missing"))

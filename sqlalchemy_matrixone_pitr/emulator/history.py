@@ -7,7 +7,8 @@ from dataclasses import replace
 
 from .definition import DatabaseVersion, Version
 from .errors import SqlError
-from .storage import SYSTEM_DATABASES, StorageSession
+from .records import SYSTEM_DATABASES
+from .workspace import StorageSession
 
 
 def copy_table(

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 from .columns import SqlType, moment_text, varchar
 from .definition import ColumnDef, IndexDef, Version
 from .lexer import tokens
+from .records import SYSTEM_DATABASES, VirtualTable
 
 if TYPE_CHECKING:
-    from .storage import StorageSession, VirtualTable
+    from .workspace import StorageSession
 
 Row = tuple[object, ...]
 Rows = Callable[["StorageSession", "int | None"], Iterable[Row]]
@@ -99,7 +100,7 @@ def _system_tables(session: StorageSession) -> Iterator[tuple[str, str, int, boo
 def _mo_database(session: StorageSession, at: int | None) -> Iterator[Row]:
     account: int | None = session.context.account_id or None
     for database in session.catalogue.databases(account, session.catalogue.number_at(at)):
-        system = database.name in _SYSTEM
+        system = database.name in SYSTEM_DATABASES
         yield (
             database.id,
             database.name,
@@ -111,17 +112,6 @@ def _mo_database(session: StorageSession, at: int | None) -> Iterator[Row]:
             database.account_id,
             "",
         )
-
-
-_SYSTEM = {
-    "information_schema",
-    "mo_catalog",
-    "mo_debug",
-    "mo_task",
-    "mysql",
-    "system",
-    "system_metrics",
-}
 
 
 def _mo_tables(session: StorageSession, at: int | None) -> Iterator[Row]:
@@ -469,7 +459,6 @@ _NUMBERS = {
 
 def virtual_tables(version: tuple[int, int, int]) -> Iterator[tuple[tuple[str, str], VirtualTable]]:
     """All of them by database and name."""
-    from .storage import VirtualTable
 
     def schema(
         name: str, columns: list[tuple[str, SqlType]], rows: Rows
@@ -591,8 +580,6 @@ def virtual_tables(version: tuple[int, int, int]) -> Iterator[tuple[tuple[str, s
 def _catalogue_tables(
     version: tuple[int, int, int],
 ) -> Iterator[tuple[tuple[str, str], VirtualTable]]:
-    from .storage import VirtualTable
-
     def catalogue(
         name: str, columns: list[tuple[str, SqlType]], rows: Rows
     ) -> tuple[tuple[str, str], VirtualTable]:

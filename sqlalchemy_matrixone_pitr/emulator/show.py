@@ -18,7 +18,8 @@ from .lexer import Token, syntax_error, unquote
 from .query import Compiler
 
 if TYPE_CHECKING:
-    from .storage import Result, StorageSession
+    from .records import Result
+    from .workspace import StorageSession
 
 _NAME = varchar(5000)
 _CHAR = SqlType("char", 255)
@@ -116,7 +117,7 @@ def _next_is(words: _Words, word: str, ahead: int) -> bool:
 
 def _result(session: StorageSession, words: _Words, shown: _Shown, *, end: bool = False) -> Result:
     from .query import result_columns
-    from .storage import Result
+    from .records import Result
 
     labels = [label for label, _ in shown.columns]
     types = [kind for _, kind in shown.columns]

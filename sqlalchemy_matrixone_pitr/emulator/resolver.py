@@ -1,0 +1,158 @@
+"""Names of databases and tables, of now or of a moment, as FROM reads them (section 6)."""
+
+from __future__ import annotations
+
+import datetime
+import json
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from sqlglot import exp
+
+from . import dialect
+from .columns import SqlType, moment_text
+from .definition import DatabaseVersion, Version
+from .errors import SqlError
+from .lexer import fold_time_parts, tokens
+from .query import Resolved
+from .records import SessionContext, VirtualTable
+from .store import Store
+from .tables import Tables
+
+if TYPE_CHECKING:
+    from .storage import Storage
+    from .workspace import StorageSession
+
+
+class Resolver:
+    """Finds what a session's statements name."""
+
+    storage: Storage
+    store: Store
+    context: SessionContext
+    catalogue: Tables
+
+    @property
+    def version(self) -> tuple[int, int, int]:
+        return self.storage.version
+
+    def workspace(self) -> StorageSession:
+        raise NotImplementedError
+
+    # Names
+
+    def database_name(self, name: str) -> str:
+        if name:
+            return name
+        if self.context.database:
+            return self.context.database.lower()
+        raise SqlError(1046, "No database selected")
+
+    def need_database(
+        self, name: str, number: int | None = None, account_id: int | None = None
+    ) -> DatabaseVersion:
+        wanted = self.database_name(name)
+        account = self.context.account_id if account_id is None else account_id
+        found = self.catalogue.database(account, wanted, number)
+        if found is None and wanted == "mo_catalog":
+            found = self.catalogue.database(0, wanted, number)
+        if found is None:
+            if not name and (number is not None or self.version < (4, 0, 0)):
+                raise SqlError(1046, "No database selected")
+            raise SqlError(1049, f"Unknown database {wanted}")
+        return found
+
+    def need_table(self, database: str, name: str) -> Version:
+        home = self.need_database(database)
+        found = self.catalogue.table(home, name)
+        if found is None:
+            raise SqlError(1146, f"no such table {home.name}.{name}")
+        return found
+
+    def moment(self, text: str) -> int:
+        """Nanoseconds of a brace part: `MO_TS = n`, `AS OF TIMESTAMP 't'`, `TIMESTAMP = 't'`."""
+        word = text.strip()
+        upper = " ".join(word.upper().split())
+        try:
+            if upper.startswith("MO_TS"):
+                number = word.partition("=")[2].strip()
+                if int(number) > 9223372036854775807:
+                    raise SqlError(
+                        20203, f"invalid argument invalid input expr , bad value {number}"
+                    )
+                return int(number)
+            if upper.startswith(("AS OF TIMESTAMP", "TIMESTAMP")):
+                quoted = word[word.index("'") : word.rindex("'") + 1]
+                return self.store.clock.parse_local(quoted[1:-1])
+        except ValueError:
+            text = word.partition("'")[2].rpartition("'")[0]
+            raise SqlError(20301, f"invalid input: invalid timestamp format: {text}") from None
+        raise SqlError.unsupported("{" + text + "}")
+
+    def resolve(self, database: str, name: str, moment: str) -> Resolved:
+        """What a name in FROM stands for."""
+        at = self.moment(moment) if moment else None
+        number = self.catalogue.number_at(at)
+        home = self.need_database(database, number)
+        virtual = self.storage.virtual.get((home.name, name))
+        if virtual is not None and not (virtual.sys_only and self.context.account_id != 0):
+            return self.virtual_source(home.name, name, virtual, at)
+        version = self.catalogue.table(home, name, number)
+        if version is None:
+            raise SqlError(1064, f'SQL parser error: table "{name}" does not exist')
+        definition = version.definition
+        if definition.view is not None:
+            return self._view(version)
+        columns = [(column.name, column.key, column.type) for column in definition.columns]
+        return Resolved(home.name, name, self.catalogue.rows_sql(version, number), columns)
+
+    def _view(self, version: Version) -> Resolved:
+        definition = version.definition
+        text = definition.view or ""
+        found = tokens(text)
+        tree = dialect.parse(fold_time_parts(text, found), found)
+        for table in tree.find_all(exp.Table):
+            if not table.db and isinstance(table.this, exp.Identifier):
+                table.set("db", exp.to_identifier(definition.view_database))
+        for cte in tree.find_all(exp.CTE):
+            for table in tree.find_all(exp.Table):
+                if table.name.lower() == cte.alias.lower():
+                    table.set("db", None)
+        labels = [column.name for column in definition.columns]
+        return Resolved(version.database, version.name, "", [], tree, labels)
+
+    def virtual_source(
+        self, database: str, name: str, table: VirtualTable, at: int | None
+    ) -> Resolved:
+        return self.rows_source(database, name, table.columns, table.rows(self.workspace(), at))
+
+    def rows_source(
+        self,
+        database: str,
+        name: str,
+        columns: list[tuple[str, SqlType]],
+        rows: Iterable[tuple[object, ...]],
+    ) -> Resolved:
+        """Rows made in Python as something that FROM can read."""
+        parameter = f"v_{database}_{name}"
+        cells = ", ".join(
+            f"json_extract(value, '$[{index}]') AS k{index}" for index in range(len(columns))
+        )
+        data = json.dumps([[_json_cell(cell) for cell in row] for row in rows])
+        sql = f"(SELECT {cells} FROM json_each(:{parameter}))"
+        named = [(label, f"k{index}", kind) for index, (label, kind) in enumerate(columns)]
+        return Resolved(database, name, sql, named, parameters={parameter: data})
+
+
+def _json_cell(value: object) -> object:
+    if isinstance(value, (datetime.datetime, datetime.date)):
+        return moment_text(value) if isinstance(value, datetime.datetime) else value.isoformat()
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace")
+    if isinstance(value, bool):
+        return int(value)
+    if isinstance(value, int) and value > 9223372036854775807:
+        return str(value)
+    if value is None or isinstance(value, (int, float, str)):
+        return value
+    return str(value)
