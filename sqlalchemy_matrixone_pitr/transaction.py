@@ -510,15 +510,15 @@ def idle(connection: Connection) -> Iterator[Connection]:
 
 @contextlib.contextmanager
 def side_connection(engine: Engine) -> Iterator[Connection]:
-    """An idle connection that is surely not one the caller holds.
+    """A connection that is surely not one the caller holds; its transaction ends with it.
 
     From the engine's own pool only where one lies ready there, or where the pool keeps none; else
     from a pool of the same kind made for this once: StaticPool would hand back the caller's own
-    connection, and a full pool would wait for the caller.
+    connection, and a full pool would wait for the caller. The engine's listeners hear of both.
     """
     pool = engine.pool
     if isinstance(pool, NullPool) or (isinstance(pool, QueuePool) and pool.checkedin() > 0):
-        with engine.connect() as connection, idle(connection):
+        with engine.connect() as connection:
             yield connection
         return
     aside = Engine(
@@ -530,8 +530,10 @@ def side_connection(engine: Engine) -> Iterator[Connection]:
         execution_options=engine.get_execution_options(),
         hide_parameters=engine.hide_parameters,
     )
+    aside.dispatch._update(engine.dispatch, only_propagate=False)
+    aside._has_events = engine._has_events
     try:
-        with aside.connect() as connection, idle(connection):
+        with aside.connect() as connection:
             yield connection
     finally:
         aside.dispose()

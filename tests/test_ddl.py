@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy import Column, Integer, MetaData, Table, create_mock_engine, event
-from sqlalchemy.dialects import mysql, postgresql, sqlite
+from sqlalchemy import Column, Integer, MetaData, Table, create_mock_engine, event, make_url
+from sqlalchemy.dialects import mysql
 from sqlalchemy.exc import CompileError
 from sqlalchemy.sql.ddl import ExecutableDDLElement
 
@@ -82,12 +82,12 @@ def test_text(element: ExecutableDDLElement, text: str) -> None:
         assert str(element.compile(dialect=dialect)) == on_the_wire
 
 
-@pytest.mark.parametrize("dialect", [sqlite.dialect(), postgresql.dialect()])
+@pytest.mark.parametrize("name", ["sqlite", "postgresql"])
 @pytest.mark.parametrize("element", [STATEMENTS[0][0], AlterPitr("p", "7d"), DropPitr("p")])
-def test_other_dialects(element: ExecutableDDLElement, dialect: Any) -> None:
+def test_other_dialects(element: ExecutableDDLElement, name: str) -> None:
     with pytest.raises(CompileError, match="mysql, mariadb, matrixone") as caught:
-        element.compile(dialect=dialect)
-    assert dialect.name in str(caught.value)
+        element.compile(dialect=make_url(f"{name}://").get_dialect()())
+    assert name in str(caught.value)
     assert type(element).__name__ in str(caught.value)
 
 

@@ -164,6 +164,21 @@ def test_manager_sends_one_statement(
     ]
 
 
+def test_the_engines_listeners_hear_of_side_connections(pooled: Engine, prefix: str) -> None:
+    heard: list[str] = []
+
+    @event.listens_for(pooled, "before_cursor_execute")
+    def hear(conn: object, cursor: object, statement: str, *_: object) -> None:
+        heard.append(statement)
+
+    with pooled.connect() as conn:
+        conn.execute(text("SELECT 1"))
+        PitrManager(pooled).exists(prefix)
+        get_pitrs(conn)
+    assert len([s for s in heard if s.startswith("SHOW PITR")]) == 2
+    pooled.dispose()
+
+
 def test_async_pool_of_one(
     make_async_engine: Callable[..., AsyncEngine], prefix: str, pitr_names: Names
 ) -> None:
