@@ -402,6 +402,13 @@ def as_text(value: Stored, source: SqlType) -> str:
     return str(value)
 
 
+def value_text(value: Stored) -> str:
+    """A stored value as text, without knowing its type."""
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "surrogateescape")
+    return float_text(value) if isinstance(value, float) else str(value)
+
+
 def float_text(value: float) -> str:
     if value == int(value) and abs(value) < 1e15:
         return str(int(value))

@@ -6,7 +6,6 @@ session (its time zone) is registered by `register` with a callable.
 
 from __future__ import annotations
 
-import datetime
 import decimal
 import functools
 import hashlib
@@ -15,23 +14,40 @@ import math
 import random
 import re
 import sqlite3
-import time
 import uuid
 from collections.abc import Callable
 from typing import Any
 
+from .aggregates import (
+    BitAggregate,
+    DecimalAverage,
+    DecimalSum,
+    Deviation,
+    GroupConcat,
+    StandardDeviation,
+)
 from .columns import (
     Stored,
     decimal_text,
     float_text,
-    json_text,
-    moment_text,
-    normal_json,
-    parse_moment,
-    parse_span,
     span_text,
+    value_text,
+)
+from .datefunctions import (
+    add_interval,
+    date_difference,
+    date_part,
+    format_date,
+    last_day,
+    parse_date,
+    sleep,
+    span_part,
+    timestamp_difference,
+    to_datetime,
+    to_span,
 )
 from .errors import SqlError
+from .jsonfunctions import json_extract, json_unquote, to_json
 
 _CONTEXT = decimal.Context(prec=65, rounding=decimal.ROUND_HALF_UP)
 
@@ -186,16 +202,10 @@ def _like_pattern(pattern: str, escape: str, fold: bool) -> re.Pattern[str]:
     return re.compile("".join(out), flags)
 
 
-def _text(value: Stored) -> str:
-    if isinstance(value, bytes):
-        return value.decode("utf-8", "surrogateescape")
-    return float_text(value) if isinstance(value, float) else str(value)
-
-
 def like(value: Stored, pattern: Stored, escape: str, fold: int) -> int | None:
     if value is None or pattern is None:
         return None
-    found = _like_pattern(_text(pattern), escape, bool(fold)).fullmatch(_text(value))
+    found = _like_pattern(value_text(pattern), escape, bool(fold)).fullmatch(value_text(value))
     return int(found is not None)
 
 
@@ -210,35 +220,37 @@ def _regular(pattern: str) -> re.Pattern[str]:
 def regexp(value: Stored, pattern: Stored) -> int | None:
     if value is None or pattern is None:
         return None
-    return int(_regular(_text(pattern)).search(_text(value)) is not None)
+    return int(_regular(value_text(pattern)).search(value_text(value)) is not None)
 
 
 def regexp_replace(value: Stored, pattern: Stored, replacement: Stored) -> str | None:
     if value is None or pattern is None or replacement is None:
         return None
-    return _regular(_text(pattern)).sub(_text(replacement).replace("\\", "\\\\"), _text(value))
+    return _regular(value_text(pattern)).sub(
+        value_text(replacement).replace("\\", "\\\\"), value_text(value)
+    )
 
 
 def regexp_substr(value: Stored, pattern: Stored) -> str | None:
     if value is None or pattern is None:
         return None
-    found = _regular(_text(pattern)).search(_text(value))
+    found = _regular(value_text(pattern)).search(value_text(value))
     return found.group() if found else None
 
 
 def concat(*parts: Stored) -> str | None:
-    return None if any(part is None for part in parts) else "".join(map(_text, parts))
+    return None if any(part is None for part in parts) else "".join(map(value_text, parts))
 
 
 def concat_ws(separator: Stored, *parts: Stored) -> str | None:
     if separator is None:
         return None
-    return _text(separator).join(_text(part) for part in parts if part is not None)
+    return value_text(separator).join(value_text(part) for part in parts if part is not None)
 
 
 def _one(function: Callable[[str], Stored]) -> Callable[[Stored], Stored]:
     def call(value: Stored) -> Stored:
-        return None if value is None else function(_text(value))
+        return None if value is None else function(value_text(value))
 
     return call
 
@@ -246,7 +258,7 @@ def _one(function: Callable[[str], Stored]) -> Callable[[Stored], Stored]:
 def pad(value: Stored, length: int | None, filler: Stored, left: int) -> str | None:
     if value is None or length is None or filler is None or length < 0:
         return None
-    text, fill = _text(value), _text(filler)
+    text, fill = value_text(value), value_text(filler)
     if len(text) >= length:
         return text[:length]
     if not fill:
@@ -258,9 +270,9 @@ def pad(value: Stored, length: int | None, filler: Stored, left: int) -> str | N
 def substring_index(value: Stored, delimiter: Stored, count: int | None) -> str | None:
     if value is None or delimiter is None or count is None:
         return None
-    parts = _text(value).split(_text(delimiter))
+    parts = value_text(value).split(value_text(delimiter))
     chosen = parts[:count] if count >= 0 else parts[count:]
-    return _text(delimiter).join(chosen)
+    return value_text(delimiter).join(chosen)
 
 
 def round_decimal(value: Stored, digits: int | None, mode: str) -> str | None:
@@ -285,387 +297,6 @@ def round_float(value: float | None, digits: int | None, mode: str) -> float | N
     )
 
 
-# Moments ---------------------------------------------------------------------------------------
-
-
-def to_datetime(value: Stored) -> str | None:
-    if value is None:
-        return None
-    moment = parse_moment(_text(value))
-    if moment is None:
-        raise SqlError(20301, f"invalid input: invalid datetime value {_text(value)}")
-    return moment_text(moment)
-
-
-def to_span(value: Stored) -> int | None:
-    if value is None:
-        return None
-    micros = parse_span(_text(value))
-    if micros is None:
-        raise SqlError(20301, f"invalid input: invalid time value {_text(value)}")
-    return micros
-
-
-def _moment(value: Stored) -> datetime.datetime:
-    moment = parse_moment(_text(value))
-    if moment is None:
-        raise SqlError(20301, f"invalid input: invalid datetime value {_text(value)}")
-    return moment
-
-
-_UNITS = {
-    "MICROSECOND": datetime.timedelta(microseconds=1),
-    "SECOND": datetime.timedelta(seconds=1),
-    "MINUTE": datetime.timedelta(minutes=1),
-    "HOUR": datetime.timedelta(hours=1),
-    "DAY": datetime.timedelta(days=1),
-    "WEEK": datetime.timedelta(weeks=1),
-}
-_MONTHS = {"MONTH": 1, "QUARTER": 3, "YEAR": 12}
-
-
-def _add_months(moment: datetime.datetime, months: int) -> datetime.datetime:
-    total = moment.year * 12 + moment.month - 1 + months
-    year, month = divmod(total, 12)
-    for day in (moment.day, 30, 29, 28):
-        try:
-            return moment.replace(year=year, month=month + 1, day=day)
-        except ValueError:
-            if day <= 28:
-                raise
-    return moment
-
-
-def add_interval(value: Stored, count: Stored, unit: str) -> str | None:
-    if value is None or count is None:
-        return None
-    moment, number = _moment(value), float(str(count))
-    try:
-        if unit in _MONTHS:
-            result = _add_months(moment, int(number) * _MONTHS[unit])
-        else:
-            result = moment + _UNITS[unit] * number
-    except (OverflowError, ValueError):
-        raise SqlError(1690, "data out of range: data type datetime, value overflow") from None
-    return moment_text(result)
-
-
-def timestamp_difference(unit: str, start: Stored, end: Stored) -> int | None:
-    if start is None or end is None:
-        return None
-    a, b = _moment(start), _moment(end)
-    if unit in _MONTHS:
-        months = (b.year - a.year) * 12 + b.month - a.month
-        if months > 0 and _add_months(a, months) > b:
-            months -= 1
-        elif months < 0 and _add_months(a, months) < b:
-            months += 1
-        return int(months / _MONTHS[unit])
-    return int((b - a) / _UNITS[unit])
-
-
-def date_difference(left: Stored, right: Stored) -> int | None:
-    if left is None or right is None:
-        return None
-    return (_moment(left).date() - _moment(right).date()).days
-
-
-def date_part(unit: str, value: Stored) -> int | None:
-    if value is None:
-        return None
-    moment = _moment(value)
-    iso = moment.isocalendar()
-    parts = {
-        "YEAR": moment.year,
-        "MONTH": moment.month,
-        "DAY": moment.day,
-        "HOUR": moment.hour,
-        "MINUTE": moment.minute,
-        "SECOND": moment.second,
-        "MICROSECOND": moment.microsecond,
-        "QUARTER": (moment.month + 2) // 3,
-        "WEEK": iso.week,
-        "WEEKDAY": moment.weekday(),
-        "DAYOFWEEK": moment.isoweekday() % 7 + 1,
-        "DAYOFYEAR": moment.timetuple().tm_yday,
-        "TO_DAYS": moment.toordinal() + 365,
-    }
-    return parts[unit]
-
-
-def span_part(unit: str, micros: int | None) -> int | None:
-    """HOUR, MINUTE and SECOND of a TIME."""
-    if micros is None:
-        return None
-    seconds = abs(micros) // 1_000_000
-    return {"HOUR": seconds // 3600, "MINUTE": seconds // 60 % 60}.get(unit, seconds % 60)
-
-
-def sleep(seconds: float | None) -> int:
-    time.sleep(min(float(seconds or 0), 60.0))
-    return 0
-
-
-def format_date(value: Stored, pattern: Stored) -> str | None:
-    if value is None or pattern is None:
-        return None
-    moment = _moment(value)
-    hour12 = moment.hour % 12 or 12
-    codes: dict[str, Callable[[], str]] = {
-        "Y": lambda: f"{moment.year:04d}",
-        "y": lambda: f"{moment.year % 100:02d}",
-        "m": lambda: f"{moment.month:02d}",
-        "c": lambda: str(moment.month),
-        "d": lambda: f"{moment.day:02d}",
-        "e": lambda: str(moment.day),
-        "H": lambda: f"{moment.hour:02d}",
-        "k": lambda: str(moment.hour),
-        "h": lambda: f"{hour12:02d}",
-        "I": lambda: f"{hour12:02d}",
-        "l": lambda: str(hour12),
-        "i": lambda: f"{moment.minute:02d}",
-        "s": lambda: f"{moment.second:02d}",
-        "S": lambda: f"{moment.second:02d}",
-        "f": lambda: f"{moment.microsecond:06d}",
-        "T": lambda: f"{moment:%H:%M:%S}",
-        "r": lambda: f"{hour12:02d}:{moment:%M:%S} {moment:%p}",
-        "p": lambda: "AM" if moment.hour < 12 else "PM",
-        "M": lambda: f"{moment:%B}",
-        "b": lambda: f"{moment:%b}",
-        "W": lambda: f"{moment:%A}",
-        "a": lambda: f"{moment:%a}",
-        "j": lambda: f"{moment.timetuple().tm_yday:03d}",
-        "w": lambda: str(moment.isoweekday() % 7),
-        "v": lambda: f"{moment.isocalendar().week:02d}",
-        "x": lambda: f"{moment.isocalendar().year:04d}",
-    }
-
-    def code(found: re.Match[str]) -> str:
-        letter = found.group(1)
-        return codes[letter]() if letter in codes else letter
-
-    return re.sub(r"%(.)", code, _text(pattern))
-
-
-def last_day(value: Stored) -> str | None:
-    if value is None:
-        return None
-    first = _moment(value).replace(day=1)
-    return moment_text(_add_months(first, 1) - datetime.timedelta(days=1))[:10]
-
-
-_STRPTIME = {
-    "i": "%M",
-    "s": "%S",
-    "M": "%B",
-    "h": "%I",
-    "T": "%H:%M:%S",
-    "e": "%d",
-    "c": "%m",
-    "k": "%H",
-}
-
-
-def parse_date(value: Stored, pattern: Stored) -> str | None:
-    if value is None or pattern is None:
-        return None
-    wanted = re.sub(r"%(.)", lambda m: _STRPTIME.get(m.group(1), m.group()), _text(pattern))
-    try:
-        return moment_text(datetime.datetime.strptime(_text(value), wanted))
-    except ValueError:
-        return None
-
-
-# JSON ------------------------------------------------------------------------------------------
-
-
-def to_json(value: Stored) -> str | None:
-    if value is None:
-        return None
-    document = normal_json(_text(value))
-    if document is None:
-        raise SqlError(20301, f"invalid input: json text {_text(value)}")
-    return document
-
-
-_STEP = re.compile(r'\.(?:"((?:[^"\\]|\\.)*)"|([\w$]+|\*))|\[(\d+|\*)\]|(\*\*)')
-
-
-def json_extract(document: Stored, *paths: Stored) -> str | None:
-    if document is None or any(path is None for path in paths):
-        return None
-    found: list[object] = []
-    many = len(paths) > 1
-    for path in paths:
-        text = _text(path)
-        many = many or "*" in text
-        found += _follow(json.loads(_text(document)), text)
-    if not found:
-        return None
-    return json_text(found if many else found[0])
-
-
-def _follow(value: object, path: str) -> list[object]:
-    if not path.startswith("$"):
-        raise SqlError(20301, f"invalid input: invalid json path '{path}'")
-    values = [value]
-    for match in _STEP.finditer(path, 1):
-        quoted, word, index, deep = match.groups()
-        key = quoted if quoted is not None else word
-        if deep:
-            values = [inner for v in values for inner in _descend(v)]
-        elif key == "*":
-            values = [inner for v in values if isinstance(v, dict) for inner in v.values()]
-        elif key is not None:
-            values = [v[key] for v in values if isinstance(v, dict) and key in v]
-        elif index == "*":
-            values = [inner for v in values if isinstance(v, list) for inner in v]
-        else:
-            at = int(index)
-            values = [v[at] for v in values if isinstance(v, list) and at < len(v)]
-    return values
-
-
-def _descend(value: object) -> list[object]:
-    found = [value]
-    children = (
-        value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    )
-    for child in children:
-        found += _descend(child)
-    return found
-
-
-def json_unquote(value: Stored) -> str | None:
-    if value is None:
-        return None
-    text = _text(value)
-    if text.startswith('"') and text.endswith('"'):
-        try:
-            return str(json.loads(text))
-        except ValueError:
-            return text
-    return text
-
-
-# Aggregates ------------------------------------------------------------------------------------
-
-
-class DecimalSum:
-    """SUM of decimals, as an aggregate and over a window."""
-
-    def __init__(self) -> None:
-        self.total = decimal.Decimal(0)
-        self.count = 0
-
-    def step(self, value: Stored) -> None:
-        if value is not None:
-            self.total = _CONTEXT.add(self.total, decimal.Decimal(str(value)))
-            self.count += 1
-
-    def inverse(self, value: Stored) -> None:
-        if value is not None:
-            self.total = _CONTEXT.subtract(self.total, decimal.Decimal(str(value)))
-            self.count -= 1
-
-    def value(self) -> str | None:
-        return _plain(self.total) if self.count else None
-
-    finalize = value
-
-
-class DecimalAverage(DecimalSum):
-    """AVG of decimals: six digits more than the argument has, twelve at least."""
-
-    scale = 0
-
-    def step(self, value: Stored, scale: int = 6) -> None:
-        self.scale = scale
-        super().step(value)
-
-    def inverse(self, value: Stored, scale: int = 6) -> None:
-        super().inverse(value)
-
-    def value(self) -> str | None:
-        if not self.count:
-            return None
-        return decimal_text(_CONTEXT.divide(self.total, decimal.Decimal(self.count)), self.scale)
-
-    finalize = value
-
-
-class GroupConcat:
-    """GROUP_CONCAT(text, separator, flags, *keys); flags: d for DISTINCT, then a or z a key."""
-
-    def __init__(self) -> None:
-        self.rows: list[tuple[str, tuple[Stored, ...]]] = []
-        self.separator, self.flags = ",", ""
-
-    def step(self, value: Stored, separator: str, flags: str, *keys: Stored) -> None:
-        self.separator, self.flags = separator, flags
-        if value is not None:
-            self.rows.append((_text(value), keys))
-
-    def finalize(self) -> str | None:
-        rows = self.rows
-        directions = self.flags.lstrip("d")
-        for index in reversed(range(len(directions))):
-            rows.sort(
-                key=lambda row: (row[1][index] is not None, row[1][index]),
-                reverse=directions[index] == "z",
-            )
-        texts = [row[0] for row in rows]
-        if self.flags.startswith("d"):
-            texts = list(dict.fromkeys(texts))
-        return self.separator.join(texts) if texts else None
-
-
-class Deviation:
-    """STDDEV and VARIANCE of a population."""
-
-    power = 1.0
-
-    def __init__(self) -> None:
-        self.values: list[float] = []
-
-    def step(self, value: Stored) -> None:
-        if value is not None:
-            self.values.append(float(str(value)))
-
-    def finalize(self) -> float | None:
-        if not self.values:
-            return None
-        mean = math.fsum(self.values) / len(self.values)
-        variance = math.fsum((v - mean) ** 2 for v in self.values) / len(self.values)
-        return float(variance**self.power)
-
-
-class StandardDeviation(Deviation):
-    power = 0.5
-
-
-class BitAggregate:
-    """BIT_AND, BIT_OR and BIT_XOR, by the first argument."""
-
-    def __init__(self) -> None:
-        self.result: int | None = None
-
-    def step(self, kind: str, value: Stored) -> None:
-        if not isinstance(value, int):
-            return
-        if self.result is None:
-            self.result = value
-        elif kind == "and":
-            self.result &= value
-        elif kind == "or":
-            self.result |= value
-        else:
-            self.result ^= value
-
-    def finalize(self) -> int | None:
-        return self.result
-
-
 # Registration ----------------------------------------------------------------------------------
 
 
@@ -678,7 +309,7 @@ def pack(*values: Stored) -> str | None:
 
 def strict_integer(value: Stored) -> int | None:
     """A text beside an integer: `1.5` is none."""
-    text = "" if value is None else _text(value).strip()
+    text = "" if value is None else value_text(value).strip()
     if value is not None and not text.lstrip("+-").isdigit():
         raise SqlError(20203, f"invalid argument cast to int, bad value {text}")
     return to_integer(value)
@@ -705,7 +336,7 @@ def range_hours(length: int | None, unit: Stored) -> int | None:
     """CAST_RANGE_VALUE_UNIT of SHOW PITR WHERE (section 5)."""
     if length is None or unit is None:
         return None
-    word = _text(unit)
+    word = value_text(unit)
     if word not in _RANGE_HOURS:
         raise SqlError(20203, f"invalid argument invalid pitr time unit, bad value {word}")
     return length * _RANGE_HOURS[word]
@@ -716,12 +347,12 @@ def _hex(value: Stored) -> str | None:
         return None
     if isinstance(value, int):
         return f"{value & (1 << 64) - 1:X}"
-    return (value if isinstance(value, bytes) else _text(value).encode()).hex().upper()
+    return (value if isinstance(value, bytes) else value_text(value).encode()).hex().upper()
 
 
 def _unhex(value: Stored) -> bytes | None:
     try:
-        return None if value is None else bytes.fromhex(_text(value))
+        return None if value is None else bytes.fromhex(value_text(value))
     except ValueError:
         return None
 
@@ -730,7 +361,7 @@ def _digest(name: str) -> Callable[[Stored], Stored]:
     def call(value: Stored) -> Stored:
         if value is None:
             return None
-        data = value if isinstance(value, bytes) else _text(value).encode()
+        data = value if isinstance(value, bytes) else value_text(value).encode()
         return hashlib.new(name, data).hexdigest()
 
     return call
@@ -756,12 +387,12 @@ _PLAIN: dict[str, tuple[int, Callable[..., Any]]] = {
     "mo_reverse": (1, _one(lambda text: text[::-1])),
     "mo_length": (
         1,
-        lambda v: None if v is None else len(v if isinstance(v, bytes) else _text(v).encode()),
+        lambda v: None if v is None else len(v if isinstance(v, bytes) else value_text(v).encode()),
     ),
     "mo_ascii": (1, _one(lambda text: text.encode()[0] if text else 0)),
     "mo_pad": (4, pad),
     "mo_substring_index": (3, substring_index),
-    "mo_repeat": (2, lambda v, n: None if v is None or n is None else _text(v) * n),
+    "mo_repeat": (2, lambda v, n: None if v is None or n is None else value_text(v) * n),
     "mo_round_decimal": (3, round_decimal),
     "mo_round": (3, round_float),
     "mo_float_text": (1, lambda v: None if v is None else float_text(v)),
