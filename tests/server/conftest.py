@@ -1,0 +1,271 @@
+"""The specification of the server as statements and answers, with PyMySQL alone.
+
+A `Client` is one connection; calling it with a statement gives an `Answer`, whatever comes back.
+In statements, answers and expected texts alike ``~`` stands for the name of the test's own: its
+database is ``~``, its PITRs, accounts and other databases begin with ``~_``. Whatever begins so is
+dropped when the test ends.
+
+A version in a test (``server.version``) says where a line holds: the same tests run on the emulator
+and, by ``MATRIXONE_URL``, on real servers that others use at the same time.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from typing import Any
+
+import pymysql
+import pytest
+
+from tests.conftest import Server
+
+IN_TRANSACTION, AUTOCOMMIT = 1, 2
+PASSWORD = "111"
+
+
+def internal(text: str) -> tuple[int, str]:
+    """The server's general error."""
+    return 20101, f"internal error: {text}"
+
+
+UNCOMMITTED = internal("unclassified statement appears in uncommitted transaction")
+NO_PRIVILEGE = internal("do not have privilege to execute the statement")
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came back: rows and labels, or affected rows, or an error's code and text."""
+
+    rows: list[tuple[Any, ...]] = field(default_factory=list)
+    labels: list[str] = field(default_factory=list)
+    affected: int = 0
+    warnings: int = 0
+    status: int = 0
+    error: tuple[int, str] | None = None
+    raised: pymysql.Error | None = None
+
+    @property
+    def in_transaction(self) -> bool:
+        """The status bit of the last packet."""
+        return bool(self.status & IN_TRANSACTION)
+
+    @property
+    def autocommit(self) -> bool:
+        """The status bit of the last packet, which lies (section 2)."""
+        return bool(self.status & AUTOCOMMIT)
+
+    @property
+    def column(self) -> list[Any]:
+        return [row[0] for row in self.rows]
+
+    @property
+    def value(self) -> Any:
+        assert len(self.rows) == 1, self
+        return self.rows[0][0]
+
+
+class Client:
+    """One connection; a call says one statement, ``~`` in it being *own*."""
+
+    def __init__(self, connection: pymysql.Connection, own: str, said: list[str]) -> None:
+        self.connection = connection
+        self.own = own
+        self._said = said
+
+    def __call__(self, statement: str) -> Answer:
+        """What the server answers, errors included."""
+        self._said.append(statement.upper())
+        with self.connection.cursor() as cursor:
+            try:
+                affected = cursor.execute(statement.replace("~", self.own))
+            except pymysql.Error as error:
+                code, text = error.args
+                return Answer(error=(code, self._home(text)), raised=error)
+            return Answer(
+                rows=[tuple(self._home(value) for value in row) for row in cursor.fetchall()],
+                labels=[self._home(column[0]) for column in cursor.description or ()],
+                affected=affected,
+                warnings=cursor.warning_count,
+                status=self.connection.server_status,
+            )
+
+    def ok(self, *statements: str) -> Answer:
+        """Every one must be taken; the last one's answer."""
+        answer = Answer()
+        for statement in statements:
+            answer = self(statement)
+            assert answer.error is None, f"{statement}: {answer.error}"
+        return answer
+
+    def rows(self, statement: str) -> list[tuple[Any, ...]]:
+        """In an order of their own, where the statement asks for none."""
+        rows = self.ok(statement).rows
+        return rows if "order by" in statement.lower() else sorted(rows, key=repr)
+
+    def value(self, statement: str) -> Any:
+        return self.ok(statement).value
+
+    def error(self, statement: str) -> tuple[int, str] | None:
+        return self(statement).error
+
+    def close(self) -> None:
+        if self.connection.open:
+            with contextlib.suppress(pymysql.Error):
+                self.connection.close()
+
+    def _home(self, value: Any) -> Any:
+        return value.replace(self.own, "~") if isinstance(value, str) else value
+
+
+Connect = Callable[..., Client]
+
+
+def connected(
+    server: Server, own: str, *, said: list[str] | None = None, **options: Any
+) -> Client:
+    settings: dict[str, Any] = {
+        "user": server.user,
+        "password": server.password,
+        "autocommit": True,
+        "ssl_disabled": True,
+        **options,
+    }
+    connection = pymysql.connect(host=server.host, port=server.port, **settings)
+    return Client(connection, own, [] if said is None else said)
+
+
+def drop_all(client: Client, kind: str, names: list[str], own: str) -> None:
+    for name in names:
+        if name.startswith(own):
+            client(f"DROP {kind} IF EXISTS `{name.replace('`', '``')}`")
+
+
+@pytest.fixture
+def said() -> list[str]:
+    """What the test's clients said, for tidying up: reading every list takes a while."""
+    return []
+
+
+@pytest.fixture
+def connect(server: Server, prefix: str, said: list[str]) -> Iterator[Connect]:
+    """Opens more connections: ``connect(user="account:admin", autocommit=False)``."""
+    with ExitStack() as stack:
+
+        def connect(**options: Any) -> Client:
+            client = connected(server, prefix, said=said, **options)
+            stack.callback(client.close)
+            return client
+
+        yield connect
+
+
+@pytest.fixture
+def say(server: Server, prefix: str, said: list[str]) -> Iterator[Client]:
+    """The sys account's administrator, in autocommit; tidied up at the end."""
+    first = connected(server, prefix, said=said)
+    yield first
+    first.close()
+    made = "\n".join(said)
+    if "CREATE" not in made:
+        return
+    # A new connection: the first may be in any state.
+    last = connected(server, prefix)
+    try:
+        if "CREATE ACCOUNT" in made:
+            drop_all(last, "ACCOUNT", last("SHOW ACCOUNTS").column, "~")
+        if "CREATE USER" in made:
+            users = last("SELECT user_name FROM mo_catalog.mo_user").column
+            drop_all(last, "USER", users, "~")
+        if "CREATE ROLE" in made:
+            roles = last("SELECT role_name FROM mo_catalog.mo_role").column
+            drop_all(last, "ROLE", roles, "~")
+        if "PITR" in made:
+            drop_all(last, "PITR", last("SHOW PITR").column, "~")
+        if "DATABASE" in made:
+            drop_all(last, "DATABASE", last("SHOW DATABASES").column, "~")
+    finally:
+        last.close()
+
+
+@pytest.fixture
+def shop(say: Client) -> Client:
+    """`say` with database ~ and table ~.t of two rows."""
+    say.ok(
+        "CREATE DATABASE ~",
+        "CREATE TABLE ~.t (id INT PRIMARY KEY, v VARCHAR(10) DEFAULT 'x')",
+        "INSERT INTO ~.t VALUES (1, 'a'), (2, 'b')",
+    )
+    return say
+
+
+@pytest.fixture(scope="session")
+def tenant_account(server: Server) -> Iterator[str]:
+    """An account for all tests: making one takes the better part of a second."""
+    name = f"pt_{secrets.token_hex(4)}"
+    client = connected(server, name)
+    try:
+        client.ok(f"CREATE ACCOUNT ~ ADMIN_NAME 'admin' IDENTIFIED BY '{PASSWORD}'")
+        yield name
+        client.ok("DROP ACCOUNT IF EXISTS ~")
+    finally:
+        client.close()
+
+
+@dataclass(frozen=True)
+class Tenant:
+    """An account that is not sys, empty when a test begins, and its administrator's login."""
+
+    name: str
+    user: str
+
+
+@pytest.fixture
+def tenant(server: Server, tenant_account: str) -> Iterator[Tenant]:
+    yield Tenant(tenant_account, f"{tenant_account}:admin")
+    client = connected(server, "\0", user=f"{tenant_account}:admin", password=PASSWORD)
+    try:
+        drop_all(client, "PITR", client("SHOW PITR").column, "")
+        drop_all(client, "DATABASE", client("SHOW DATABASES").column, "pt_")
+    finally:
+        client.close()
+
+
+@pytest.fixture
+def admin(tenant: Tenant, connect: Connect) -> Client:
+    """The tenant's administrator, in autocommit: account-level PITRs clash with nobody's there."""
+    return connect(user=tenant.user, password=PASSWORD)
+
+
+@pytest.fixture
+def their_shop(admin: Client) -> Client:
+    """`admin` with database ~ and table ~.t of two rows."""
+    admin.ok(
+        "CREATE DATABASE ~",
+        "CREATE TABLE ~.t (id INT PRIMARY KEY, v VARCHAR(10) DEFAULT 'x')",
+        "INSERT INTO ~.t VALUES (1, 'a'), (2, 'b')",
+    )
+    return admin
+
+
+@dataclass(frozen=True)
+class Moment:
+    """A moment as the server's clock has it: in its own zone's text, and in unix nanoseconds."""
+
+    text: str
+    nanoseconds: int
+
+
+def moment(client: Client) -> Moment:
+    """Now, with a little time on both sides of it, so that no commit shares the moment."""
+    time.sleep(0.03)
+    client.ok("SET @zone = @@time_zone", "SET time_zone = 'SYSTEM'")
+    text = client.value("SELECT CAST(now(6) AS CHAR)")
+    seconds = client.value(f"SELECT unix_timestamp('{text}')")
+    client.ok("SET time_zone = @zone")
+    time.sleep(0.03)
+    return Moment(text, int(seconds * 1_000_000_000))
