@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 from collections.abc import Callable
 
 import pytest
 from sqlalchemy import Connection, Engine, create_engine, text
+from sqlalchemy.engine.default import DefaultDialect
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from sqlalchemy_matrixone_pitr import (
@@ -121,6 +123,10 @@ def test_ordinary_connection_after_an_autocommit_one_rolls_back(
         engine.dispose()
 
 
+@pytest.mark.skipif(
+    "skip_autocommit_rollback" not in inspect.signature(DefaultDialect).parameters,
+    reason="new in SQLAlchemy 2.0.43",
+)
 def test_skip_autocommit_rollback(server: Server, database: str) -> None:
     engine = create_engine(
         server.url("matrixone+pymysql", database), pool_size=1, skip_autocommit_rollback=True
