@@ -244,6 +244,8 @@ class Tables:
         self._connection.execute(f"DROP TABLE {version.table}")
         for key in version.definition.foreign_keys:
             self._sync_parent(version, key)
+        for child, _ in self.children(version):
+            self.sync_triggers(child)
 
     def rebuild(
         self,

@@ -179,6 +179,8 @@ class StorageSession(Surroundings, Resolver):
         self.statement_ns = self.store.clock.now()
         self._failure.error = None
         self._cascaded = 0
+        wanted = self.context.variable("foreign_key_checks", "")
+        self.foreign_key_checks = str(wanted).lower() not in ("0", "off", "false")
         events = len(self._events)
         if self._writing:
             self._savepoint_here()
