@@ -388,12 +388,14 @@ def create_as_select(
             f'66 near "{_rewritten(session, found)}";',
         )
     compiler = Compiler(statement.select, session, session.context.database)
-    query = compiler.query(session.parse(statement.select, found))
+    tree = session.parse(statement.select, found)
+    query = compiler.query(tree)
     columns = list(statement.columns)
+    known = _never_null(session, tree) or [False] * len(query.labels)
     declared = {spec.name.lower() for spec in columns}
-    for label, kind in zip(query.labels, query.types, strict=True):
+    for label, kind, filled in zip(query.labels, query.types, known, strict=True):
         if label.lower() not in declared:
-            columns.append(ColumnSpec(label, _stored_type(kind)))
+            columns.append(ColumnSpec(label, _stored_type(kind), nullable=not filled))
     definition = build(session, home, replace(statement, columns=columns))
     rows = session.run(query.sql, compiler.parameters).fetchall()
     version = session.catalogue.add_table(home, definition, source=session.statement_text)
@@ -414,7 +416,32 @@ def _rewritten(session: StorageSession, found: list[Token]) -> str:
 
 
 def _stored_type(kind: SqlType) -> SqlType:
-    return SqlType("varchar", 65535) if kind.kind == "any" else kind
+    if kind.kind == "any":
+        return SqlType("text")
+    return SqlType("timestamp") if kind.kind == "timestamp" else kind
+
+
+def _never_null(session: StorageSession, tree: exp.Expr) -> list[bool]:
+    """Which columns of a plain SELECT are NOT NULL: constants, and such of its one table."""
+    if not isinstance(tree, exp.Select) or any(i.is_star for i in tree.expressions):
+        return []
+    tables = list(tree.find_all(exp.Table))
+    definition = None
+    if len(tables) == 1 and isinstance(tables[0].this, exp.Identifier):
+        home = session.need_database(tables[0].db.lower())
+        version = session.catalogue.table(home, tables[0].name.lower())
+        definition = None if version is None else version.definition
+    found = []
+    for item in tree.expressions:
+        node = item.unalias()
+        column = None
+        if isinstance(node, exp.Column) and definition is not None:
+            column = definition.column(node.name)
+        constant = isinstance(node, (exp.Literal, exp.Boolean, exp.CurrentTimestamp)) or (
+            isinstance(node, exp.Anonymous) and str(node.this).lower() == "now"
+        )
+        found.append(constant or (column is not None and not column.nullable))
+    return found
 
 
 def drop_tables(session: StorageSession, statement: DropTable) -> Result:
