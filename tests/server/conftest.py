@@ -125,9 +125,7 @@ class Client:
 Connect = Callable[..., Client]
 
 
-def connected(
-    server: Server, own: str, *, said: list[str] | None = None, **options: Any
-) -> Client:
+def connected(server: Server, own: str, *, said: list[str] | None = None, **options: Any) -> Client:
     settings: dict[str, Any] = {
         "user": server.user,
         "password": server.password,
@@ -190,6 +188,13 @@ def say(server: Server, prefix: str, said: list[str]) -> Iterator[Client]:
             drop_all(last, "DATABASE", last("SHOW DATABASES").column, "~")
     finally:
         last.close()
+
+
+@pytest.fixture
+def since_3(server: Server) -> None:
+    """For what 2.2.2 does otherwise: test_version_2_2.py has that."""
+    if server.version < (3,):
+        pytest.skip("since 3.0")
 
 
 @pytest.fixture

@@ -476,9 +476,7 @@ def holder(tenant: Tenant, connect: Connect) -> Iterator[Client]:
     client.close()
 
 
-def test_the_lock_makes_a_second_one_wait(
-    holder: Client, tenant: Tenant, connect: Connect
-) -> None:
+def test_the_lock_makes_a_second_one_wait(holder: Client, tenant: Tenant, connect: Connect) -> None:
     second = connect(user=tenant.user, password=PASSWORD)
     second.ok("BEGIN")
     done = threading.Event()
@@ -496,9 +494,7 @@ def test_the_lock_makes_a_second_one_wait(
     assert answers == [None]
 
 
-def test_pitr_statements_do_not_wait_for_the_lock(
-    holder: Client, their_shop: Client
-) -> None:
+def test_pitr_statements_do_not_wait_for_the_lock(holder: Client, their_shop: Client) -> None:
     """Create on another connection, then commit the one with the lock."""
     their_shop.ok("CREATE PITR ~_p FOR DATABASE ~ RANGE 1 'd'", "SHOW PITR", "DROP PITR ~_p")
     assert holder.error("SHOW PITR") is not None

@@ -91,9 +91,7 @@ def test_syntax_errors_are_1064(say: Client, statement: str, where: str | None) 
         ("for table `~` `t`", "table", ("~", "t")),
     ],
 )
-def test_targets(
-    their_shop: Client, target: str, level: str, shown: tuple[str, str]
-) -> None:
+def test_targets(their_shop: Client, target: str, level: str, shown: tuple[str, str]) -> None:
     their_shop.ok(f"CREATE PITR ~_p {target} RANGE 1 'd'")
     row = their_shop.ok("SHOW PITR").rows[0]
     assert (row[3], row[5:7]) == (level, shown)

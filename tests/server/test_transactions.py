@@ -366,9 +366,7 @@ def test_the_bit_lies_after_a_set(manual: Client, other: Client, statement: str)
 
 
 @pytest.mark.parametrize("end", ["COMMIT", "ROLLBACK"])
-def test_the_bit_lies_until_commit_or_rollback(
-    manual: Client, server: Server, end: str
-) -> None:
+def test_the_bit_lies_until_commit_or_rollback(manual: Client, server: Server, end: str) -> None:
     manual.ok("SET NAMES utf8mb4", "SELECT 1")
     assert manual.ok(end).autocommit == (server.version < (3,))
 
@@ -388,9 +386,7 @@ def test_set_autocommit_as_a_statement_is_believed(manual: Client, other: Client
 
 # -- SAVEPOINT and XA ------------------------------------------------------------------------
 
-NO_SAVEPOINT = internal(
-    "savepoint has not been implemented yet. please rollback the transaction."
-)
+NO_SAVEPOINT = internal("savepoint has not been implemented yet. please rollback the transaction.")
 
 
 def test_savepoint_and_release_are_taken(shop: Client) -> None:
@@ -398,9 +394,7 @@ def test_savepoint_and_release_are_taken(shop: Client) -> None:
 
 
 @pytest.mark.parametrize("statement", ["ROLLBACK TO SAVEPOINT s", "ROLLBACK TO s"])
-def test_rollback_to_savepoint_loses_the_last_statement_only(
-    shop: Client, statement: str
-) -> None:
+def test_rollback_to_savepoint_loses_the_last_statement_only(shop: Client, statement: str) -> None:
     shop.ok(
         "BEGIN",
         "INSERT INTO ~.t VALUES (3, 'c')",

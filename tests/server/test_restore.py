@@ -1,0 +1,413 @@
+"""Section 6: RESTORE, its times, what may restore what, and what it leaves."""
+
+from __future__ import annotations
+
+import datetime
+from dataclasses import dataclass
+
+import pytest
+
+from tests.conftest import Server
+from tests.server.conftest import Client, Moment, Tenant, internal, moment
+
+LAYOUT = '"2006-01-02 15:04:05"'
+LONG_AGO = "2020-01-01 00:00:00"
+FAR_AWAY = "2099-01-01 00:00:00"
+
+
+@dataclass(frozen=True)
+class Guarded:
+    """A tenant's shop with PITRs ~_a, ~_d and ~_t, and a moment after them."""
+
+    say: Client
+    at: Moment
+
+    def rows(self, table: str = "t") -> list[tuple[object, ...]]:
+        return self.say.rows(f"SELECT id, v FROM ~.{table}")
+
+
+ROWS = [(1, "a"), (2, "b")]
+
+
+@pytest.fixture
+def guarded(their_shop: Client) -> Guarded:
+    their_shop.ok(
+        "CREATE PITR ~_a RANGE 1 'd'",
+        "CREATE PITR ~_d FOR DATABASE ~ RANGE 1 'd'",
+        "CREATE PITR ~_t FOR TABLE ~ t RANGE 1 'd'",
+    )
+    return Guarded(their_shop, moment(their_shop))
+
+
+# -- tables ------------------------------------------------------------------------------------
+
+HARM = [
+    "UPDATE ~.t SET v = 'z'",
+    "DELETE FROM ~.t WHERE id = 1",
+    "DELETE FROM ~.t",
+    "TRUNCATE TABLE ~.t",
+    "DROP TABLE ~.t",
+    "ALTER TABLE ~.t DROP COLUMN v",
+    "RENAME TABLE ~.t TO ~.u",
+]
+
+
+@pytest.mark.parametrize("harm", HARM)
+def test_restore_of_a_table(guarded: Guarded, harm: str) -> None:
+    guarded.say.ok(harm)
+    guarded.say.ok(f"RESTORE DATABASE ~ TABLE t FROM PITR ~_t '{guarded.at.text}'")
+    assert guarded.rows() == ROWS
+
+
+@pytest.mark.parametrize("pitr", ["~_t", "~_d", "~_a"])
+def test_a_table_from_pitrs_of_its_levels(guarded: Guarded, pitr: str) -> None:
+    guarded.say.ok("DELETE FROM ~.t WHERE id = 1", "CREATE TABLE ~.other (id INT)")
+    guarded.say.ok(f"RESTORE DATABASE ~ TABLE t FROM PITR {pitr} '{guarded.at.text}'")
+    assert guarded.rows() == ROWS
+    assert guarded.say.rows("SHOW TABLES FROM ~") == [("other",), ("t",)]
+
+
+def test_restore_answers_with_no_rows_affected(guarded: Guarded) -> None:
+    answer = guarded.say.ok(f"RESTORE DATABASE ~ TABLE t FROM PITR ~_t '{guarded.at.text}'")
+    assert (answer.affected, answer.warnings, answer.labels) == (0, 0, [])
+
+
+def test_a_restored_table_has_its_definition_back(guarded: Guarded) -> None:
+    before = guarded.say.rows("SHOW CREATE TABLE ~.t")
+    guarded.say.ok("ALTER TABLE ~.t ADD COLUMN c INT", "CREATE INDEX i ON ~.t (v)")
+    guarded.say.ok(f"RESTORE DATABASE ~ TABLE t FROM PITR ~_t '{guarded.at.text}'")
+    assert guarded.say.rows("SHOW CREATE TABLE ~.t") == before
+
+
+def test_a_table_of_a_dropped_database(guarded: Guarded) -> None:
+    guarded.say.ok("DROP DATABASE ~", "CREATE DATABASE ~")
+    guarded.say.ok(f"RESTORE DATABASE ~ TABLE t FROM PITR ~_d '{guarded.at.text}'")
+    assert guarded.rows() == ROWS
+
+
+def test_restore_to_a_later_moment_than_an_earlier_restore(guarded: Guarded) -> None:
+    guarded.say.ok("INSERT INTO ~.t VALUES (3, 'c')")
+    later = moment(guarded.say)
+    guarded.say.ok(f"RESTORE DATABASE ~ TABLE t FROM PITR ~_d '{guarded.at.text}'")
+    assert guarded.rows() == ROWS
+    guarded.say.ok(f"RESTORE DATABASE ~ TABLE t FROM PITR ~_d '{later.text}'")
+    assert guarded.rows() == [*ROWS, (3, "c")]
+
+
+# -- databases and accounts ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("pitr", ["~_d", "~_a"])
+def test_restore_of_a_database(guarded: Guarded, pitr: str) -> None:
+    """Tables created after that time are dropped."""
+    guarded.say.ok("DROP TABLE ~.t", "CREATE TABLE ~.later (id INT)")
+    guarded.say.ok(f"RESTORE DATABASE ~ FROM PITR {pitr} '{guarded.at.text}'")
+    assert guarded.say.rows("SHOW TABLES FROM ~") == [("t",)]
+    assert guarded.rows() == ROWS
+
+
+def test_restore_of_a_dropped_database(guarded: Guarded) -> None:
+    guarded.say.ok("DROP DATABASE ~")
+    guarded.say.ok(f"RESTORE DATABASE ~ FROM PITR ~_d '{guarded.at.text}'")
+    assert guarded.rows() == ROWS
+
+
+def test_restore_of_a_database_leaves_others_alone(guarded: Guarded) -> None:
+    guarded.say.ok("CREATE DATABASE ~_b", "CREATE TABLE ~_b.t (id INT)")
+    guarded.say.ok(f"RESTORE DATABASE ~ FROM PITR ~_d '{guarded.at.text}'")
+    assert guarded.say.rows("SHOW TABLES FROM ~_b") == [("t",)]
+    guarded.say.ok("DROP DATABASE ~_b")
+
+
+def test_restore_of_a_database_with_keys_between_its_tables(their_shop: Client) -> None:
+    their_shop.ok(
+        "CREATE TABLE ~.child (id INT, t INT, FOREIGN KEY (t) REFERENCES ~.t (id))",
+        "INSERT INTO ~.child VALUES (1, 1)",
+        "CREATE PITR ~_d FOR DATABASE ~ RANGE 1 'd'",
+    )
+    at = moment(their_shop)
+    their_shop.ok("DELETE FROM ~.child WHERE id = 1", "UPDATE ~.t SET v = 'z'")
+    their_shop.ok(f"RESTORE DATABASE ~ FROM PITR ~_d '{at.text}'")
+    assert their_shop.rows("SELECT * FROM ~.child") == [(1, 1)]
+    assert their_shop.rows("SELECT id, v FROM ~.t") == ROWS
+    error = their_shop.error("INSERT INTO ~.child VALUES (2, 77)")
+    assert error is not None
+
+
+def test_tables_referenced_from_other_databases_are_skipped(their_shop: Client) -> None:
+    """And success is reported."""
+    their_shop.ok(
+        "CREATE DATABASE ~_b",
+        "CREATE TABLE ~_b.child (id INT, t INT, FOREIGN KEY (t) REFERENCES ~.t (id))",
+        "CREATE TABLE ~.free (id INT)",
+        "CREATE PITR ~_d FOR DATABASE ~ RANGE 1 'd'",
+    )
+    at = moment(their_shop)
+    their_shop.ok("UPDATE ~.t SET v = 'z'", "INSERT INTO ~.free VALUES (1)")
+    their_shop.ok(f"RESTORE DATABASE ~ FROM PITR ~_d '{at.text}'")
+    assert their_shop.rows("SELECT id, v FROM ~.t") == [(1, "z"), (2, "z")]
+    assert their_shop.rows("SELECT * FROM ~.free") == []
+
+
+def test_without_a_target_the_whole_own_account(guarded: Guarded) -> None:
+    guarded.say.ok("DROP DATABASE ~", "CREATE DATABASE ~_later")
+    guarded.say.ok(f"RESTORE FROM PITR ~_a '{guarded.at.text}'")
+    assert guarded.rows() == ROWS
+    assert guarded.say.rows("SHOW DATABASES LIKE '~_later'") == []
+
+
+@pytest.mark.parametrize("target", ["DATABASE ~", "DATABASE ~ TABLE t"])
+def test_the_account_form_since_4_1(
+    guarded: Guarded, server: Server, tenant: Tenant, target: str
+) -> None:
+    if server.version < (4, 1):
+        pytest.skip("1064 before 4.1: test_grammar.py")
+    guarded.say.ok("DELETE FROM ~.t WHERE id = 1")
+    guarded.say.ok(f"RESTORE ACCOUNT {tenant.name} {target} FROM PITR ~_d '{guarded.at.text}'")
+    assert guarded.rows() == ROWS
+    error = guarded.say.error(f"RESTORE ACCOUNT sys {target} FROM PITR ~_d '{guarded.at.text}'")
+    kind, name = ("table", "~.t") if "TABLE" in target else ("database", "~")
+    assert error == internal(f"account sys is not allowed to restore {kind} {name}")
+
+
+def test_sys_restores_another_account(say: Client, their_shop: Client, tenant: Tenant) -> None:
+    say.ok(f"CREATE PITR ~_p FOR ACCOUNT {tenant.name} RANGE 1 'd'")
+    at = moment(say)
+    their_shop.ok("DROP TABLE ~.t", "CREATE DATABASE ~_later")
+    say.ok(f"RESTORE ACCOUNT {tenant.name} FROM PITR ~_p '{at.text}'")
+    assert their_shop.rows("SELECT id, v FROM ~.t") == ROWS
+    assert their_shop.rows("SHOW DATABASES LIKE '~_later'") == []
+
+
+def test_rollback_does_not_undo_a_restore(guarded: Guarded) -> None:
+    guarded.say.ok("DELETE FROM ~.t WHERE id = 1", "SET AUTOCOMMIT = 0")
+    guarded.say.ok(f"RESTORE DATABASE ~ TABLE t FROM PITR ~_t '{guarded.at.text}'", "ROLLBACK")
+    assert guarded.rows() == ROWS
+
+
+# -- the time's text -----------------------------------------------------------------------------
+
+BAD_TIMES = [
+    ("x", f'parsing time "x" as {LAYOUT}: cannot parse "x" as "2006"'),
+    ("", f'parsing time "" as {LAYOUT}: cannot parse "" as "2006"'),
+    ("2026-01-01", f'parsing time "2026-01-01" as {LAYOUT}: cannot parse "" as "15"'),
+    (
+        "2026-01-01T00:00:00",
+        f'parsing time "2026-01-01T00:00:00" as {LAYOUT}: cannot parse "T00:00:00" as " "',
+    ),
+    (
+        "2026-01-01 00:00",
+        f'parsing time "2026-01-01 00:00" as {LAYOUT}: cannot parse "" as ":"',
+    ),
+    ("2026-01-01 00:00:00Z", 'parsing time "2026-01-01 00:00:00Z": extra text: "Z"'),
+    ("2026-01-01 00:00:00+00:00", 'parsing time "2026-01-01 00:00:00+00:00": extra text: "+00:00"'),
+    ("2026-01-01 00:00:00 ", 'parsing time "2026-01-01 00:00:00 ": extra text: " "'),
+    ("2026-13-01 00:00:00", 'parsing time "2026-13-01 00:00:00": month out of range'),
+    ("2026-02-30 00:00:00", 'parsing time "2026-02-30 00:00:00": day out of range'),
+    ("2026-02-01 24:00:00", 'parsing time "2026-02-01 24:00:00": hour out of range'),
+    ("2026-02-01 00:60:00", 'parsing time "2026-02-01 00:60:00": minute out of range'),
+    ("2026-02-01 00:00:60", 'parsing time "2026-02-01 00:00:60": second out of range'),
+    (
+        "26-01-01 00:00:00",
+        f'parsing time "26-01-01 00:00:00" as {LAYOUT}: cannot parse "26-01-01 00:00:00" as "2006"',
+    ),
+    (
+        "2026-1-01 00:00:00",
+        f'parsing time "2026-1-01 00:00:00" as {LAYOUT}: cannot parse "1-01 00:00:00" as "01"',
+    ),
+]
+
+
+@pytest.mark.parametrize(("text", "message"), BAD_TIMES, ids=[t[0] for t in BAD_TIMES])
+def test_bad_times_are_1105(say: Client, text: str, message: str) -> None:
+    """The time is looked at before the PITR, and without a T or an offset."""
+    assert say.error(f"RESTORE DATABASE ~ FROM PITR ~_nope '{text}'") == (1105, message)
+
+
+@pytest.mark.parametrize("fraction", ["", ".5", ".123456", ".123456789", ".000"])
+def test_times_with_a_fraction(guarded: Guarded, fraction: str) -> None:
+    error = guarded.say.error(f"RESTORE DATABASE ~ FROM PITR ~_d '{FAR_AWAY}{fraction}'")
+    assert error is not None
+    assert error[0] == 20101
+    assert f"input timestamp {FAR_AWAY} is bigger than now timestamp" in error[1]
+
+
+def test_a_time_is_read_in_the_servers_zone_not_the_sessions(guarded: Guarded) -> None:
+    guarded.say.ok("DELETE FROM ~.t WHERE id = 1", "SET time_zone = '+09:00'")
+    guarded.say.ok(f"RESTORE DATABASE ~ TABLE t FROM PITR ~_t '{guarded.at.text}'")
+    assert guarded.rows() == ROWS
+
+
+def test_the_text_of_an_instant(say: Client) -> None:
+    """In the server's zone: with time_zone SYSTEM, from_unixtime and back."""
+    say.ok("SET time_zone = 'SYSTEM'")
+    text = say.value("SELECT CAST(from_unixtime(1700000000.250000) AS CHAR)")
+    assert (
+        say.value(f"SELECT unix_timestamp('{text}')")
+        == datetime.datetime(2023, 11, 14, 22, 13, 20, 250000, datetime.UTC).timestamp()
+    )
+    text = say.value("SELECT CAST(from_unixtime(1700000000) AS CHAR)")
+    assert say.value(f"SELECT unix_timestamp('{text}')") == 1_700_000_000
+
+
+def test_named_zones(say: Client, server: Server) -> None:
+    error = say.error("SET time_zone = 'Europe/Berlin'")
+    if server.version < (4,):
+        assert error == (1105, "unknown time zone europe/berlin")
+    else:
+        assert error is None
+
+
+# -- moments that are refused ----------------------------------------------------------------------
+
+
+def test_not_before_the_creation(guarded: Guarded) -> None:
+    error = guarded.say.error(f"RESTORE DATABASE ~ FROM PITR ~_d '{LONG_AGO}'")
+    assert error is not None
+    assert error[0] == 20101
+    assert error[1].startswith(
+        f"internal error: input timestamp {LONG_AGO} is less than the pitr valid time "
+        f"{guarded.at.text[:13]}"
+    )
+
+
+def test_shortly_before_the_creation(their_shop: Client) -> None:
+    before = moment(their_shop)
+    their_shop.ok("CREATE PITR ~_d FOR DATABASE ~ RANGE 1 'd'")
+    error = their_shop.error(f"RESTORE DATABASE ~ FROM PITR ~_d '{before.text}'")
+    assert error is not None
+    assert "is less than the pitr valid time" in error[1]
+
+
+def test_not_before_the_range(guarded: Guarded) -> None:
+    """A range of nothing: even what was a moment ago is out of it."""
+    guarded.say.ok("ALTER PITR ~_d RANGE 0 'h'")
+    error = guarded.say.error(f"RESTORE DATABASE ~ FROM PITR ~_d '{guarded.at.text}'")
+    assert error is not None
+    assert error[0] == 20101
+    assert "is less than the pitr range minest timestamp 2" in error[1]
+
+
+def test_not_in_the_future(guarded: Guarded) -> None:
+    error = guarded.say.error(f"RESTORE DATABASE ~ FROM PITR ~_d '{FAR_AWAY}'")
+    assert error is not None
+    assert error[0] == 20101
+    assert error[1].startswith(
+        f"internal error: input timestamp {FAR_AWAY} is bigger than now timestamp "
+    )
+
+
+def test_alter_does_not_narrow_what_can_be_restored(guarded: Guarded) -> None:
+    """It moves the window that is shown, but the check is against the creation."""
+    guarded.say.ok("ALTER PITR ~_d RANGE 2 'd'", "DELETE FROM ~.t WHERE id = 1")
+    guarded.say.ok(f"RESTORE DATABASE ~ FROM PITR ~_d '{guarded.at.text}'")
+    assert guarded.rows() == ROWS
+
+
+# -- what may restore what -----------------------------------------------------------------------
+
+REFUSED = [
+    ("FROM PITR ~_nope", "pitr ~_nope does not exist"),
+    ("DATABASE ~ FROM PITR ~_NOPE", "pitr ~_nope does not exist"),
+    ("DATABASE mysql FROM PITR ~_nope", "pitr ~_nope does not exist"),
+    ("DATABASE ~ FROM PITR `a b`", "invalid input"),
+    # system databases
+    ("DATABASE mysql FROM PITR ~_a", "database mysql can not be restore"),
+    ("DATABASE mo_catalog FROM PITR ~_a", "database mo_catalog can not be restore"),
+    (
+        "DATABASE information_schema TABLE t FROM PITR ~_a",
+        "database information_schema can not be restore",
+    ),
+    # the own account
+    ("FROM PITR ~_d", "restore level database is not allowed for account restore"),
+    ("FROM PITR ~_t", "restore level table is not allowed for account restore"),
+    # databases
+    ("DATABASE ~ FROM PITR ~_t", "restore level table is not allowed for database restore"),
+    ("DATABASE ~_b FROM PITR ~_d", "pitr ~_d is not allowed to restore database ~_b"),
+    # tables
+    (
+        "DATABASE ~_b TABLE t FROM PITR ~_d",
+        "pitr ~_d is not allowed to restore database ~_b table t",
+    ),
+    ("DATABASE ~ TABLE u FROM PITR ~_t", "pitr ~_t is not allowed to restore table ~.u"),
+    ("DATABASE ~_b TABLE t FROM PITR ~_t", "pitr ~_t is not allowed to restore table ~_b.t"),
+    # the cluster
+    ("CLUSTER FROM PITR ~_d", "restore level database is not allowed for cluster restore"),
+    ("CLUSTER FROM PITR ~_a", "restore level account is not allowed for cluster restore"),
+    # other accounts
+    ("ACCOUNT sys FROM PITR ~_a", "account <tenant> is not allowed to restore other account sys"),
+    (
+        "ACCOUNT <tenant> FROM PITR ~_a",
+        "account <tenant> is not allowed to restore other account <tenant>",
+    ),
+]
+
+
+@pytest.mark.parametrize(("form", "text"), REFUSED, ids=[r[0] for r in REFUSED])
+def test_the_level_must_contain_the_target(
+    guarded: Guarded, tenant: Tenant, form: str, text: str
+) -> None:
+    statement = f"RESTORE {form} '{LONG_AGO}'".replace("<tenant>", tenant.name)
+    assert guarded.say.error(statement) == internal(text.replace("<tenant>", tenant.name))
+
+
+SYS_REFUSED = [
+    (
+        "ACCOUNT <tenant> FROM PITR ~_d",
+        "can not restore account <tenant> by pitr ~_d",
+    ),
+    (
+        "ACCOUNT <tenant> FROM PITR ~_t",
+        "can not restore account <tenant> by pitr ~_t",
+    ),
+    (
+        "ACCOUNT sys FROM PITR ~_other",
+        "can not restore sys account to new account sys by pitr ~_other",
+    ),
+    ("FROM PITR ~_other", "pitr ~_other is not allowed to restore account sys"),
+    (
+        "DATABASE ~ FROM PITR ~_other",
+        "pitr ~_other is not allowed to restore account sys database ~",
+    ),
+    (
+        "DATABASE ~ TABLE t FROM PITR ~_other",
+        "pitr ~_other is not allowed to restore account sys database ~ table t",
+    ),
+    ("CLUSTER FROM PITR ~_other", "restore level account is not allowed for cluster restore"),
+]
+
+
+@pytest.mark.parametrize(("form", "text"), SYS_REFUSED, ids=[r[0] for r in SYS_REFUSED])
+def test_what_sys_may_restore_of_others(shop: Client, tenant: Tenant, form: str, text: str) -> None:
+    shop.ok(
+        "CREATE PITR ~_d FOR DATABASE ~ RANGE 1 'd'",
+        "CREATE PITR ~_t FOR TABLE ~ t RANGE 1 'd'",
+        f"CREATE PITR ~_other FOR ACCOUNT {tenant.name} RANGE 1 'd'",
+    )
+    statement = f"RESTORE {form} '{LONG_AGO}'".replace("<tenant>", tenant.name)
+    assert shop.error(statement) == internal(text.replace("<tenant>", tenant.name))
+
+
+def test_pitrs_of_others_do_not_exist(guarded: Guarded, say: Client) -> None:
+    assert say.error(f"RESTORE DATABASE ~ FROM PITR ~_d '{LONG_AGO}'") == internal(
+        "pitr ~_d does not exist"
+    )
+
+
+@pytest.mark.parametrize(
+    ("form", "text"),
+    [
+        ("DATABASE ~_b FROM PITR ~_a", "database '~_b' does not exists at timestamp: {}"),
+        ("DATABASE ~ TABLE u FROM PITR ~_d", "database '~' table 'u' does not exists"),
+        ("DATABASE ~_b TABLE t FROM PITR ~_a", "database '~_b' table 't' does not exists"),
+    ],
+)
+def test_objects_that_were_not_there_yet(guarded: Guarded, form: str, text: str) -> None:
+    guarded.say.ok(
+        "CREATE DATABASE ~_b", "CREATE TABLE ~_b.t (id INT)", "CREATE TABLE ~.u (id INT)"
+    )
+    error = guarded.say.error(f"RESTORE {form} '{guarded.at.text}'")
+    guarded.say.ok("DROP DATABASE ~_b")
+    if "{}" not in text:
+        text += " at timestamp: {}"
+    assert error == internal(text.format(guarded.at.text[:19]))

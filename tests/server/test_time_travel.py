@@ -1,0 +1,272 @@
+"""Section 6: reads of the past and copies of the past, without restoring anything."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pytest
+
+from tests.conftest import Server
+from tests.server.conftest import Client, Connect, Moment, internal, moment
+
+ROWS = [(1, "a"), (2, "b")]
+
+
+@dataclass(frozen=True)
+class Past:
+    """A shop with PITR ~_d, and a moment when its two rows were what they were."""
+
+    say: Client
+    at: Moment
+
+    @property
+    def ns(self) -> str:
+        return f"{{MO_TS = {self.at.nanoseconds}}}"
+
+
+@pytest.fixture
+def past(shop: Client) -> Past:
+    shop.ok("CREATE PITR ~_d FOR DATABASE ~ RANGE 1 'd'")
+    return Past(shop, moment(shop))
+
+
+CHANGES = [
+    "UPDATE ~.t SET v = 'z'",
+    "DELETE FROM ~.t WHERE id = 1",
+    "DELETE FROM ~.t",
+    "TRUNCATE TABLE ~.t",
+    "INSERT INTO ~.t VALUES (3, 'c')",
+    "ALTER TABLE ~.t ADD COLUMN c INT",
+    "ALTER TABLE ~.t DROP COLUMN v",
+    "ALTER TABLE ~.t ADD INDEX i (v)",
+    "DROP TABLE ~.t",
+    "RENAME TABLE ~.t TO ~.u",
+    "DROP DATABASE ~",
+]
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_reads_see_what_was(past: Past, change: str) -> None:
+    """Also of dropped and rebuilt tables."""
+    past.say.ok(change)
+    assert past.say.rows(f"SELECT * FROM ~.t {past.ns}") == ROWS
+
+
+def test_forms(past: Past) -> None:
+    past.say.ok("UPDATE ~.t SET v = 'z'")
+    for form in (
+        past.ns,
+        f"{{MO_TS={past.at.nanoseconds}}}",
+        f"{{mo_ts = {past.at.nanoseconds}}}",
+        f"{{AS OF TIMESTAMP '{past.at.text}'}}",
+        f"{{TIMESTAMP = '{past.at.text}'}}",
+    ):
+        assert past.say.rows(f"SELECT * FROM ~.t {form}") == ROWS, form
+
+
+@pytest.mark.parametrize("form", ["{{AS OF TIMESTAMP '{}'}}", "{{TIMESTAMP = '{}'}}"])
+def test_texts_are_read_in_the_servers_zone(past: Past, form: str) -> None:
+    past.say.ok("UPDATE ~.t SET v = 'z'", "SET time_zone = '+09:00'")
+    assert past.say.rows(f"SELECT * FROM ~.t {form.format(past.at.text)}") == ROWS
+
+
+def test_moments_between_changes(past: Past) -> None:
+    moments = []
+    for number in range(3):
+        past.say.ok(f"UPDATE ~.t SET v = '{number}' WHERE id = 1")
+        moments.append(moment(past.say))
+    seen = [
+        past.say.value(f"SELECT v FROM ~.t {{MO_TS = {at.nanoseconds}}} WHERE id = 1")
+        for at in moments
+    ]
+    assert seen == ["0", "1", "2"]
+
+
+def test_columns_are_those_of_the_moment(past: Past) -> None:
+    past.say.ok("ALTER TABLE ~.t ADD COLUMN c INT", "ALTER TABLE ~.t DROP COLUMN v")
+    assert past.say.ok(f"SELECT * FROM ~.t {past.ns}").labels == ["id", "v"]
+    assert past.say.ok("SELECT * FROM ~.t").labels == ["id", "c"]
+
+
+def test_where_order_and_aggregates(past: Past) -> None:
+    past.say.ok("DELETE FROM ~.t WHERE id = 1")
+    assert past.say.rows(f"SELECT v FROM ~.t {past.ns} WHERE id = 1") == [("a",)]
+    assert past.say.value(f"SELECT count(*) FROM ~.t {past.ns}") == 2
+    assert past.say.ok(f"SELECT id FROM ~.t {past.ns} ORDER BY id DESC").column == [2, 1]
+
+
+def test_each_table_of_a_join_at_its_own_moment(past: Past) -> None:
+    past.say.ok("UPDATE ~.t SET v = 'z' WHERE id = 1")
+    middle = moment(past.say)
+    past.say.ok("UPDATE ~.t SET v = 'y' WHERE id = 1")
+    rows = past.say.rows(
+        f"SELECT x.v, m.v, n.v FROM ~.t {past.ns} AS x "
+        f"JOIN ~.t {{MO_TS = {middle.nanoseconds}}} AS m ON x.id = m.id "
+        "JOIN ~.t AS n ON n.id = x.id WHERE x.id = 1"
+    )
+    assert rows == [("a", "z", "y")]
+
+
+def test_the_brace_comes_before_the_alias(past: Past) -> None:
+    assert past.say.rows(f"SELECT x.v FROM ~.t {past.ns} AS x WHERE x.id = 1") == [("a",)]
+    assert past.say.rows(f"SELECT x.v FROM ~.t {past.ns} x WHERE x.id = 1") == [("a",)]
+    error = past.say.error(f"SELECT x.v FROM ~.t AS x {past.ns}")
+    assert error is not None
+    assert error[0] == 1064
+
+
+def test_except_gives_what_was_lost_or_changed(past: Past) -> None:
+    past.say.ok(
+        "DELETE FROM ~.t WHERE id = 1",
+        "UPDATE ~.t SET v = 'z' WHERE id = 2",
+        "INSERT INTO ~.t VALUES (3, 'c')",
+    )
+    assert past.say.rows(f"SELECT * FROM ~.t {past.ns} EXCEPT SELECT * FROM ~.t") == ROWS
+    assert past.say.rows(f"SELECT * FROM ~.t EXCEPT SELECT * FROM ~.t {past.ns}") == [
+        (2, "z"),
+        (3, "c"),
+    ]
+
+
+def test_insert_select_brings_single_rows_back(past: Past) -> None:
+    past.say.ok("DELETE FROM ~.t WHERE id = 1", "CREATE TABLE ~.rescued (id INT, v VARCHAR(10))")
+    copied = past.say.ok(f"INSERT INTO ~.rescued SELECT * FROM ~.t {past.ns} WHERE id = 1")
+    assert copied.affected == 1
+    past.say.ok("INSERT INTO ~.t SELECT * FROM ~.rescued")
+    assert past.say.rows("SELECT * FROM ~.t") == ROWS
+
+
+def test_rows_back_into_the_same_table(past: Past) -> None:
+    past.say.ok("DELETE FROM ~.t WHERE id = 1")
+    past.say.ok(f"INSERT INTO ~.t SELECT * FROM ~.t {past.ns} WHERE id = 1")
+    assert past.say.rows("SELECT * FROM ~.t") == ROWS
+
+
+def test_reads_inside_a_transaction(past: Past) -> None:
+    past.say.ok("BEGIN", "UPDATE ~.t SET v = 'z'")
+    assert past.say.rows(f"SELECT * FROM ~.t {past.ns}") == ROWS
+    assert past.say.rows("SELECT v FROM ~.t") == [("z",), ("z",)]
+    past.say.ok("ROLLBACK")
+
+
+def test_history_is_independent_of_pitrs(shop: Client) -> None:
+    """As long as it is kept, which is what a PITR is for."""
+    at = moment(shop)
+    shop.ok("UPDATE ~.t SET v = 'z'")
+    assert shop.rows(f"SELECT * FROM ~.t {{MO_TS = {at.nanoseconds}}}") == ROWS
+
+
+# -- moments without the object --------------------------------------------------------------------
+
+
+def test_before_the_database(past: Past) -> None:
+    assert past.say.error("SELECT * FROM ~.t {MO_TS = 1}") == (1049, "Unknown database ~")
+
+
+def test_before_the_table(past: Past) -> None:
+    past.say.ok("CREATE TABLE ~.later (id INT)")
+    error = past.say.error(f"SELECT * FROM ~.later {past.ns}")
+    assert error == (1064, 'SQL parser error: table "later" does not exist')
+
+
+def test_before_both_with_a_database_chosen(past: Past) -> None:
+    past.say.ok("USE ~", "CREATE TABLE ~.later (id INT)")
+    assert past.say.rows(f"SELECT * FROM t {past.ns}") == ROWS
+    error = past.say.error(f"SELECT * FROM later {past.ns}")
+    assert error == (1064, 'SQL parser error: table "later" does not exist')
+
+
+def test_the_future_silently_reads_the_present(past: Past) -> None:
+    past.say.ok("UPDATE ~.t SET v = 'z'")
+    assert past.say.rows("SELECT v FROM ~.t {MO_TS = 4000000000000000000}") == [("z",), ("z",)]
+    assert past.say.rows("SELECT v FROM ~.t {AS OF TIMESTAMP '2090-01-01 00:00:00'}") == [
+        ("z",),
+        ("z",),
+    ]
+
+
+# -- copies ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("since_3")
+@pytest.mark.parametrize("change", CHANGES)
+def test_clone_of_a_table(past: Past, change: str) -> None:
+    past.say.ok(change, "CREATE DATABASE ~_b")
+    past.say.ok(f"CREATE TABLE ~_b.copy CLONE ~.t {past.ns}")
+    assert past.say.rows("SELECT * FROM ~_b.copy") == ROWS
+
+
+@pytest.mark.usefixtures("since_3")
+@pytest.mark.parametrize("change", ["UPDATE ~.t SET v = 'z'", "DROP TABLE ~.t", "DROP DATABASE ~"])
+def test_clone_of_a_database(past: Past, change: str) -> None:
+    past.say.ok(change, f"CREATE DATABASE ~_b CLONE ~ {past.ns}")
+    assert past.say.rows("SELECT * FROM ~_b.t") == ROWS
+
+
+@pytest.mark.usefixtures("since_3")
+def test_clone_of_the_present(past: Past) -> None:
+    past.say.ok("UPDATE ~.t SET v = 'z'", "CREATE TABLE ~.copy CLONE ~.t")
+    assert past.say.rows("SELECT v FROM ~.copy") == [("z",), ("z",)]
+
+
+@pytest.mark.usefixtures("since_3")
+def test_a_clone_has_the_definition_of_its_moment(past: Past) -> None:
+    past.say.ok("ALTER TABLE ~.t DROP COLUMN v", f"CREATE TABLE ~.copy CLONE ~.t {past.ns}")
+    assert past.say.error("INSERT INTO ~.copy VALUES (1, 'a')") == (
+        1062,
+        "Duplicate entry '1' for key 'id'",
+    )
+    past.say.ok("INSERT INTO ~.copy (id) VALUES (3)")
+    assert past.say.rows("SELECT v FROM ~.copy WHERE id = 3") == [("x",)]
+
+
+@pytest.mark.usefixtures("since_3")
+def test_the_original_and_its_pitrs_are_untouched(past: Past) -> None:
+    record = "SELECT obj_id, pitr_status FROM mo_catalog.mo_pitr WHERE pitr_name LIKE '~%'"
+    past.say.ok("CREATE PITR ~_t FOR TABLE ~ t RANGE 1 'd'", "UPDATE ~.t SET v = 'z'")
+    before = past.say.rows(record)
+    past.say.ok(
+        f"CREATE TABLE ~.copy CLONE ~.t {past.ns}", f"CREATE DATABASE ~_b CLONE ~ {past.ns}"
+    )
+    assert past.say.rows(record) == before
+    assert past.say.rows("SELECT v FROM ~.t") == [("z",), ("z",)]
+
+
+@pytest.mark.usefixtures("since_3")
+def test_a_copy_is_independent(past: Past) -> None:
+    past.say.ok(f"CREATE TABLE ~.copy CLONE ~.t {past.ns}", "DELETE FROM ~.copy WHERE id = 1")
+    past.say.ok("UPDATE ~.t SET v = 'z'")
+    assert past.say.rows("SELECT * FROM ~.copy") == [(2, "b")]
+
+
+@pytest.mark.usefixtures("since_3")
+def test_a_clone_commits_by_itself(past: Past, connect: Connect) -> None:
+    manual = connect(autocommit=False)
+    manual.ok("COMMIT")
+    manual.ok(f"CREATE TABLE ~.copy CLONE ~.t {past.ns}", "ROLLBACK")
+    assert past.say.rows("SELECT * FROM ~.copy") == ROWS
+
+
+@pytest.mark.usefixtures("since_3")
+@pytest.mark.parametrize(
+    ("statement", "error"),
+    [
+        ("CREATE TABLE ~.t CLONE ~.t {ns}", None),
+        ("CREATE TABLE ~.copy CLONE ~.nope {ns}", None),
+        ("CREATE DATABASE ~ CLONE ~ {ns}", None),
+    ],
+)
+def test_clones_that_are_refused(past: Past, statement: str, error: None) -> None:
+    assert past.say.error(statement.replace("{ns}", past.ns)) is not error
+
+
+@pytest.mark.usefixtures("since_3")
+def test_create_table_as_select_of_the_past(past: Past, server: Server) -> None:
+    past.say.ok("UPDATE ~.t SET v = 'z'")
+    error = past.say.error(f"CREATE TABLE ~.copy AS SELECT * FROM ~.t {past.ns}")
+    if server.version < (4,):
+        assert error is not None
+        assert error[0] == 1105
+    else:
+        assert error is None
+        assert past.say.rows("SELECT * FROM ~.copy") == ROWS
