@@ -55,7 +55,9 @@ def _sync(bind: Any) -> Any:
 class _AsyncPitrMethods:
     """Every call is the sync manager's, awaited."""
 
-    _manager: PitrManager | TransactionPitrManager
+    @property
+    def _manager(self) -> PitrManager | TransactionPitrManager:
+        raise NotImplementedError
 
     async def create_cluster_pitr(
         self, name: str, range_value: int = 1, range_unit: PitrUnit | str = "d"
@@ -163,7 +165,11 @@ class AsyncPitrManager(_AsyncPitrMethods):
     """:class:`PitrManager` on an AsyncEngine: each call takes effect at once."""
 
     def __init__(self, bind: AsyncEngine) -> None:
-        self._manager = PitrManager(_sync(bind))
+        self._of_engine = PitrManager(_sync(bind))
+
+    @property
+    def _manager(self) -> PitrManager:
+        return self._of_engine
 
 
 class AsyncTransactionPitrManager(_AsyncPitrMethods):
@@ -174,11 +180,19 @@ class AsyncTransactionPitrManager(_AsyncPitrMethods):
         bind: AsyncConnection | AsyncSession | async_scoped_session[Any],
         bind_arguments: Mapping[str, Any] | None = None,
     ) -> None:
-        self._manager = TransactionPitrManager(_sync(bind), bind_arguments)
+        self._bind = bind
+        self._bind_arguments = bind_arguments
+        if not hasattr(bind, "registry"):
+            _ = self._manager  # what does not fit is refused now
+
+    @property
+    def _manager(self) -> TransactionPitrManager:
+        # made for each call: an async_scoped_session stands for the session of the calling task
+        return TransactionPitrManager(_sync(self._bind), self._bind_arguments)
 
 
 async def get_pitrs_async(
-    bind: AsyncEngine | AsyncConnection | AsyncSession,
+    bind: AsyncEngine | AsyncConnection | AsyncSession | async_scoped_session[Any],
     *,
     level: PitrLevel | str | None = None,
     account_name: str | None = None,
@@ -199,7 +213,7 @@ async def get_pitrs_async(
 
 
 async def get_recovery_windows_async(
-    bind: AsyncEngine | AsyncConnection | AsyncSession,
+    bind: AsyncEngine | AsyncConnection | AsyncSession | async_scoped_session[Any],
     *,
     account_name: str | None = None,
     database_name: str | None = None,

@@ -16,13 +16,13 @@ import datetime as dt
 import functools
 import re
 from collections.abc import Mapping
-from typing import Any, Final, Self
+from typing import Any, Self
 
 from sqlalchemy import types as sqltypes
 from sqlalchemy.engine import Connection, Dialect
 from sqlalchemy.exc import CompileError
 from sqlalchemy.ext.compiler import compiles
-from sqlalchemy.sql.compiler import DDLCompiler
+from sqlalchemy.sql.compiler import DDLCompiler, IdentifierPreparer
 from sqlalchemy.sql.ddl import ExecutableDDLElement
 
 from . import server
@@ -39,10 +39,8 @@ from .model import (
     shorten,
     to_level,
 )
+from .server import SUPPORTED_DIALECTS
 from .transaction import TransactionalDDLElement
-
-SUPPORTED_DIALECTS: Final = ("mysql", "mariadb", "matrixone")
-"""Dialect names that PITR statements compile on: a MatrixOne server is reached through any."""
 
 
 class PitrDDLElement(TransactionalDDLElement):
@@ -58,7 +56,7 @@ class PitrDDLElement(TransactionalDDLElement):
 
     def check_dialect(self, dialect: Dialect) -> None:
         """
-        :raises CompileError: not one of :data:`SUPPORTED_DIALECTS`.
+        :raises CompileError: not one of ``server.SUPPORTED_DIALECTS``.
         """
         if dialect.name not in SUPPORTED_DIALECTS:
             raise _unsupported(self, dialect)
@@ -90,7 +88,8 @@ class CreatePitr(PitrDDLElement):
     def __init__(self, pitr: Pitr, if_not_exists: bool = False) -> None:
         if not isinstance(pitr, Pitr):
             raise PitrValidationError(f"CreatePitr takes a Pitr, not {shorten(pitr)}")
-        self.pitr = pitr
+        _check_flag("if_not_exists", if_not_exists)
+        self.pitr = dataclasses.replace(pitr)  # one read from a server may break the rules
         self.name = pitr.name
         self.if_not_exists = if_not_exists
 
@@ -118,6 +117,7 @@ class AlterPitr(PitrDDLElement):
     def __init__(self, name: str, range: RangeLike, if_exists: bool = False) -> None:
         self.name = check_pitr_name(name)
         self.range = PitrRange.of(range)
+        _check_flag("if_exists", if_exists)
         self.if_exists = if_exists
 
     def __repr__(self) -> str:
@@ -134,6 +134,7 @@ class DropPitr(PitrDDLElement):
 
     def __init__(self, name: str, if_exists: bool = False) -> None:
         self.name = check_pitr_name(name)
+        _check_flag("if_exists", if_exists)
         self.if_exists = if_exists
 
     def __repr__(self) -> str:
@@ -211,6 +212,11 @@ class RestorePitr(PitrDDLElement):
             if value is not None
         )
         return f"RestorePitr({self.name!r}, {self.at!r}{target})"
+
+
+def _check_flag(what: str, value: object) -> None:
+    if not isinstance(value, bool):
+        raise PitrValidationError(f"{what} must be True or False, not {shorten(value)}")
 
 
 def _check_moment(at: object) -> dt.datetime | str:
@@ -296,7 +302,10 @@ def recovery_window_statement(
     dialect: Dialect, *, account: str | None, database: str | None, table: str | None
 ) -> str:
     """``SHOW RECOVERY_WINDOW FOR ...``, as it goes over the wire of a dialect's driver."""
-    quote = dialect.identifier_preparer.quote_identifier
+
+    def quote(name: str) -> str:
+        return _back_quoted(dialect.identifier_preparer, name)
+
     if table is not None and database is not None:
         target = f"TABLE {quote(database)} {quote(table)}"
     elif database is not None:
@@ -338,8 +347,19 @@ def _words(*clauses: str | None) -> str:
     return " ".join(clause for clause in clauses if clause)
 
 
+def _back_quoted(preparer: IdentifierPreparer, name: str) -> str:
+    """As the preparer quotes, but with back-quotes under ``sql_mode=ANSI_QUOTES`` too.
+
+    MatrixOne 3.x knows no other quotes in PITR statements.
+    """
+    quoted = name.replace("`", "``")
+    if getattr(preparer, "_double_percents", False):
+        quoted = quoted.replace("%", "%%")
+    return f"`{quoted}`"
+
+
 def _name(compiler: DDLCompiler, name: str) -> str:
-    return compiler.preparer.quote_identifier(name)
+    return _back_quoted(compiler.preparer, name)
 
 
 def _text(compiler: DDLCompiler, value: str) -> str:

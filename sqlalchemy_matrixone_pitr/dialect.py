@@ -47,6 +47,21 @@ class MatrixOneInspector(Inspector):
         )
 
 
+class _Boolean(sqltypes.Boolean):
+    """BOOL, which 2.x and 3.x send as the words ``true`` and ``false``: SQLAlchemy's own reading of
+    a word is True, whichever it is."""
+
+    def result_processor(self, dialect: Any, coltype: Any) -> Any:
+        ordinary = super().result_processor(dialect, coltype) or bool  # type: ignore[no-untyped-call]
+
+        def process(value: Any) -> bool | None:
+            if isinstance(value, str | bytes):
+                return value in ("true", b"true", "1", b"1", b"\x01")
+            return None if value is None else bool(ordinary(value))
+
+        return process
+
+
 class MatrixOneDialect(MySQLDialect):
     """What the three share."""
 
@@ -56,6 +71,7 @@ class MatrixOneDialect(MySQLDialect):
 
     inspector = MatrixOneInspector
     ischema_names = {**MySQLDialect.ischema_names, "bool": sqltypes.BOOLEAN}  # noqa: RUF012
+    colspecs = {**MySQLDialect.colspecs, sqltypes.Boolean: _Boolean}  # noqa: RUF012
 
     def initialize(self, connection: Connection) -> None:
         super().initialize(connection)

@@ -155,6 +155,11 @@ _RULES: tuple[tuple[re.Pattern[str], type[PitrError], str], ...] = tuple(
             "leave account_name out to protect the own account",
         ),
         (
+            r"^only sys account can ",
+            PitrPermissionError,
+            "leave account_name out, or connect as the sys account",
+        ),
+        (
             r"^invalid pitr value ",
             PitrValidationError,
             "a range is a whole number from 1 to 100",
@@ -167,7 +172,7 @@ _RULES: tuple[tuple[re.Pattern[str], type[PitrError], str], ...] = tuple(
             "a name may not contain a blank, a tab or a quotation mark on this server",
         ),
         (
-            r"^pitr \S+ already exists",
+            r"^pitr .+ already exists",
             PitrAlreadyExistsError,
             "names are per account, not per database: choose another name, or alter that PITR",
         ),
@@ -183,7 +188,7 @@ _RULES: tuple[tuple[re.Pattern[str], type[PitrError], str], ...] = tuple(
             "system databases cannot be protected one by one; an account-level PITR covers them",
         ),
         (
-            r"^pitr \S+ is not allowed to restore |^can not restore account "
+            r"^pitr .+ is not allowed to restore |^can not restore (account|sys account) "
             r"|^restore level \S+ is not allowed for ",
             PitrRestoreError,
             "restore from a PITR whose level contains the target",
@@ -214,7 +219,7 @@ _RULES: tuple[tuple[re.Pattern[str], type[PitrError], str], ...] = tuple(
             "give an aware datetime, or the server's own text 'YYYY-MM-DD HH:MM:SS[.ffffff]'",
         ),
         (
-            r"^pitr \S+ does not exist",
+            r"^pitr .+ does not exist",
             PitrNotFoundError,
             "names belong to the account that made them: list them with get_pitrs()",
         ),

@@ -28,14 +28,13 @@ from .model import (
     PitrRange,
     PitrUnit,
     check_pitr_name,
-    check_target_name,
-    to_level,
     to_unit,
 )
-from .reflection import get_pitrs, read_pitrs
+from .reflection import filters, get_pitrs, own_account, read_pitrs, reading
 from .transaction import (
     SessionFlush,
     TransactionalDDLElement,
+    attach,
     execute,
     pending_pitrs,
     send_idle,
@@ -176,7 +175,7 @@ class PitrManager(_PitrMethods):
         element = AlterPitr(name, PitrRange(range_value, to_unit(range_unit)))
         with side_connection(self._engine) as connection:
             self._send(element, connection)
-            found = read_pitrs(connection, name=element.name)
+            found = read_pitrs(connection, filters(name=element.name))
         if not found:
             raise _not_found(name)
         return found[0]
@@ -207,9 +206,9 @@ class PitrManager(_PitrMethods):
         self._send(RestorePitr(name, at, level, account, from_account, database, table))
 
     def _find(self, name: str) -> Pitr | None:
-        with side_connection(self._engine) as connection:
-            server.require_matrixone(connection)
-            return next(iter(read_pitrs(connection, name=name)), None)
+        wanted = filters(name=name)
+        with reading(self._engine) as connection:
+            return next(iter(read_pitrs(connection, wanted)), None)
 
     def _send(self, element: TransactionalDDLElement, connection: Connection | None = None) -> None:
         element.check_dialect(self._engine.dialect)
@@ -218,6 +217,7 @@ class PitrManager(_PitrMethods):
                 self._send(element, connection)
             return
         server.require_matrixone(connection)
+        attach(self._engine)
         send_idle(connection, element, connection.get_execution_options(), {})
 
 
@@ -243,7 +243,7 @@ class TransactionPitrManager(_PitrMethods):
         if isinstance(bind, Connection):
             if bind_arguments is not None:
                 raise PitrValidationError("bind_arguments are for a Session, not a Connection")
-        elif not hasattr(bind, "get_bind"):
+        elif not hasattr(bind, "get_bind") or hasattr(bind, "sync_session"):
             raise PitrValidationError(
                 f"TransactionPitrManager takes a Connection or Session, not {type(bind).__name__}: "
                 "for an Engine use PitrManager; for asyncio AsyncTransactionPitrManager"
@@ -293,31 +293,19 @@ class TransactionPitrManager(_PitrMethods):
         table_name: str | None = None,
     ) -> builtins.list[Pitr]:
         """The policies as they will be after COMMIT, newest first; waiting ones come before."""
-        wanted_level = None if level is None else to_level(level)
-        wanted = {
-            "account_name": account_name,
-            "database_name": database_name,
-            "table_name": table_name,
-        }
-        folded = {
-            column: check_target_name(value, column.replace("_", " "))
-            for column, value in wanted.items()
-            if value is not None
-        }
-        connection = self._connection()
-        committed = get_pitrs(
-            connection,
+        wanted = filters(
             level=level,
             account_name=account_name,
             database_name=database_name,
             table_name=table_name,
         )
-        return [
-            pitr
-            for pitr in _overlay(committed, pending_pitrs(connection))
-            if (wanted_level is None or pitr.level is wanted_level)
-            and all(getattr(pitr, column) in (value, None) for column, value in folded.items())
-        ]
+        connection = self._connection()
+        waiting = pending_pitrs(connection)
+        with reading(connection) as aside:
+            # all of them where some wait: a name may be held by a policy that the filters leave out
+            committed = read_pitrs(aside, {} if waiting else wanted)
+            own = own_account(aside) if "account_name" in wanted else ""
+        return [pitr for pitr in _overlay(committed, waiting) if _matches(pitr, wanted, own)]
 
     def alter(self, name: str, range_value: int, range_unit: PitrUnit | str) -> Pitr:
         """Change the range at COMMIT; returns the policy with its new range.
@@ -350,14 +338,28 @@ class TransactionPitrManager(_PitrMethods):
     ) -> None:
         """Restore at once: only where no transaction has begun (or on AUTOCOMMIT), never queued.
 
-        :raises PitrTransactionError: inside a transaction.
+        :raises PitrTransactionError: inside a transaction, where a Session always is.
         """
         self._execute(RestorePitr(name, at, level, account, from_account, database, table))
 
     def _find(self, name: str) -> Pitr | None:
         connection = self._connection()
-        after = _overlay(get_pitrs(connection), pending_pitrs(connection))
-        return next((pitr for pitr in after if pitr.name == name), None)
+        waiting = [element for element in pending_pitrs(connection) if element.pitr_name == name]
+        with reading(connection) as aside:
+            committed = read_pitrs(aside, filters(name=name))
+        return next(iter(_overlay(committed, waiting)), None)
+
+
+def _matches(pitr: Pitr, wanted: Mapping[str, str], own: str) -> bool:
+    """Whether SHOW PITR would find it; it shows the own account at all levels but the cluster's."""
+    account = None if pitr.level is PitrLevel.CLUSTER else pitr.account_name or own
+    shown = {
+        "pitr_level": pitr.level.value,
+        "account_name": account,
+        "database_name": pitr.database_name,
+        "table_name": pitr.table_name,
+    }
+    return all(shown[column] == value for column, value in wanted.items())
 
 
 def _overlay(

@@ -245,8 +245,9 @@ class PitrRange:
                 if self.value == 0
                 else f"use a whole number from {MIN_RANGE} to {MAX_RANGE}, or another unit"
             )
+            shown = self.value if abs(self.value) < 10**12 else "of many digits"
             raise PitrValidationError(
-                f"PITR range value {self.value} is outside {MIN_RANGE} to {MAX_RANGE}: {remedy}"
+                f"PITR range value {shown} is outside {MIN_RANGE} to {MAX_RANGE}: {remedy}"
             )
         object.__setattr__(self, "unit", to_unit(self.unit))
 
@@ -277,7 +278,7 @@ class PitrRange:
         ('7d', '36h')
         """
         if isinstance(value, PitrRange):
-            return value
+            return cls(value.value, value.unit)  # one read from a server may be 0
         if isinstance(value, dt.timedelta):
             hours, rest = divmod(value, dt.timedelta(hours=1))
             if rest:

@@ -14,7 +14,7 @@ import datetime as dt
 import re
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 from sqlalchemy import bindparam, text
@@ -179,11 +179,13 @@ def _named(value: str | None) -> str | None:
 
 @contextlib.contextmanager
 def reading(bind: Bind) -> Iterator[Connection]:
-    """A connection to read PITRs on: the given one where it is idle or AUTOCOMMIT, else another.
+    """A connection to read PITRs on: the given one where it is idle, else another.
+
+    An AUTOCOMMIT connection is not taken for idle: a ``BEGIN`` sent as text is not seen here.
 
     :raises PitrUnsupportedError: the server is not MatrixOne 2.1 or later.
     """
-    if not isinstance(bind, Engine | Connection) and hasattr(bind, "get_bind"):
+    if hasattr(bind, "get_bind") and not hasattr(bind, "sync_session"):
         bind = bind.get_bind()
     if not isinstance(bind, Engine | Connection):
         raise PitrValidationError(
@@ -191,14 +193,7 @@ def reading(bind: Bind) -> Iterator[Connection]:
             "Session (asyncio: use the functions and managers whose names say async)"
         )
     if isinstance(bind, Connection):
-        if is_autocommit(bind):
-            own = bind.get_transaction() is None
-            server.require_matrixone(bind)
-            yield bind
-            if own and bind.get_transaction() is not None:
-                bind.rollback()
-            return
-        if bind.get_transaction() is None:
+        if bind.get_transaction() is None and not is_autocommit(bind):
             with idle(bind):
                 server.require_matrixone(bind)
                 yield bind
@@ -214,13 +209,11 @@ def own_account(connection: Connection) -> str:
     return str(connection.exec_driver_sql("SELECT current_account_name()").scalar_one())
 
 
-def _rows(
-    connection: Connection, statement: str, parameters: dict[str, Any]
-) -> list[Sequence[Any]]:
-    """The rows of a SHOW statement on an idle connection, in UTC."""
-    roll_back(connection)
+@contextlib.contextmanager
+def _typed_errors() -> Iterator[None]:
+    """A refusal of the server as the PitrError that it means; a lost connection as it is."""
     try:
-        return list(connection.execute(text(statement), parameters).all())
+        yield
     except DBAPIError as error:
         typed = from_dbapi_error(error)
         if typed is None:
@@ -250,27 +243,26 @@ def get_pitrs(
     >>> get_pitrs(create_engine(url), level="database", database_name="shop")
     []
     """
+    wanted = filters(
+        level=level,
+        account_name=account_name,
+        database_name=database_name,
+        table_name=table_name,
+    )
     with reading(bind) as connection:
-        pitrs = read_pitrs(
-            connection,
-            level=level,
-            account_name=account_name,
-            database_name=database_name,
-            table_name=table_name,
-        )
+        pitrs = read_pitrs(connection, wanted)
         return _with_status(connection, pitrs) if with_status else pitrs
 
 
-def read_pitrs(
-    connection: Connection,
+def filters(
     *,
     name: str | None = None,
     level: PitrLevel | str | None = None,
     account_name: str | None = None,
     database_name: str | None = None,
     table_name: str | None = None,
-) -> list[Pitr]:
-    """:func:`get_pitrs` on a connection that is ready for it, and by name."""
+) -> dict[str, str]:
+    """What to look for, checked and folded, by the columns of SHOW PITR."""
     wanted = {
         "pitr_name": None if name is None else check_pitr_name(name),
         "pitr_level": None if level is None else to_level(level).value,
@@ -278,11 +270,19 @@ def read_pitrs(
         "database_name": _filter(database_name, "database name"),
         "table_name": _filter(table_name, "table name"),
     }
-    wanted = {column: value for column, value in wanted.items() if value is not None}
+    return {column: value for column, value in wanted.items() if value is not None}
+
+
+def read_pitrs(connection: Connection, wanted: Mapping[str, str]) -> list[Pitr]:
+    """:func:`get_pitrs` on a connection that nobody has a transaction on.
+
+    :param wanted: of :func:`filters`.
+    """
     where = " AND ".join(f"{column} = :{column}" for column in wanted)
-    statement = f"SHOW PITR WHERE {where}" if where else "SHOW PITR"
-    with server.session_zone(connection, "+00:00"):
-        rows = _rows(connection, statement, wanted)
+    statement = text(f"SHOW PITR WHERE {where}" if where else "SHOW PITR")
+    roll_back(connection)
+    with server.session_zone(connection, "+00:00"), _typed_errors():
+        rows = connection.execute(statement, dict(wanted)).all()
     others = any(row[3] == PitrLevel.ACCOUNT.value and row[4] != _SYS for row in rows)
     account = own_account(connection) if others else _SYS
     pitrs = [parse_pitr_row(row, account) for row in rows]
@@ -339,13 +339,8 @@ def get_recovery_windows(
             connection.dialect, account=account, database=database, table=table
         )
         roll_back(connection)
-        try:
+        with _typed_errors():
             rows = connection.exec_driver_sql(statement).all()
-        except DBAPIError as error:
-            typed = from_dbapi_error(error)
-            if typed is None:
-                raise
-            raise typed from error
         return parse_window_rows(
             rows, own_account(connection), lambda texts: server.to_utc(connection, texts)
         )

@@ -21,6 +21,9 @@ from .errors import PitrRestoreError, PitrUnsupportedError, PitrValidationError
 
 Version: TypeAlias = tuple[int, int, int]
 
+SUPPORTED_DIALECTS: Final = ("mysql", "mariadb", "matrixone")
+"""Dialect names that PITR statements compile on: a MatrixOne server is reached through any."""
+
 OLDEST_SUPPORTED: Final[Version] = (2, 1, 0)
 DEVELOPMENT: Final[Version] = (999, 0, 0)
 """What a development build counts as: its version is empty, and it is newer than any release."""
@@ -87,6 +90,11 @@ def require_matrixone(connection: Connection) -> Version:
 
     :raises PitrUnsupportedError: another server, or MatrixOne before 2.1.
     """
+    if connection.dialect.name not in SUPPORTED_DIALECTS:
+        raise PitrUnsupportedError(
+            f"a {connection.dialect.name} database has no PITR: connect to a MatrixOne server with "
+            "a matrixone+pymysql:// or mysql+pymysql:// URL"
+        )
     version = matrixone_version(connection)
     if version is None:
         raise PitrUnsupportedError(
@@ -111,7 +119,8 @@ def current_database(connection: Connection) -> str | None:
 def session_zone(connection: Connection, zone: str) -> Iterator[None]:
     """The session's ``time_zone`` set for a while, and put back.
 
-    SET opens no transaction on MatrixOne. A lost connection needs no putting back.
+    On an idle connection only: SET opens no transaction on MatrixOne, but commits one that is open.
+    A lost connection needs no putting back.
     """
     connection.exec_driver_sql(f"SET @pitr_time_zone = @@time_zone, time_zone = '{zone}'")
     try:
@@ -132,6 +141,10 @@ def local_time_text(connection: Connection, at: dt.datetime) -> str:
     seconds, rest = divmod(microseconds, 1_000_000)
     with session_zone(connection, "SYSTEM"):
         local = connection.exec_driver_sql(f"SELECT from_unixtime({seconds})").scalar_one()
+        if local is None:
+            raise PitrRestoreError(
+                f"{at.isoformat()} is outside the server's calendar: choose a later moment"
+            )
         text = str(local)[:19]
         back = connection.exec_driver_sql(f"SELECT unix_timestamp('{text}')").scalar_one()
     if int(back) != seconds:
@@ -145,15 +158,17 @@ def local_time_text(connection: Connection, at: dt.datetime) -> str:
 def to_utc(connection: Connection, texts: set[str]) -> dict[str, dt.datetime]:
     """Texts in the server process's local zone, whole seconds, as aware datetimes.
 
-    One statement for all of them.
+    One statement for 500 of them.
     """
     ordered = sorted(texts)
+    converted: dict[str, dt.datetime] = {}
     if not ordered:
-        return {}
+        return converted
     with session_zone(connection, "SYSTEM"):
-        columns = ", ".join(f"unix_timestamp('{text}')" for text in ordered)
-        row = connection.exec_driver_sql(f"SELECT {columns}").one()
-    return {
-        text: EPOCH + dt.timedelta(seconds=int(value))
-        for text, value in zip(ordered, row, strict=True)
-    }
+        for start in range(0, len(ordered), 500):
+            some = ordered[start : start + 500]
+            columns = ", ".join(f"unix_timestamp('{text}')" for text in some)
+            row = connection.exec_driver_sql(f"SELECT {columns}").one()
+            for text, seconds in zip(some, row, strict=True):
+                converted[text] = EPOCH + dt.timedelta(seconds=int(seconds))
+    return converted

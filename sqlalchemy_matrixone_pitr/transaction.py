@@ -19,9 +19,10 @@ import re
 import sys
 import threading
 import weakref
-from collections.abc import Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from types import SimpleNamespace
+from types import FrameType, SimpleNamespace
 from typing import TYPE_CHECKING, Any, Self
 
 from sqlalchemy import event
@@ -39,6 +40,7 @@ from .errors import (
     PitrAfterCommitError,
     PitrError,
     PitrTransactionError,
+    PitrValidationError,
     answered_by_server,
     classify,
     driver_code_and_text,
@@ -80,6 +82,7 @@ class TransactionalDDLElement(ExecutableDDLElement):
 
     def _send(self, connection: Connection, options: Mapping[str, Any]) -> CursorResult[Any]:
         """Through SQLAlchemy's own execution of DDL, now."""
+        options = {**options, "no_parameters": False}  # quoting doubles % for the driver
         sent: CursorResult[Any] = ExecutableDDLElement._execute_on_connection(  # type: ignore[no-untyped-call]
             self, connection, (), options
         )
@@ -129,7 +132,7 @@ def is_autocommit(connection: Connection) -> bool:
     level = connection.get_execution_options().get("isolation_level")
     if level is None:
         level = getattr(connection.dialect, "_on_connect_isolation_level", None)
-    return bool(level == "AUTOCOMMIT")
+    return str(level).upper() == "AUTOCOMMIT"  # as SQLAlchemy compares it
 
 
 def execute(
@@ -169,9 +172,10 @@ def execute(
             "This connection's transaction has failed; call rollback() before executing "
             "PITR statements."
         )
-    attach(connection.engine)
     queue = _queue_of(transaction, create=True)
     assert queue is not None
+    if attach(connection.engine) and _is_committing(connection):
+        queue.closed = True  # the listener added just now does not hear of this commit
     if queue.closed:
         raise PitrTransactionError(
             "this transaction is being committed and takes no further PITR statements: execute "
@@ -182,11 +186,11 @@ def execute(
         raise _savepoint_error(queue.failed_savepoint, element.pitr_name)
     resolved = element.resolve(connection, merged)
     item = _Queued(resolved, dict(options), str(resolved))
+    if connection.dialect.is_async:
+        _await_once()  # a task that is cancelled here has queued nothing
     queue.items.append(item)
     if session is not None:
         queue.session = weakref.ref(session)
-    if connection.dialect.is_async:
-        _await_once()
     return _PendingResult(connection)
 
 
@@ -217,7 +221,7 @@ def _execute_on_idle(
         raise PitrTransactionError(
             f"{type(element).__name__} runs at once and no rollback undoes it, so it is not "
             "executed inside a transaction: commit or roll back first, or use an AUTOCOMMIT "
-            "connection",
+            "connection, or PitrManager(engine).restore() (a Session is always in a transaction)",
             name=element.pitr_name,
         )
     with idle(connection):
@@ -281,6 +285,11 @@ def pending_pitrs(connection: Connection | AsyncConnection) -> list[Transactiona
     ["CREATE PITR `nightly` FOR ACCOUNT RANGE 7 'd'"]
     """
     sync: Any = getattr(connection, "sync_connection", None) or connection
+    if not isinstance(sync, Connection):
+        raise PitrValidationError(
+            f"pending_pitrs takes a Connection or AsyncConnection, not {type(sync).__name__}: "
+            "for a Session give session.connection()"
+        )
     queue = _queue_of(sync.get_transaction())
     return [] if queue is None else [item.element for item in queue.items]
 
@@ -292,21 +301,49 @@ _attach_lock = threading.Lock()
 _attached: weakref.WeakSet[Engine] = weakref.WeakSet()
 
 
-def attach(engine: Engine) -> None:
-    """Add this module's listeners to an engine, once in its life, at its first PITR element."""
+def attach(engine: Engine) -> bool:
+    """Add this module's listeners to an engine, once in its life, at its first PITR element.
+
+    True when it was this call that added them.
+    """
     while (proxied := getattr(engine, "_proxied", None)) is not None:
         engine = proxied  # engine.execution_options() shares the listeners of its origin
     if engine in _attached:
-        return
+        return False
     with _attach_lock:
         if engine in _attached:
-            return
-        event.listen(engine, "commit", _on_commit)
-        event.listen(engine, "rollback_savepoint", _on_rollback_savepoint)
-        event.listen(engine, "handle_error", _on_error)
+            return False
+        _listen(engine, "commit", _on_commit)
+        _listen(engine, "rollback_savepoint", _on_rollback_savepoint)
+        _listen(engine.dialect, "handle_error", _on_error)
         if not getattr(engine.dialect, "is_matrixone", False):
-            event.listen(engine, "engine_connect", _on_engine_connect)
+            _listen(engine, "engine_connect", _on_engine_connect)
         _attached.add(engine)
+        return True
+
+
+def _is_committing(connection: Connection) -> bool:
+    """Whether a ``commit`` listener of this connection is calling.
+
+    SQLAlchemy keeps no such state, so the call stack tells; asked once in an engine's life.
+    """
+    frame: FrameType | None = sys._getframe()
+    while frame is not None:
+        if frame.f_code.co_name == "_commit_impl" and frame.f_locals.get("self") is connection:
+            return True
+        frame = frame.f_back
+    return False
+
+
+def _listen(target: Engine | Dialect, identifier: str, listener: Callable[..., None]) -> None:
+    """``event.listen`` on a target that other threads are using.
+
+    ``event.listen`` appends to a deque that another thread's commit may be iterating, which then
+    fails with "deque mutated during iteration". Here a longer copy takes its place.
+    """
+    known = getattr(target.dispatch, identifier).for_modify(target.dispatch)
+    known.listeners = deque((*known.listeners, listener))
+    target._has_events = True
 
 
 def _on_commit(connection: Connection) -> None:
@@ -321,16 +358,15 @@ def _on_commit(connection: Connection) -> None:
         raise _savepoint_error(queue.failed_savepoint)
     if not items:
         return
-    session = queue.session() if queue.session is not None else None
-    if session is not None and session.park(connection, items):
-        return
     try:
         connection.exec_driver_sql("COMMIT")
     except BaseException as error:
         _undo(connection, error)
         error.add_note(f"PITR statements of this transaction that were not sent: {_list(items)}")
         raise
-    flush(connection, items)
+    session = queue.session() if queue.session is not None else None
+    if session is None or not session.park(connection, items):
+        flush(connection, items)
 
 
 def flush(connection: Connection, items: Sequence[_Queued]) -> None:
@@ -508,16 +544,22 @@ def idle(connection: Connection) -> Iterator[Connection]:
             connection.rollback()
 
 
+def _has_room(pool: QueuePool) -> bool:
+    """Whether the pool gives a connection without waiting for one to come back."""
+    most = pool.size() + pool._max_overflow
+    return pool._max_overflow < 0 or pool.checkedout() < most
+
+
 @contextlib.contextmanager
 def side_connection(engine: Engine) -> Iterator[Connection]:
     """A connection that is surely not one the caller holds; its transaction ends with it.
 
-    From the engine's own pool only where one lies ready there, or where the pool keeps none; else
-    from a pool of the same kind made for this once: StaticPool would hand back the caller's own
-    connection, and a full pool would wait for the caller. The engine's listeners hear of both.
+    From the engine's own pool where that has room, or keeps none; else from a pool of the same kind
+    made for this once: StaticPool would hand back the caller's own connection, and a full pool
+    would wait for the caller. The engine's listeners hear of both.
     """
     pool = engine.pool
-    if isinstance(pool, NullPool) or (isinstance(pool, QueuePool) and pool.checkedin() > 0):
+    if isinstance(pool, NullPool) or (isinstance(pool, QueuePool) and _has_room(pool)):
         with engine.connect() as connection:
             yield connection
         return
@@ -530,7 +572,7 @@ def side_connection(engine: Engine) -> Iterator[Connection]:
         execution_options=engine.get_execution_options(),
         hide_parameters=engine.hide_parameters,
     )
-    aside.dispatch._update(engine.dispatch, only_propagate=False)
+    aside.dispatch = aside.dispatch._join(engine.dispatch)  # as engine.execution_options() does
     aside._has_events = engine._has_events
     try:
         with aside.connect() as connection:
@@ -569,7 +611,10 @@ class SessionFlush:
                 found = _sessions[session] = cls()
                 event.listen(session, "before_commit", found._before_commit)
                 event.listen(session, "after_commit", found._after_commit)
-                event.listen(session, "after_transaction_end", found._after_transaction_end)
+                # the first one: a listener of the user's that raises must not hide our report
+                event.listen(
+                    session, "after_transaction_end", found._after_transaction_end, insert=True
+                )
             return found
 
     def park(self, connection: Connection, items: list[_Queued]) -> bool:

@@ -21,7 +21,12 @@ from tests.proxy import Proxy
 LIVE = os.environ.get("MATRIXONE_URL")
 EMULATED_VERSIONS = ("3.0.9", "4.2.0")
 SYNC_SCHEMES = ("matrixone+pymysql", "mysql+pymysql")
-ASYNC_SCHEMES = ("matrixone+aiomysql", "matrixone+asyncmy")
+ASYNC_SCHEMES = (
+    "matrixone+aiomysql",
+    "matrixone+asyncmy",
+    "mysql+aiomysql",
+    "mysql+asyncmy",
+)
 
 
 @dataclass(frozen=True)

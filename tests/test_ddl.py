@@ -177,6 +177,17 @@ def test_injection_shaped_names_never_become_text(bad: str) -> None:
             make()
 
 
+@pytest.mark.parametrize("flag", ["maybe", 1, None, "7d"])
+def test_flags_are_flags(flag: Any) -> None:
+    for make in (
+        lambda: CreatePitr(Pitr.account("p", "7d"), flag),
+        lambda: AlterPitr("p", "7d", flag),
+        lambda: DropPitr("p", flag),
+    ):
+        with pytest.raises(PitrValidationError, match="True or False"):
+            make()
+
+
 def test_create_takes_a_pitr() -> None:
     with pytest.raises(PitrValidationError, match="takes a Pitr"):
         CreatePitr("p")  # type: ignore[arg-type]

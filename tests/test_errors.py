@@ -44,6 +44,16 @@ MESSAGES: list[tuple[int, str, type[PitrError]]] = [
         "internal error: only sys tenant can create tenant level pitr for other tenant",
         PitrPermissionError,
     ),
+    (
+        20101,
+        "internal error: only sys account can show other account's recovery window",
+        PitrPermissionError,
+    ),
+    (
+        20101,
+        "internal error: can not restore sys account to new account x by pitr p",
+        PitrRestoreError,
+    ),
     (20101, "internal error: invalid pitr value 101", PitrValidationError),
     (20101, "internal error: invalid pitr unit w", PitrValidationError),
     (20101, "internal error: pitr name is reserved", PitrValidationError),

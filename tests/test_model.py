@@ -59,6 +59,11 @@ def test_range_values_that_are_refused(value: Any, words: list[str]) -> None:
         assert word in str(caught.value)
 
 
+def test_range_value_of_many_digits() -> None:
+    with pytest.raises(PitrValidationError, match="of many digits"):
+        PitrRange(10**6000, PitrUnit.DAY)
+
+
 @pytest.mark.parametrize("unit", ["w", "min", "days", "", "m", None, 1])
 def test_units_that_are_refused(unit: Any) -> None:
     with pytest.raises(PitrValidationError, match="'h', 'd', 'mo', 'y'"):

@@ -21,6 +21,7 @@ from sqlalchemy_matrixone_pitr import (
     PitrTargetError,
     TransactionPitrManager,
     get_pitrs,
+    get_recovery_windows,
     pending_pitrs,
 )
 from tests.conftest import SYNC_SCHEMES, Server
@@ -155,13 +156,47 @@ def test_managers_and_reads_on_an_autocommit_engine(
         assert inside.alter(prefix, 9, "d").range_value == 9
         (found,) = get_pitrs(conn, database_name=database)
         assert found.range_value == 9
-        assert conn.get_transaction() is None or conn.in_transaction()
         with pytest.raises(PitrTargetError):
             inside.create(Pitr.table(f"{prefix}_b", "missing", "7d"))
         assert inside.delete(prefix)
         assert not inside.exists(prefix)
         with pytest.raises(PitrNotFoundError):
             inside.restore(prefix, "2026-01-01 00:00:00", database=database)
+    engine.dispose()
+
+
+def test_the_level_is_read_as_sqlalchemy_reads_it(
+    server: Server, database: str, prefix: str, pitr_names: Names
+) -> None:
+    engine = create_engine(server.url(database=database), isolation_level="autocommit")
+    with engine.connect() as conn:
+        conn.execute(CreatePitr(Pitr.database(prefix, "7d")))
+        assert pitr_names() == [prefix]
+    engine.dispose()
+
+
+def test_reads_leave_a_begin_sent_as_text_alone(server: Server, database: str) -> None:
+    engine = create_engine(server.url(database=database), isolation_level="AUTOCOMMIT")
+    with engine.connect() as conn:
+        conn.execute(text("CREATE TABLE t (id INT PRIMARY KEY)"))
+        for end, stored in (("ROLLBACK", 0), ("COMMIT", 1)):
+            conn.execute(text("BEGIN"))
+            conn.execute(text("INSERT INTO t VALUES (1)"))
+            get_pitrs(conn)
+            get_recovery_windows(conn, database_name=database)
+            conn.execute(text(end))
+            assert server.query("SELECT count(*) FROM t", database) == [(stored,)]
+    engine.dispose()
+
+
+def test_a_manager_makes_autocommit_real_too(server: Server, database: str, prefix: str) -> None:
+    url = server.url("mysql+pymysql", database)
+    engine = create_engine(url, isolation_level="AUTOCOMMIT")
+    PitrManager(engine).create_database_pitr(prefix, database)
+    with engine.connect() as conn:
+        conn.execute(text("CREATE TABLE t (id INT PRIMARY KEY)"))
+        conn.execute(text("INSERT INTO t VALUES (1)"))
+        assert server.query("SELECT count(*) FROM t", database) == [(1,)]
     engine.dispose()
 
 

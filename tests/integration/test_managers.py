@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 
 from sqlalchemy_matrixone_pitr import (
     AlterPitr,
+    CreatePitr,
     Pitr,
     PitrAlreadyExistsError,
     PitrManager,
@@ -42,6 +43,39 @@ def test_overlay(engine: Engine, database: str, prefix: str) -> None:
         assert len(pending_pitrs(conn)) == 4
         conn.commit()
     assert outside.get(f"{prefix}_t") == Pitr.database(f"{prefix}_t", "1d", database_name=database)
+
+
+def test_filters_hold_for_waiting_ones_too(engine: Engine, database: str, prefix: str) -> None:
+    with engine.begin() as conn:
+        conn.execute(text("CREATE TABLE t (id INT PRIMARY KEY)"))
+        conn.execute(text("CREATE TABLE u (id INT PRIMARY KEY)"))
+        conn.execute(CreatePitr(Pitr.table(f"{prefix}_t", "t", "7d")))
+    with engine.connect() as conn:
+        inside = TransactionPitrManager(conn)
+        inside.create(Pitr.database(f"{prefix}_d", "7d"))
+        # the name is held by the policy of t: nothing will be created
+        inside.create(Pitr.table(f"{prefix}_t", "u", "7d"), if_not_exists=True)
+
+        def names(**wanted: str) -> list[str]:
+            return [p.name.removeprefix(prefix) for p in inside.list(**wanted)]
+
+        assert names(database_name=database) == ["_d", "_t"]
+        assert names(database_name="nosuch") == []
+        assert names(table_name="u") == []
+        assert names(database_name=database, table_name="t") == ["_t"]
+        assert names(level="database", database_name=database) == ["_d"]
+        assert names(account_name="nosuch") == []
+        assert names(account_name="sys", database_name=database) == ["_d", "_t"]
+
+
+def test_unicode_blanks_in_names(engine: Engine, database: str, prefix: str) -> None:
+    manager = PitrManager(engine)
+    name = f"{prefix}\u00a0\u3000\u2028x"
+    assert not manager.delete(name)
+    manager.create_database_pitr(name, database)
+    with pytest.raises(PitrAlreadyExistsError):
+        manager.create_database_pitr(name, database)
+    assert manager.delete(name)
 
 
 def test_missing_ones(engine: Engine, prefix: str) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Engine, create_engine
 
 from sqlalchemy_matrixone_pitr import Pitr, PitrManager, PitrRange, PitrUnit, PitrValidationError
+from sqlalchemy_matrixone_pitr.model import check_pitr_name
 from tests.conftest import Server
 from tests.proxy import Proxy
 
@@ -40,18 +42,32 @@ def test_what_the_model_accepts_comes_back_as_folded(
 
 
 @wire
-@given(name=st.text(max_size=20))
+@given(name=st.text(max_size=8) | st.text("ab `\"'\\\t\n\0", max_size=8))
 def test_what_the_model_refuses_is_never_sent(
     server: Server, database: str, prefix: str, proxy: Proxy, name: str
 ) -> None:
     engine = create_engine(server.url(database=database, port=proxy.port))
     manager = PitrManager(engine)
+    with engine.connect():
+        pass
     proxy.clear()
+    name = f"{prefix}{name}"
     try:
-        manager.create(Pitr.database(f"{prefix}{name}", "7d", database_name=database))
+        check_pitr_name(name)
     except PitrValidationError:
+        for call in (
+            lambda: manager.create_database_pitr(name, database),
+            lambda: manager.get(name),
+            lambda: manager.exists(name),
+            lambda: manager.alter(name, 1, "d"),
+            lambda: manager.delete(name),
+            lambda: manager.restore(name, "2026-01-01 00:00:00", database=database),
+        ):
+            with pytest.raises(PitrValidationError):
+                call()
         assert proxy.statements == []
     else:
-        assert manager.delete(f"{prefix}{name}")
+        assert not manager.delete(name)
+        assert len(proxy.matching("^DROP PITR")) == 1
     finally:
         engine.dispose()

@@ -35,12 +35,14 @@ POOLS: dict[str, dict[str, Any]] = {
     "null": {"poolclass": NullPool},
     "static": {"poolclass": StaticPool},
     "assertion": {"poolclass": AssertionPool},
+    "option": {"pool_size": 1, "max_overflow": 0, "pool_timeout": 2},
 }
 
 
 @pytest.fixture(params=sorted(POOLS))
 def pooled(request: pytest.FixtureRequest, server: Server, database: str) -> Engine:
-    return create_engine(server.url(database=database), **POOLS[request.param])
+    engine = create_engine(server.url(database=database), **POOLS[request.param])
+    return engine.execution_options(logging_token="a") if request.param == "option" else engine
 
 
 def test_calls_from_inside_a_transaction(
@@ -144,6 +146,19 @@ def test_restore_inside_a_transaction_is_refused_before_it_is_sent(
         with pytest.raises(PitrTransactionError):
             TransactionPitrManager(conn).restore(prefix, "2026-01-01 00:00:00", database=database)
     assert proxy.matching("RESTORE") == []
+
+
+def test_a_manager_keeps_to_the_engines_pool(
+    server: Server, database: str, prefix: str, proxy: Proxy
+) -> None:
+    engine = create_engine(server.url(database=database, port=proxy.port))
+    manager = PitrManager(engine)
+    for _ in range(5):
+        manager.create_database_pitr(prefix, database)
+        assert manager.exists(prefix)
+        assert manager.delete(prefix)
+    assert len(proxy.by_connection) == 1
+    engine.dispose()
 
 
 def test_manager_sends_one_statement(

@@ -13,6 +13,7 @@ from sqlalchemy import column as sa_column
 from sqlalchemy.orm import Session
 
 from sqlalchemy_matrixone_pitr import (
+    AlterPitr,
     CreatePitr,
     DropPitr,
     Pitr,
@@ -23,6 +24,7 @@ from sqlalchemy_matrixone_pitr import (
     PitrRestoreError,
     PitrStatus,
     PitrTargetError,
+    PitrUnsupportedError,
     PitrValidationError,
     RestorePitr,
     get_pitrs,
@@ -233,6 +235,47 @@ def test_restores_that_are_refused(
             manager.restore(prefix, **bad)
     with pytest.raises(PitrValidationError, match="naive"):
         manager.restore(prefix, dt.datetime(2026, 1, 1), database=database)
+
+
+@pytest.mark.parametrize("year", [1, 1960, 9999])
+def test_moments_outside_the_servers_calendar(
+    server: Server, manager: PitrManager, database: str, prefix: str, year: int
+) -> None:
+    manager.create_table_pitr(prefix, database, "t")
+    moment = dt.datetime(year, 12, 31, tzinfo=dt.UTC)
+    with pytest.raises(PitrRestoreError):
+        manager.restore(prefix, moment, database=database, table="t")
+
+
+def test_a_range_of_nothing_is_read_but_never_sent(
+    server: Server, manager: PitrManager, engine: Engine, database: str, prefix: str
+) -> None:
+    manager.create_database_pitr(prefix, database)
+    server.query(f"ALTER PITR {prefix} RANGE 0 'd'")  # the server takes it
+    found = manager.get(prefix)
+    assert found.range_value == 0
+    for make in (
+        lambda: AlterPitr(prefix, found.range),
+        lambda: CreatePitr(found),
+        lambda: Pitr.account(prefix, found.range),
+    ):
+        with pytest.raises(PitrValidationError, match="no protection"):
+            make()
+
+
+def test_other_databases_are_refused_before_they_are_asked() -> None:
+    sqlite = create_engine("sqlite://")
+    manager = PitrManager(sqlite)
+    for call in (
+        lambda: get_pitrs(sqlite),
+        lambda: get_recovery_windows(sqlite),
+        lambda: manager.exists("p"),
+        lambda: manager.list(),
+    ):
+        with pytest.raises(PitrUnsupportedError, match="sqlite"):
+            call()
+    with pytest.raises(PitrValidationError):
+        get_pitrs(create_engine("matrixone+pymysql://x:y@127.0.0.1:1/"), level="planet")
 
 
 def test_create_refusals(manager: PitrManager, engine: Engine, database: str, prefix: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from sqlalchemy import Column, Integer, MetaData, Table, event, func, select, text
@@ -22,9 +23,12 @@ from sqlalchemy_matrixone_pitr import (
     CreatePitr,
     Pitr,
     PitrAfterCommitError,
+    PitrManager,
     PitrNotFoundError,
     PitrValidationError,
     RestorePitr,
+    TransactionPitrManager,
+    get_pitrs,
     get_pitrs_async,
     get_recovery_windows_async,
     pending_pitrs,
@@ -141,6 +145,84 @@ def test_managers(make_async_engine: MakeEngine, database: str, prefix: str) -> 
         scoped = async_scoped_session(async_sessionmaker(engine), asyncio.current_task)
         assert not await AsyncTransactionPitrManager(scoped).exists(prefix)
         await scoped.remove()
+        await engine.dispose()
+
+    asyncio.run(main())
+
+
+def test_scoped_session_of_the_calling_task(
+    make_async_engine: MakeEngine, database: str, prefix: str, pitr_names: Names
+) -> None:
+    async def main() -> None:
+        engine = make_async_engine()
+        scoped = async_scoped_session(async_sessionmaker(engine), asyncio.current_task)
+        manager = AsyncTransactionPitrManager(scoped)
+
+        async def work() -> None:
+            await manager.create_database_pitr(prefix, database)
+            await scoped.commit()
+            await scoped.remove()
+
+        await asyncio.create_task(work())
+        await engine.dispose()
+
+    asyncio.run(main())
+    assert pitr_names() == [prefix]
+
+
+def test_a_cancelled_execute_queues_nothing(
+    make_async_engine: MakeEngine, database: str, prefix: str, pitr_names: Names
+) -> None:
+    async def main() -> None:
+        engine = make_async_engine()
+        async with engine.connect() as conn:
+            await conn.execute(text("SELECT 1"))
+            element = CreatePitr(Pitr.database(prefix, "7d", database_name=database))
+            task = asyncio.ensure_future(conn.execute(element))
+            await asyncio.sleep(0)
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            assert pending_pitrs(conn) == []
+            await conn.commit()
+        await engine.dispose()
+
+    asyncio.run(main())
+    assert pitr_names() == []
+
+
+def test_asyncio_timeout_inside_the_flush(
+    make_async_engine: MakeEngine, database: str, prefix: str, proxy: Proxy
+) -> None:
+    async def main() -> None:
+        engine = make_async_engine(port=proxy.port)
+        async with engine.connect() as conn:
+            await conn.execute(CreatePitr(_one("a", prefix, database)))
+            proxy.on("^CREATE PITR", lambda: time.sleep(0.5))
+            with pytest.raises(TimeoutError) as caught:
+                async with asyncio.timeout(0.2):
+                    await conn.commit()
+            assert caught.value.__cause__ is not None
+            assert "unknown" in caught.value.__cause__.__notes__[0]
+            await conn.rollback()
+            assert (await conn.execute(text("SELECT 1"))).scalar() == 1
+        await engine.dispose()
+
+    asyncio.run(main())
+
+
+def test_sync_functions_refuse_asyncio_binds(make_async_engine: MakeEngine) -> None:
+    async def main() -> None:
+        engine = make_async_engine()
+        async with AsyncSession(engine) as session, engine.connect() as conn:
+            wrong: list[Any] = [engine, session, conn]
+            for bind in wrong:
+                with pytest.raises(PitrValidationError, match="async"):
+                    TransactionPitrManager(bind)
+                with pytest.raises(PitrValidationError, match="async"):
+                    get_pitrs(bind)
+                with pytest.raises(PitrValidationError, match="Async"):
+                    PitrManager(bind)
         await engine.dispose()
 
     asyncio.run(main())

@@ -10,6 +10,7 @@ from collections.abc import Callable
 import pytest
 from sqlalchemy import (
     Column,
+    Connection,
     Engine,
     Integer,
     MetaData,
@@ -23,6 +24,7 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.exc import InvalidRequestError, ResourceClosedError
+from sqlalchemy.orm import Session
 
 from sqlalchemy_matrixone_pitr import (
     AlterPitr,
@@ -31,6 +33,7 @@ from sqlalchemy_matrixone_pitr import (
     Pitr,
     PitrAfterCommitError,
     PitrAlreadyExistsError,
+    PitrManager,
     PitrTransactionError,
     PitrValidationError,
     get_pitrs,
@@ -409,6 +412,28 @@ def test_a_statement_in_a_commit_listener_is_refused_not_lost(
     assert pitr_names() == [f"{prefix}_a"]
 
 
+def test_ansi_quotes(server: Server, database: str, prefix: str, pitr_names: Names) -> None:
+    init = {"init_command": "SET sql_mode = 'ANSI_QUOTES'"}
+    engine = create_engine(server.url(database=database), connect_args=init)
+    with engine.begin() as conn:
+        conn.execute(CreatePitr(Pitr.database(f"{prefix}100%", "7d")))
+    assert pitr_names() == [f"{prefix}100%"]
+    assert PitrManager(engine).delete(f"{prefix}100%")
+    engine.dispose()
+
+
+def test_no_parameters_option(engine: Engine, prefix: str, pitr_names: Names) -> None:
+    with engine.connect().execution_options(no_parameters=True) as conn:
+        conn.execute(CreatePitr(Pitr.database(f"{prefix}100%", "7d")))
+        conn.commit()
+    assert pitr_names() == [f"{prefix}100%"]
+
+
+def test_pending_pitrs_takes_connections(engine: Engine) -> None:
+    with Session(engine) as session, pytest.raises(PitrValidationError, match="connection"):
+        pending_pitrs(session)  # type: ignore[arg-type]
+
+
 def test_pending_pitrs(engine: Engine, prefix: str) -> None:
     create = CreatePitr(Pitr.database(prefix, "7d"))
     with engine.connect() as conn:
@@ -448,6 +473,55 @@ def test_listeners_are_attached_once(engine: Engine, prefix: str) -> None:
             conn.execute(CreatePitr(Pitr.database(prefix, "7d")))
             conn.execute(DropPitr(prefix))
         assert len(list(engine.dispatch.commit)) == 1, number
+
+
+def test_first_use_while_another_thread_commits(
+    server: Server, database: str, prefix: str, pitr_names: Names
+) -> None:
+    """Adding our listeners must not disturb a commit that is running through the user's own."""
+    engine = create_engine(server.url(database=database))
+    inside, attached = threading.Event(), threading.Event()
+    errors: list[BaseException] = []
+
+    @event.listens_for(engine, "commit")
+    def slow(conn: object) -> None:
+        inside.set()
+        attached.wait(10)
+
+    def commit() -> None:
+        try:
+            with engine.begin() as conn:
+                conn.execute(text("CREATE TABLE t (id INT PRIMARY KEY)"))
+        except BaseException as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=commit)
+    thread.start()
+    assert inside.wait(10)
+    with engine.connect() as conn:
+        conn.execute(CreatePitr(Pitr.database(prefix, "7d")))
+        attached.set()
+        conn.commit()
+    thread.join()
+    assert errors == []
+    assert inspect(engine).get_table_names() == ["t"]
+    assert pitr_names() == [prefix]
+    engine.dispose()
+
+
+def test_first_use_inside_a_commit_listener(engine: Engine, prefix: str, pitr_names: Names) -> None:
+    @event.listens_for(engine, "commit")
+    def late(conn: Connection) -> None:
+        conn.execute(CreatePitr(Pitr.database(prefix, "7d")))
+
+    with engine.connect() as conn:
+        conn.execute(text("SELECT 1"))
+        with pytest.raises(PitrTransactionError, match="being committed"):
+            conn.commit()
+    event.remove(engine, "commit", late)
+    with engine.begin() as conn:
+        conn.execute(CreatePitr(Pitr.database(prefix, "7d")))
+    assert pitr_names() == [prefix]
 
 
 def test_sixteen_threads_on_one_engine(

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import Connection, Engine, String, create_engine, event, func, inspect, select, text
-from sqlalchemy.exc import IntegrityError, PendingRollbackError
+from sqlalchemy.exc import DBAPIError, IntegrityError, PendingRollbackError
 from sqlalchemy.orm import (
     DeclarativeBase,
     Mapped,
@@ -27,7 +27,7 @@ from sqlalchemy_matrixone_pitr import (
     pending_pitrs,
 )
 from tests.conftest import Server
-from tests.proxy import Proxy
+from tests.proxy import Proxy, When
 
 Names = Callable[[], list[str]]
 
@@ -249,6 +249,46 @@ def test_connection_lost_after_commit_with_the_manager(
         order.note = "b"
         session.commit()
     through.dispose()
+    assert count(engine) == 1
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_connection_lost_at_the_commit_itself(
+    server: Server, database: str, prefix: str, proxy: Proxy, pitr_names: Names, when: When
+) -> None:
+    through = create_engine(server.url(database=database, port=proxy.port))
+    session = Session(through)
+    session.add(Order(note="a"))
+    TransactionPitrManager(session).create(Pitr.table(prefix, "orders", "7d"))
+    session.flush()
+    proxy.cut("^COMMIT", when)
+    with pytest.raises(DBAPIError) as caught:
+        session.commit()
+    assert "not sent: CREATE PITR" in caught.value.__notes__[0]
+    assert "committed" not in str(caught.value.__notes__)
+    session.rollback()  # says nothing of a committed transaction, and raises nothing
+    session.add(Order(note="b"))
+    session.commit()
+    session.close()
+    through.dispose()
+    assert pitr_names() == []
+
+
+def test_a_listener_of_the_users_that_raises_hides_nothing(
+    engine: Engine, prefix: str, pitr_names: Names
+) -> None:
+    with Session(engine) as session:
+
+        @event.listens_for(session, "after_transaction_end")
+        def fail(session: Session, transaction: object) -> None:
+            raise ZeroDivisionError
+
+        TransactionPitrManager(session).create(Pitr.table(prefix, "missing", "7d"))
+        with pytest.raises(PitrAfterCommitError):
+            session.commit()
+        event.remove(session, "after_transaction_end", fail)
+        session.add(Order(note="a"))
+        session.commit()
     assert count(engine) == 1
 
 
