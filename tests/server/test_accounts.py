@@ -1,6 +1,8 @@
-"""Sections 3 and 4, of accounts: logins, roles, who may do what, what DROP ACCOUNT takes along."""
+"""Sections 3 and 4, of accounts: logins, roles, who may do what, names that are free again."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
 
 import pymysql
 import pytest
@@ -70,7 +72,10 @@ REFUSED = [
     ("CREATE ACCOUNT sys ADMIN_NAME 'a' IDENTIFIED BY '111'", "the tenant sys exists"),
     ("DROP ACCOUNT ~_nope", "there is no account ~_nope"),
     ("DROP ACCOUNT sys", "can not delete the account sys"),
-    ("CREATE ROLE moadmin", "the role moadmin exists"),
+    (
+        "CREATE ROLE moadmin",
+        "can not use the name moadmin. it is the name of the predefined role",
+    ),
     ("DROP ROLE ~_nope", "there is no role ~_nope"),
     ("DROP ROLE moadmin", "can not delete the role moadmin"),
     ("DROP USER ~_nope", "there is no user ~_nope"),
@@ -113,26 +118,41 @@ def test_an_administrator_manages_its_own_account(their_shop: Client) -> None:
     assert set(their_shop.ok("SHOW PITR").column) == {"~_a", "~_d"}
 
 
-def test_a_user_with_an_ordinary_role_manages_nothing(admin: Client, connect: Connect) -> None:
-    account = admin.value("SELECT current_account_name()")
+MANAGING = [
+    "CREATE PITR ~_p RANGE 1 'd'",
+    "ALTER PITR ~_p RANGE 1 'd'",
+    "DROP PITR ~_p",
+]
+OTHERS = ["SHOW PITR", "RESTORE FROM PITR ~_p 'x'"]
+
+
+@pytest.fixture
+def user(admin: Client, tenant: Tenant, connect: Connect) -> Iterator[Client]:
+    """A user of the tenant whose role ~_r has no privilege yet but to connect."""
     admin.ok(
         f"CREATE USER ~_u IDENTIFIED BY '{PASSWORD}'",
         "CREATE ROLE ~_r",
-        "GRANT ALL ON ACCOUNT * TO ~_r",
+        "GRANT CONNECT ON ACCOUNT * TO ~_r",
         "GRANT ~_r TO ~_u",
     )
-    try:
-        user = connect(user=f"{account}:{admin.own}_u:{admin.own}_r", password=PASSWORD)
-        for statement in (
-            "CREATE PITR ~_p RANGE 1 'd'",
-            "ALTER PITR ~_p RANGE 1 'd'",
-            "DROP PITR ~_p",
-            "SHOW PITR",
-            "RESTORE FROM PITR ~_p '2026-01-01 00:00:00'",
-        ):
-            assert user.error(statement) == NO_PRIVILEGE
-    finally:
-        admin.ok("DROP USER ~_u", "DROP ROLE ~_r")
+    yield connect(user=f"{tenant.name}:{admin.own}_u:{admin.own}_r", password=PASSWORD)
+    admin.ok("DROP USER ~_u", "DROP ROLE ~_r")
+
+
+def test_an_ordinary_role_manages_nothing(user: Client) -> None:
+    for statement in (*MANAGING, *OTHERS):
+        assert user.error(statement) == NO_PRIVILEGE
+
+
+def test_a_role_with_all_on_the_account_shows_and_restores(user: Client, admin: Client) -> None:
+    """CREATE, ALTER and DROP want the administrator's role itself."""
+    admin.ok("GRANT ALL ON ACCOUNT * TO ~_r")
+    for statement in MANAGING:
+        assert user.error(statement) == NO_PRIVILEGE
+    user.ok("SHOW PITR")
+    error = user.error("RESTORE FROM PITR ~_p 'x'")
+    assert error is not None
+    assert error[0] == 1105
 
 
 def test_the_administrators_role_is_not_granted_to_others(admin: Client) -> None:

@@ -95,16 +95,47 @@ def test_where_order_and_aggregates(past: Past) -> None:
     assert past.say.ok(f"SELECT id FROM ~.t {past.ns} ORDER BY id DESC").column == [2, 1]
 
 
-def test_each_table_of_a_join_at_its_own_moment(past: Past) -> None:
+def test_a_join_of_the_past_with_the_present(past: Past) -> None:
     past.say.ok("UPDATE ~.t SET v = 'z' WHERE id = 1")
-    middle = moment(past.say)
-    past.say.ok("UPDATE ~.t SET v = 'y' WHERE id = 1")
+    for first, second, seen in ((past.ns, "", ("a", "z")), ("", past.ns, ("z", "a"))):
+        rows = past.say.rows(
+            f"SELECT x.v, y.v FROM ~.t {first} AS x JOIN ~.t {second} AS y ON x.id = y.id "
+            "WHERE x.id = 1"
+        )
+        assert rows == [seen]
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "SELECT x.v, y.v FROM ~.t {first} AS x JOIN ~.t {second} AS y ON x.id = y.id",
+        "SELECT x.v, y.v FROM ~.t {first} AS x JOIN ~.u {second} AS y ON x.id = y.id",
+        "SELECT x.v, y.v FROM ~.t {first} AS x, ~.u {second} AS y WHERE x.id = y.id",
+    ],
+)
+def test_a_statement_reads_one_moment_of_the_past_only(past: Past, question: str) -> None:
+    """With two different ones, every table silently answers for the same one of them."""
+    past.say.ok("CREATE TABLE ~.u (id INT, v VARCHAR(10))", "INSERT INTO ~.u SELECT * FROM ~.t")
+    past.say.ok("UPDATE ~.t SET v = 'y'", "UPDATE ~.u SET v = 'y'")
+    first = moment(past.say)
+    past.say.ok("UPDATE ~.t SET v = 'z'", "UPDATE ~.u SET v = 'z'")
+    second = moment(past.say)
+    past.say.ok("UPDATE ~.t SET v = 'q'", "UPDATE ~.u SET v = 'q'")
     rows = past.say.rows(
-        f"SELECT x.v, m.v, n.v FROM ~.t {past.ns} AS x "
-        f"JOIN ~.t {{MO_TS = {middle.nanoseconds}}} AS m ON x.id = m.id "
-        "JOIN ~.t AS n ON n.id = x.id WHERE x.id = 1"
+        question.format(
+            first=f"{{MO_TS = {first.nanoseconds}}}", second=f"{{MO_TS = {second.nanoseconds}}}"
+        )
     )
-    assert rows == [("a", "z", "y")]
+    assert rows[0] in [("y", "y"), ("z", "z")]
+
+
+def test_except_between_two_moments_of_the_past_is_empty(past: Past) -> None:
+    past.say.ok("UPDATE ~.t SET v = 'z'")
+    later = moment(past.say)
+    past.say.ok("UPDATE ~.t SET v = 'q'")
+    between = f"SELECT * FROM ~.t {{MO_TS = {later.nanoseconds}}}"
+    assert past.say.rows(f"SELECT * FROM ~.t {past.ns} EXCEPT {between}") == []
+    assert past.say.rows(f"{between} EXCEPT SELECT * FROM ~.t {past.ns}") == []
 
 
 def test_the_brace_comes_before_the_alias(past: Past) -> None:

@@ -347,12 +347,18 @@ def test_bits_of_an_honest_session(shop: Client) -> None:
     assert bits("ROLLBACK") == (True, False)
 
 
-def test_autocommit_off_shows_in_the_bit(shop: Client, server: Server) -> None:
-    """On 2.2.2 it never does."""
-    answer = shop.ok("SET AUTOCOMMIT = 0")
-    assert answer.autocommit == (server.version < (3,))
+@pytest.mark.usefixtures("since_3")
+def test_autocommit_off_shows_in_the_bit(shop: Client) -> None:
+    assert not shop.ok("SET AUTOCOMMIT = 0").autocommit
     answer = shop.ok("INSERT INTO ~.t VALUES (3, 'c')")
-    assert (answer.autocommit, answer.in_transaction) == (server.version < (3,), True)
+    assert (answer.autocommit, answer.in_transaction) == (False, True)
+    answer = shop.ok("COMMIT")
+    assert (answer.autocommit, answer.in_transaction) == (False, False)
+
+
+def test_reads_do_not_show_the_transaction_they_begin(manual: Client) -> None:
+    assert not manual.ok("SELECT id FROM ~.t").in_transaction
+    assert manual.error("SHOW PITR") == UNCOMMITTED
 
 
 @pytest.mark.parametrize("statement", ["SET NAMES utf8mb4", "SET @x = 1"])
@@ -363,6 +369,14 @@ def test_the_bit_lies_after_a_set(manual: Client, other: Client, statement: str)
     assert read_rows(other) == [1, 2]
     manual.ok("ROLLBACK")
     assert read_rows(manual) == [1, 2]
+
+
+def test_the_bit_lies_until_the_next_change(manual: Client) -> None:
+    """Not in the answers to reads, which begin the transaction as well."""
+    manual.ok("SET NAMES utf8mb4")
+    assert manual.ok("SELECT id FROM ~.t").autocommit
+    answer = manual.ok("INSERT INTO ~.t VALUES (3, 'c')")
+    assert (answer.autocommit, answer.in_transaction) == (False, True)
 
 
 @pytest.mark.parametrize("end", ["COMMIT", "ROLLBACK"])
