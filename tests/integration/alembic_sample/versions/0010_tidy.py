@@ -1,4 +1,4 @@
-"""Tidying up: what nobody used any more goes."""
+"""Tidying up: what nobody uses any more goes; addresses are unique by name."""
 
 from __future__ import annotations
 
