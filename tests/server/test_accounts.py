@@ -172,6 +172,7 @@ def test_databases_of_accounts_are_apart(say: Client, their_shop: Client) -> Non
     assert say.rows("SELECT * FROM ~.t") == []
 
 
+@pytest.mark.usefixtures("since_3")
 def test_sys_finds_databases_of_other_accounts_but_no_tables(
     say: Client, their_shop: Client
 ) -> None:

@@ -30,7 +30,7 @@ SYSTEM_DATABASES = [
     "mo_debug",
 ]
 
-# -- the answer ------------------------------------------------------------------------------
+# -- the answer ------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -68,7 +68,7 @@ def test_codes_and_pymysql_classes(
     assert answer.error[0] == code
 
 
-# -- the checks, and their order: the name is bad too, so that the earlier one shows ------------
+# -- the checks, and their order: the name is bad too, so that the earlier one shows ---------------
 
 CHECKS = [
     # value, unit
@@ -188,7 +188,7 @@ def test_a_name_of_5000_characters(shop: Client) -> None:
     shop.ok(f"CREATE PITR {name} FOR DATABASE ~ RANGE 1 'd'", f"DROP PITR {name}")
 
 
-# -- privilege and levels ----------------------------------------------------------------------
+# -- privilege and levels --------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -248,7 +248,7 @@ def test_an_account_may_not_name_itself(admin: Client, tenant: Tenant) -> None:
     admin.ok("CREATE PITR ~_p FOR ACCOUNT RANGE 1 'd'")
 
 
-# -- names and objects that are taken ------------------------------------------------------------
+# -- names and objects that are taken --------------------------------------------------------------
 
 
 def test_names_are_per_account_not_per_database(shop: Client) -> None:
@@ -333,7 +333,7 @@ def test_pitrs_of_sys_and_of_the_account_itself_do_not_clash(
     assert admin.ok("SHOW PITR").column == ["~_same"]
 
 
-# -- ALTER ---------------------------------------------------------------------------------------
+# -- ALTER -----------------------------------------------------------------------------------------
 
 ALTER_CHECKS = [
     ("ALTER PITR `a b` RANGE 101 'week'", "invalid pitr value 101"),
@@ -384,7 +384,7 @@ def test_alter_of_a_detached_pitr(shop: Client) -> None:
     assert shop.rows("SHOW PITR WHERE pitr_name = '~_p'")[0][7] == 2
 
 
-# -- DROP ----------------------------------------------------------------------------------------
+# -- DROP ------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -415,7 +415,7 @@ def test_a_dropped_pitr_leaves_name_and_object_free(shop: Client) -> None:
         shop.ok("CREATE PITR ~_p FOR TABLE ~ t RANGE 1 'd'", "DROP PITR ~_p")
 
 
-# -- races ---------------------------------------------------------------------------------------
+# -- races -----------------------------------------------------------------------------------------
 
 LOCK = (
     "SELECT role_id FROM mo_catalog.mo_role "

@@ -49,7 +49,7 @@ def kept(shop: Client) -> Client:
     return shop
 
 
-# -- the record --------------------------------------------------------------------------------
+# -- the record ------------------------------------------------------------------------------------
 
 
 def test_the_ids_that_are_recorded(kept: Client) -> None:
@@ -130,7 +130,7 @@ def test_the_hidden_row(kept: Client) -> None:
     assert "sys_mo_catalog_pitr" not in kept.ok("SHOW PITR").column
 
 
-# -- objects that go -----------------------------------------------------------------------------
+# -- objects that go -------------------------------------------------------------------------------
 
 
 def test_drop_table(kept: Client) -> None:
@@ -177,7 +177,7 @@ def test_detached_at_the_commit(kept: Client, connect: Connect) -> None:
     assert status(other, "~_t") == 0
 
 
-# -- ALTER TABLE ---------------------------------------------------------------------------------
+# -- ALTER TABLE -----------------------------------------------------------------------------------
 
 REBUILDING = [
     "ADD COLUMN c INT",
@@ -255,7 +255,7 @@ def test_rows_survive_a_rebuild(kept: Client) -> None:
     assert kept.rows("SELECT * FROM ~.t") == [(1, "a", "n", None, 7), (2, "b", "n", None, 7)]
 
 
-# -- TRUNCATE and RENAME -------------------------------------------------------------------------
+# -- TRUNCATE and RENAME ---------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("statement", ["TRUNCATE TABLE ~.t", "TRUNCATE ~.t", "DELETE FROM ~.t"])

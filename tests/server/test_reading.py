@@ -162,7 +162,7 @@ def test_an_account_sees_its_own_only(say: Client, their_shop: Client, tenant: T
     assert [name for name in say.ok("SHOW PITR").column if name.startswith("~")] == ["~_ours"]
 
 
-# -- SHOW RECOVERY_WINDOW ------------------------------------------------------------------------
+# -- SHOW RECOVERY_WINDOW --------------------------------------------------------------------------
 
 OBJECT = re.compile(
     r"\{'start_time':'(?P<start>[^']*)', 'end_time':'(?P<end>[^']*)', "
@@ -339,7 +339,7 @@ def test_alter_to_0_leaves_no_window(shop: Client) -> None:
     assert apart < datetime.timedelta(seconds=2)
 
 
-# -- version() -----------------------------------------------------------------------------------
+# -- version() -------------------------------------------------------------------------------------
 
 
 def test_version(say: Client, server: Server) -> None:

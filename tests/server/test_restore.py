@@ -39,7 +39,7 @@ def guarded(their_shop: Client) -> Guarded:
     return Guarded(their_shop, moment(their_shop))
 
 
-# -- tables ------------------------------------------------------------------------------------
+# -- tables ----------------------------------------------------------------------------------------
 
 HARM = [
     "UPDATE ~.t SET v = 'z'",
@@ -134,6 +134,7 @@ def test_restore_of_a_database_with_keys_between_its_tables(their_shop: Client) 
     assert error is not None
 
 
+@pytest.mark.usefixtures("since_3")
 def test_tables_referenced_from_other_databases_are_skipped(their_shop: Client) -> None:
     """And success is reported."""
     their_shop.ok(
@@ -185,7 +186,7 @@ def test_rollback_does_not_undo_a_restore(guarded: Guarded) -> None:
     assert guarded.rows() == ROWS
 
 
-# -- the time's text -----------------------------------------------------------------------------
+# -- the time's text -------------------------------------------------------------------------------
 
 BAD_TIMES = [
     ("x", f'parsing time "x" as {LAYOUT}: cannot parse "x" as "2006"'),
@@ -271,6 +272,7 @@ def test_not_before_the_creation(guarded: Guarded) -> None:
     )
 
 
+@pytest.mark.usefixtures("since_3")
 def test_shortly_before_the_creation(their_shop: Client) -> None:
     before = moment(their_shop)
     their_shop.ok("CREATE PITR ~_d FOR DATABASE ~ RANGE 1 'd'")
@@ -304,7 +306,7 @@ def test_alter_does_not_narrow_what_can_be_restored(guarded: Guarded) -> None:
     assert guarded.rows() == ROWS
 
 
-# -- what may restore what -----------------------------------------------------------------------
+# -- what may restore what -------------------------------------------------------------------------
 
 REFUSED = [
     ("FROM PITR ~_nope", "pitr ~_nope does not exist"),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pytest
 
 from tests.conftest import Server
-from tests.server.conftest import Client, Connect, Moment, internal, moment
+from tests.server.conftest import Client, Connect, Moment, moment
 
 ROWS = [(1, "a"), (2, "b")]
 

@@ -45,7 +45,7 @@ def read_rows(client: Client) -> list[int]:
     return [row[0] for row in client.rows("SELECT id FROM ~.t")]
 
 
-# -- the rule ------------------------------------------------------------------------------
+# -- the rule --------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("statement", PITR_STATEMENTS)
@@ -157,7 +157,7 @@ def test_a_refusal_does_not_end_the_transaction(shop: Client) -> None:
     assert read_rows(shop) == [1, 2]
 
 
-# -- PITR DDL is no part of the session's transaction ----------------------------------------
+# -- PITR DDL is no part of the session's transaction ----------------------------------------------
 
 
 def test_rollback_does_not_undo_pitr_ddl(manual: Client, other: Client) -> None:
@@ -221,7 +221,7 @@ def test_an_uncommitted_rebuild_is_waited_for_from_4_2(
     assert errors == [None]
 
 
-# -- ordinary DDL is transactional -----------------------------------------------------------
+# -- ordinary DDL is transactional -----------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -301,7 +301,7 @@ def test_other_statements_refused_in_a_transaction(
     assert shop.error(statement) == error
 
 
-# -- SET -------------------------------------------------------------------------------------
+# -- SET -------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -332,7 +332,7 @@ def test_pitr_statements_after_autocommit_on(manual: Client) -> None:
     manual.ok("SELECT 1", "SET AUTOCOMMIT = 1", "SHOW PITR", "SHOW PITR")
 
 
-# -- the status bits -------------------------------------------------------------------------
+# -- the status bits -------------------------------------------------------------------------------
 
 
 def test_bits_of_an_honest_session(shop: Client) -> None:
@@ -398,7 +398,7 @@ def test_set_autocommit_as_a_statement_is_believed(manual: Client, other: Client
     assert read_rows(other) == [1, 2, 3]
 
 
-# -- SAVEPOINT and XA ------------------------------------------------------------------------
+# -- SAVEPOINT and XA ------------------------------------------------------------------------------
 
 NO_SAVEPOINT = internal("savepoint has not been implemented yet. please rollback the transaction.")
 

@@ -11,7 +11,6 @@ import pytest
 from tests.conftest import LIVE, Server
 from tests.server.conftest import Client, Connect, Tenant, internal, moment
 
-
 if LIVE:
 
     @pytest.fixture(autouse=True)
@@ -126,7 +125,7 @@ def test_mo_pitr_times_are_timestamps(kept: Client) -> None:
     assert created.microsecond == 0
 
 
-# -- reading -----------------------------------------------------------------------------------------
+# -- reading ---------------------------------------------------------------------------------------
 
 
 def test_show_pitr_times_are_strings(kept: Client) -> None:
@@ -183,7 +182,7 @@ def test_tables_created_after_a_database_pitr_are_shown(shop: Client) -> None:
     assert sorted(row[3] for row in rows) == ["later", "t"]
 
 
-# -- the past ----------------------------------------------------------------------------------------
+# -- the past --------------------------------------------------------------------------------------
 
 
 def test_reads_of_the_past_work(kept: Client) -> None:
@@ -207,3 +206,39 @@ def test_create_table_as_select_of_the_past(kept: Client) -> None:
     at = moment(kept)
     error = kept.error(f"CREATE TABLE ~.copy AS SELECT * FROM ~.t {{MO_TS = {at.nanoseconds}}}")
     assert error is not None
+
+
+# -- the rest --------------------------------------------------------------------------------------
+
+
+def test_sys_finds_tables_of_other_accounts(say: Client, their_shop: Client) -> None:
+    say.ok("CREATE PITR ~_t FOR TABLE ~ t RANGE 1 'd'")
+
+
+def test_a_moment_of_the_second_of_the_creation_is_taken(their_shop: Client) -> None:
+    """The creation is kept in whole seconds."""
+    time.sleep(1 - time.time() % 1)
+    before = moment(their_shop)
+    their_shop.ok("CREATE PITR ~_d FOR DATABASE ~ RANGE 1 'd'")
+    their_shop.ok(f"RESTORE DATABASE ~ FROM PITR ~_d '{before.text}'")
+
+
+@pytest.mark.parametrize("action", ["SET NULL", "NO ACTION"])
+def test_show_create_table_stumbles_over_two_actions(shop: Client, action: str) -> None:
+    """And with it reflection."""
+    shop.ok(
+        f"CREATE TABLE ~.child (id INT, FOREIGN KEY (id) REFERENCES ~.t (id) ON DELETE {action})"
+    )
+    error = shop.error("SHOW CREATE TABLE ~.child")
+    assert error is not None
+    assert error[0] == 1105
+    assert action.replace(" ", "_") in error[1]
+
+
+def test_no_columns_are_added_to_tables_with_foreign_keys(shop: Client) -> None:
+    shop.ok("CREATE TABLE ~.child (id INT, FOREIGN KEY (id) REFERENCES ~.t (id))")
+    for table in ("child", "t"):
+        assert shop.error(f"ALTER TABLE ~.{table} ADD COLUMN c INT") == (
+            20301,
+            "invalid input: can't add/drop column for foreign key table now",
+        )
