@@ -208,9 +208,9 @@ def shop(say: Client) -> Client:
     return say
 
 
-@pytest.fixture(scope="session")
-def tenant_account(server: Server) -> Iterator[str]:
-    """An account for all tests: making one takes the better part of a second."""
+@contextlib.contextmanager
+def account_for_tests(server: Server) -> Iterator[str]:
+    """An account for all tests of a server: making one takes the better part of a second."""
     name = f"pt_{secrets.token_hex(4)}"
     client = connected(server, name)
     try:
@@ -219,6 +219,12 @@ def tenant_account(server: Server) -> Iterator[str]:
         client.ok("DROP ACCOUNT IF EXISTS ~")
     finally:
         client.close()
+
+
+@pytest.fixture(scope="session")
+def tenant_account(server: Server) -> Iterator[str]:
+    with account_for_tests(server) as name:
+        yield name
 
 
 @dataclass(frozen=True)

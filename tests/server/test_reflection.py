@@ -343,6 +343,7 @@ def test_errors(here: Client, statement: str, error: tuple[int, str]) -> None:
     assert here.error(statement) == error
 
 
+@pytest.mark.usefixtures("since_3")
 def test_a_rebuild_does_not_go_together_with_a_table_comment(here: Client) -> None:
     here.ok("CREATE TABLE k (id INT)")
     assert here.error("ALTER TABLE k ADD COLUMN z INT, COMMENT = 'c'") == (

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.conftest import LIVE, Server
-from tests.server.conftest import Client, Connect, Tenant, internal, moment
+from tests.server.conftest import Client, Connect, Tenant, account_for_tests, internal, moment
 
 if LIVE:
 
@@ -27,6 +27,11 @@ else:
 
         with Emulator(version="2.2.2") as emulator:
             yield Server(emulator.host, emulator.port, "dump", "111", (2, 2, 0), False)
+
+    @pytest.fixture(scope="session")
+    def tenant_account(server: Server) -> Iterator[str]:
+        with account_for_tests(server) as name:
+            yield name
 
 
 TABLE_ID = "SELECT rel_id FROM mo_catalog.mo_tables WHERE reldatabase = '~' AND relname = 't'"
@@ -233,12 +238,3 @@ def test_show_create_table_stumbles_over_two_actions(shop: Client, action: str) 
     assert error is not None
     assert error[0] == 1105
     assert action.replace(" ", "_") in error[1]
-
-
-def test_no_columns_are_added_to_tables_with_foreign_keys(shop: Client) -> None:
-    shop.ok("CREATE TABLE ~.child (id INT, FOREIGN KEY (id) REFERENCES ~.t (id))")
-    for table in ("child", "t"):
-        assert shop.error(f"ALTER TABLE ~.{table} ADD COLUMN c INT") == (
-            20301,
-            "invalid input: can't add/drop column for foreign key table now",
-        )
