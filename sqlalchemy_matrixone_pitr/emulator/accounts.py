@@ -1,7 +1,7 @@
 """Accounts, users and roles: who may log in, and whether as an administrator.
 
-matrixone.md, sections 3 and 4. Object privileges (GRANT SELECT ON ...) are not kept: PITR
-statements ask for the administrator's role only.
+matrixone.md, sections 3 and 4. Of privileges ALL ON ACCOUNT alone is kept: PITR statements ask
+for it or for the administrator's role, and ordinary statements ask for nothing.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from .wire import password_hash, password_matches
 SYS = "sys"
 SYS_ID = 0
 _FIRST_ACCOUNT_ID = 10001
+_PREDEFINED = ("moadmin", "accountadmin", "public")
 
 
 def no_privilege() -> SqlError:
@@ -46,6 +47,8 @@ class Account:
     status: str = "open"
     users: dict[str, User] = field(default_factory=dict)
     roles: dict[str, int] = field(default_factory=dict)
+    may_all: set[str] = field(default_factory=set)
+    """Roles with ALL ON ACCOUNT"""
 
     def add_user(self, name: str, password: str, role: str) -> User:
         number = max((user.id for user in self.users.values()), default=-1) + 1
@@ -221,6 +224,10 @@ class Accounts:
         name = _name(name)
         with self._lock:
             roles = self._own(who).roles
+            if name in _PREDEFINED and not if_not_exists:
+                raise SqlError.internal(
+                    f"can not use the name {name}. it is the name of the predefined role"
+                )
             if name not in roles:
                 roles[name] = max(roles.values(), default=2) + 1
             elif not if_not_exists:
@@ -233,6 +240,7 @@ class Accounts:
                 raise SqlError.internal(f"can not delete the role {name}")
             if account.roles.pop(name, None) is None and not if_exists:
                 raise SqlError.internal(f"there is no role {name}")
+            account.may_all.discard(name)
             for user in account.users.values():
                 user.roles.discard(name)
 
@@ -245,6 +253,28 @@ class Accounts:
                     f"the role {role} can not be granted to non administration user {user_name}"
                 )
             self._user(account, user_name).roles.add(role)
+
+    def revoke_role(self, who: Identity, role: str, user_name: str) -> None:
+        with self._lock:
+            account = self._own(who)
+            self._role(account, role)
+            self._user(account, user_name).roles.discard(role)
+
+    def grant_all(self, who: Identity, role: str, *, allowed: bool, matters: bool) -> None:
+        """ALL ON ACCOUNT for a role; of other privileges (not *matters*) nothing is kept."""
+        with self._lock:
+            account = self._own(who)
+            self._role(account, role)
+            if matters and allowed:
+                account.may_all.add(role)
+            elif matters:
+                account.may_all.discard(role)
+
+    def may_all(self, who: Identity) -> bool:
+        """Whether a session may do what needs ALL ON ACCOUNT: SHOW PITR and RESTORE."""
+        with self._lock:
+            account = self._by_name.get(who.account)
+            return who.is_admin or (account is not None and who.role in account.may_all)
 
     def set_default_role(self, who: Identity, role: str, user_name: str) -> None:
         with self._lock:

@@ -16,6 +16,41 @@ _FIRST = {
     (verb, noun) for verb in ("create", "drop", "alter") for noun in ("account", "user", "role")
 } | {("set", "role"), ("set", "default"), ("set", "password"), ("show", "accounts")}
 _ALONE = {"grant", "revoke"}
+_PRIVILEGES = frozenset(
+    [
+        "all",
+        "all privileges",
+        "alter account",
+        "alter table",
+        "alter user",
+        "alter view",
+        "connect",
+        "create account",
+        "create database",
+        "create role",
+        "create table",
+        "create user",
+        "create view",
+        "delete",
+        "drop account",
+        "drop database",
+        "drop role",
+        "drop table",
+        "drop user",
+        "drop view",
+        "execute",
+        "index",
+        "insert",
+        "manage grants",
+        "ownership",
+        "reference",
+        "select",
+        "show databases",
+        "show tables",
+        "truncate",
+        "update",
+    ]
+)
 
 
 def is_administrative(source: Source) -> bool:
@@ -91,12 +126,32 @@ class Administration:
                 reader.expect("=")
                 self._accounts.set_password(who, user, reader.string(), if_exists=False)
             case ("grant", _):
-                role = reader.skip(1).name_only()
-                reader.expect("to")
-                self._accounts.grant_role(who, role, reader.user())
+                self._grant(reader.skip(1), who, granting=True)
+            case ("revoke", _):
+                reader.skip(1).accept("if", "exists")
+                self._grant(reader, who, granting=False)
             case _:
                 raise reader.unsupported()
         reader.end()
+
+    def _grant(self, reader: _Reader, who: Identity, *, granting: bool) -> None:
+        """GRANT and REVOKE of a role, or of privileges."""
+        towards = "to" if granting else "from"
+        privileges = reader.privileges(towards)
+        if privileges is None:
+            role = reader.name()
+            reader.expect(towards)
+            change = self._accounts.grant_role if granting else self._accounts.revoke_role
+            for user in reader.several(reader.user):
+                change(who, role, user)
+            return
+        on_account = reader.object_of_grant()
+        reader.expect(towards)
+        for role in reader.several(reader.name):
+            matters = on_account and "all" in privileges
+            self._accounts.grant_all(who, role, allowed=granting, matters=matters)
+        if granting:
+            reader.accept("with", "grant", "option")
 
     def _create_account(self, reader: _Reader) -> None:
         quiet = reader.accept("if", "not", "exists")
@@ -109,9 +164,7 @@ class Administration:
         status = next((s for s in ("open", "suspend", "restricted") if reader.accept(s)), "open")
         comment = reader.string() if reader.accept("comment") else ""
         reader.end()
-        account = self._accounts.create(
-            name, admin, password, if_not_exists=quiet, comment=comment
-        )
+        account = self._accounts.create(name, admin, password, if_not_exists=quiet, comment=comment)
         if account is not None:
             account.status = status
             self._storage.create_account(account.name, account.id)
@@ -222,12 +275,34 @@ class _Reader:
         self._at += 1
         return fold(self._source.tokens[self._at - 1].value)
 
-    def name_only(self) -> str:
-        """A role in GRANT role TO user; GRANT of object privileges is not known here."""
-        name = self.name()
-        if not self._is("to"):
-            raise self.unsupported()
-        return name
+    def privileges(self, towards: str) -> list[str] | None:
+        """Those before ON, which is taken too; None where a role is granted, nothing read."""
+        words = [token.word for token in self._source.tokens[self._at :]]
+        if "on" not in words or (towards in words and words.index(towards) < words.index("on")):
+            return None
+        found = []
+        while not self.accept("on"):
+            parts = []
+            while self._here.kind is Kind.WORD and not self._is("on"):
+                parts.append(self.name())
+            found.append(" ".join(parts))
+            if found[-1] not in _PRIVILEGES:
+                raise self.error()
+            if not self._is("on"):
+                self.expect(",")
+        return found
+
+    def object_of_grant(self) -> bool:
+        """ACCOUNT *, DATABASE d, TABLE d.t: whether it is the account."""
+        on_account = self._is("account")
+        if not on_account and not self._is("database") and not self._is("table"):
+            raise self.error()
+        self.skip(1)
+        while True:
+            if not self.accept("*"):
+                self.name()
+            if not self.accept("."):
+                return on_account
 
     def string(self) -> str:
         if self._here.kind is not Kind.STRING:

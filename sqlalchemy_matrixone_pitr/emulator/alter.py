@@ -7,6 +7,7 @@ from dataclasses import replace
 from .columns import SqlType, Stored
 from .ddl import (
     add_foreign_key,
+    add_index,
     check_default,
     default_text,
     find_keys,
@@ -18,7 +19,7 @@ from .ddl import (
     set_primary,
     sorted_indexes,
 )
-from .ddlparse import Action, AlterTable, ColumnSpec
+from .ddlparse import Action, AlterTable, ColumnSpec, KeySpec
 from .definition import ColumnDef, Named, TableDef, Version
 from .errors import SqlError
 from .records import Result
@@ -31,10 +32,15 @@ def alter_table(session: StorageSession, statement: AlterTable) -> Result:
     version = session.need_table(statement.table.database, statement.table.name)
     if version.definition.view is not None:
         raise SqlError.internal("you should use alter view statemnt for View")
-    rebuilding = any(rebuilds(version.definition, action) for action in statement.actions)
+    for action in statement.actions:
+        check_position(version.definition, action)
+    rebuilding = any(
+        rebuilds(version.definition, action, session.version) for action in statement.actions
+    )
     if not rebuilding:
+        started = version.definition
         for action in statement.actions:
-            version = in_place(session, version, action)
+            version = in_place(session, version, action, started)
         return Result()
     definition = version.definition
     for action in statement.actions:
@@ -48,25 +54,49 @@ def alter_table(session: StorageSession, statement: AlterTable) -> Result:
     return Result()
 
 
-def rebuilds(definition: TableDef, action: Action) -> bool:
+def rebuilds(definition: TableDef, action: Action, server: tuple[int, int, int]) -> bool:
     """Whether this clause gives the table a new id."""
-    if action.kind in _REBUILDING:
+    if action.kind in _REBUILDING or (action.kind == "rename_column" and server < (3, 0, 0)):
         return True
-    if action.kind not in ("modify", "change") or action.column is None:
+    if action.kind == "change":
+        return True
+    if action.kind != "modify" or action.column is None:
         return False
     old = definition.column(action.name)
-    if old is None or action.position is not None:
+    if old is None or not _stays(definition.columns, old, action.position):
         return True
-    return not _only_longer(old, action.column, definition)
+    if server < (3, 0, 0) and action.column.type.width == old.type.width:
+        return True
+    return not _fits_in_place(old, action.column)
 
 
-def _only_longer(old: ColumnDef, new: ColumnSpec, definition: TableDef) -> bool:
-    """VARCHAR made longer, and nothing else."""
-    column = make_column(new, old.key)
-    if column.name != old.name or (old.type.kind, column.type.kind) != ("varchar", "varchar"):
+def _stays(columns: tuple[ColumnDef, ...], column: ColumnDef, position: str | None) -> bool:
+    """Whether FIRST or AFTER leaves the column where it is."""
+    if position is None:
+        return True
+    at = columns.index(column)
+    if position == "":
+        return at == 0
+    return at > 0 and columns[at - 1].lower == position.lower()
+
+
+def _fits_in_place(old: ColumnDef, new: ColumnSpec) -> bool:
+    """A CHAR or VARCHAR as long as before or longer; its default and comment may change."""
+    if new.unique or new.primary or new.checks or new.auto_increment:
         return False
-    same = replace(column, type=old.type, nullable=column.nullable)
-    return column.type.width >= old.type.width and same == old
+    if new.type.kind != old.type.kind or old.type.kind not in ("char", "varchar"):
+        return False
+    return new.type.width >= old.type.width and (new.nullable is not False or not old.nullable)
+
+
+def check_position(definition: TableDef, action: Action) -> None:
+    """AFTER names another column."""
+    if not action.position:
+        return
+    if definition.column(action.position) is None or (
+        action.name and action.position.lower() == action.name.lower()
+    ):
+        raise SqlError(1054, f"Unknown column '{action.position}' in 'Columns Set'")
 
 
 def column_of(definition: TableDef, name: str) -> ColumnDef:
@@ -79,7 +109,10 @@ def column_of(definition: TableDef, name: str) -> ColumnDef:
 # In place
 
 
-def in_place(session: StorageSession, version: Version, action: Action) -> Version:
+def in_place(
+    session: StorageSession, version: Version, action: Action, started: TableDef
+) -> Version:
+    """One clause; *started* is the definition before the first one."""
     home, definition = home_of(session, version), version.definition
     kind = action.kind
     if kind == "rename":
@@ -93,20 +126,24 @@ def in_place(session: StorageSession, version: Version, action: Action) -> Versi
     if kind == "add_foreign" and action.foreign_key is not None:
         new = add_foreign_key(session, home, definition, action.foreign_key)
         check_rows(session, version, new)
-    elif kind == "drop_foreign" or (
-        kind == "drop_constraint"
-        and any(k.name == action.name.lower() for k in definition.foreign_keys)
-    ):
+        # Those of one ALTER stand before those that the table has, in their own order.
+        before = len(started.foreign_keys)
+        keys = new.foreign_keys
+        added = len(definition.foreign_keys) - before
+        new = replace(new, foreign_keys=(*keys[:added], keys[-1], *keys[added:-1]))
+    elif kind in ("drop_foreign", "drop_constraint"):
         new = drop_foreign(definition, action.name)
-    elif kind == "drop_constraint":
-        return remove_index(session, version, action.name)
     elif kind == "comment":
-        # The server leaves the old comment where the new one is empty.
-        new = replace(definition, comment=action.text or definition.comment)
+        first = definition.first_comment
+        new = replace(
+            definition,
+            comment=action.text,
+            first_comment=action.text if first is None else first,
+        )
     elif kind == "rename_column":
         return rename_column(session, version, action)
-    elif kind == "rename_key":
-        new = rename_key(definition, action)
+    elif kind == "charset":
+        new = definition
     elif kind == "visible":
         new = replace(
             definition,
@@ -115,19 +152,21 @@ def in_place(session: StorageSession, version: Version, action: Action) -> Versi
                 for i in definition.indexes
             ),
         )
-    elif kind in ("modify", "change") and action.column is not None:
+    elif kind == "modify" and action.column is not None:
         old = column_of(definition, action.name)
-        new = definition.with_column(replace(old, type=action.column.type))
-    elif kind == "auto_increment":
+        column = make_column(action.column, old.key)
+        if old.key in definition.primary:
+            column = replace(column, nullable=False)
+        refuse_foreign_change(session, version, definition, old, column)
+        check_default(session, column)
+        new = definition.with_column(column)
+    elif kind in ("auto_increment", "engine"):
         raise SqlError(
             20301,
-            "invalid input: unsupported alter option in inplace mode: "
-            f"auto_increment = {action.text}",
+            f"invalid input: unsupported alter option in inplace mode: {kind} = {action.text}",
         )
     elif kind == "add_check":
-        text = f"check ({action.text})"
-        if session.version >= (4, 0, 0):
-            text = f"{f'constraint {action.name} ' if action.name else ''}{text} enforced"
+        text = spoken(session, action).removeprefix("add ")
         raise SqlError.internal(f"unsupported alter option in inplace mode: {text}")
     else:
         raise SqlError.unsupported(session.statement_text)
@@ -161,12 +200,6 @@ def drop_foreign(definition: TableDef, name: str) -> TableDef:
     if len(kept) == len(definition.foreign_keys):
         raise SqlError.internal(f"Can't DROP '{name}'; check that column/key exists")
     return replace(definition, foreign_keys=kept)
-
-
-def rename_key(definition: TableDef, action: Action) -> TableDef:
-    if not any(index.name == action.name.lower() for index in definition.indexes):
-        raise SqlError(1091, f"Can't DROP '{action.name}'; check that column/key exists")
-    raise SqlError.unsupported(f"ALTER TABLE RENAME INDEX {action.name}")
 
 
 def rename_column(session: StorageSession, version: Version, action: Action) -> Version:
@@ -224,7 +257,39 @@ def changed(
     if kind == "rename_column":
         old = column_of(definition, action.name)
         return definition.with_column(replace(old, name=action.new_name))
-    raise SqlError(20301, f"invalid input: unsupported alter option in copy mode: {action.source}")
+    text = spoken(session, action)
+    raise SqlError(20301, f"invalid input: unsupported alter option in copy mode: {text}")
+
+
+def spoken(session: StorageSession, action: Action) -> str:
+    """A clause as the server prints it back in its errors."""
+    match action.kind:
+        case "comment":
+            return "comment = '" + action.text.replace("'", "''") + "'"
+        case "auto_increment" | "engine":
+            return f"{action.kind} = {action.text}"
+        case "drop_key":
+            return f"drop index {action.name}"
+        case "drop_foreign":
+            return f"drop foreign key {action.name}"
+        case "rename":
+            return f"rename to {action.new_name}"
+        case "visible":
+            return f"alter index {action.name} {'visible' if action.text else 'invisible'}"
+        case "add_check":
+            name = f"constraint {action.name} " if action.name else ""
+            check = "check (" + action.text.replace("'", '"') + ")"
+            return f"add {name}{check} enforced" if session.version >= (4, 0, 0) else f"add {check}"
+        case "add_key" if action.key is not None:
+            word = "unique key" if action.key.kind == "unique" else "index"
+            return f"add {word} {action.key.name} ({', '.join(action.key.columns)})"
+        case "add_foreign" if action.foreign_key is not None:
+            key = action.foreign_key
+            parent = f"{key.parent.name}({', '.join(key.parent_columns)})"
+            columns = ", ".join(key.columns)
+            return f"add foreign key {key.name or 'fk_0'} ({columns}) references {parent}"
+        case _:
+            return action.source
 
 
 def _place(
@@ -252,9 +317,6 @@ def add_columns(session: StorageSession, definition: TableDef, action: Action) -
         if spec.primary:
             definition = set_primary(definition, [spec.name])
         if spec.unique:
-            from .ddl import add_index
-            from .ddlparse import KeySpec
-
             definition = add_index(definition, KeySpec("unique", "", [spec.name]))
     return definition
 
@@ -309,6 +371,11 @@ def change_column(
     other = definition.column(spec.name)
     if other is not None and other.key != old.key:
         raise SqlError(1060, f"Duplicate column name '{spec.name.lower()}'")
+    if spec.checks:
+        shown = "true" if session.version >= (4, 0, 0) else "false"
+        raise SqlError(
+            20105, f"not supported: unsupport column definition &{{{{<nil>}}   {shown}}}"
+        )
     new = make_column(spec, old.key)
     if old.key in definition.primary:
         new = replace(new, nullable=False)
@@ -318,6 +385,8 @@ def change_column(
     definition = replace(definition, columns=columns)
     if spec.primary and old.key not in definition.primary:
         definition = set_primary(definition, [spec.name])
+    if spec.unique:
+        definition = add_index(definition, KeySpec("unique", "", [spec.name]))
     return definition
 
 
@@ -386,7 +455,7 @@ def rebuild(session: StorageSession, version: Version, definition: TableDef) -> 
             try:
                 session.run(sql, [*stored, session.number])
             except sqlite3.IntegrityError as error:
-                raise constraint_error(error, new, stored) from None
+                raise constraint_error(error, new, stored, session.version) from None
         return new
     finally:
         session.foreign_key_checks = checks

@@ -92,9 +92,7 @@ class Catalog:
         if stmt.level == "cluster" and not who.is_sys:
             raise SqlError.internal("only sys tenant can create cluster level pitr")
         if stmt.level == "account" and stmt.account and not who.is_sys:
-            raise SqlError.internal(
-                "only sys tenant can create tenant level pitr for other tenant"
-            )
+            raise SqlError.internal("only sys tenant can create tenant level pitr for other tenant")
         _check_range(stmt.length, stmt.unit, least=1)
         if stmt.name == HIDDEN:
             raise SqlError.internal("pitr name is reserved")

@@ -139,9 +139,7 @@ class Client:
         channel.flush()
         return True
 
-    def _answer(
-        self, channel: wire.Channel, session: Session, command: int, body: bytes
-    ) -> None:
+    def _answer(self, channel: wire.Channel, session: Session, command: int, body: bytes) -> None:
         match command:
             case wire.COM_QUERY:
                 statement = wire.text(body)
@@ -163,9 +161,7 @@ class Client:
     def _send(self, channel: wire.Channel, outcome: Outcome) -> None:
         result = outcome.result
         if not outcome.columns:
-            channel.write(
-                wire.ok(result.affected, result.last_insert_id, outcome.end_status)
-            )
+            channel.write(wire.ok(result.affected, result.last_insert_id, outcome.end_status))
             return
         packets = wire.result_set(
             outcome.columns,
@@ -176,4 +172,3 @@ class Client:
         )
         for packet in packets:
             channel.write(packet)
-

@@ -128,6 +128,8 @@ class SqlType:
     @property
     def affinity(self) -> str:
         """The sqlite column type that leaves stored values as they are."""
+        if self.kind == "bigint" and self.unsigned:
+            return "BLOB"  # what does not fit into sqlite's integers is text of 20 digits
         if self.kind in INTEGER_RANGES or self.kind in ("bool", "bit", "time"):
             return "INTEGER"
         if self.kind in ("float", "double"):
@@ -397,6 +399,8 @@ def as_text(value: Stored, source: SqlType) -> str:
         return str(value)[: 20 + source.scale if source.scale else 19]
     if source.kind == "time" and isinstance(value, int):
         return span_text(value, source.scale)
+    if source.kind == "bigint" and isinstance(value, str):
+        return str(int(value))
     if isinstance(value, float):
         return float_text(value)
     return str(value)
@@ -511,7 +515,7 @@ def _store_integer(value: Stored, target: SqlType, source: SqlType) -> int:
     if not low <= number <= high:
         raise _range_error(label, value)
     if number > 9223372036854775807:
-        raise SqlError.unsupported(f"BIGINT UNSIGNED value {number} above 9223372036854775807")
+        return f"{number:020d}"
     return number
 
 

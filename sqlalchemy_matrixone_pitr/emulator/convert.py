@@ -213,7 +213,7 @@ def number_value(text: str) -> Value:
         if number <= 9223372036854775807:
             return Value(text.lstrip("0") or "0", BIGINT, number)
         if number < 1 << 64:
-            return Value(quote_text(text), UBIGINT)
+            return Value(quote_text(f"{number:020d}"), UBIGINT)
         return Value(quote_text(text), SqlType("decimal", 38, 0), decimal.Decimal(text))
     if "e" in text.lower():
         return Value(repr(float(text)), DOUBLE, float(text))

@@ -81,6 +81,7 @@ def home_of(session: StorageSession, version: Version) -> DatabaseVersion:
 def create_database(session: StorageSession, statement: CreateDatabase) -> Result:
     account = session.context.account_id
     name = statement.name
+    check_database_name(name)
     if name in SYSTEM_DATABASES or session.catalogue.database(account, name) is not None:
         if statement.if_not_exists:
             return Result(affected=1)
@@ -95,7 +96,14 @@ def create_database(session: StorageSession, statement: CreateDatabase) -> Resul
     return Result(affected=1)
 
 
+def check_database_name(name: str) -> None:
+    """The server puts the name into look-ups of its own, and refuses what would break them."""
+    if any(char in " \t`\"'" for char in name):
+        raise SqlError.internal("invalid input")
+
+
 def drop_database(session: StorageSession, statement: DropDatabase) -> Result:
+    check_database_name(statement.name)
     database = session.catalogue.database(session.context.account_id, statement.name)
     if database is None:
         if statement.if_exists:
@@ -311,6 +319,7 @@ def build(session: StorageSession, home: DatabaseVersion, statement: CreateTable
         statement.name.name,
         tuple(columns),
         comment=statement.comment,
+        first_comment=statement.comment if statement.commented else None,
         auto_start=statement.auto_start,
         next_key=len(columns) + 1,
     )

@@ -11,6 +11,7 @@ from .columns import SqlType, make_type
 from .definition import Named
 from .errors import SqlError
 from .lexer import Token, syntax_error, tokens, unquote
+from .words import RESERVED, RESERVED_SINCE_4
 
 
 @dataclass
@@ -65,6 +66,7 @@ class CreateTable:
     foreign_keys: list[ForeignKeySpec] = field(default_factory=list)
     checks: list[CheckSpec] = field(default_factory=list)
     comment: str = ""
+    commented: bool = False
     auto_start: int = 1
     like: Named | None = None
     clone: Named | None = None
@@ -167,17 +169,44 @@ Statement = (
 
 _COLUMN_END = {",", ")", "FIRST", "AFTER"}
 _RULES = {"RESTRICT", "CASCADE"}
+_RESERVED = RESERVED - {"id"}
+"""A PITR cannot be called id, a column can."""
+
+_OTHER_OBJECTS = frozenset(
+    [
+        "ACCOUNT",
+        "CDC",
+        "CLUSTER",
+        "CONNECTOR",
+        "DYNAMIC",
+        "EXTERNAL",
+        "FUNCTION",
+        "PROCEDURE",
+        "PUBLICATION",
+        "ROLE",
+        "SEQUENCE",
+        "SNAPSHOT",
+        "SOURCE",
+        "STAGE",
+        "SUBSCRIPTION",
+        "TEMPORARY",
+        "USER",
+    ]
+)
+"""What the server can create besides"""
+
 _KEY_START = {"PRIMARY", "UNIQUE", "KEY", "INDEX", "CONSTRAINT", "FOREIGN", "CHECK", "FULLTEXT"}
 
 
-def parse(statement: str) -> Statement:
+def parse(statement: str, version: tuple[int, int, int]) -> Statement:
     """The statement as data; SqlError 1064 with the rest of the text, or 1235."""
-    return _Parser(statement).statement()
+    return _Parser(statement, version).statement()
 
 
 class _Parser:
-    def __init__(self, statement: str) -> None:
+    def __init__(self, statement: str, version: tuple[int, int, int]) -> None:
         self.source = statement
+        self.version = version
         self.all = tokens(statement)
         self.at = 0
 
@@ -194,6 +223,10 @@ class _Parser:
     def unsupported(self) -> SqlError:
         return SqlError.unsupported(self.source)
 
+    def unknown(self) -> SqlError:
+        """Of a kind of object that the server has and the emulator has not, or of none."""
+        return self.unsupported() if self.peek().upper in _OTHER_OBJECTS else self.fail()
+
     def accept(self, *words: str) -> bool:
         """Take these words, all or none."""
         for offset, word in enumerate(words):
@@ -209,10 +242,17 @@ class _Parser:
 
     def identifier(self) -> str:
         token = self.peek()
-        if token.kind not in ("word", "quoted"):
+        if token.kind not in ("word", "quoted") or self.is_reserved(token):
             raise self.fail()
         self.at += 1
         return token.name
+
+    def is_reserved(self, token: Token) -> bool:
+        """A keyword that is no name without back-quotes."""
+        if token.kind != "word":
+            return False
+        word = token.text.lower()
+        return word in _RESERVED or (self.version >= (4, 0, 0) and word in RESERVED_SINCE_4)
 
     def named(self) -> Named:
         first = self.identifier()
@@ -292,7 +332,8 @@ class _Parser:
                     break
             self.finish()
             return RenameTables(pairs)
-        raise self.unsupported()
+        self.at = 1
+        raise self.unknown()
 
     def create(self) -> Statement:
         if self.accept("DATABASE") or self.accept("SCHEMA"):
@@ -307,12 +348,14 @@ class _Parser:
         if self.accept("INDEX"):
             kind = "unique" if unique else "fulltext" if fulltext else "key"
             return self.create_index(kind)
-        raise self.unsupported()
+        if replaced and self.peek().upper != "FUNCTION":
+            raise self.fail()
+        raise self.unknown()
 
     def create_database(self) -> CreateDatabase:
         result = CreateDatabase("", self.if_not_exists())
         result.name = self.identifier().lower()
-        if self.accept("CLONE"):
+        if self.version >= (3, 0, 0) and self.accept("CLONE"):
             result.clone = self.identifier().lower()
             result.moment = self.moment()
         else:
@@ -381,7 +424,7 @@ class _Parser:
                 self.accept("CASCADE")
             self.finish()
             return DropTable(names, exists, view)
-        raise self.unsupported()
+        raise self.unknown()
 
     # CREATE TABLE
 
@@ -390,7 +433,7 @@ class _Parser:
         result.name = self.named()
         if self.accept("LIKE"):
             result.like = self.named()
-        elif self.accept("CLONE"):
+        elif self.version >= (3, 0, 0) and self.accept("CLONE"):
             result.clone = self.named()
             result.moment = self.moment()
         else:
@@ -524,6 +567,7 @@ class _Parser:
         if self.accept("COMMENT"):
             self.accept("=")
             result.comment = self.string()
+            result.commented = True
         elif self.accept("AUTO_INCREMENT"):
             self.accept("=")
             result.auto_start = self.number()
@@ -562,7 +606,10 @@ class _Parser:
 
     def type(self) -> SqlType:
         start = self.at
-        name = self.identifier()
+        if self.peek().kind != "word":
+            raise self.fail()
+        name = self.peek().text
+        self.at += 1
         if name.upper() in ("CHARACTER", "CHAR") and self.accept("VARYING"):
             name = "varchar"
         arguments: list[int] = []
@@ -635,7 +682,7 @@ class _Parser:
                     check_name = self.identifier().lower()
                 self.expect("CHECK")
                 column.checks.append(CheckSpec(check_name, self.balanced()[1:-1]))
-            elif token.upper in ("GENERATED", "AS", "VIRTUAL", "STORED"):
+            elif token.upper in ("GENERATED", "AS") and self.version >= (4, 0, 0):
                 raise self.unsupported()
             else:
                 raise self.fail()
@@ -705,9 +752,30 @@ class _Parser:
         if self.accept("AUTO_INCREMENT"):
             self.accept("=")
             return Action("auto_increment", text=str(self.number()))
-        if self.peek().upper in ("ENGINE", "DEFAULT", "CHARSET", "CHARACTER", "COLLATE", "CONVERT"):
+        if self.accept("ENGINE"):
+            self.accept("=")
+            return Action("engine", text=self.identifier().lower())
+        if self.accept("CONVERT"):
+            self.expect("TO")
+            return self.charset_action()
+        if self.accept("FORCE"):
+            return Action("charset")
+        if self.peek().upper in ("DEFAULT", "CHARSET", "CHARACTER", "COLLATE"):
+            return self.charset_action()
+        if self.peek().upper in ("ALGORITHM", "LOCK", "ORDER", "PARTITION", "REORGANIZE"):
             raise self.unsupported()
         raise self.fail()
+
+    def charset_action(self) -> Action:
+        """Read and forgotten."""
+        while True:
+            self.accept("DEFAULT")
+            if self.accept("CHARACTER"):
+                self.expect("SET")
+            elif not (self.accept("CHARSET") or self.accept("COLLATE")):
+                return Action("charset")
+            self.accept("=")
+            self.identifier()
 
     def position(self) -> str | None:
         if self.accept("FIRST"):
@@ -724,12 +792,6 @@ class _Parser:
                 return Action("add_check", found.name, text=found.text)
             return Action("add_foreign", foreign_key=found)
         self.accept("COLUMN")
-        if self.accept("("):
-            columns = [self.column()]
-            while self.accept(","):
-                columns.append(self.column())
-            self.expect(")")
-            return Action("add", columns=columns)
         column = self.column()
         return Action("add", columns=[column], position=self.position())
 
@@ -753,10 +815,8 @@ class _Parser:
             name = self.identifier()
             self.expect("TO")
             return Action("rename_column", name, self.identifier())
-        if self.accept("INDEX") or self.accept("KEY"):
-            name = self.identifier()
-            self.expect("TO")
-            return Action("rename_key", name, self.identifier())
+        if self.peek().upper in ("INDEX", "KEY"):
+            raise self.fail()
         if not self.accept("TO"):
             self.accept("AS")
         target = self.named()

@@ -63,6 +63,8 @@ class TableDef:
     checks: tuple[tuple[str, str], ...] = ()
     """Names and texts of CHECKs, from 4.0"""
     comment: str = ""
+    first_comment: str | None = None
+    """What SHOW CREATE TABLE goes on printing, whatever the comment becomes"""
     auto_start: int = 1
     view: str | None = None
     view_database: str = ""

@@ -320,7 +320,7 @@ class Writer:
             return True
         except sqlite3.IntegrityError as error:
             if plan.kind == "plain" or "UNIQUE" not in str(error):
-                raise constraint_error(error, plan.version, row) from None
+                raise constraint_error(error, plan.version, row, self.session.version) from None
         if plan.kind == "ignore":
             return False
         clashes = self.clashes(plan.version, row)
@@ -521,7 +521,7 @@ class Writer:
         )
         for column, value in zip(clash.columns, clash.values, strict=True):
             row[version.definition.columns.index(column)] = value
-        return constraint_error(clash.error, version, row)
+        return constraint_error(clash.error, version, row, self.session.version)
 
     def assigned(self, node: exp.Expr, scope: Scope) -> tuple[int, ColumnDef]:
         """Which table of FROM, and which of its columns, an assignment is to."""
@@ -584,7 +584,7 @@ class Writer:
                 for rowid in found:
                     self.session.run(f"DELETE FROM {version.table} WHERE rowid = ?", rowid)
             except sqlite3.IntegrityError as error:
-                raise constraint_error(error, version, []) from None
+                raise constraint_error(error, version, [], self.session.version) from None
             changed.affected += len(found)
         changed.affected += self.session.take_cascaded()
         return changed
@@ -653,7 +653,9 @@ def not_null(column: ColumnDef) -> SqlError:
     return SqlError(3819, f"constraint violation: Column '{column.lower}' cannot be null")
 
 
-def constraint_error(error: sqlite3.Error, version: Version, row: list[Stored]) -> SqlError:
+def constraint_error(
+    error: sqlite3.Error, version: Version, row: list[Stored], server: tuple[int, int, int]
+) -> SqlError:
     """sqlite's refusal in the server's words (1062, or the foreign key texts of 20101)."""
     text = str(error)
     if "mo-child" in text:
@@ -670,6 +672,8 @@ def constraint_error(error: sqlite3.Error, version: Version, row: list[Stored]) 
     shown = [entry_text(row[position[key]], definition.by_key(key).type) for key in keys]
     names = [definition.by_key(key).lower for key in keys]
     if len(keys) == 1:
+        if server < (4, 0, 0) and definition.foreign_keys and keys != definition.primary:
+            names[0] = "__mo_index_idx_col"
         return SqlError(1062, f"Duplicate entry '{shown[0]}' for key '{names[0]}'")
     return SqlError(1062, f"Duplicate entry '({','.join(shown)})' for key '({','.join(names)})'")
 

@@ -136,6 +136,9 @@ def _database_back(
 ) -> None:
     present = session.catalogue.database(account, past.name)
     old_id = 0
+    if present is not None and _referenced_from_elsewhere(session, present):
+        _related_tables_back(session, past, number, present)
+        return
     if present is not None:
         old_id = present.id
         for version in session.catalogue.tables(present):
@@ -147,6 +150,35 @@ def _database_back(
     for version in _parents_first(session.catalogue.tables(past, number)):
         copy_table(session, version, number, new, version.name)
     session.emit("restore_database", new, old_id, new.id)
+
+
+def _outside_children(session: StorageSession, version: Version) -> bool:
+    """Whether another database's foreign key refers to this table."""
+    return any(
+        child.database != version.database for child, _ in session.catalogue.children(version)
+    )
+
+
+def _referenced_from_elsewhere(session: StorageSession, database: DatabaseVersion) -> bool:
+    return any(_outside_children(session, v) for v in session.catalogue.tables(database))
+
+
+def _related_tables_back(
+    session: StorageSession, past: DatabaseVersion, number: int | None, present: DatabaseVersion
+) -> None:
+    """What the server restores of a database to which others refer: it cannot drop it, and brings
+    back the tables that foreign keys inside of it relate, no others. It answers OK.
+    """
+    versions = session.catalogue.tables(past, number)
+    related = set()
+    for version in versions:
+        for key in version.definition.foreign_keys:
+            if key.parent_database == past.name:
+                related |= {version.name, key.parent_table}
+    for version in _parents_first([v for v in versions if v.name in related]):
+        now = session.catalogue.table(present, version.name)
+        if now is None or not _outside_children(session, now):
+            _put_back(session, version, number, present)
 
 
 def _parents_first(versions: list[Version]) -> list[Version]:

@@ -71,6 +71,11 @@ def key_label(version: Version, column: ColumnDef) -> str:
     return ""
 
 
+def _doubled(comment: str) -> str:
+    """A column's comment is kept as it was written between its quotes."""
+    return comment.replace("'", "''")
+
+
 def _visible(session: StorageSession, at: int | None, *, own: bool) -> list[Version]:
     """Tables and views: of the own account, or as sys of all."""
     number = session.catalogue.number_at(at)
@@ -191,7 +196,7 @@ def _mo_columns(session: StorageSession, at: int | None) -> Iterator[Row]:
                 "p" if column.key in definition.primary else "n",
                 int(column.type.unsigned),
                 int(column.auto_increment),
-                column.comment,
+                _doubled(column.comment),
                 0,
                 int(column.on_update is not None),
                 column.on_update or "",
@@ -289,7 +294,7 @@ def _columns(session: StorageSession, at: int | None) -> Iterator[Row]:
                 key if key in ("PRI", "UNI") else "",
                 "auto_increment" if column.auto_increment else "",
                 "select,insert,update,references",
-                column.comment,
+                _doubled(column.comment),
                 "",
                 None,
             )
@@ -302,7 +307,10 @@ def _tables(session: StorageSession, at: int | None) -> Iterator[Row]:
     for version in _visible(session, at, own=True):
         view = version.definition.view is not None
         counter = session.store.counters.get(version.physical)
-        auto = counter if counter and version.definition.auto_column else 0
+        auto: int | None = counter if counter and version.definition.auto_column else 0
+        if not version.definition.auto_column:
+            # A table without a primary key has a hidden one that counts.
+            auto = None if version.definition.primary else 1
         yield _table_row(
             version.database,
             version.name,

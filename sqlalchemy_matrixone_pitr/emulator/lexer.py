@@ -100,6 +100,23 @@ def quote_text(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
+def _ends_table_name(found: list[Token]) -> bool:
+    """Whether the last tokens are a table's name as FROM has it, not its alias."""
+    at = len(found) - 1
+    if found[at].kind not in ("word", "quoted"):
+        return False
+    if at > 1 and found[at - 1].text == ".":
+        at -= 2
+    return at > 0 and found[at - 1].upper in ("FROM", "JOIN", "STRAIGHT_JOIN", ",", "(", "TABLE")
+
+
+def _brace_error(statement: str, before: Token | None, brace: Token) -> SqlError:
+    start = before.end if before else 0
+    line_start = statement.rfind("\n", 0, brace.start) + 1
+    line = statement.count("\n", 0, brace.start) + 1
+    return SqlError.syntax(statement[start:], line, brace.start + 1 - line_start)
+
+
 def fold_time_parts(statement: str, found: list[Token]) -> str:
     """Put `{MO_TS = n}` into the identifier before it, where sqlglot carries it along."""
     if not any(token.kind == "brace" for token in found):
@@ -107,10 +124,10 @@ def fold_time_parts(statement: str, found: list[Token]) -> str:
     out: list[str] = []
     done = 0
     before: Token | None = None
-    for token in found:
+    for index, token in enumerate(found):
         if token.kind == "brace":
-            if before is None or before.kind not in ("word", "quoted"):
-                raise SqlError.syntax(statement[token.start :])
+            if before is None or not _ends_table_name(found[:index]):
+                raise _brace_error(statement, before, token)
             inside = token.text[1:-1].replace("`", "")
             out.append(statement[done : before.start])
             name = before.name.replace("`", "``")

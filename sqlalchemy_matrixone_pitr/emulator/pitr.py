@@ -88,9 +88,7 @@ class PitrStatements:
     def listed(self) -> list[tuple[object, ...]]:
         """The session's own PITRs, as SHOW PITR gives them."""
         server = self._server
-        return listing.rows(
-            self._who, server.catalog.rows(), self._asker.time_zone, server.version
-        )
+        return listing.rows(self._who, server.catalog.rows(), self._asker.time_zone, server.version)
 
     def _tables_at(self, account_id: int, at: int) -> list[tuple[str, str]]:
         found = self._storage.tables(account_id=account_id, at=at)

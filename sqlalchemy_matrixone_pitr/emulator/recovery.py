@@ -45,9 +45,7 @@ def restore(
                 f"database '{stmt.database}' table '{stmt.table}' does not exists "
                 f"at timestamp: {shown}"
             )
-        raise SqlError.internal(
-            f"database '{stmt.database}' does not exists at timestamp: {shown}"
-        )
+        raise SqlError.internal(f"database '{stmt.database}' does not exists at timestamp: {shown}")
     elif stmt.level == "database":
         storage.restore_database(stmt.database, at)
     else:
@@ -65,8 +63,7 @@ def _check_moment(at: int, row: PitrRow, clock: Clock) -> None:
 
     if at <= row.create_time:
         raise SqlError.internal(
-            f"input timestamp {shown(at)} is less than the pitr valid time "
-            f"{shown(row.create_time)}"
+            f"input timestamp {shown(at)} is less than the pitr valid time {shown(row.create_time)}"
         )
     oldest = range_start(clock.now(), row.length, row.unit)
     if at < oldest:
@@ -91,8 +88,7 @@ def _check_level(who: Identity, stmt: RestorePitr, row: PitrRow) -> None:
                 )
             if not who.is_sys:
                 raise SqlError.internal(
-                    f"account {who.account} is not allowed to restore cluster level pitr "
-                    f"{row.name}"
+                    f"account {who.account} is not allowed to restore cluster level pitr {row.name}"
                 )
         case "account" if stmt.account:
             _check_other_account(who, stmt, row)

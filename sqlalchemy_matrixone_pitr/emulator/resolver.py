@@ -24,6 +24,21 @@ if TYPE_CHECKING:
     from .workspace import StorageSession
 
 
+_UPPER = frozenset(
+    [
+        "columns",
+        "partitions",
+        "referential_constraints",
+        "schemata",
+        "statistics",
+        "table_constraints",
+        "tables",
+        "views",
+    ]
+)
+"""The views of information_schema whose labels are in capitals from 4.0"""
+
+
 class Resolver:
     """Finds what a session's statements name."""
 
@@ -31,6 +46,7 @@ class Resolver:
     store: Store
     context: SessionContext
     catalogue: Tables
+    moment_read: int | None = None
 
     @property
     def version(self) -> tuple[int, int, int]:
@@ -89,9 +105,16 @@ class Resolver:
             raise SqlError(20301, f"invalid input: invalid timestamp format: {text}") from None
         raise SqlError.unsupported("{" + text + "}")
 
+    def _one_moment(self, text: str) -> int:
+        """The moment of this statement: the first one counts for all that are named."""
+        at = self.moment(text)
+        if self.moment_read is None:
+            self.moment_read = at
+        return self.moment_read
+
     def resolve(self, database: str, name: str, moment: str) -> Resolved:
         """What a name in FROM stands for."""
-        at = self.moment(moment) if moment else None
+        at = self._one_moment(moment) if moment else None
         number = self.catalogue.number_at(at)
         home = self.need_database(database, number)
         virtual = self.storage.virtual.get((home.name, name))
@@ -124,7 +147,10 @@ class Resolver:
     def virtual_source(
         self, database: str, name: str, table: VirtualTable, at: int | None
     ) -> Resolved:
-        return self.rows_source(database, name, table.columns, table.rows(self.workspace(), at))
+        columns = table.columns
+        if self.version >= (4, 0, 0) and database == "information_schema" and name in _UPPER:
+            columns = [(label.upper(), kind) for label, kind in columns]
+        return self.rows_source(database, name, columns, table.rows(self.workspace(), at))
 
     def rows_source(
         self,

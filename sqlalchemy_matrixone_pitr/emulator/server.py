@@ -260,8 +260,7 @@ class Emulator:
                 comments=text,
             ),
             lambda context: [
-                (a.id, a.name, a.admin, a.status, utc(a.created), a.comment)
-                for a in accounts.all()
+                (a.id, a.name, a.admin, a.status, utc(a.created), a.comment) for a in accounts.all()
             ],
             sys_only=True,
         )
@@ -298,9 +297,7 @@ class Emulator:
                 if self._stopping or self._server is None:
                     sock.close()
                     return
-                client = Client(
-                    sock, self._next_id, self._server, self._write_log, self._forget
-                )
+                client = Client(sock, self._next_id, self._server, self._write_log, self._forget)
                 self._clients[self._next_id] = client
                 self._next_id += 1
                 client.thread.start()

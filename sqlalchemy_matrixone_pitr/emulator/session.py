@@ -135,7 +135,7 @@ class Session:
             case "start" if second == "transaction":
                 return self._begin()
         if pitr is not None and not isinstance(pitr, grammar.ShowRecoveryWindow):
-            self._require_admin()
+            self._require_privilege(pitr)
         self._refuse_in_transaction(source, pitr)
         if first == "set" and not is_administrative(source) and not _sets_transaction(source):
             return self._run(lambda: self._set(source), commits=True)
@@ -150,8 +150,13 @@ class Session:
     def _is_to_savepoint(source: Source) -> bool:
         return any(token.word == "to" for token in source.tokens[1:3])
 
-    def _require_admin(self) -> None:
-        if not self.identity.is_admin:
+    def _require_privilege(self, pitr: grammar.Statement) -> None:
+        """CREATE, ALTER and DROP want the administrator's role itself."""
+        if isinstance(pitr, (grammar.ShowPitr, grammar.RestorePitr)):
+            allowed = self._server.accounts.may_all(self.identity)
+        else:
+            allowed = self.identity.is_admin
+        if not allowed:
             raise no_privilege()
 
     def _refuse_in_transaction(self, source: Source, pitr: grammar.Statement | None) -> None:
@@ -226,9 +231,7 @@ class Session:
     def _ordinary(self, source: Source, pitr: grammar.Statement | None) -> Result:
         if pitr is not None:
             return self.pitr.execute(pitr)
-        administrative = self._server.administration.execute(
-            source, self.identity, self._become
-        )
+        administrative = self._server.administration.execute(source, self.identity, self._become)
         if administrative is not None:
             return administrative
         words = source.words(2)

@@ -42,6 +42,44 @@ COLLATIONS: tuple[tuple[object, ...], ...] = (
 )
 
 
+_OTHERS = frozenset(
+    [
+        "ACCOUNTS",
+        "BACKEND",
+        "CDC",
+        "COLUMN_NUMBER",
+        "CONFIG",
+        "CONNECTORS",
+        "EVENTS",
+        "FUNCTION",
+        "GRANTS",
+        "LOCKS",
+        "LOGSERVICE",
+        "NODE",
+        "OPEN",
+        "PRIVILEGES",
+        "PROCEDURE",
+        "PROCESSLIST",
+        "PROFILES",
+        "PUBLICATION",
+        "PUBLICATIONS",
+        "ROLES",
+        "RULES",
+        "SEQUENCES",
+        "SNAPSHOT",
+        "SNAPSHOTS",
+        "STAGE",
+        "STAGES",
+        "SUBSCRIPTIONS",
+        "TABLE_NUMBER",
+        "TABLE_SIZE",
+        "TABLE_VALUES",
+        "UPGRADE",
+    ]
+)
+"""What the server can show besides"""
+
+
 class _Words:
     """The tokens of a SHOW, read from left to right."""
 
@@ -62,6 +100,11 @@ class _Words:
     def fail(self) -> SqlError:
         start = self.tokens[self.at].start if self.at < len(self.tokens) else len(self.statement)
         return syntax_error(self.statement, self.tokens, start)
+
+    def unknown(self) -> SqlError:
+        """A SHOW that the server knows and the emulator does not, or that neither does."""
+        word = self.tokens[self.at].upper if self.at < len(self.tokens) else ""
+        return SqlError.unsupported(self.statement) if word in _OTHERS else self.fail()
 
     def identifier(self) -> str:
         if self.at >= len(self.tokens) or self.tokens[self.at].kind not in ("word", "quoted"):
@@ -106,7 +149,7 @@ def show(session: StorageSession, statement: str, found: list[Token]) -> Result:
             handler = candidate
             break
     if handler is None:
-        raise SqlError.unsupported(statement)
+        raise words.unknown()
     return _result(session, words, handler(session, words, full))
 
 
@@ -190,7 +233,7 @@ def _create(session: StorageSession, words: _Words) -> Result:
         return _result(session, words, shown)
     view = words.accept("VIEW")
     if not view and not words.accept("TABLE"):
-        raise SqlError.unsupported(words.statement)
+        raise words.unknown()
     version = session.need_table(*words.named())
     source = session.store.sources.get(version.version, "")
     if version.definition.view is not None:
@@ -259,7 +302,7 @@ def create_table_text(version: Version, server: tuple[int, int, int]) -> str:
     for name, text in definition.checks:
         lines.append(f"  CONSTRAINT {_quoted(name)} CHECK ({_check_text(text)})")
     body = ",\n".join(lines)
-    comment = f" COMMENT='{definition.comment}'" if definition.comment else ""
+    comment = f" COMMENT='{definition.first_comment}'" if definition.first_comment else ""
     return f"CREATE TABLE {_quoted(version.name)} (\n{body}\n){comment}"
 
 
@@ -345,7 +388,7 @@ def _columns(session: StorageSession, database: str, name: str, *, full: bool) -
                     key_label(version, column),
                     default_label(column),
                     "auto_increment" if column.auto_increment else "",
-                    column.comment,
+                    column.comment.replace("'", "''"),
                 )
             )
     if full:

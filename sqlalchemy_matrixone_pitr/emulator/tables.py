@@ -165,7 +165,17 @@ class Tables:
             self.sync_triggers(version)
             for key in definition.foreign_keys:
                 self._sync_parent(version, key)
+                self._touch_parent(version, key)
         return version
+
+    def _touch_parent(self, child: Version, key: ForeignKeyDef) -> None:
+        """A new foreign key moves its parent's created_time too."""
+        parent = self.parent(child, key)
+        if parent is not None and parent.version != child.version:
+            self._connection.execute(
+                "UPDATE tab SET created_ns = ? WHERE version = ?",
+                (self._store.clock.now(), parent.version),
+            )
 
     def _record(
         self,
@@ -212,14 +222,17 @@ class Tables:
         )
 
     def replace(self, database: DatabaseVersion, version: Version, definition: TableDef) -> Version:
-        """The same table, its rows and its id, defined anew: a change in place."""
+        """The same table, its rows and its id, defined anew: a change in place.
+
+        The server's created_time moves with any change.
+        """
         self._end(version)
         found = self._record(
             database,
             definition,
             version.id,
             version.physical,
-            version.created_ns,
+            self._store.clock.now(),
             version.logical_id,
             self._store.sources.get(version.version, ""),
         )

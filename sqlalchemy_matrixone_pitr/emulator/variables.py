@@ -195,9 +195,7 @@ class Variables:
             try:
                 return int(str(value))
             except ValueError:
-                raise SqlError.internal(
-                    "convert to the system variable int type failed"
-                ) from None
+                raise SqlError.internal("convert to the system variable int type failed") from None
         return str(value)
 
     def _zone(self, text: str) -> datetime.tzinfo:

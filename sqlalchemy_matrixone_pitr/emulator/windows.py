@@ -131,8 +131,8 @@ def _texts(items: Iterable[list[Window]]) -> list[bytes]:
 def _text_of_2(windows: list[Window], clock: Clock) -> bytes:
     """2.x: objects in double quotes, no brackets, whole seconds (section 8)."""
     return ",\n".join(
-        f'{{"start_time":"{w.start[:19]}", "end_time":"{w.end[:19]}", '
-        f'"source":"pitr", "source_name":"{w.name}"}}'
+        f'{{"start_time": "{w.start[:19]}", "end_time": "{w.end[:19]}", '
+        f'"source": "pitr", "source_name": "{w.name}"}}'
         for w in windows
     ).encode("utf-8", "surrogateescape")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from sqlglot import exp
@@ -179,6 +180,7 @@ class StorageSession(Surroundings, Resolver):
         self.statement_ns = self.store.clock.now()
         self._failure.error = None
         self._cascaded = 0
+        self.moment_read = None
         wanted = self.context.variable("foreign_key_checks", "")
         self.foreign_key_checks = str(wanted).lower() not in ("0", "off", "false")
         events = len(self._events)
@@ -254,7 +256,7 @@ class StorageSession(Surroundings, Resolver):
     def _define(self, statement: str) -> Result:
         from .ddl import execute
 
-        parsed = ddlparse.parse(statement)
+        parsed = ddlparse.parse(statement, self.version)
         if not (
             isinstance(parsed, (ddlparse.CreateTable, ddlparse.CreateDatabase)) and parsed.clone
         ):
@@ -294,6 +296,9 @@ class StorageSession(Surroundings, Resolver):
         return dialect.parse(fold_time_parts(statement, found), found)
 
     def _select(self, statement: str, found: list[Token]) -> Result:
+        for into, target in pairwise(found):
+            if into.upper == "INTO" and target.upper in ("OUTFILE", "DUMPFILE"):
+                raise SqlError.unsupported(statement)
         tree = self.parse(statement, found)
         for token in found if self.version < (4, 0, 0) else ():
             if token.kind == "operator" and token.text in ("->", "->>"):
@@ -507,14 +512,10 @@ _KNOWN_WORDS = frozenset(
         "DEALLOCATE",
         "DO",
         "EXECUTE",
-        "FLUSH",
         "GRANT",
-        "HANDLER",
-        "IMPORT",
         "KILL",
         "LOAD",
         "LOCK",
-        "OPTIMIZE",
         "PREPARE",
         "RELEASE",
         "RESET",
@@ -527,7 +528,6 @@ _KNOWN_WORDS = frozenset(
         "UNLOCK",
         "UPGRADE",
         "USE",
-        "XA",
     }
 )
 """Statements that the server knows and the emulator does not."""

@@ -29,7 +29,10 @@ def tenant(client: Client, connect: Connect) -> Client:
         ("CREATE ACCOUNT `x:y` ADMIN_NAME 'a' IDENTIFIED BY 'b'", 'the name "x:y" is invalid'),
         ("DROP ACCOUNT nope", "there is no account nope"),
         ("DROP ACCOUNT sys", "can not delete the account sys"),
-        ("CREATE ROLE moadmin", "the role moadmin exists"),
+        (
+            "CREATE ROLE moadmin",
+            "can not use the name moadmin. it is the name of the predefined role",
+        ),
         ("DROP USER nope", "there is no user nope"),
         ("DROP USER dump", "can not delete the user dump"),
         ("DROP ROLE nope", "there is no role nope"),
