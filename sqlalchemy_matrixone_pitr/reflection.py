@@ -335,15 +335,17 @@ def get_recovery_windows(
             "leave account_name or database_name out"
         )
     with reading(bind) as connection:
+        own = own_account(connection)
         statement = recovery_window_statement(
-            connection.dialect, account=account, database=database, table=table
+            connection.dialect,
+            account=None if account == own else account,  # an account may not name itself
+            database=database,
+            table=table,
         )
         roll_back(connection)
         with _typed_errors():
             rows = connection.exec_driver_sql(statement).all()
-        return parse_window_rows(
-            rows, own_account(connection), lambda texts: server.to_utc(connection, texts)
-        )
+        return parse_window_rows(rows, own, lambda texts: server.to_utc(connection, texts))
 
 
 # ----------------------------------------------------------------------------------------- status

@@ -335,6 +335,14 @@ def test_another_account(
     assert [p.name for p in manager.list(account_name=f"{prefix}_acc")] == [f"{prefix}_a"]
     assert not manager.exists(f"{prefix}_d")
 
+    shown = [
+        {(w.account_name, w.table_name, w.source_name) for w in get_recovery_windows(engine, **own)}
+        for own in ({}, {"account_name": f"{prefix}_ACC"})
+    ]
+    assert shown[0] == shown[1]
+    with pytest.raises(PitrPermissionError):
+        get_recovery_windows(engine, account_name="sys")
+
     with pytest.raises(PitrPermissionError):
         theirs.create_cluster_pitr(f"{prefix}_c")
     with pytest.raises(PitrPermissionError):
