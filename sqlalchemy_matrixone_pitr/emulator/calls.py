@@ -375,9 +375,10 @@ def _unix_timestamp(compiler: Expressions, values: list[Value]) -> Value:
         return compiler.ambient.constant("unix_timestamp", -1)
     moment = convert(values[0], DATETIME)
     literal = values[0].literal
-    scale = values[0].type.scale if values[0].type.is_temporal else 0
-    if isinstance(literal, str) and "." in literal:
-        scale = 6
+    # Texts keep their fraction; a literal without one is known to have none.
+    scale = 0 if values[0].type.is_temporal else 6
+    if isinstance(literal, str) and "." not in literal:
+        scale = 0
     if scale:
         return Value(f"mo_unix_timestamp({moment.sql}, {scale})", SqlType("decimal", 38, scale))
     return Value(f"mo_unix_timestamp({moment.sql}, 0)", BIGINT)

@@ -77,6 +77,8 @@ class Catalog:
     def __init__(self, clock: Clock, version: tuple[int, int, int], mo_catalog_id: int) -> None:
         self._clock = clock
         self._version = version
+        self.whole_seconds = version < (3, 0, 0)
+        """Whether mo_pitr keeps times as 2.x does"""
         self._mo_catalog_id = mo_catalog_id
         self._lock = threading.RLock()
         self._creating = threading.Lock()

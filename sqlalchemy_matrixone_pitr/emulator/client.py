@@ -163,12 +163,15 @@ class Client:
         if not outcome.columns:
             channel.write(wire.ok(result.affected, result.last_insert_id, outcome.end_status))
             return
-        packets = wire.result_set(
-            outcome.columns,
-            result.rows,
-            outcome.status,
-            outcome.end_status,
-            deprecate_eof=bool(self._capabilities & wire.CLIENT_DEPRECATE_EOF),
+        # All are made before the first is sent: a fault in one would leave half a result.
+        packets = list(
+            wire.result_set(
+                outcome.columns,
+                result.rows,
+                outcome.status,
+                outcome.end_status,
+                deprecate_eof=bool(self._capabilities & wire.CLIENT_DEPRECATE_EOF),
+            )
         )
         for packet in packets:
             channel.write(packet)

@@ -491,7 +491,7 @@ def _bits(value: Stored) -> int:
     return int(_as_number(value, "bit"))
 
 
-def _store_integer(value: Stored, target: SqlType, source: SqlType) -> int:
+def _store_integer(value: Stored, target: SqlType, source: SqlType) -> int | str:
     _, top, label = INTEGER_RANGES[target.kind]
     if target.unsigned:
         low, high, label = 0, top, "u" + label

@@ -107,10 +107,13 @@ class PitrStatements:
         return None
 
     def find_table_id(self, database: str, name: str) -> int | None:
-        found = self._storage.find_table(database, name, account_id=self._who.account_id)
-        if found is None:
-            return None
-        return found.logical_id if self._server.version >= (4, 0, 0) else found.id
+        """sys of 2.x finds the tables of every account too."""
+        old = self._server.version < (3, 0, 0)
+        for account_id in self._searched() if old else [self._who.account_id]:
+            found = self._storage.find_table(database, name, account_id=account_id)
+            if found is not None:
+                return found.logical_id if self._server.version >= (4, 0, 0) else found.id
+        return None
 
     def _searched(self) -> list[int]:
         if self._who.account_id != SYS_ID:

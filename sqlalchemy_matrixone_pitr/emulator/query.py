@@ -309,7 +309,8 @@ class Compiler(Expressions):
         for column in source.columns:
             if merged and column.name.lower() in source.merged:
                 continue
-            labels.append(column.name.lower() if source.name else column.name)
+            folded = source.name and source.database != "information_schema"
+            labels.append(column.name.lower() if folded else column.name)
             values.append(Value(column.sql, column.type))
 
     def positional(self, node: exp.Expr, scope: Scope, values: list[Value]) -> Value:

@@ -30,7 +30,7 @@ def restore(
     if stmt.database in SYSTEM_DATABASES:
         raise SqlError.internal(f"database {stmt.database} can not be restore")
     _check_level(who, stmt, row)
-    _check_moment(at, row, clock)
+    _check_moment(at, row, clock, whole_seconds=catalog.whole_seconds)
     shown = clock.local_text(at, 0)
     if stmt.level == "account" and stmt.account:
         _restore_other_account(stmt, row, accounts, storage, at)
@@ -57,11 +57,15 @@ def restore(
         storage.restore_table(stmt.database, stmt.table, at)
 
 
-def _check_moment(at: int, row: PitrRow, clock: Clock) -> None:
+def _check_moment(at: int, row: PitrRow, clock: Clock, *, whole_seconds: bool) -> None:
+    created = row.create_time
+    if whole_seconds:
+        created -= created % 1_000_000_000
+
     def shown(ns: int) -> str:
         return clock.local_text(ns, 0)
 
-    if at <= row.create_time:
+    if at <= created:
         raise SqlError.internal(
             f"input timestamp {shown(at)} is less than the pitr valid time {shown(row.create_time)}"
         )

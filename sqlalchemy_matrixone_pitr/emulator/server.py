@@ -57,7 +57,9 @@ class Emulator:
 
     *timezone* is the zone of the server process, in which RESTORE reads its times; *log* gets
     each statement (a callable, or a stream to write lines to), never a password;
-    *lock_timeout* is how long a session waits for another one, in seconds.
+    *lock_timeout* is how long a session waits for another one, in seconds; *keep_history* is how
+    far back the past can be read and restored, None (the default) for all of it: what is older is
+    forgotten, which bounds the memory of a server that runs for long.
     """
 
     def __init__(
@@ -68,6 +70,7 @@ class Emulator:
         timezone: datetime.tzinfo | str = datetime.UTC,
         log: Callable[[str], object] | TextIO | None = None,
         lock_timeout: float = 10.0,
+        keep_history: datetime.timedelta | None = None,
     ) -> None:
         self._numbers = _version(version)
         self.version = version
@@ -75,6 +78,7 @@ class Emulator:
         self._zone = _zone(timezone)
         self._log = log
         self._lock_timeout = lock_timeout
+        self._keep_history = keep_history
         self._lock = threading.Lock()
         self._clients: dict[int, Client] = {}
         self._next_id = 1
@@ -210,7 +214,12 @@ class Emulator:
         if self._numbers[:2] == (2, 2):
             version_text = "8.0.30-MatrixOne-v2.2.0"
         clock = Clock(self._zone)
-        storage = Storage(clock, version=self._numbers, lock_timeout=self._lock_timeout)
+        storage = Storage(
+            clock,
+            version=self._numbers,
+            lock_timeout=self._lock_timeout,
+            keep_history=self._keep_history,
+        )
         accounts = Accounts(clock)
         catalog = Catalog(clock, self._numbers, _MO_CATALOG_ID)
         storage.on_commit.append(catalog.on_commit)

@@ -107,8 +107,11 @@ class Session:
     def _outcome(self, result: Result, *, more: bool = False, late: bool = False) -> Outcome:
         extra = STATUS_MORE_RESULTS if more else 0
         if self._server.version < (3, 0, 0):
-            # There the bit is always on (section 8).
-            self._status |= STATUS_AUTOCOMMIT
+            # There the bit is on whenever no transaction is open (section 8).
+            if self._status & STATUS_IN_TRANS and not self._autocommit:
+                self._status &= ~STATUS_AUTOCOMMIT
+            else:
+                self._status |= STATUS_AUTOCOMMIT
         # Rows are sent while the transaction of their statement is still open.
         inside = self._status if late else self._status | STATUS_IN_TRANS
         return Outcome(result, inside, self._status | STATUS_ENDED | extra)

@@ -243,11 +243,29 @@ def _create(session: StorageSession, words: _Words) -> Result:
     if view:
         raise SqlError(20301, f"invalid input: show view '{version.name}' is not a valid view")
     text = create_table_text(version, session.version)
+    if session.version < (3, 0, 0):
+        _stumble(version, text)
     return _result(
         session,
         words,
         _Shown([("Table", _NAME), ("Create Table", _NAME)], [(version.name, text)]),
     )
+
+
+def _stumble(version: Version, text: str) -> None:
+    """2.x writes SET_NULL and NO_ACTION into the text and then cannot read it (section 8)."""
+    for key in version.definition.foreign_keys:
+        for rule in (key.on_delete, key.on_update):
+            if " " in rule:
+                text = text.replace(rule, rule.replace(" ", "_"))
+                start = text.index(rule.replace(" ", "_"))
+                line_start = text.rfind("\n", 0, start)
+                message = SqlError.syntax(
+                    text[start - 1 :],
+                    text.count("\n", 0, start) + 1,
+                    start + len(rule) - max(line_start, 0),
+                ).message
+                raise SqlError(1105, message.removeprefix("SQL parser error: "))
 
 
 def _quoted(name: str) -> str:

@@ -79,6 +79,30 @@ _DEFAULTS: dict[str, str | int | bool] = {
     "version_comment": "MatrixOne",
     "wait_timeout": 28800,
 }
+# What clients set for kinds of indexes that the emulator has not; their values do nothing here.
+_INDEX_DEFAULTS: dict[str, str | int | bool] = {
+    "experimental_fulltext_index": True,
+    "experimental_hnsw_index": False,
+    "experimental_ivf_index": False,
+    "ft_boolean_syntax": '+ -><()~*:""&|',
+    "ft_max_word_len": 84,
+    "ft_min_word_len": 4,
+    "ft_query_expansion_limit": 20,
+    "ft_relevancy_algorithm": "TF-IDF",
+    "hnsw_max_index_capacity": 1000000,
+    "hnsw_threads_build": 0,
+    "hnsw_threads_search": 0,
+    "ivf_threads_build": 0,
+    "ivf_threads_search": 0,
+    "kmeans_max_iteration": 20,
+    "kmeans_train_percent": 10,
+    "probe_limit": 5,
+}
+_INDEX_DEFAULTS_SINCE_4: dict[str, str | int | bool] = {
+    "experimental_cagra_index": False,
+    "experimental_fulltext_index": False,
+    "experimental_ivfpq_index": False,
+}
 # Of the server alone: SET without GLOBAL is refused.
 _GLOBAL_ONLY = frozenset(
     (
@@ -116,6 +140,8 @@ class GlobalVariables:
         name = datetime.datetime.now(zone).tzname() or "UTC"
         self._values = {
             **_DEFAULTS,
+            **_INDEX_DEFAULTS,
+            **(_INDEX_DEFAULTS_SINCE_4 if "-v4." in version else {}),
             "port": port,
             "system_time_zone": name,
             "version": version,

@@ -77,9 +77,10 @@ def columns(version: tuple[int, int, int]) -> list[Column]:
     return [Column(name, kind) for name, kind in zip(names, kinds, strict=True)]
 
 
-def check(who: Identity, stmt: ShowRecoveryWindow) -> None:
+def check(who: Identity, stmt: ShowRecoveryWindow, version: tuple[int, int, int]) -> None:
     """Whose windows may be shown."""
-    if stmt.level == "account" and stmt.account and not who.is_sys and stmt.account != who.account:
+    named = stmt.level == "account" and stmt.account and not who.is_sys
+    if named and (version < (3, 0, 0) or stmt.account != who.account):
         raise SqlError.internal("only sys account can show other account's recovery window")
     if stmt.database in SYSTEM_DATABASES:
         raise SqlError.internal(f"can not show recovery window for system {stmt.level}")
@@ -95,9 +96,12 @@ def rows(
     order: random.Random,
 ) -> list[tuple[object, ...]]:
     """One row a table, in no order."""
-    check(who, stmt)
+    check(who, stmt, version)
     account = stmt.account or who.account
-    found = _collect(stmt, account, who, pitrs, tables_at, clock)
+    old = version < (3, 0, 0)
+    if old and stmt.level == "table":
+        pitrs = [row for row in pitrs if row.level == "table" and row.table == stmt.table]
+    found = _collect(stmt, account, who, pitrs, tables_at, clock, present=old)
     keys = list(found)
     order.shuffle(keys)
     if version < (3, 0, 0):
@@ -160,7 +164,10 @@ def _collect(
     pitrs: Iterable[PitrRow],
     tables_at: TablesAt,
     clock: Clock,
+    *,
+    present: bool,
 ) -> dict[_KEY, list[Window]]:
+    """*present*: 2.x lists the tables that are there now."""
     found: dict[_KEY, list[Window]] = {}
     # The names asked for are overwritten by the last table found: the server does so, and
     # from then on looks for that table.
@@ -171,7 +178,7 @@ def _collect(
         start = _start(row, clock)
         end = trimmed(clock, clock.now() if row.status else row.status_changed)
         window = Window(start, end, row.name)
-        moment = parse_restore_time(start, clock)
+        moment = clock.now() if present else parse_restore_time(start, clock)
         if row.level == "table":
             found.setdefault((row.database, row.table), []).append(window)
             continue

@@ -363,7 +363,7 @@ class StorageSession(Surroundings, Resolver):
         if kind.kind == "timestamp":
             return lambda value: load(self.local(value), kind)
         if kind.kind == "bigint" and kind.unsigned:
-            return lambda value: int(str(value)) if isinstance(value, str) else value
+            return lambda value: int(value) if isinstance(value, (str, float)) else value
         if kind.kind == "bool" and self.version >= (4, 0, 0):
             return None
         if kind.is_integer or kind.kind in ("any", "varbinary", "binary", "blob"):
