@@ -138,7 +138,8 @@ def connected(server: Server, own: str, *, said: list[str] | None = None, **opti
 
 
 def drop_all(client: Client, kind: str, names: list[str], own: str) -> None:
-    for name in names:
+    # The longer name first: ~_b may have foreign keys to ~.
+    for name in sorted(names, reverse=True):
         if name.startswith(own):
             client(f"DROP {kind} IF EXISTS `{name.replace('`', '``')}`")
 
@@ -240,7 +241,7 @@ def tenant(server: Server, tenant_account: str) -> Iterator[Tenant]:
     yield Tenant(tenant_account, f"{tenant_account}:admin")
     client = connected(server, "\0", user=f"{tenant_account}:admin", password=PASSWORD)
     try:
-        drop_all(client, "PITR", client("SHOW PITR").column, "")
+        drop_all(client, "PITR", client("SHOW PITR").column, "pt_")
         drop_all(client, "DATABASE", client("SHOW DATABASES").column, "pt_")
     finally:
         client.close()

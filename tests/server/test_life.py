@@ -35,18 +35,18 @@ def table_id(client: Client) -> int:
 
 
 @pytest.fixture
-def kept(shop: Client) -> Client:
-    """`shop` with PITR ~_d of the database and ~_t of the table, which has more to change."""
-    shop.ok(
+def kept(say: Client) -> Client:
+    """`say` with a table ~.t, PITR ~_d of its database and ~_t of the table."""
+    say.ok(
+        "CREATE DATABASE ~",
         "CREATE TABLE ~.parent (id INT PRIMARY KEY)",
-        "DROP TABLE ~.t",
         "CREATE TABLE ~.t (id INT PRIMARY KEY, v VARCHAR(10) DEFAULT 'x', "
         "n VARCHAR(10) NOT NULL DEFAULT 'n', p INT)",
         "INSERT INTO ~.t (id, v) VALUES (1, 'a'), (2, 'b')",
         "CREATE PITR ~_d FOR DATABASE ~ RANGE 1 'd'",
         "CREATE PITR ~_t FOR TABLE ~ t RANGE 1 'd'",
     )
-    return shop
+    return say
 
 
 # -- the record ------------------------------------------------------------------------------------
