@@ -335,11 +335,10 @@ def test_another_account(
     assert [p.name for p in manager.list(account_name=f"{prefix}_acc")] == [f"{prefix}_a"]
     assert not manager.exists(f"{prefix}_d")
 
-    shown = [
-        {(w.account_name, w.table_name, w.source_name) for w in get_recovery_windows(engine, **own)}
-        for own in ({}, {"account_name": f"{prefix}_ACC"})
-    ]
-    assert shown[0] == shown[1]
+    # which PITR stands beside which table is left to chance by the server
+    for named in (None, f"{prefix}_ACC"):
+        windows = get_recovery_windows(engine, account_name=named)
+        assert {w.account_name for w in windows} == {None}
     with pytest.raises(PitrPermissionError):
         get_recovery_windows(engine, account_name="sys")
 
