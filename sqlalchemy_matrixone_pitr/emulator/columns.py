@@ -508,9 +508,10 @@ def _store_integer(value: Stored, target: SqlType, source: SqlType) -> int | str
             f"[{source.kind.upper()} {target.kind.upper()}]",
         )
     else:
-        parsed = _as_number(value, "int" if not target.unsigned else "uint")
+        word = label if target.unsigned else "int"
+        parsed = _as_number(value, word)
         if isinstance(value, str) and source.kind != "decimal" and parsed != parsed.to_integral():
-            raise _bad_cast("int", value)
+            raise _bad_cast(word, value)
         number = int(parsed.to_integral_value(decimal.ROUND_HALF_UP))
     if not low <= number <= high:
         raise _range_error(label, value)

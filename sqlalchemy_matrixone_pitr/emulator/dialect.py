@@ -12,6 +12,8 @@ from sqlglot.tokenizer_core import TokenType
 
 from .lexer import Token, syntax_error
 
+_REMEMBERED_LENGTH = 4000
+
 _SPECIAL = ("CAST", "CONVERT", "EXTRACT", "GROUP_CONCAT", "TRIM", "SUBSTRING", "POSITION")
 
 
@@ -54,9 +56,27 @@ def parse(statement: str, found: list[Token]) -> exp.Expr:
     return tree
 
 
+def form(statement: str) -> exp.Expr | None:
+    """The tree of a statement that stands for many; None where it is none."""
+    try:
+        return _parse(statement)
+    except (SqlglotError, RecursionError):
+        return None
+
+
 def _parse(statement: str) -> exp.Expr:
+    if len(statement) > _REMEMBERED_LENGTH:
+        return _parse_anew(statement)
+    return _parse_once(statement)
+
+
+def _parse_anew(statement: str) -> exp.Expr:
     tree = sqlglot.parse_one(statement, dialect=_MatrixOne)
     return tree
+
+
+# Whoever gets a tree must leave it as it is: the next one gets the same.
+_parse_once = functools.lru_cache(maxsize=512)(_parse_anew)
 
 
 @functools.lru_cache(maxsize=512)

@@ -10,22 +10,17 @@ from typing import TYPE_CHECKING
 
 from sqlglot import exp
 
-from .columns import ANY, BOOL, SqlType, Stored, store, varchar
-from .convert import decimal_type
+from .columns import BOOL, SqlType, Stored, store, varchar
 from .definition import ColumnDef, TableDef, Version
 from .dialect import parse_expression
 from .errors import SqlError
-from .lexer import TIME_MARK
+from .lexer import TIME_MARK, syntax_error, tokens
+from .literals import MISSING, NULL, Cell, fitted, negative, number_cell
 from .query import Compiler
 from .scope import Scope, Source, SourceColumn, Value
 
 if TYPE_CHECKING:
     from .workspace import StorageSession
-
-Cell = tuple[Stored, SqlType]
-_MISSING: Cell = ("DEFAULT", SqlType("missing"))
-"""Stands for a value that the statement leaves to the column's default."""
-_NULL: Cell = (None, ANY)
 
 
 @dataclass
@@ -43,34 +38,20 @@ class Insertion:
     kind: str
     """plain, ignore, replace or update"""
     assignments: list[exp.EQ] = field(default_factory=list)
-    row_alias: str = ""
 
 
 def literal_cell(node: exp.Expr) -> Cell | None:
     """The stored value of a literal; None for anything that has to be worked out."""
     if isinstance(node, exp.Literal):
         text = str(node.this)
-        if node.is_string:
-            return text, varchar(len(text))
-        if text.isdigit():
-            return (int(text), SqlType("bigint")) if len(text) < 19 else (text, decimal_type(text))
-        if "e" in text.lower():
-            return float(text), SqlType("double")
-        return text, decimal_type(text)
+        return (text, varchar(len(text))) if node.is_string else number_cell(text)
     if isinstance(node, exp.Null):
-        return _NULL
+        return NULL
     if isinstance(node, exp.Boolean):
         return int(bool(node.this)), BOOL
     if isinstance(node, exp.Neg):
         inner = literal_cell(node.this)
-        if inner is None:
-            return None
-        value, kind = inner
-        if value is None or isinstance(value, bytes):
-            return None
-        if isinstance(value, str):
-            return (f"-{value}", kind) if kind.kind == "decimal" else None
-        return -value, kind
+        return None if inner is None else negative(inner)
     if isinstance(node, exp.BitString):
         bits = str(node.this) or "0"
         return int(bits, 2).to_bytes((len(bits) + 7) // 8, "big"), SqlType("varbinary", len(bits))
@@ -134,7 +115,7 @@ class Writer:
                 raise SqlError(
                     20301, f"invalid input: invalid default value for column '{column.name}'"
                 )
-            return _NULL
+            return NULL
         known = self._constant_defaults.get(column.key)
         if known is not None:
             return known
@@ -157,7 +138,10 @@ class Writer:
 
     # INSERT
 
-    def insert(self, tree: exp.Insert, *, replace: bool) -> Changed:
+    def insert(
+        self, tree: exp.Insert, *, replace: bool, rows: list[list[Cell]] | None = None
+    ) -> Changed:
+        """*rows* stand for those of the tree's VALUES."""
         target = tree.this
         names: list[str] = []
         if isinstance(target, exp.Schema):
@@ -174,8 +158,35 @@ class Writer:
             refuse_key_change(version.definition, plan.assignments, self.session.version)
         source = tree.expression
         if isinstance(source, exp.Values) and source.args.get("alias") is not None:
-            plan.row_alias = source.alias.lower()
+            raise self.alias_error()
+        if rows is not None:
+            return self.write(plan, self.checked_width(plan, rows))
         return self.write(plan, self.source_rows(plan, source))
+
+    def alias_error(self) -> SqlError:
+        """VALUES (...) AS new is MySQL's, not the server's."""
+        found = tokens(self.statement)
+        at = [token.start for token in found if token.upper == "AS"]
+        return syntax_error(self.statement, found, at[-1] if at else len(self.statement))
+
+    @staticmethod
+    def checked_width(plan: Insertion, rows: list[list[Cell]]) -> Iterator[list[Cell]]:
+        fitting = Writer.fitting(plan)
+        for number, row in enumerate(rows, 1):
+            if len(row) != len(plan.columns):
+                raise SqlError(1136, f"Column count doesn't match value count at row {number}")
+            for index in fitting:
+                row[index] = fitted(row[index], plan.columns[index])
+            yield row
+
+    @staticmethod
+    def fitting(plan: Insertion) -> list[int]:
+        """Which columns do not take a literal as it is."""
+        return [
+            index
+            for index, column in enumerate(plan.columns)
+            if column.type.is_integer or column.type.kind == "bool"
+        ]
 
     @staticmethod
     def insert_columns(definition: TableDef, names: list[str]) -> list[ColumnDef]:
@@ -201,14 +212,14 @@ class Writer:
                 ):
                     cells = cells[0].expressions
                 if not cells and len(source.expressions) == 1:
-                    yield [_MISSING] * width
+                    yield [MISSING] * width
                     continue
                 if len(cells) != width:
                     raise SqlError(1136, f"Column count doesn't match value count at row {number}")
-                yield self.value_row(cells)
+                yield self.value_row(cells, plan.columns)
             return
         if source is None:
-            yield [_MISSING] * width
+            yield [MISSING] * width
             return
         query = self.compiler.query(source)
         if len(query.types) != width:
@@ -217,20 +228,22 @@ class Writer:
         for found in rows:
             yield list(zip(found, query.types, strict=True))
 
-    def value_row(self, nodes: list[exp.Expr]) -> list[Cell]:
+    def value_row(self, nodes: list[exp.Expr], columns: list[ColumnDef]) -> list[Cell]:
         cells: list[Cell] = []
         open_cells: list[int] = []
         for index, node in enumerate(nodes):
             if isinstance(node, exp.Var) and str(node.this).upper() == "DEFAULT":
-                cells.append(_MISSING)
+                cells.append(MISSING)
                 continue
             if isinstance(node, exp.Column) and node.name.upper() == "DEFAULT":
-                cells.append(_MISSING)
+                cells.append(MISSING)
                 continue
             cell = literal_cell(node)
             if cell is None:
                 open_cells.append(index)
-            cells.append(cell or _MISSING)
+                cells.append(MISSING)
+            else:
+                cells.append(fitted(cell, columns[index]))
         if open_cells:
             found = self.evaluate([nodes[index] for index in open_cells])
             for index, cell in zip(open_cells, found, strict=True):
@@ -251,13 +264,13 @@ class Writer:
             generated = 0
             for column in definition.columns:
                 index = place.get(column.key)
-                cell = _MISSING if index is None else cells[index]
+                cell = MISSING if index is None else cells[index]
                 if column is auto:
                     value, made = self.auto_value(version, column, cell, row_number)
                     generated = made or generated
                     stored.append(value)
                     continue
-                value, kind = self.default(column) if cell is _MISSING else cell
+                value, kind = self.default(column) if cell is MISSING else cell
                 if value is None:
                     if not column.nullable:
                         raise not_null(column)
@@ -303,7 +316,7 @@ class Writer:
         self, version: Version, column: ColumnDef, cell: Cell, row: int
     ) -> tuple[Stored, int]:
         """The key to store and, where it is generated, the same again."""
-        if cell is not _MISSING:
+        if cell is not MISSING:
             value, kind = cell
             if value is not None:
                 stored = self.cell(value, kind, column, row)
@@ -369,8 +382,6 @@ class Writer:
             definition.name,
         )
         scope = Scope([source])
-        if plan.row_alias:
-            scope.outer = Scope([Source(plan.row_alias, "", proposed)])
         columns, values = [], []
         for assignment in plan.assignments:
             column = definition.column(assignment.this.name)

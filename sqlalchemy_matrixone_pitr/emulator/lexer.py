@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from .errors import SqlError
 
@@ -28,8 +28,7 @@ TIME_MARK = "\x01"
 """Between a table's name and the text of its brace part, inside one identifier."""
 
 
-@dataclass(frozen=True, slots=True)
-class Token:
+class Token(NamedTuple):
     kind: str
     text: str
     start: int
@@ -48,12 +47,11 @@ class Token:
 
 def tokens(statement: str) -> list[Token]:
     """All tokens but blanks and comments."""
-    found = []
-    for match in _TOKEN.finditer(statement):
-        kind = match.lastgroup or ""
-        if kind != "space":
-            found.append(Token(kind, match.group(), match.start(), match.end()))
-    return found
+    return [
+        Token(match.lastgroup or "", match.group(), *match.span())
+        for match in _TOKEN.finditer(statement)
+        if match.lastgroup != "space"
+    ]
 
 
 def syntax_error(statement: str, found: list[Token], offset: int) -> SqlError:

@@ -133,7 +133,7 @@ class Resolver:
         definition = version.definition
         text = definition.view or ""
         found = tokens(text)
-        tree = dialect.parse(fold_time_parts(text, found), found)
+        tree = dialect.parse(fold_time_parts(text, found), found).copy()
         for table in tree.find_all(exp.Table):
             if not table.db and isinstance(table.this, exp.Identifier):
                 table.set("db", exp.to_identifier(definition.view_database))

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from enum import Enum
+from typing import NamedTuple
 
 from .errors import SqlError
 
@@ -52,8 +52,7 @@ class Kind(Enum):
     END = "end"
 
 
-@dataclass(frozen=True)
-class Token:
+class Token(NamedTuple):
     """One word; *value* is what it means, *before* where the blank in front of it begins."""
 
     kind: Kind

@@ -17,6 +17,7 @@ from .dml import Writer
 from .errors import SqlError
 from .functions import Failure, register
 from .lexer import Token, fold_time_parts, syntax_error, tokens
+from .literals import literal_rows
 from .query import Compiler, result_columns
 from .records import DatabaseInfo, Event, EventKind, Result, SessionContext, TableInfo
 from .resolver import Resolver
@@ -374,11 +375,14 @@ class StorageSession(Surroundings, Resolver):
         if first == "REPLACE":
             statement = "INSERT" + statement[found[0].end :]
             found = tokens(statement)
-        tree = self.parse(statement, found)
+        literal = literal_rows(statement, found)
+        tree = None if literal is None else dialect.form(literal.text)
+        rows = None if literal is None or tree is None else literal.rows
+        tree = tree or self.parse(statement, found)
         self.write()
         writer = Writer(self, statement)
         if isinstance(tree, exp.Insert):
-            changed = writer.insert(tree, replace=first == "REPLACE")
+            changed = writer.insert(tree, replace=first == "REPLACE", rows=rows)
             if changed.last_insert_id:
                 self.last_insert_id = changed.last_insert_id
             elif not changed.generating and first != "REPLACE":

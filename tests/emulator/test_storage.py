@@ -139,8 +139,14 @@ class TestRows:
         db("CREATE TABLE t (id INT PRIMARY KEY, v INT, w VARCHAR(9))")
         db("INSERT INTO t VALUES (1, 1, 'a')")
         db("INSERT INTO t VALUES (1, 5, 'b') ON DUPLICATE KEY UPDATE v = v + VALUES(v), w = 'new'")
-        db("INSERT INTO t VALUES (1, 7, 'b') AS n ON DUPLICATE KEY UPDATE v = n.v")
-        assert db.rows("SELECT * FROM t") == [(1, 7, "new")]
+        assert db.rows("SELECT * FROM t") == [(1, 6, "new")]
+
+    @pytest.mark.parametrize("row", ["(1, 7)", "(1, 3 + 4)"])
+    def test_rows_have_no_alias(self, db: Client, row: str) -> None:
+        db("CREATE TABLE t (id INT PRIMARY KEY, v INT)")
+        code, text = db.error(f"INSERT INTO t VALUES {row} AS n ON DUPLICATE KEY UPDATE v = n.v")
+        assert code == 1064
+        assert ' near " AS n ON DUPLICATE' in text
 
 
 @pytest.mark.parametrize(
