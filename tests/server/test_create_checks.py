@@ -157,6 +157,20 @@ def test_tables_with_odd_names(shop: Client, server: Server, name: str) -> None:
         assert shop.rows("SHOW PITR WHERE pitr_name = '~_p'")[0][6] == plain
 
 
+def test_a_back_quote_in_a_table_name_keeps_the_database_before_4(
+    shop: Client, server: Server
+) -> None:
+    shop.ok("CREATE TABLE ~.`a``b` (id INT)")
+    error = shop.error("DROP DATABASE ~")
+    if server.version >= (4,):
+        assert error is None
+        return
+    assert error is not None
+    assert error[0] == 1105
+    assert error[1].endswith('near "b`;";')
+    shop.ok("DROP TABLE ~.`a``b`", "DROP DATABASE ~")
+
+
 @pytest.mark.parametrize("name", ["~_ a", '~_"a', "~_``a", "~_'a"])
 def test_databases_do_not_have_such_names(say: Client, name: str) -> None:
     assert say.error(f"CREATE DATABASE `{name}`") == internal("invalid input")
