@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import select
 import socket
 import threading
 from collections.abc import Callable
@@ -39,6 +40,7 @@ class Client:
         self._log = log
         self._on_close = on_close
         self._session: Session | None = None
+        self._left = False
         self._capabilities = 0
         self._salt = wire.new_salt()
         self.thread = threading.Thread(
@@ -52,9 +54,23 @@ class Client:
 
     def hang_up(self) -> None:
         """Break the connection; the client's thread then ends by itself."""
+        self._left = True
+        session = self._session
+        if session is not None:
+            session.interrupt()
         # The client may have been faster.
         with contextlib.suppress(OSError):
             self._sock.shutdown(socket.SHUT_RDWR)
+
+    def _gone(self) -> bool:
+        """Whether the client has closed its end while its statement waits."""
+        if self._left:
+            return True
+        try:
+            readable, _, _ = select.select([self._sock], [], [], 0)
+            return bool(readable) and not self._sock.recv(1, socket.MSG_PEEK)
+        except (OSError, ValueError):
+            return True
 
     def _run(self) -> None:
         channel = wire.Channel(self._sock, limit=_LOGIN_LIMIT)
@@ -94,6 +110,7 @@ class Client:
         try:
             identity = self._identity(self._server.accounts, login.user, answer)
             session = Session(self._server, identity, self.connection_id)
+            session.watch(self._gone)
             old, self._session = self._session, session
             if old is not None:
                 old.close()

@@ -118,8 +118,23 @@ def drop_database(session: StorageSession, statement: DropDatabase) -> Result:
                 raise SqlError.internal(
                     "can not drop database. It has been referenced by foreign keys"
                 )
+    if session.version < (4, 0, 0):
+        for version in session.catalogue.tables(database):
+            _refuse_back_quote(version)
     session.drop_database(database)
     return Result(affected=1 if session.version < (4, 0, 0) else len(inside))
+
+
+def _refuse_back_quote(version: Version) -> None:
+    """3.x drops the tables by statements of its own, in which it does not double back-quotes."""
+    before, quote, after = version.name.partition("`")
+    if quote:
+        word = re.match(r"\w*", after)
+        end = len(f"drop table if exists `{version.database}`.`{before}`") + len(
+            word.group() if word else ""
+        )
+        message = SqlError.syntax(f"{after}`;", column=end).message
+        raise SqlError(1105, message.removeprefix("SQL parser error: "))
 
 
 # Tables

@@ -18,6 +18,30 @@ def lock_wait_error() -> SqlError:
     return SqlError(1205, "Lock wait timeout exceeded; try restarting transaction")
 
 
+_LOOK_SECONDS = 0.2
+"""How often a waiter looks whether its client is still there."""
+
+
+def never() -> bool:
+    """A waiter that nobody gives up on."""
+    return False
+
+
+def wait_until(
+    condition: threading.Condition,
+    ready: Callable[[], bool],
+    timeout: float,
+    gone: Callable[[], bool],
+) -> None:
+    """Wait, *condition* held, until *ready*; the lock error after *timeout* or once *gone*."""
+    deadline = time.monotonic() + timeout
+    while not ready():
+        left = deadline - time.monotonic()
+        if left <= 0 or gone():
+            raise lock_wait_error()
+        condition.wait(min(left, _LOOK_SECONDS))
+
+
 class LockTable:
     """Locks by key, each held by one owner, who may hold it more than once."""
 
@@ -25,10 +49,16 @@ class LockTable:
         self._changed = threading.Condition()
         self._held: dict[tuple[object, ...], object] = {}
 
-    def acquire(self, owner: object, key: tuple[object, ...], timeout: float) -> None:
+    def acquire(
+        self,
+        owner: object,
+        key: tuple[object, ...],
+        timeout: float,
+        gone: Callable[[], bool] = never,
+    ) -> None:
         """Take *key*, waiting at most *timeout* seconds for another owner to let it go."""
         with self._changed:
-            self._wait(lambda: self._held.get(key, owner) is owner, timeout)
+            wait_until(self._changed, lambda: self._held.get(key, owner) is owner, timeout, gone)
             self._held[key] = owner
 
     def release(self, owner: object) -> None:
@@ -50,13 +80,4 @@ class LockTable:
             )
 
         with self._changed:
-            self._wait(free, timeout)
-
-    def _wait(self, ready: Callable[[], bool], timeout: float) -> None:
-        deadline = time.monotonic() + timeout
-        while not ready():
-            left = deadline - time.monotonic()
-            if left <= 0 or not self._changed.wait(left):
-                if ready():
-                    return
-                raise lock_wait_error()
+            wait_until(self._changed, free, timeout, never)

@@ -101,6 +101,14 @@ class Session:
         """The database of the handshake, which begins no transaction."""
         self._use(database)
 
+    def watch(self, gone: Callable[[], bool]) -> None:
+        """*gone* tells whether the client has left: then nothing waits on its behalf."""
+        self._storage.gone = gone
+
+    def interrupt(self) -> None:
+        """Break off the running statement; from another thread."""
+        self._storage.interrupt()
+
     def close(self) -> None:
         self._storage.close()
 

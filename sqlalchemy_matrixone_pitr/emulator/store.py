@@ -12,7 +12,7 @@ from pathlib import Path
 
 from .clock import Clock
 from .definition import TableDef
-from .locks import lock_wait_error
+from .locks import never, wait_until
 
 _SCHEMA = """
 CREATE TABLE txn (number INTEGER PRIMARY KEY, commit_ns INTEGER NOT NULL);
@@ -46,10 +46,9 @@ class Gate:
         self._condition = threading.Condition()
         self._owner: object = None
 
-    def enter(self, owner: object, timeout: float) -> None:
+    def enter(self, owner: object, timeout: float, gone: Callable[[], bool] = never) -> None:
         with self._condition:
-            if not self._condition.wait_for(lambda: self._owner is None, timeout):
-                raise lock_wait_error()
+            wait_until(self._condition, lambda: self._owner is None, timeout, gone)
             self._owner = owner
 
     def leave(self, owner: object) -> None:

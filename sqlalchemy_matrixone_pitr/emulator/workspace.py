@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
@@ -18,6 +19,7 @@ from .errors import SqlError
 from .functions import Failure, register
 from .lexer import Token, fold_time_parts, syntax_error, tokens
 from .literals import literal_rows
+from .locks import never
 from .query import Compiler, result_columns
 from .records import DatabaseInfo, Event, EventKind, Result, SessionContext, TableInfo
 from .resolver import Resolver
@@ -42,6 +44,8 @@ class StorageSession(Surroundings, Resolver):
         self.number = 0
         self.statement_text = ""
         self.errors: list[tuple[int, str]] = []
+        self.gone: Callable[[], bool] = never
+        """Whether the client has left, so that waiting for it is in vain"""
         self.foreign_key_checks = True
         self._writing = False
         self._savepoint = False
@@ -121,7 +125,7 @@ class StorageSession(Surroundings, Resolver):
         """Become the one writer, waiting for the one before."""
         if self._writing:
             return
-        self.store.gate.enter(self, self.context.deadline_seconds)
+        self.store.gate.enter(self, self.context.deadline_seconds, self.gone)
         try:
             self._connection.execute("BEGIN IMMEDIATE")
             row = self._connection.execute("SELECT max(number) FROM txn").fetchone()
@@ -142,6 +146,11 @@ class StorageSession(Surroundings, Resolver):
         if self._savepoint:
             self._connection.execute("RELEASE statement")
             self._savepoint = False
+
+    def interrupt(self) -> None:
+        """Break off what sqlite is doing for this session; from another thread."""
+        with contextlib.suppress(sqlite3.ProgrammingError):
+            self._connection.interrupt()
 
     def close(self) -> None:
         try:
@@ -327,7 +336,7 @@ class StorageSession(Surroundings, Resolver):
         for database, name in compiler.reads:
             if (database, name) == ("mo_catalog", "mo_role"):
                 key = ("mo_role", self.context.account_id)
-                self.storage.locks.acquire(self, key, timeout)
+                self.storage.locks.acquire(self, key, timeout, self.gone)
             elif (database, name) not in self.storage.virtual:
                 self.write()
 
