@@ -10,7 +10,7 @@ from .conftest import Client
 
 @dataclass
 class Table:
-    """A table as it should be; *id* is the server's, *first_id* what it was before 4.x rebuilt or emptied it."""
+    """A table as it should be; *first_id* is its id before it was rebuilt or truncated."""
 
     columns: list[str]
     rows: dict[int, list[object]]
