@@ -51,6 +51,8 @@ from .jsonfunctions import json_extract, json_unquote, to_json
 
 _CONTEXT = decimal.Context(prec=65, rounding=decimal.ROUND_HALF_UP)
 
+_LONGEST_TEXT = 64 * 1024 * 1024
+
 
 class Failure:
     """Carries a SqlError out of a sqlite callback, which loses exceptions."""
@@ -255,6 +257,16 @@ def _one(function: Callable[[str], Stored]) -> Callable[[Stored], Stored]:
     return call
 
 
+def repeat(text: Stored, count: Stored) -> str | None:
+    """REPEAT, refused before it takes all memory."""
+    if text is None or count is None:
+        return None
+    shown, times = value_text(text), int(str(count))
+    if len(shown) * times > _LONGEST_TEXT:
+        raise OverflowError("a text longer than the emulator makes")
+    return shown * times
+
+
 def pad(value: Stored, length: int | None, filler: Stored, left: int) -> str | None:
     if value is None or length is None or filler is None or length < 0:
         return None
@@ -392,7 +404,7 @@ _PLAIN: dict[str, tuple[int, Callable[..., Any]]] = {
     "mo_ascii": (1, _one(lambda text: text.encode()[0] if text else 0)),
     "mo_pad": (4, pad),
     "mo_substring_index": (3, substring_index),
-    "mo_repeat": (2, lambda v, n: None if v is None or n is None else value_text(v) * n),
+    "mo_repeat": (2, repeat),
     "mo_round_decimal": (3, round_decimal),
     "mo_round": (3, round_float),
     "mo_float_text": (1, lambda v: None if v is None else float_text(v)),

@@ -300,9 +300,9 @@ class Tables:
         return found
 
     def _born_here(self, version: Version) -> bool:
-        """Whether this transaction created the table: it then counts as created by the rebuild."""
+        """Whether this transaction gave the table its id: a rebuild then counts as creation."""
         row = self._connection.execute(
-            "SELECT min(born) FROM tab WHERE logical = ?", (version.logical_id,)
+            "SELECT min(born) FROM tab WHERE id = ?", (version.id,)
         ).fetchone()
         return bool(row[0] == self._number())
 

@@ -1,0 +1,145 @@
+"""Clients that leave, endless statements, secrets, and how much of the past is kept."""
+
+from __future__ import annotations
+
+import datetime
+import socket
+import threading
+import time
+
+import pymysql
+import pytest
+
+from sqlalchemy_matrixone_pitr.emulator import Emulator
+from sqlalchemy_matrixone_pitr.emulator.redact import redacted
+
+from .conftest import Client, Connect
+
+ENDLESS = "WITH RECURSIVE r AS (SELECT 1 AS n UNION ALL SELECT n + 1 FROM r) SELECT count(*) FROM r"
+MO_ROLE = "SELECT role_id FROM mo_catalog.mo_role FOR UPDATE"
+
+
+def leave(client: Client) -> None:
+    """Without a goodbye."""
+    client.connection._sock.shutdown(socket.SHUT_RDWR)
+
+
+def in_background(client: Client, statement: str) -> threading.Thread:
+    def run() -> None:
+        with pytest.raises(Exception, match=r"Lost connection|gone away|\(0, ''\)"):
+            client(statement)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    time.sleep(0.3)
+    return thread
+
+
+@pytest.fixture
+def client(connect: Connect) -> Client:
+    found = connect()
+    found("CREATE DATABASE d")
+    found("CREATE TABLE d.t (id INT)")
+    return found
+
+
+def test_who_leaves_frees_its_locks(client: Client, connect: Connect) -> None:
+    leaver = connect()
+    leaver("BEGIN")
+    leaver("INSERT INTO d.t VALUES (1)")
+    leaver(MO_ROLE)
+    leave(leaver)
+    client("BEGIN")
+    client("INSERT INTO d.t VALUES (2)")
+    client(MO_ROLE)
+    assert client("SELECT id FROM d.t") == ((2,),)
+    client("ROLLBACK")
+
+
+def test_who_leaves_while_waiting_frees_its_locks(client: Client, connect: Connect) -> None:
+    writer, leaver = connect(), connect()
+    writer("BEGIN")
+    writer("INSERT INTO d.t VALUES (1)")
+    leaver("BEGIN")
+    leaver(MO_ROLE)
+    waiting = in_background(leaver, "INSERT INTO d.t VALUES (2)")
+    started = time.monotonic()
+    leave(leaver)
+    client("BEGIN")
+    client(MO_ROLE)
+    assert time.monotonic() - started < 1.5  # the lock timeout is two seconds
+    client("ROLLBACK")
+    waiting.join()
+
+
+def test_kill_ends_an_endless_statement(client: Client, connect: Connect) -> None:
+    endless = connect()
+    thread = in_background(endless, ENDLESS)
+    client(f"KILL {endless.connection.thread_id()}")
+    thread.join(5)
+    assert not thread.is_alive()
+
+
+def test_stop_ends_an_endless_statement(server: Emulator, connect: Connect) -> None:
+    thread = in_background(connect(), ENDLESS)
+    started = time.monotonic()
+    server.stop()
+    assert time.monotonic() - started < 2
+    thread.join(5)
+    assert not thread.is_alive()
+
+
+@pytest.mark.parametrize(
+    ("statement", "logged"),
+    [
+        ("SELECT 'x'", "SELECT 'x'"),
+        ("CREATE USER u IDENTIFIED BY 's3cret'", "CREATE USER u IDENTIFIED BY '***'"),
+        ("SELECT 'mysql://dump:s3cret@host/d'", "SELECT 'mysql://dump:***@host/d'"),
+        (
+            "CREATE STAGE s URL='s3://b' CREDENTIALS={'AWS_SECRET_KEY'='s3cret'}",
+            "CREATE STAGE s URL='***' CREDENTIALS={'***'='***'}",
+        ),
+    ],
+)
+def test_secrets_are_not_logged(statement: str, logged: str) -> None:
+    assert redacted(statement) == logged
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "LOAD DATA INFILE '/etc/passwd' INTO TABLE d.t",
+        "SELECT * FROM d.t INTO OUTFILE '/tmp/never'",
+        "SELECT load_file('/etc/passwd')",
+        "SELECT load_extension('x')",
+        "ATTACH DATABASE '/tmp/never' AS y",
+        "PRAGMA database_list",
+        "VACUUM INTO '/tmp/never'",
+        "SELECT * FROM d.sqlite_master",
+    ],
+)
+def test_no_files_from_sql(client: Client, statement: str) -> None:
+    code, _ = client.refused(statement)
+    assert code in (1064, 1235, 20105)
+
+
+def test_history_can_be_bounded(version: str) -> None:
+    with Emulator(version=version, keep_history=datetime.timedelta(hours=1)) as server:
+        client = Client(
+            pymysql.connect(
+                host=server.host, port=server.port, user="dump", password="111", autocommit=True
+            )
+        )
+        client("CREATE DATABASE d")
+        client("CREATE TABLE d.t (v INT)")
+        client("INSERT INTO d.t VALUES (0)")
+        old = int(server.now().timestamp() * 1_000_000_000)
+        client("UPDATE d.t SET v = -5")
+        server.advance(datetime.timedelta(hours=2))
+        for number in range(200):
+            client(f"UPDATE d.t SET v = {number}")
+        recent = int(server.now().timestamp() * 1_000_000_000)
+        client("UPDATE d.t SET v = -1")
+        assert client(f"SELECT v FROM d.t {{MO_TS = {recent}}}") == ((199,),)
+        assert client.refused(f"SELECT v FROM d.t {{MO_TS = {old}}}")[0] in (1049, 1064)
+        client.connection.close()
