@@ -52,8 +52,13 @@ def _version(text: str) -> tuple[int, int, int]:
 class Emulator:
     """A MatrixOne server for tests, in this process, on a loopback port.
 
-    >>> with Emulator(version="3.0.9") as server:  # doctest: +SKIP
-    ...     engine = create_engine(server.url())
+    >>> import pymysql
+    >>> with Emulator(version="3.0.9") as server:
+    ...     where = {"host": server.host, "port": server.port}
+    ...     connection = pymysql.connect(user="dump", password="111", **where)
+    ...     connection.close()
+    ...     server.url("aiomysql") == f"matrixone+aiomysql://dump:111@127.0.0.1:{server.port}/"
+    True
 
     *timezone* is the zone of the server process, in which RESTORE reads its times; *log* gets
     each statement (a callable, or a stream to write lines to), never a password;

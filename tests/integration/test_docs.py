@@ -21,6 +21,7 @@ MODULES = [
     "aio",
     "ddl",
     "dialect",
+    "emulator.server",
     "errors",
     "manager",
     "model",
