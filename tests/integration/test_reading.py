@@ -274,6 +274,7 @@ def test_other_databases_are_refused_before_they_are_asked() -> None:
     ):
         with pytest.raises(PitrUnsupportedError, match="sqlite"):
             call()
+    sqlite.dispose()
     with pytest.raises(PitrValidationError):
         get_pitrs(create_engine("matrixone+pymysql://x:y@127.0.0.1:1/"), level="planet")
 

@@ -212,7 +212,9 @@ def test_after_create_listener_for_one_dialect(
     element = CreatePitr(Pitr.table(prefix, "orders", "7d"))
     dialects = ("mysql", "matrixone")
     event.listen(table, "after_create", element.execute_if(dialect=dialects))  # type: ignore[arg-type]
-    table.metadata.create_all(create_engine("sqlite://"))
+    sqlite = create_engine("sqlite://")
+    table.metadata.create_all(sqlite)
+    sqlite.dispose()
     assert pitr_names() == []
     table.metadata.create_all(engine)
     assert pitr_names() == [prefix]
