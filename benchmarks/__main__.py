@@ -13,10 +13,10 @@ from collections.abc import Iterator
 import sqlalchemy
 from sqlalchemy import URL, create_engine, make_url
 
-from benchmarks import create_drop, imports, statements
+from benchmarks import create_drop, emulator, imports, statements
 from sqlalchemy_matrixone_pitr import PitrManager
 
-PARTS = ("create-drop", "statements", "imports")
+PARTS = ("create-drop", "statements", "emulator", "imports")
 
 
 def main() -> None:
@@ -24,6 +24,9 @@ def main() -> None:
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)}")
     parser.add_argument("--url", help="a real server, mysql+pymysql://user:password@host:6001/")
     parser.add_argument("--rounds", type=int, default=30)
+    parser.add_argument(
+        "--statements", type=int, default=100_000, help="after which the emulator is weighed"
+    )
     arguments = parser.parse_args()
     parts: list[str] = arguments.parts or list(PARTS)
     if unknown := set(parts) - set(PARTS):
@@ -37,6 +40,8 @@ def main() -> None:
                 create_drop.run(url, name, rounds, pairs=5)
             if "statements" in parts:
                 statements.run(url, name, rounds, times=10)
+    if "emulator" in parts:
+        emulator.run(rounds, arguments.statements)
     if "imports" in parts:
         imports.run(rounds)
 
@@ -49,8 +54,8 @@ def server(url: str | None) -> Iterator[URL]:
         return
     from sqlalchemy_matrixone_pitr.emulator import Emulator
 
-    with Emulator() as emulator:
-        yield make_url(emulator.url())
+    with Emulator() as running:
+        yield make_url(running.url())
 
 
 @contextlib.contextmanager
