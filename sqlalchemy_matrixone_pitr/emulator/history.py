@@ -26,6 +26,8 @@ def copy_table(
         for key in source.definition.foreign_keys
     )
     definition = replace(source.definition, name=name, foreign_keys=keys)
+    if old_database and definition.view_database == old_database:
+        definition = replace(definition, view_database=home.name)
     text = session.store.sources.get(source.version, "")
     rows = session.catalogue.rows_sql(source, number) if definition.view is None else ""
     version = session.catalogue.add_table(home, definition, source=text)

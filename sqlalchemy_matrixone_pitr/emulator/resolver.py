@@ -13,7 +13,7 @@ from . import dialect
 from .columns import SqlType, moment_text
 from .definition import DatabaseVersion, Version
 from .errors import SqlError
-from .lexer import fold_time_parts, tokens
+from .lexer import TIME_MARK, fold_time_parts, tokens
 from .query import Resolved
 from .records import SessionContext, VirtualTable
 from .store import Store
@@ -125,11 +125,12 @@ class Resolver:
             raise SqlError(1064, f'SQL parser error: table "{name}" does not exist')
         definition = version.definition
         if definition.view is not None:
-            return self._view(version)
+            return self._view(version, moment)
         columns = [(column.name, column.key, column.type) for column in definition.columns]
         return Resolved(home.name, name, self.catalogue.rows_sql(version, number), columns)
 
-    def _view(self, version: Version) -> Resolved:
+    def _view(self, version: Version, moment: str) -> Resolved:
+        """A view has no past of its own: *moment* is that of its tables."""
         definition = version.definition
         text = definition.view or ""
         found = tokens(text)
@@ -141,6 +142,9 @@ class Resolver:
             for table in tree.find_all(exp.Table):
                 if table.name.lower() == cte.alias.lower():
                     table.set("db", None)
+        for table in tree.find_all(exp.Table):
+            if moment and table.db and TIME_MARK not in table.name:
+                table.this.set("this", f"{table.name}{TIME_MARK}{moment}")
         labels = [column.name for column in definition.columns]
         return Resolved(version.database, version.name, "", [], tree, labels)
 

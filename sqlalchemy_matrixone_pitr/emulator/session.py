@@ -193,7 +193,7 @@ class Session:
     def _begin(self) -> Result:
         self._end(self._storage.commit)
         self._open()
-        self._begun = True
+        self._begun = self._storage.explicit = True
         return Result([], [])
 
     def _open(self) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import datetime
 import sqlite3
+import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -29,6 +31,8 @@ from .tables import Tables
 if TYPE_CHECKING:
     from .storage import Storage
 
+_LONGEST_SLEEP = 60.0
+_LOOK_SECONDS = 0.2
 _PRUNE_EVERY = 64
 """Transactions between two looks for history that need not be kept."""
 
@@ -46,9 +50,12 @@ class StorageSession(Surroundings, Resolver):
         self.errors: list[tuple[int, str]] = []
         self.gone: Callable[[], bool] = never
         """Whether the client has left, so that waiting for it is in vain"""
+        self._interrupted = threading.Event()
         self.foreign_key_checks = True
         self._writing = False
         self._savepoint = False
+        self.explicit = False
+        """Whether BEGIN opened the transaction: then a clone is part of it"""
         self._cascaded = 0
         self._events: list[Event] = []
         self._clones: list[str] = []
@@ -60,6 +67,7 @@ class StorageSession(Surroundings, Resolver):
             self._failure,
             {
                 "mo_txn": (0, lambda: self.number),
+                "mo_sleep": (1, self._sleep),
                 "mo_checks": (0, lambda: int(self.foreign_key_checks)),
                 "mo_cascaded": (1, self._note_cascaded),
                 "mo_local": (1, self.local),
@@ -115,6 +123,7 @@ class StorageSession(Surroundings, Resolver):
     def _end(self) -> None:
         self._events = []
         self._clones = []
+        self.explicit = False
         self._savepoint = False
         if self._writing:
             self._writing = False
@@ -148,9 +157,18 @@ class StorageSession(Surroundings, Resolver):
             self._savepoint = False
 
     def interrupt(self) -> None:
-        """Break off what sqlite is doing for this session; from another thread."""
+        """Break off what sqlite is doing for this session, for good; from another thread."""
+        self._interrupted.set()
         with contextlib.suppress(sqlite3.ProgrammingError):
             self._connection.interrupt()
+
+    def _sleep(self, seconds: Stored) -> int:
+        """SLEEP, until the client is gone at the latest."""
+        deadline = time.monotonic() + min(float(str(seconds or 0)), _LONGEST_SLEEP)
+        while (left := deadline - time.monotonic()) > 0:
+            if self._interrupted.wait(min(left, _LOOK_SECONDS)) or self.gone():
+                break
+        return 0
 
     def close(self) -> None:
         try:
@@ -271,6 +289,10 @@ class StorageSession(Surroundings, Resolver):
             isinstance(parsed, (ddlparse.CreateTable, ddlparse.CreateDatabase)) and parsed.clone
         ):
             return execute(self, parsed)
+        if self.explicit:
+            if not parsed.moment and self.version < (4, 0, 0):
+                parsed.moment = f"MO_TS = {self.statement_ns}"
+            return execute(self, parsed)
         if not self._writing:
             self._run_clone(statement)
             return Result()
@@ -281,7 +303,7 @@ class StorageSession(Surroundings, Resolver):
         return result
 
     def _run_clone(self, statement: str) -> None:
-        """A clone commits by itself (section 6)."""
+        """Without BEGIN a clone commits by itself (section 6)."""
         other = StorageSession(self.storage, self.context)
         try:
             other.begin()

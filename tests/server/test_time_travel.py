@@ -279,6 +279,48 @@ def test_a_clone_commits_by_itself(past: Past, connect: Connect) -> None:
 
 
 @pytest.mark.usefixtures("since_3")
+@pytest.mark.parametrize("autocommit", [True, False])
+def test_a_clone_after_begin_is_rolled_back(past: Past, connect: Connect, autocommit: bool) -> None:
+    other = connect(autocommit=autocommit)
+    other.ok("BEGIN", "INSERT INTO ~.t VALUES (3, 'c')", f"CREATE TABLE ~.copy CLONE ~.t {past.ns}")
+    assert other.rows("SELECT * FROM ~.copy") == ROWS
+    other.ok("ROLLBACK")
+    assert past.say.ok("SHOW TABLES FROM ~").column == ["t"]
+    other.ok("BEGIN", f"CREATE DATABASE ~_b CLONE ~ {past.ns}", "ROLLBACK")
+    assert "~_b" not in past.say.ok("SHOW DATABASES").column
+    other.ok("BEGIN", "CREATE TABLE ~.copy CLONE ~.t", "COMMIT")
+    assert past.say.rows("SELECT * FROM ~.copy") == ROWS
+
+
+@pytest.mark.usefixtures("since_3")
+def test_a_clone_after_begin_sees_its_transaction(past: Past, server: Server) -> None:
+    """Since 4.0."""
+    past.say.ok("BEGIN", "INSERT INTO ~.t VALUES (3, 'c')", "CREATE TABLE ~.copy CLONE ~.t")
+    assert len(past.say.rows("SELECT * FROM ~.copy")) == (2 if server.version < (4,) else 3)
+    past.say.ok("ROLLBACK")
+
+
+@pytest.mark.usefixtures("since_3")
+def test_views_of_the_past(past: Past) -> None:
+    """A view has no past of its own: its tables are read at the moment."""
+    past.say.ok("USE ~", "CREATE VIEW ~.w AS SELECT * FROM t")
+    past.say.ok("CREATE VIEW ~.ww AS SELECT w.id FROM w JOIN t ON w.id = t.id")
+    then = moment(past.say)
+    past.say.ok("DELETE FROM ~.t WHERE id = 1", "INSERT INTO ~.t VALUES (3, 'c')")
+    ns = f"{{MO_TS = {then.nanoseconds}}}"
+    assert past.say.rows(f"SELECT * FROM ~.w {ns}") == ROWS
+    assert past.say.rows(f"SELECT * FROM ~.ww {ns}") == [(1,), (2,)]
+    assert past.say.rows("SELECT * FROM ~.w") == [(2, "b"), (3, "c")]
+    past.say.ok(f"CREATE DATABASE ~_b CLONE ~ {ns}")
+    assert past.say.rows("SELECT * FROM ~_b.w") == ROWS
+    assert past.say.rows("SELECT * FROM ~_b.ww") == [(1,), (2,)]
+    past.say.ok("DELETE FROM ~_b.t")
+    assert past.say.rows("SELECT * FROM ~_b.w") == []
+    past.say.ok("DROP TABLE ~.t")
+    assert past.say.rows(f"SELECT * FROM ~.w {ns}") == ROWS
+
+
+@pytest.mark.usefixtures("since_3")
 @pytest.mark.parametrize(
     ("statement", "error"),
     [
