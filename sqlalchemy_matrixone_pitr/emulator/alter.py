@@ -14,13 +14,14 @@ from .ddl import (
     home_of,
     make_column,
     put_index,
+    refuse_keyless_parent,
     remove_index,
     rename_table,
     set_primary,
     sorted_indexes,
 )
 from .ddlparse import Action, AlterTable, ColumnSpec, KeySpec
-from .definition import ColumnDef, Named, TableDef, Version
+from .definition import ColumnDef, ForeignKeyDef, Named, TableDef, Version
 from .errors import SqlError
 from .records import Result
 from .workspace import StorageSession
@@ -46,10 +47,15 @@ def alter_table(session: StorageSession, statement: AlterTable) -> Result:
     for action in statement.actions:
         definition = changed(session, version, definition, action)
     definition = sorted_indexes(definition)
+    for key in definition.foreign_keys:
+        refuse_keyless_parent(session, version, definition, key)
     session.storage.locks.acquire(
         session, ("rebuild", version.account_id, version.id), session.context.deadline_seconds
     )
     new = rebuild(session, version, definition)
+    if version.definition.auto_column is not None and session.version >= (4, 0, 0):
+        start = version.definition.auto_start
+        session.store.next_block(version.physical, new.physical, start)
     session.emit("rebuild_table", new, version.id, new.id)
     return Result()
 
@@ -145,6 +151,8 @@ def in_place(
     elif kind == "charset":
         new = definition
     elif kind == "visible":
+        if all(index.name != action.name.lower() for index in definition.indexes):
+            raise SqlError.internal(f"Can't ALTER '{action.name}'; check that column/key exists")
         new = replace(
             definition,
             indexes=tuple(
@@ -209,23 +217,41 @@ def rename_column(session: StorageSession, version: Version, action: Action) -> 
     if other is not None and other.key != old.key:
         raise SqlError(1060, f"Duplicate column name '{action.new_name.lower()}'")
     home = home_of(session, version)
+    followers: dict[tuple[str, str], tuple[ForeignKeyDef, ...]] = {}
     for child, key in session.catalogue.children(version):
         names = tuple(action.new_name if n.lower() == old.lower else n for n in key.parent_columns)
         if names == key.parent_columns:
             continue
+        own = child.version == version.version
+        place = (child.database, child.name)
+        before = definition.foreign_keys if own else child.definition.foreign_keys
         keys = tuple(
             replace(k, parent_columns=names) if k == key else k
-            for k in child.definition.foreign_keys
+            for k in followers.get(place, before)
         )
-        if child.version == version.version:
+        if own:
             definition = replace(definition, foreign_keys=keys)
         else:
-            child_home = home_of(session, child)
-            session.catalogue.replace(
-                child_home, child, replace(child.definition, foreign_keys=keys)
-            )
+            followers[place] = keys
+    # Foreign keys that name the column are away while its name changes.
+    for database, name in followers:
+        child = session.need_table(database, name)
+        left = tuple(
+            k
+            for k in child.definition.foreign_keys
+            if (k.parent_database, k.parent_table) != (version.database, version.name)
+        )
+        session.catalogue.replace(
+            home_of(session, child), child, replace(child.definition, foreign_keys=left)
+        )
     new = definition.with_column(replace(old, name=action.new_name))
-    return session.catalogue.replace(home, version, new)
+    found = session.catalogue.replace(home, version, new)
+    for (database, name), keys in followers.items():
+        child = session.need_table(database, name)
+        session.catalogue.replace(
+            home_of(session, child), child, replace(child.definition, foreign_keys=keys)
+        )
+    return found
 
 
 # Rebuilding

@@ -40,6 +40,7 @@ from .headings import text as expression_text
 from .lexer import Token, tokens
 from .query import Compiler
 from .records import SYSTEM_DATABASES, Result
+from .store import FIRST_ID
 from .workspace import StorageSession
 
 
@@ -83,7 +84,7 @@ def create_database(session: StorageSession, statement: CreateDatabase) -> Resul
     name = statement.name
     check_database_name(name)
     if name in SYSTEM_DATABASES or session.catalogue.database(account, name) is not None:
-        if statement.if_not_exists:
+        if statement.if_not_exists and not statement.clone:
             return Result(affected=1)
         raise SqlError(1007, f"database {name} already exists")
     if statement.clone:
@@ -207,7 +208,8 @@ def check_default(session: StorageSession, column: ColumnDef) -> None:
         and session.version < (4, 0, 0)
     ):
         raise _bad_default(column.name)
-    cell = literal_cell(parse_expression(column.default))
+    node = parse_expression(column.default)
+    cell = literal_cell(node.this if isinstance(node, exp.Paren) else node)
     if cell is not None and cell[0] is not None:
         Writer(session, column.default).cell(cell[0], cell[1], column, 1)
 
@@ -233,6 +235,11 @@ def add_index(definition: TableDef, spec: KeySpec) -> TableDef:
                 f"not supported: {kind.kind.upper()} column "
                 f"'{definition.by_key(key).lower}' cannot be in index",
             )
+    for number, key in enumerate(keys):
+        if key in keys[:number]:
+            # The server's own table of keys stands in the way, under the new key's id.
+            entry = f"({FIRST_ID},{definition.by_key(key).lower})"
+            raise SqlError(1062, f"Duplicate entry '{entry}' for key '(id,column_name)'")
     taken = {index.name.lower() for index in definition.indexes}
     name = spec.name
     if not name:
@@ -264,7 +271,10 @@ def set_primary(definition: TableDef, names: list[str]) -> TableDef:
     if definition.primary:
         raise SqlError(1068, "Multiple primary key defined")
     keys = find_keys(definition, names)
-    for key in keys:
+    for number, key in enumerate(keys):
+        if key in keys[:number]:
+            lower = definition.by_key(key).lower
+            raise SqlError(20301, f"invalid input: duplicate column name '{lower}' in primary key")
         kind = definition.by_key(key).type.kind
         if kind in ("text", "blob", "json"):
             raise SqlError(20105, f"not supported: {kind} type in primary key")
@@ -293,6 +303,10 @@ def add_foreign_key(
     if len(names) != len(keys):
         raise SqlError.internal("failed to add the foreign key constraint")
     theirs = find_keys(parent, names)
+    if parent is definition and set(keys) & set(theirs):
+        raise SqlError.internal(
+            f"foreign key {definition.by_key(keys[0]).lower} can not reference to itself"
+        )
     unique = [parent.primary, *(index.columns for index in parent.indexes if index.unique)]
     if not any(set(theirs) <= set(group) for group in unique):
         raise SqlError.internal("failed to add the foreign key constraint")
@@ -317,6 +331,21 @@ def add_foreign_key(
         spec.on_update,
     )
     return replace(definition, foreign_keys=(*definition.foreign_keys, key))
+
+
+def refuse_keyless_parent(
+    session: StorageSession, version: Version, definition: TableDef, key: ForeignKeyDef
+) -> None:
+    """Whatever makes a table anew wants a key of its parents, which they may have lost."""
+    own = (key.parent_database, key.parent_table) == (version.database, version.name)
+    found = None if own else session.catalogue.parent(version, key)
+    parent = definition if own else None if found is None else found.definition
+    if parent is None:
+        return
+    names = {name.lower() for name in key.parent_columns}
+    unique = [parent.primary, *(index.columns for index in parent.indexes if index.unique)]
+    if not any(names <= {name.lower() for name in parent.names(group)} for group in unique):
+        raise SqlError.internal("failed to add the foreign key constraint")
 
 
 def build(session: StorageSession, home: DatabaseVersion, statement: CreateTable) -> TableDef:
@@ -378,8 +407,15 @@ def create_table(session: StorageSession, statement: CreateTable) -> Result:
     name = statement.name.name
     if home.name in SYSTEM_DATABASES and home.name != "mysql":
         raise SqlError.internal("do not have privilege to execute the statement")
+    if statement.clone is not None:
+        from .history import check_clone
+
+        check_clone(session, statement.clone, statement.moment)
     if session.catalogue.table(home, name) is not None:
-        if statement.if_not_exists:
+        # 3.x forgets IF NOT EXISTS of a clone outside of transactions.
+        if statement.if_not_exists and (
+            statement.clone is None or session.explicit or session.version >= (4, 0, 0)
+        ):
             return Result()
         raise SqlError(1050, f"table {name} already exists")
     if statement.clone is not None:
@@ -389,6 +425,8 @@ def create_table(session: StorageSession, statement: CreateTable) -> Result:
         return Result()
     if statement.like is not None:
         pattern = session.need_table(statement.like.database, statement.like.name)
+        for key in pattern.definition.foreign_keys:
+            refuse_keyless_parent(session, pattern, pattern.definition, key)
         definition = replace(pattern.definition, name=name, foreign_keys=(), auto_start=1)
     elif statement.select:
         return create_as_select(session, home, statement)
@@ -471,6 +509,9 @@ def _never_null(session: StorageSession, tree: exp.Expr) -> list[bool]:
 def drop_tables(session: StorageSession, statement: DropTable) -> Result:
     if statement.view and len(statement.names) > 1:
         raise SqlError(20105, f"not supported: drop multiple ({len(statement.names)}) view")
+    if session.version < (4, 0, 0) and len(statement.names) > 1:
+        count = len(statement.names)
+        raise SqlError(20105, f"not supported: drop multiple ({count}) tables in one statement")
     for name in statement.names:
         drop_table(session, name, statement)
     return Result()
@@ -509,6 +550,9 @@ def truncate(session: StorageSession, statement: Truncate) -> Result:
     if version.definition.view is not None:
         raise SqlError(1146, f"no such table {version.database}.{version.name}")
     refuse_referenced(session, version, "truncate", set())
+    if session.version >= (4, 0, 0):
+        for key in version.definition.foreign_keys:
+            refuse_keyless_parent(session, version, version.definition, key)
     new = session.catalogue.rebuild(
         home_of(session, version), version, version.definition, copy=False
     )
@@ -519,6 +563,8 @@ def truncate(session: StorageSession, statement: Truncate) -> Result:
 def rename_table(session: StorageSession, version: Version, new: Named) -> Version:
     """The same id under another name; foreign keys that refer to it follow."""
     home = home_of(session, version)
+    if version.definition.view is not None:
+        raise SqlError.internal("you should use alter view statemnt for View")
     if new.database and new.database != home.name:
         raise SqlError.unsupported(f"RENAME TABLE to another database {new.database}")
     if session.catalogue.table(home, new.name) is not None:
@@ -613,7 +659,16 @@ def create_view(session: StorageSession, statement: CreateView) -> Result:
     # 3.x reads a view's own column names and forgets them.
     labels = query.labels if session.version < (4, 0, 0) else statement.columns or query.labels
     if len(labels) != len(query.labels):
-        raise SqlError(20301, "invalid input: view column count does not match")
+        raise SqlError(
+            1353,
+            "In definition of view, derived table or common table expression, SELECT list and "
+            "column names list have different column counts",
+        )
+    taken: set[str] = set()
+    for label in labels:
+        if label.lower() in taken:
+            raise SqlError(3819, f'constraint violation: duplicate column "{label.lower()}"')
+        taken.add(label.lower())
     columns = tuple(
         ColumnDef(label, f"c{number}", kind)
         for number, (label, kind) in enumerate(zip(labels, query.types, strict=True), 1)

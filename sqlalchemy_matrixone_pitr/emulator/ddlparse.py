@@ -198,6 +198,27 @@ _OTHER_OBJECTS = frozenset(
 _KEY_START = {"PRIMARY", "UNIQUE", "KEY", "INDEX", "CONSTRAINT", "FOREIGN", "CHECK", "FULLTEXT"}
 
 
+_LIMITS = {
+    "char": (255, "MaxCharLen: 255"),
+    "binary": (255, "MaxCharLen: 255"),
+    "varchar": (65535, "MaxVarcharLen: 65535"),
+    "varbinary": (65535, "MaxVarcharLen: 65535"),
+    "vecf32": (65535, "MaxVectorLen : 65535"),
+    "vecf64": (65535, "MaxVectorLen : 65535"),
+}
+
+
+def check_width(kind: SqlType) -> None:
+    """How wide a column of a type may be."""
+    if kind.kind == "bit" and kind.width > 64:
+        raise SqlError(20301, f"invalid input: bit width ({kind.width}) is too long (max = 64) ")
+    most, text = _LIMITS.get(kind.kind, (kind.width, ""))
+    if kind.width > most:
+        raise SqlError(
+            1690, f"data out of range: data type {kind.kind},  typeLen is over the {text}"
+        )
+
+
 def parse(statement: str, version: tuple[int, int, int]) -> Statement:
     """The statement as data; SqlError 1064 with the rest of the text, or 1235."""
     return _Parser(statement, version).statement()
@@ -622,6 +643,7 @@ class _Parser:
                     arguments.append(self.number())
                 if not self.accept(","):
                     break
+            self.check_arguments(name.lower(), arguments)
             self.expect(")")
         unsigned = False
         while True:
@@ -631,8 +653,11 @@ class _Parser:
                 self.accept("CHARACTER", "SET") or self.accept("CHARSET") or self.accept("COLLATE")
             ):
                 self.at += 1
-            elif not (self.accept("SIGNED") or self.accept("ZEROFILL") or self.accept("BINARY")):
+            elif not (self.accept("SIGNED") or self.accept("ZEROFILL")):
                 break
+        if name.upper() == "DEC":
+            self.at = start
+            raise self.fail()
         found = make_type(name, tuple(arguments), unsigned=unsigned, values=tuple(values))
         if found is None:
             if name.upper() == "YEAR":
@@ -644,7 +669,35 @@ class _Parser:
                 raise self.unsupported()
             self.at = start
             raise self.fail()
+        check_width(found)
         return found
+
+    def check_arguments(self, name: str, arguments: list[int]) -> None:
+        """What the server's grammar itself refuses of a type's numbers."""
+        if not arguments:
+            return
+        text, first = "", arguments[0]
+        if name in ("datetime", "timestamp", "time") and first > 6:
+            text = f"For {name.capitalize()}(fsp), fsp must in [0, 6]"
+        elif name in ("decimal", "numeric"):
+            most = 38 if self.version < (4, 0, 0) else 65
+            if first > most:
+                text = f"For decimal(M), M must between 0 and {most}."
+        elif name == "float" and len(arguments) > 1 and first > 255:
+            text = "Display width for float out of range (max = 255)"
+        exact = name in ("decimal", "numeric")
+        if not text and (
+            (exact and first == 0)
+            or (
+                name in ("decimal", "numeric", "float", "double")
+                and first < (arguments[1:] or [0])[0]
+            )
+        ):
+            text = "For float(M,D), double(M,D) or decimal(M,D), M must be >= D (column 'a'))"
+        if text:
+            error = self.fail()
+            found = error.message.replace("syntax error at line", f"{text} at line", 1)
+            raise SqlError(error.code, found)
 
     def column_options(self, column: ColumnSpec) -> None:
         while True:
@@ -669,6 +722,8 @@ class _Parser:
             elif self.accept("COMMENT"):
                 column.comment = self.string()
             elif self.accept("ON", "UPDATE"):
+                if self.peek().upper == "NOW":
+                    raise self.fail()
                 column.on_update = self.expression()
             elif (
                 self.accept("COLLATE") or self.accept("CHARSET") or self.accept("CHARACTER", "SET")

@@ -72,6 +72,8 @@ class Writer:
         self.compiler = Compiler(statement, session, session.context.database)
         self._constant_defaults: dict[str, Cell] = {}
         self.replaced = 0
+        self._inserted: set[int] = set()
+        """The rows that this statement made, whose updates do not count"""
 
     # Targets
 
@@ -281,10 +283,9 @@ class Writer:
                 generated = self.session.store.next_number(version.physical, lambda: 1)
             if definition.checks:
                 self.check(definition, stored)
-            if self.write_row(plan, sql, stored, number):
-                changed.affected += 1
-                if generated:
-                    changed.last_insert_id = generated
+            changed.affected += self.write_row(plan, sql, stored, number)
+            if generated:
+                changed.last_insert_id = generated
         changed.affected += self.replaced
         return changed
 
@@ -327,15 +328,18 @@ class Writer:
         number = self.session.store.next_number(version.physical, lambda: self.top(version, column))
         return number, number
 
-    def write_row(self, plan: Insertion, sql: str, row: list[Stored], number: int) -> bool:
+    def write_row(self, plan: Insertion, sql: str, row: list[Stored], number: int) -> int:
+        """How many rows the server counts for this one."""
         try:
-            self.session.run(sql, [*row, number])
-            return True
+            cursor = self.session.run(sql, [*row, number])
+            if plan.kind == "update":
+                self._inserted.add(int(cursor.lastrowid or 0))
+            return 1
         except sqlite3.IntegrityError as error:
             if plan.kind == "plain" or "UNIQUE" not in str(error):
                 raise constraint_error(error, plan.version, row, self.session.version) from None
         if plan.kind == "ignore":
-            return False
+            return 0
         clashes = self.clashes(plan.version, row)
         if plan.kind == "replace":
             for rowid in clashes:
@@ -343,9 +347,37 @@ class Writer:
             self.session.run(sql, [*row, number])
             if self.session.version >= (4, 0, 0):
                 self.replaced += len(clashes)
-            return True
-        self.update_clash(plan, clashes[0], row)
-        return True
+            return 1
+        if self.session.version < (4, 0, 0):
+            self.refuse_unique_clash(plan.version, row)
+        return self.update_clash(plan, clashes[0], row)
+
+    def refuse_unique_clash(self, version: Version, row: list[Stored]) -> None:
+        """3.x looks for the row to update by the primary key alone, where there is one."""
+        definition = version.definition
+        place = {column.key: index for index, column in enumerate(definition.columns)}
+        test = " AND ".join(f"{key} = ?" for key in definition.primary)
+        values = [row[place[key]] for key in definition.primary]
+        found = test and self.session.run(
+            f"SELECT 1 FROM {version.table} WHERE {test}", values
+        ).fetchone()
+        if test and not found:
+            columns = next(
+                index.columns
+                for index in definition.indexes
+                if index.unique and self._is_there(version, index.columns, row, place)
+            )
+            names = ", ".join(f"{version.table}.{key}" for key in columns)
+            error = sqlite3.IntegrityError(f"UNIQUE constraint failed: {names}")
+            raise constraint_error(error, version, row, self.session.version)
+
+    def _is_there(
+        self, version: Version, keys: tuple[str, ...], row: list[Stored], place: dict[str, int]
+    ) -> bool:
+        test = " AND ".join(f"{key} = ?" for key in keys)
+        values = [row[place[key]] for key in keys]
+        sql = f"SELECT 1 FROM {version.table} WHERE {test}"
+        return self.session.run(sql, values).fetchone() is not None
 
     def clashes(self, version: Version, row: list[Stored]) -> list[int]:
         """The rows that hold a unique key of *row*."""
@@ -364,7 +396,7 @@ class Writer:
                     found.append(rowid)
         return found
 
-    def update_clash(self, plan: Insertion, rowid: int, row: list[Stored]) -> None:
+    def update_clash(self, plan: Insertion, rowid: int, row: list[Stored]) -> int:
         version, definition = plan.version, plan.version.definition
         names = {f"n{index}": value for index, value in enumerate(row)}
         proposed = [
@@ -391,6 +423,7 @@ class Writer:
                 )
             columns.append(column)
             values.append(self.compiler.value(assignment.expression, scope))
+        keys = ", ".join(column.key for column in columns)
         parameters = {**self.compiler.parameters, **names, "row": rowid}
         found = self.session.run(
             f"SELECT {', '.join(v.sql for v in values)} FROM {version.table} AS t "
@@ -398,7 +431,14 @@ class Writer:
             parameters,
         ).fetchone()
         cells = [(cell, value.type) for cell, value in zip(found, values, strict=True)]
+        if self.session.version < (4, 0, 0):
+            self.write_update(version, columns, rowid, cells)
+            return 1
+        look = f"SELECT {keys} FROM {version.table} WHERE rowid = ?"
+        before = self.session.run(look, [rowid]).fetchone()
         self.write_update(version, columns, rowid, cells)
+        after = self.session.run(look, [rowid]).fetchone()
+        return 0 if before == after or rowid in self._inserted else 2
 
     # UPDATE
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from .definition import DatabaseVersion, Version
+from .ddl import refuse_keyless_parent
+from .definition import DatabaseVersion, Named, Version
 from .errors import SqlError
 from .records import SYSTEM_DATABASES
 from .workspace import StorageSession
@@ -37,8 +38,8 @@ def copy_table(
             f"INSERT INTO {version.table} ({columns}, _from) "
             f"SELECT {columns}, {session.number} FROM {rows}"
         )
-        if source.physical in session.store.counters:
-            session.store.counters[version.physical] = session.store.counters[source.physical]
+        start = definition.auto_start
+        session.store.next_block(source.physical, version.physical, start)
     return version
 
 
@@ -117,8 +118,7 @@ def _swap(
         f"SELECT {columns}, {session.number} FROM temp.{rows}"
     )
     session.run(f"DROP TABLE temp.{rows}")
-    if past.physical in session.store.counters:
-        session.store.counters[version.physical] = session.store.counters[past.physical]
+    session.store.next_block(past.physical, version.physical, past.definition.auto_start)
     return version
 
 
@@ -227,13 +227,8 @@ def restore_account(session: StorageSession, account: int, at: int, into: int | 
 # CLONE
 
 
-def clone_table(
-    session: StorageSession, source: object, moment: str, home: DatabaseVersion, name: str
-) -> None:
-    """CREATE TABLE ... CLONE db.t {MO_TS = n}: a copy beside the original."""
-    from .definition import Named
-
-    assert isinstance(source, Named)
+def check_clone(session: StorageSession, source: Named, moment: str) -> tuple[Version, int | None]:
+    """The table to copy, and the transaction as of which."""
     at = session.moment(moment) if moment else None
     number = session.catalogue.number_at(at)
     past_home = session.catalogue.database(
@@ -246,8 +241,20 @@ def clone_table(
         raise SqlError(
             1064, f"SQL parser error: table {source.database}-{source.name} does not exist"
         )
+    if past.definition.view is not None:
+        raise SqlError.internal(f"{past.database}.{past.name} is not BASE TABLE")
+    return past, number
+
+
+def clone_table(
+    session: StorageSession, source: Named, moment: str, home: DatabaseVersion, name: str
+) -> None:
+    """CREATE TABLE ... CLONE db.t {MO_TS = n}: a copy beside the original."""
+    past, number = check_clone(session, source, moment)
 
     def work() -> None:
+        for key in past.definition.foreign_keys:
+            refuse_keyless_parent(session, past, past.definition, key)
         version = copy_table(session, past, number, home, name)
         session.emit("create_table", version, 0, version.id)
 
@@ -269,6 +276,8 @@ def clone_database(session: StorageSession, source: str, moment: str, name: str)
             copied = copy_table(
                 session, version, number, home, version.name, old_database=past.name
             )
+            for key in copied.definition.foreign_keys:
+                refuse_keyless_parent(session, copied, copied.definition, key)
             if copied.definition.view is None:
                 session.emit("create_table", copied, 0, copied.id)
 

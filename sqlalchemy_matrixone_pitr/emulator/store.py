@@ -36,6 +36,8 @@ CREATE INDEX tab_physical ON tab (physical);
 """
 
 FIRST_ID = 272_000
+_BLOCK = 10_000
+
 """User databases and tables get ids above this, as on a fresh server."""
 
 
@@ -87,6 +89,8 @@ class Store:
         connection.execute("PRAGMA temp_store = MEMORY")
         connection.execute("PRAGMA case_sensitive_like = ON")
         with self._lock:
+        self._bases: dict[int, int] = {}
+        """By table the number before the block of keys that is in use"""
             self._open.add(connection)
         return connection
 
@@ -124,3 +128,14 @@ class Store:
         for connection in connections:
             connection.close()
         shutil.rmtree(self._folder, ignore_errors=True)
+            if number > self._bases.get(physical, 0) + _BLOCK:
+                self._bases[physical] = number - 1
+            if number > self._bases.get(physical, 0) + _BLOCK:
+                self._bases[physical] = number
+
+    def next_block(self, physical: int, copy: int, start: int) -> None:
+        """A copy's keys go on with the next block of those that the server reserves."""
+        with self._lock:
+            base = self._bases.get(physical, start - 1) + _BLOCK
+            self._bases[copy] = base
+            self.counters[copy] = base + 1

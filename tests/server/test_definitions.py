@@ -1,0 +1,311 @@
+"""What the server takes and refuses of tables, views and keys, and which numbers it gives."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.conftest import Server
+from tests.server.conftest import Client, internal, moment
+
+LOST_KEY = internal("failed to add the foreign key constraint")
+
+
+@pytest.fixture
+def own(say: Client) -> Client:
+    """`say` in an empty database ~."""
+    say.ok("CREATE DATABASE ~", "USE ~")
+    return say
+
+
+def numbers(client: Client, table: str) -> list[int]:
+    return [row[0] for row in client.rows(f"SELECT id FROM {table} ORDER BY id")]
+
+
+# -- ON DUPLICATE KEY UPDATE -----------------------------------------------------------------------
+
+UPSERT = "INSERT INTO u VALUES {} ON DUPLICATE KEY UPDATE b = VALUES(b)"
+
+
+@pytest.mark.usefixtures("since_3")
+def test_a_unique_key_decides_since_4(own: Client, server: Server) -> None:
+    own.ok("CREATE TABLE u (id INT PRIMARY KEY, a VARCHAR(10) UNIQUE, b INT)")
+    own.ok("INSERT INTO u VALUES (1, 'x', 1)")
+    answer = own(UPSERT.format("(2, 'x', 9)"))
+    if server.version < (4,):
+        assert answer.error == (1062, "Duplicate entry 'x' for key 'a'")
+    else:
+        assert (answer.error, answer.affected) == (None, 2)
+        assert own.rows("SELECT * FROM u") == [(1, "x", 9)]
+
+
+@pytest.mark.usefixtures("since_3")
+def test_affected_rows_of_an_update_of_duplicates(own: Client, server: Server) -> None:
+    own.ok("CREATE TABLE u (id INT PRIMARY KEY, a INT, b INT)", "INSERT INTO u VALUES (1, 1, 1)")
+    rows = ("(1, 5, 2)", "(1, 5, 2)", "(1, 5, 3), (2, 6, 3)")
+    found = [own.ok(UPSERT.format(text)).affected for text in rows]
+    assert found == ([1, 1, 2] if server.version < (4,) else [2, 0, 3])
+
+
+@pytest.mark.usefixtures("since_3")
+def test_ignored_rows_use_up_numbers(own: Client) -> None:
+    own.ok("CREATE TABLE u (id INT AUTO_INCREMENT PRIMARY KEY, a INT UNIQUE)")
+    own.ok("INSERT INTO u (a) VALUES (1)", "INSERT IGNORE INTO u (a) VALUES (1)")
+    own.ok("INSERT INTO u (a) VALUES (2)")
+    assert numbers(own, "u") == [1, 3]
+
+
+# -- numbers of copies -----------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("since_3")
+def test_a_copy_goes_on_with_the_next_block_of_numbers(own: Client) -> None:
+    own.ok("CREATE TABLE p (id INT AUTO_INCREMENT PRIMARY KEY, b INT)")
+    own.ok("INSERT INTO p (b) VALUES (1), (2)", "CREATE TABLE q CLONE p")
+    own.ok("INSERT INTO q (b) VALUES (3)", "CREATE TABLE r CLONE q", "INSERT INTO r (b) VALUES (4)")
+    own.ok("INSERT INTO p (b) VALUES (3)")
+    assert numbers(own, "p") == [1, 2, 3]
+    assert numbers(own, "q") == [1, 2, 10001]
+    assert numbers(own, "r") == [1, 2, 10001, 20001]
+    own.ok("CREATE DATABASE ~_b CLONE ~", "INSERT INTO ~_b.p (b) VALUES (9)")
+    assert numbers(own, "~_b.p") == [1, 2, 3, 10001]
+
+
+@pytest.mark.usefixtures("since_3")
+def test_blocks_of_numbers_begin_where_the_table_does(own: Client) -> None:
+    own.ok("CREATE TABLE p (id INT AUTO_INCREMENT PRIMARY KEY, b INT) AUTO_INCREMENT = 100")
+    own.ok("CREATE TABLE q CLONE p", "INSERT INTO q (b) VALUES (1)")
+    own.ok("INSERT INTO p VALUES (20005, 1)", "CREATE TABLE r CLONE p")
+    own.ok("INSERT INTO r (b) VALUES (1)")
+    assert numbers(own, "q") == [10100]
+    assert numbers(own, "r") == [20005, 30006]
+
+
+@pytest.mark.usefixtures("since_3")
+@pytest.mark.parametrize("what", ["DATABASE ~", "DATABASE ~ TABLE p"])
+def test_numbers_after_a_restore(own: Client, what: str) -> None:
+    own.ok("CREATE TABLE p (id INT AUTO_INCREMENT PRIMARY KEY, b INT)")
+    own.ok("INSERT INTO p (b) VALUES (1), (2)", "CREATE PITR ~_d FOR DATABASE ~ RANGE 1 'd'")
+    then = moment(own)
+    own.ok("INSERT INTO p (b) VALUES (3)", f'RESTORE {what} FROM PITR ~_d "{then.text}"')
+    own.ok("USE ~", "INSERT INTO p (b) VALUES (3)")
+    assert numbers(own, "p") == [1, 2, 10001]
+
+
+@pytest.mark.usefixtures("since_3")
+def test_numbers_after_a_rebuilding_alter(own: Client, server: Server) -> None:
+    own.ok("CREATE TABLE p (id INT AUTO_INCREMENT PRIMARY KEY, b INT)")
+    own.ok("INSERT INTO p (b) VALUES (1)", "ALTER TABLE p ADD COLUMN c INT")
+    own.ok("INSERT INTO p (b) VALUES (2)")
+    assert numbers(own, "p") == [1, 2 if server.version < (4,) else 10001]
+
+
+# -- CREATE and DROP -------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("since_3")
+@pytest.mark.parametrize("exists", ["", "IF EXISTS "])
+def test_drop_of_several_tables(own: Client, server: Server, exists: str) -> None:
+    own.ok("CREATE TABLE a (id INT)", "CREATE TABLE b (id INT)")
+    error = own.error(f"DROP TABLE {exists}a, b")
+    if server.version < (4,):
+        assert error == (20105, "not supported: drop multiple (2) tables in one statement")
+        assert own.ok("SHOW TABLES").column == ["a", "b"]
+    else:
+        assert error is None
+        assert own.ok("SHOW TABLES").column == []
+
+
+@pytest.mark.usefixtures("since_3")
+def test_clones_of_what_is_no_table_or_over_what_is_there(own: Client, server: Server) -> None:
+    own.ok("CREATE TABLE p (id INT PRIMARY KEY)", "CREATE VIEW w AS SELECT * FROM p")
+    for statement in ("CREATE TABLE c CLONE w", "CREATE TABLE IF NOT EXISTS p CLONE w"):
+        assert own.error(statement) == internal("~.w is not BASE TABLE")
+    own.ok("CREATE TABLE c CLONE p")
+    missing = (1064, "SQL parser error: table -nope does not exist")
+    assert own.error("CREATE TABLE c CLONE nope") == missing
+    there = (1050, "table c already exists")
+    assert own.error("CREATE TABLE c CLONE p") == there
+    error = own.error("CREATE TABLE IF NOT EXISTS c CLONE p")
+    assert error == (there if server.version < (4,) else None)
+    own.ok("CREATE DATABASE ~_b")
+    there = (1007, "database ~_b already exists")
+    assert own.error("CREATE DATABASE IF NOT EXISTS ~_b CLONE ~") == there
+
+
+@pytest.mark.usefixtures("since_3")
+@pytest.mark.parametrize(
+    "select", ["a, a FROM t", "a, b AS A FROM t", "x.a, y.a FROM t x JOIN t y", "* FROM t x JOIN t"]
+)
+def test_views_name_a_column_once(own: Client, select: str) -> None:
+    own.ok("CREATE TABLE t (a INT, b INT)", "CREATE VIEW w AS SELECT a FROM t")
+    error = (3819, 'constraint violation: duplicate column "a"')
+    assert own.error(f"CREATE VIEW v AS SELECT {select}") == error
+    assert own.error(f"ALTER VIEW w AS SELECT {select}") == error
+
+
+@pytest.mark.usefixtures("since_3")
+def test_views_with_names_of_their_own(own: Client, server: Server) -> None:
+    """3.x reads them and forgets them."""
+    own.ok("CREATE TABLE t (a INT, b INT)")
+    twice = own.error("CREATE VIEW v (c, c) AS SELECT a, b FROM t")
+    fewer = own.error("CREATE VIEW w (c) AS SELECT a, b FROM t")
+    if server.version < (4,):
+        assert (twice, fewer) == (None, None)
+    else:
+        assert twice == (3819, 'constraint violation: duplicate column "c"')
+        assert fewer == (
+            1353,
+            "In definition of view, derived table or common table expression, SELECT list and "
+            "column names list have different column counts",
+        )
+
+
+@pytest.mark.usefixtures("since_3")
+def test_a_view_is_not_renamed(own: Client) -> None:
+    own.ok("CREATE TABLE t (a INT)", "CREATE VIEW w AS SELECT a FROM t")
+    error = internal("you should use alter view statemnt for View")
+    assert own.error("RENAME TABLE w TO x") == error
+    assert own.error("ALTER TABLE w RENAME TO x") == error
+
+
+# -- keys ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("since_3")
+def test_no_key_refers_to_itself(own: Client) -> None:
+    error = internal("foreign key id can not reference to itself")
+    table = "CREATE TABLE s (id INT PRIMARY KEY, b INT, FOREIGN KEY ({}) REFERENCES s (id))"
+    assert own.error(table.format("id")) == error
+    own.ok(table.format("b"))
+    assert own.error("ALTER TABLE s ADD FOREIGN KEY (id) REFERENCES s (id)") == error
+
+
+@pytest.mark.usefixtures("since_3")
+@pytest.mark.parametrize("word", ["VISIBLE", "INVISIBLE"])
+def test_an_index_that_is_not_there(own: Client, word: str) -> None:
+    own.ok("CREATE TABLE t (a INT)")
+    error = internal("Can't ALTER 'nope'; check that column/key exists")
+    assert own.error(f"ALTER TABLE t ALTER INDEX nope {word}") == error
+
+
+@pytest.mark.usefixtures("since_3")
+def test_children_of_a_parent_that_lost_its_key(own: Client, server: Server) -> None:
+    """They stay as they are: whatever makes them anew is refused."""
+    own.ok("CREATE TABLE u (id INT PRIMARY KEY)")
+    own.ok("CREATE TABLE k (a INT, FOREIGN KEY (a) REFERENCES u (id))")
+    own.ok("ALTER TABLE k ADD COLUMN m INT", "ALTER TABLE u DROP PRIMARY KEY")
+    for statement in (
+        "ALTER TABLE k ADD COLUMN n INT",
+        "CREATE TABLE c CLONE k",
+        "CREATE TABLE c LIKE k",
+    ):
+        assert own.error(statement) == LOST_KEY, statement
+    whole = own.error("CREATE DATABASE ~_b CLONE ~")
+    assert whole == LOST_KEY or (server.version < (4,) and whole and whole[0] == 20101)
+    assert own.error("TRUNCATE TABLE k") == (None if server.version < (4,) else LOST_KEY)
+    own.ok("ALTER TABLE k ADD KEY kk (a)", "ALTER TABLE u ADD PRIMARY KEY (id)")
+    own.ok("ALTER TABLE k ADD COLUMN n INT")
+
+
+@pytest.mark.usefixtures("since_3")
+def test_a_table_keeps_the_key_that_it_refers_to(own: Client) -> None:
+    own.ok("CREATE TABLE s (id INT PRIMARY KEY, b INT, FOREIGN KEY (b) REFERENCES s (id))")
+    assert own.error("ALTER TABLE s DROP PRIMARY KEY") == LOST_KEY
+
+
+@pytest.mark.usefixtures("since_3")
+def test_children_follow_the_name_of_a_column(own: Client) -> None:
+    own.ok("CREATE TABLE u (id INT PRIMARY KEY)")
+    own.ok("CREATE TABLE k (a INT, FOREIGN KEY (a) REFERENCES u (id))")
+    own.ok("ALTER TABLE u RENAME COLUMN id TO number", "INSERT INTO u VALUES (1)")
+    own.ok("INSERT INTO k VALUES (1)")
+    assert "REFERENCES `u` (`number`)" in own.ok("SHOW CREATE TABLE k").rows[0][1]
+    child = internal("Cannot add or update a child row: a foreign key constraint fails")
+    assert own.error("INSERT INTO k VALUES (2)") == child
+    parent = internal("Cannot delete or update a parent row: a foreign key constraint fails")
+    assert own.error("DELETE FROM u") == parent
+
+
+# -- types -----------------------------------------------------------------------------------------
+
+
+def refused(text: str, column: int, near: str) -> tuple[int, str]:
+    return (
+        1064,
+        "SQL parser error: You have an error in your SQL syntax; check the manual that corresponds "
+        "to your MatrixOne server version for the right syntax to use. "
+        f'{text} at line 1 column {column} near "{near}";',
+    )
+
+
+LIMITS = [
+    ("CHAR(256)", "char,  typeLen is over the MaxCharLen: 255"),
+    ("BINARY(300)", "binary,  typeLen is over the MaxCharLen: 255"),
+    ("VARCHAR(65536)", "varchar,  typeLen is over the MaxVarcharLen: 65535"),
+    ("VARBINARY(70000)", "varbinary,  typeLen is over the MaxVarcharLen: 65535"),
+    ("INT UNSIGNED DEFAULT -1", "uint32, value '-1'"),
+    ("TINYINT DEFAULT 300", "int8, value '300'"),
+    ("BIGINT UNSIGNED DEFAULT -1", "uint64, value '-1'"),
+]
+
+
+@pytest.mark.usefixtures("since_3")
+@pytest.mark.parametrize(("kind", "text"), LIMITS)
+def test_types_out_of_range(own: Client, kind: str, text: str) -> None:
+    error = (1690, f"data out of range: data type {text}")
+    assert own.error(f"CREATE TABLE t (a {kind})") == error
+    own.ok("CREATE TABLE t (id INT)")
+    assert own.error(f"ALTER TABLE t ADD COLUMN a {kind}") == error
+
+
+M_AND_D = "For float(M,D), double(M,D) or decimal(M,D), M must be >= D (column 'a'))"
+
+
+@pytest.mark.usefixtures("since_3")
+@pytest.mark.parametrize(
+    ("kind", "text"),
+    [
+        ("decimal(10,12)", M_AND_D),
+        ("numeric(10,12)", M_AND_D),
+        ("float(10,12)", M_AND_D),
+        ("decimal(0)", M_AND_D),
+        ("timestamp(7)", "For Timestamp(fsp), fsp must in [0, 6]"),
+        ("datetime(9)", "For Datetime(fsp), fsp must in [0, 6]"),
+        ("time(7)", "For Time(fsp), fsp must in [0, 6]"),
+    ],
+)
+def test_types_that_the_grammar_refuses(own: Client, kind: str, text: str) -> None:
+    statement = f"create table t (a {kind})"
+    assert own.error(statement) == refused(text, len(statement) - 1, "))")
+    own.ok("CREATE TABLE u (id INT)")
+    statement = f"alter table u add column a {kind}"
+    assert own.error(statement) == refused(text, len(statement), ")")
+
+
+@pytest.mark.usefixtures("since_3")
+def test_the_longest_decimal(own: Client, server: Server) -> None:
+    most = 38 if server.version < (4,) else 65
+    own.ok(f"CREATE TABLE t (a DECIMAL({most}, 2))")
+    statement = f"create table u (a decimal({most + 1},2))"
+    text = f"For decimal(M), M must between 0 and {most}."
+    assert own.error(statement) == refused(text, len(statement) - 1, "))")
+
+
+@pytest.mark.usefixtures("since_3")
+def test_columns_that_are_no_mysql(own: Client) -> None:
+    for before, after in (
+        ("create table t (a", " dec(5,1))"),
+        ("create table t (a varchar(10)", " binary)"),
+        ("create table t (a timestamp default now() on update", " now())"),
+    ):
+        error = own.error(before + after)
+        assert error is not None
+        assert error[0] == 1064
+        assert error[1].endswith(f'near "{after}";')
+    wide = (20301, "invalid input: bit width (65) is too long (max = 64) ")
+    assert own.error("CREATE TABLE t (a BIT(65))") == wide
+    twice = (20301, "invalid input: duplicate column name 'id' in primary key")
+    assert own.error("CREATE TABLE t (id INT, PRIMARY KEY (id, id))") == twice
+    error = own.error("CREATE TABLE t (id INT, KEY k (id, id))")
+    assert error is not None
+    assert error[0] == 1062
