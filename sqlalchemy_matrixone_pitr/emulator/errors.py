@@ -48,5 +48,8 @@ class SqlError(Exception):
     @classmethod
     def unsupported(cls, statement: str) -> SqlError:
         """1235: what the emulator does not know it never answers with an empty OK."""
-        text = statement if len(statement) <= 200 else statement[:200] + "..."
+        from .redact import redacted
+
+        text = redacted(statement)
+        text = text if len(text) <= 200 else text[:200] + "..."
         return cls(1235, f"MatrixOne emulator does not support: {text}", "42000")
