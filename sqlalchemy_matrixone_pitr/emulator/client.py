@@ -55,12 +55,12 @@ class Client:
     def hang_up(self) -> None:
         """Break the connection; the client's thread then ends by itself."""
         self._left = True
+        # First, so that no answer is sent that says more. The client may have been faster.
+        with contextlib.suppress(OSError):
+            self._sock.shutdown(socket.SHUT_RDWR)
         session = self._session
         if session is not None:
             session.interrupt()
-        # The client may have been faster.
-        with contextlib.suppress(OSError):
-            self._sock.shutdown(socket.SHUT_RDWR)
 
     def _gone(self) -> bool:
         """Whether the client has closed its end while its statement waits."""
@@ -143,6 +143,10 @@ class Client:
             self._answer(channel, session, command, body)
         except SqlError as error:
             channel.write(wire.err(error))
+        except UnicodeEncodeError:
+            # The server takes any bytes, sqlite only texts.
+            what = "a text that is not UTF-8"
+            channel.write(wire.err(SqlError(1235, f"MatrixOne emulator does not support: {what}")))
         except RecursionError:
             channel.write(wire.err(SqlError.unsupported(wire.text(body))))
         except wire.ConnectionLost:
@@ -166,7 +170,10 @@ class Client:
             case wire.COM_PING:
                 channel.write(wire.ok(0, 0, session.status | wire.STATUS_ENDED))
             case wire.COM_INIT_DB:
-                self._send(channel, session.use(wire.text(body)))
+                name = wire.text(body)
+                if wire.is_no_text(name):
+                    raise SqlError(1049, f"Unknown database {name}")
+                self._send(channel, session.use(name))
             case wire.COM_STMT_PREPARE:
                 raise SqlError.unsupported(f"prepared statement: {wire.text(body)}")
             case wire.COM_STMT_CLOSE:

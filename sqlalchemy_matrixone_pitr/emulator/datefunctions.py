@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 import re
-import time
 from collections.abc import Callable
 
 from .columns import Stored, moment_text, parse_moment, parse_span, value_text
@@ -122,11 +121,6 @@ def span_part(unit: str, micros: int | None) -> int | None:
         return None
     seconds = abs(micros) // 1_000_000
     return {"HOUR": seconds // 3600, "MINUTE": seconds // 60 % 60}.get(unit, seconds % 60)
-
-
-def sleep(seconds: float | None) -> int:
-    time.sleep(min(float(seconds or 0), 60.0))
-    return 0
 
 
 def format_date(value: Stored, pattern: Stored) -> str | None:

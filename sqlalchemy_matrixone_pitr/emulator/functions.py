@@ -40,7 +40,6 @@ from .datefunctions import (
     format_date,
     last_day,
     parse_date,
-    sleep,
     span_part,
     timestamp_difference,
     to_datetime,
@@ -443,7 +442,6 @@ _PLAIN: dict[str, tuple[int, Callable[..., Any]]] = {
 
 _VOLATILE: dict[str, tuple[int, Callable[..., Any]]] = {
     "mo_uuid": (0, lambda: str(uuid.uuid4())),
-    "mo_sleep": (1, sleep),
     "mo_rand": (0, random.random),
 }
 

@@ -70,7 +70,13 @@ class LockTable:
             if mine:
                 self._changed.notify_all()
 
-    def wait_free(self, owner: object, key_prefix: tuple[object, ...], timeout: float) -> None:
+    def wait_free(
+        self,
+        owner: object,
+        key_prefix: tuple[object, ...],
+        timeout: float,
+        gone: Callable[[], bool] = never,
+    ) -> None:
         """Wait until no other owner holds a key that begins with *key_prefix*."""
         size = len(key_prefix)
 
@@ -80,4 +86,4 @@ class LockTable:
             )
 
         with self._changed:
-            wait_until(self._changed, free, timeout, never)
+            wait_until(self._changed, free, timeout, gone)

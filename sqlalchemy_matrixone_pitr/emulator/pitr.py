@@ -41,6 +41,7 @@ class PitrStatements:
                         self._storage,
                         ("rebuild", self._who.account_id),
                         self._asker.deadline_seconds,
+                        self._storage.interrupted.is_set,
                     )
                 server.catalog.create(self._who, stmt, self)
             case grammar.AlterPitr():

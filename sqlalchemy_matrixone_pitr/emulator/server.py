@@ -8,6 +8,7 @@ import random
 import re
 import socket
 import threading
+import time
 import zoneinfo
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -30,6 +31,7 @@ from .storage import Storage
 from .variables import GlobalVariables
 
 _HOST = "127.0.0.1"
+_STOP_SECONDS = 3.0
 _MO_CATALOG_ID = 1
 
 
@@ -130,11 +132,23 @@ class Emulator:
         if self._thread is not None:
             self._thread.join()
         self.kill_connections()
-        for client in self._open_clients():
-            client.thread.join()
-        if self._server is not None:
-            self._server.storage.close()
-            self._server = None
+        server, self._server = self._server, None
+        clients = self._open_clients()
+        deadline = time.monotonic() + _STOP_SECONDS
+        for client in clients:
+            client.thread.join(max(0.0, deadline - time.monotonic()))
+
+        def close() -> None:
+            for client in clients:
+                client.thread.join()
+            if server is not None:
+                server.storage.close()
+
+        if any(client.thread.is_alive() for client in clients):
+            # What neither sqlite nor a waiter can break off ends by itself, and the store then.
+            threading.Thread(target=close, name="matrixone-emulator-end", daemon=True).start()
+        else:
+            close()
 
     def __enter__(self) -> Emulator:
         return self.start()
@@ -333,6 +347,7 @@ class Emulator:
         if self._log is None:
             return
         line = f"{connection_id} {redacted(statement)}"
+        line = line.encode("utf-8", "backslashreplace").decode()
         if callable(self._log):
             self._log(line)
         else:

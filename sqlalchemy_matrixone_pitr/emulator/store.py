@@ -7,6 +7,7 @@ import shutil
 import sqlite3
 import tempfile
 import threading
+from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 
@@ -35,9 +36,9 @@ CREATE INDEX tab_fk ON tab (has_fk) WHERE has_fk;
 CREATE INDEX tab_physical ON tab (physical);
 """
 
-FIRST_ID = 272_000
 _BLOCK = 10_000
 
+FIRST_ID = 272_000
 """User databases and tables get ids above this, as on a fresh server."""
 
 
@@ -45,19 +46,38 @@ class Gate:
     """One writer at a time, with a waiting time; not bound to a thread."""
 
     def __init__(self) -> None:
-        self._condition = threading.Condition()
+        self._lock = threading.Lock()
         self._owner: object = None
+        self._waiting: deque[tuple[object, threading.Condition]] = deque()
 
     def enter(self, owner: object, timeout: float, gone: Callable[[], bool] = never) -> None:
-        with self._condition:
-            wait_until(self._condition, lambda: self._owner is None, timeout, gone)
-            self._owner = owner
+        """First come, first served: `leave` makes the one that waits longest the owner."""
+        with self._lock:
+            if self._owner is None:
+                self._owner = owner
+                return
+            turn = threading.Condition(self._lock)
+            place = (owner, turn)
+            self._waiting.append(place)
+            try:
+                wait_until(turn, lambda: self._owner is owner, timeout, gone)
+            except BaseException:
+                if self._owner is owner:
+                    self._pass_on()
+                else:
+                    self._waiting.remove(place)
+                raise
 
     def leave(self, owner: object) -> None:
-        with self._condition:
+        with self._lock:
             if self._owner is owner:
-                self._owner = None
-                self._condition.notify()
+                self._pass_on()
+
+    def _pass_on(self) -> None:
+        self._owner = None
+        if self._waiting:
+            self._owner, turn = self._waiting.popleft()
+            turn.notify()
 
 
 class Store:
@@ -69,6 +89,8 @@ class Store:
         self.definitions: dict[int, TableDef] = {}
         self.sources: dict[int, str] = {}
         self.counters: dict[int, int] = {}
+        self._bases: dict[int, int] = {}
+        """By table the number before the block of keys that is in use"""
         self._ids = itertools.count(FIRST_ID)
         self._versions = itertools.count(1)
         self._folder = tempfile.mkdtemp(prefix="matrixone-emulator-")
@@ -89,8 +111,6 @@ class Store:
         connection.execute("PRAGMA temp_store = MEMORY")
         connection.execute("PRAGMA case_sensitive_like = ON")
         with self._lock:
-        self._bases: dict[int, int] = {}
-        """By table the number before the block of keys that is in use"""
             self._open.add(connection)
         return connection
 
@@ -112,6 +132,8 @@ class Store:
                 self.counters[physical] = start()
             number = self.counters[physical]
             self.counters[physical] = number + 1
+            if number > self._bases.get(physical, 0) + _BLOCK:
+                self._bases[physical] = number - 1
             return number
 
     def seen_number(self, physical: int, number: int, start: Callable[[], int]) -> None:
@@ -120,16 +142,6 @@ class Store:
             if physical not in self.counters:
                 self.counters[physical] = start()
             self.counters[physical] = max(self.counters[physical], number + 1)
-
-    def close(self) -> None:
-        with self._lock:
-            connections = list(self._open)
-            self._open.clear()
-        for connection in connections:
-            connection.close()
-        shutil.rmtree(self._folder, ignore_errors=True)
-            if number > self._bases.get(physical, 0) + _BLOCK:
-                self._bases[physical] = number - 1
             if number > self._bases.get(physical, 0) + _BLOCK:
                 self._bases[physical] = number
 
@@ -139,3 +151,11 @@ class Store:
             base = self._bases.get(physical, start - 1) + _BLOCK
             self._bases[copy] = base
             self.counters[copy] = base + 1
+
+    def close(self) -> None:
+        with self._lock:
+            connections = list(self._open)
+            self._open.clear()
+        for connection in connections:
+            connection.close()
+        shutil.rmtree(self._folder, ignore_errors=True)

@@ -50,7 +50,7 @@ class StorageSession(Surroundings, Resolver):
         self.errors: list[tuple[int, str]] = []
         self.gone: Callable[[], bool] = never
         """Whether the client has left, so that waiting for it is in vain"""
-        self._interrupted = threading.Event()
+        self.interrupted = threading.Event()
         self.foreign_key_checks = True
         self._writing = False
         self._savepoint = False
@@ -68,6 +68,7 @@ class StorageSession(Surroundings, Resolver):
             {
                 "mo_txn": (0, lambda: self.number),
                 "mo_sleep": (1, self._sleep),
+                "mo_single": (2, self._single),
                 "mo_checks": (0, lambda: int(self.foreign_key_checks)),
                 "mo_cascaded": (1, self._note_cascaded),
                 "mo_local": (1, self.local),
@@ -158,15 +159,23 @@ class StorageSession(Surroundings, Resolver):
 
     def interrupt(self) -> None:
         """Break off what sqlite is doing for this session, for good; from another thread."""
-        self._interrupted.set()
+        self.interrupted.set()
         with contextlib.suppress(sqlite3.ProgrammingError):
             self._connection.interrupt()
+
+    def _single(self, count: int, value: Stored) -> Stored:
+        """The value of a scalar subquery."""
+        if count > 1 and self.version >= (4, 0, 0):
+            raise SqlError(1242, "Subquery returns more than 1 row")
+        if count > 1:
+            raise SqlError.internal("scalar subquery returns more than 1 row")
+        return value
 
     def _sleep(self, seconds: Stored) -> int:
         """SLEEP, until the client is gone at the latest."""
         deadline = time.monotonic() + min(float(str(seconds or 0)), _LONGEST_SLEEP)
         while (left := deadline - time.monotonic()) > 0:
-            if self._interrupted.wait(min(left, _LOOK_SECONDS)) or self.gone():
+            if self.interrupted.wait(min(left, _LOOK_SECONDS)) or self.gone():
                 break
         return 0
 
@@ -277,8 +286,7 @@ class StorageSession(Surroundings, Resolver):
         if found and first not in _KNOWN_WORDS and found[0].kind == "word":
             raise syntax_error(statement, found, 0)
         if first == "DO":
-            self._select("SELECT" + statement[found[0].end :], found)
-            return Result()
+            raise SqlError(20105, f"not supported: do{statement[found[0].end :]}")
         raise SqlError.unsupported(statement)
 
     def _define(self, statement: str) -> Result:
@@ -336,6 +344,7 @@ class StorageSession(Surroundings, Resolver):
             if token.kind == "operator" and token.text in ("->", "->>"):
                 raise syntax_error(statement, found, token.start)
         _refuse_star_alias(statement, found)
+        _refuse_unread(statement, found, self.version)
         compiler = Compiler(statement, self, self.context.database)
         reading = not self._writing
         if reading:
@@ -583,6 +592,48 @@ _AFTER_STAR = frozenset(
         "INTERSECT",
     ]
 )
+
+
+_ONE_ARGUMENT = frozenset(["AVG", "MAX", "MIN", "SUM"])
+
+
+def _refuse_unread(statement: str, found: list[Token], version: tuple[int, int, int]) -> None:
+    """What sqlglot reads and the server does not."""
+    limited = False
+    old = version < (4, 0, 0)
+    for index, (token, after) in enumerate(pairwise(found)):
+        word = token.upper
+        limited = limited or word == "LIMIT"
+        if (
+            (word == "OFFSET" and after.kind == "number" and not limited)
+            or (word == "=" and after.text == "=")
+            or (word == "INTO" and after.kind == "variable")
+            or (old and word == "FOR" and after.upper == "SHARE")
+        ):
+            raise syntax_error(statement, found, after.start)
+        if old and word == "LOCK" and after.upper == "IN":
+            raise syntax_error(statement, found, token.start)
+        if after.text == "(" and (word == "COUNT" or word in _ONE_ARGUMENT):
+            _refuse_arguments(statement, found, index + 2, word)
+        locking = word in ("UPDATE", "SHARE") and index and found[index - 1].upper == "FOR"
+        if locking and after.upper in ("OF", "NOWAIT", "SKIP"):
+            raise syntax_error(statement, found, after.start)
+
+
+def _refuse_arguments(statement: str, found: list[Token], at: int, word: str) -> None:
+    """An aggregate has one argument, COUNT at least one."""
+    depth = 0
+    if at < len(found) and found[at].text == ")":
+        raise syntax_error(statement, found, found[at].start)
+    for token in found[at:]:
+        if token.kind == "operator" and token.text == "(":
+            depth += 1
+        elif token.kind == "operator" and token.text == ")":
+            depth -= 1
+            if depth < 0:
+                return
+        elif token.text == "," and not depth and word != "COUNT":
+            raise syntax_error(statement, found, token.start)
 
 
 def _refuse_star_alias(statement: str, found: list[Token]) -> None:

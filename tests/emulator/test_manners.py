@@ -11,7 +11,9 @@ import pymysql
 import pytest
 
 from sqlalchemy_matrixone_pitr.emulator import Emulator
+from sqlalchemy_matrixone_pitr.emulator.errors import SqlError
 from sqlalchemy_matrixone_pitr.emulator.redact import redacted
+from sqlalchemy_matrixone_pitr.emulator.store import Gate
 
 from .conftest import Client, Connect
 
@@ -72,16 +74,18 @@ def test_who_leaves_while_waiting_frees_its_locks(client: Client, connect: Conne
     waiting.join()
 
 
-def test_kill_ends_an_endless_statement(client: Client, connect: Connect) -> None:
+@pytest.mark.parametrize("statement", [ENDLESS, "SELECT SLEEP(60)"], ids=["endless", "sleep"])
+def test_kill_ends_a_statement(client: Client, connect: Connect, statement: str) -> None:
     endless = connect()
-    thread = in_background(endless, ENDLESS)
+    thread = in_background(endless, statement)
     client(f"KILL {endless.connection.thread_id()}")
     thread.join(5)
     assert not thread.is_alive()
 
 
-def test_stop_ends_an_endless_statement(server: Emulator, connect: Connect) -> None:
-    thread = in_background(connect(), ENDLESS)
+@pytest.mark.parametrize("statement", [ENDLESS, "SELECT SLEEP(60)"], ids=["endless", "sleep"])
+def test_stop_ends_a_statement(server: Emulator, connect: Connect, statement: str) -> None:
+    thread = in_background(connect(), statement)
     started = time.monotonic()
     server.stop()
     assert time.monotonic() - started < 2
@@ -103,6 +107,74 @@ def test_stop_ends_an_endless_statement(server: Emulator, connect: Connect) -> N
 )
 def test_secrets_are_not_logged(statement: str, logged: str) -> None:
     assert redacted(statement) == logged
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "create user u identified by `s3cret`",
+        "create user u identified by s3cret",
+        "create user u identified by /* s3cret */ 's3cret'",
+        "create stage s url='x' credentials={'AWS_KEY_ID'='s3cret','AWS_SECRET_KEY'='s3cret'}",
+        "change master to master_password='s3cret'",
+        "change master to master_password=s3cret",
+        "prepare s from 'alter user u identified by ''s3cret'''",
+        "prep/**/are s from 'alter user u iden/**/tified by ''s3cret'''",
+        "i/**/dentified by 's3cret'",
+        "i/*!*/dentified by 's3cret'",
+        "iden-- \ntified by 's3cret'",
+        "set @p='s3cret'",
+        "set @`p`='s3cret'",
+        "select @p := 's3cret'",
+        "SET PASSWORD FOR u = 's3cret'",
+        "alter user u identified by 's3cret",
+        "select 1; set @p='s3cret'; select 2",
+    ],
+)
+def test_a_secret_in_disguise(client: Client, statement: str) -> None:
+    assert "s3cret" not in redacted(statement)
+    code, text = client.refused(f"BACKUP {statement}")
+    assert code == 1064 or "s3cret" not in text
+
+
+def test_ordinary_statements_are_logged_as_they_are() -> None:
+    statement = "CREATE TABLE t (id INT PRIMARY KEY, v CHAR(9) DEFAULT 'x', UNIQUE KEY u (v))"
+    assert redacted(statement) == statement
+
+
+def test_writers_come_in_order() -> None:
+    gate = Gate()
+    gate.enter("first", 1)
+    done: list[int] = []
+
+    def write(number: int) -> None:
+        gate.enter(number, 10)
+        done.append(number)
+        gate.leave(number)
+
+    threads = []
+    for number in range(8):
+        threads.append(threading.Thread(target=write, args=(number,)))
+        threads[-1].start()
+        while len(gate._waiting) <= number:
+            time.sleep(0.001)
+    with pytest.raises(SqlError):
+        gate.enter("impatient", 0.01)
+    gate.leave("first")
+    for thread in threads:
+        thread.join()
+    assert done == list(range(8))
+    gate.enter("last", 0)
+
+
+def test_bytes_that_are_no_text(client: Client) -> None:
+    connection = client.connection
+    for command, body, code in ((3, b"select '\xff\xfe'", 1235), (2, b"nosuch\xff", 1049)):
+        with pytest.raises(pymysql.Error) as caught:
+            connection._execute_command(command, body)
+            connection._read_query_result()
+        assert caught.value.args[0] == code
+    assert client("SELECT 1") == ((1,),)
 
 
 @pytest.mark.parametrize(
