@@ -472,6 +472,7 @@ class Writer:
         from_sql = self.compiler.add_table(tree.this, scope)
         for join in tree.this.args.get("joins") or []:
             from_sql += self.compiler.join(join, scope)
+        self.forbid_reading(scope)
         groups: dict[int, list[tuple[ColumnDef, Value]]] = {}
         for assignment in tree.expressions:
             position, column = self.assigned(assignment.this, scope)
@@ -507,6 +508,11 @@ class Writer:
             changed.affected += self.update_rows(version, columns, types, rows)
         changed.affected += self.session.take_cascaded()
         return changed
+
+    def forbid_reading(self, scope: Scope) -> None:
+        """From 4.x on no subquery reads the one table that is changed (1093)."""
+        if len(scope.sources) == 1 and self.session.version >= (4, 0, 0):
+            self.compiler.written = (scope.sources[0].database, scope.sources[0].name)
 
     def update_rows(
         self,
@@ -599,6 +605,7 @@ class Writer:
         from_sql = self.compiler.add_table(table, scope)
         for join in table.args.get("joins") or []:
             from_sql += self.compiler.join(join, scope)
+        self.forbid_reading(scope)
         where = tree.args.get("where")
         tail = f" WHERE {self.compiler.condition(where.this, scope)}" if where is not None else ""
         order = tree.args.get("order")

@@ -109,6 +109,8 @@ class Expressions:
         self.statement = statement
         self.ambient = ambient
         self.defaults: dict[str, Value] = {}
+        self.written: tuple[str, str] | None = None
+        """The table that the statement changes, which its subqueries may not read from 4.x on"""
 
     def query(self, node: exp.Expr, outer: Scope | None) -> CompiledQuery:
         raise NotImplementedError
@@ -179,13 +181,18 @@ class Expressions:
         if isinstance(node, exp.Cast):
             return self.cast(node, scope)
         if isinstance(node, exp.Exists):
+            written, self.written = self.written, None
             inner = self.query(node.this, scope)
+            self.written = written
             return Value(f"EXISTS ({inner.sql})", BOOL)
         if isinstance(node, (exp.Subquery, exp.Select, exp.SetOperation)):
             inner = self.query(node.unnest() if isinstance(node, exp.Subquery) else node, scope)
             if len(inner.types) != 1:
                 raise SqlError(20301, "invalid input: subquery should return 1 column")
-            return Value(f"({inner.sql})", inner.types[0])
+            if _is_one_row(node):
+                return Value(f"({inner.sql})", inner.types[0])
+            single = f"SELECT mo_single(count(*), max(k0)) FROM (SELECT k0 FROM ({inner.sql})"
+            return Value(f"({single} LIMIT 2))", inner.types[0])
         if isinstance(node, exp.Interval):
             raise self.unsupported()
         if isinstance(node, exp.DPipe):
@@ -348,12 +355,23 @@ class Expressions:
         value = self.value(node.this, scope)
         if isinstance(value.literal, (int, float)) and not isinstance(value.literal, bool):
             return Value(f"-{value.sql}", value.type, -value.literal)
+        if value.type == UBIGINT and isinstance(node.this.unnest(), exp.Literal):
+            return self.lowest(int(value.sql.strip("(')")))
         if value.type.kind == "decimal":
             if isinstance(node.this, exp.Literal):
                 return Value(f"'-{value.sql[1:]}", value.type, f"-{value.literal}")
             return Value(f"mo_arithmetic('-', '0', {value.sql}, {value.type.scale})", value.type)
         number = as_number(value)
         return Value(f"(-{number.sql})", BIGINT if number.type.is_integer else number.type)
+
+    def lowest(self, number: int) -> Value:
+        """Minus a literal that BIGINT does not hold: exact, as DECIMAL where BIGINT is too small.
+
+        To 3.x the least BIGINT is one of these.
+        """
+        if number == 1 << 63 and self.ambient.version >= (4, 0, 0):
+            return Value("(-9223372036854775807 - 1)", BIGINT, -number)
+        return Value(f"'-{number}'", SqlType("decimal", 38, 0), f"-{number}")
 
     def is_test(self, node: exp.Is, scope: Scope) -> Value:
         wanted = node.expression
@@ -517,6 +535,23 @@ _UNIT_NAMES = {
     "QUARTER",
     "YEAR",
 }
+
+
+def _is_one_row(node: exp.Expr) -> bool:
+    """Whether a scalar subquery cannot have several rows, as its text tells."""
+    from .query import aggregates_in
+
+    query = node.unnest() if isinstance(node, exp.Subquery) else node
+    if not isinstance(query, exp.Select):
+        return False
+    limit = query.args.get("limit")
+    if limit is not None and limit.expression is not None and limit.expression.name in ("0", "1"):
+        return True
+    if query.args.get("from_") is None:
+        return True
+    return query.args.get("group") is None and any(
+        next(aggregates_in(item), None) is not None for item in query.expressions
+    )
 
 
 def sort_key(value: Value) -> str:

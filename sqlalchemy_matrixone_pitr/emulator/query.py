@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -54,6 +55,7 @@ class Compiler(Expressions):
         self.reads: list[tuple[str, str]] = []
         self._counter = 0
         self._ctes: list[_Cte] = []
+        self._derived_depth = 0
 
     def fresh(self) -> str:
         self._counter += 1
@@ -196,6 +198,9 @@ class Compiler(Expressions):
         columns = ", ".join(f"{value.sql} AS k{index}" for index, value in enumerate(values))
         distinct = "DISTINCT " if node.args.get("distinct") is not None else ""
         sql = f"SELECT {distinct}{columns}{from_sql}"
+        having = node.args.get("having")
+        if self.check_aggregates(node) or having is not None:
+            self.check_group(node, scope)
         where = node.args.get("where")
         if where is not None:
             hidden, scope.aliases = scope.aliases, {}
@@ -207,8 +212,6 @@ class Compiler(Expressions):
                 raise self.unsupported()
             keys = [self.positional(key, scope, values).sql for key in group.expressions]
             sql += f" GROUP BY {', '.join(keys)}"
-            self.check_group(node, group, scope)
-        having = node.args.get("having")
         if having is not None:
             sql += f" HAVING {self.condition(having.this, scope)}"
         order = node.args.get("order")
@@ -218,57 +221,119 @@ class Compiler(Expressions):
         types = [value.type for value in values]
         return CompiledQuery(sql, labels, types, bool(node.args.get("locks")), self.reads)
 
-    def check_group(self, node: exp.Select, group: exp.Group, scope: Scope) -> None:
-        """Columns outside aggregates must be grouped by (sql_mode ONLY_FULL_GROUP_BY)."""
-        from .calls import AGGREGATES
+    def check_aggregates(self, node: exp.Select) -> bool:
+        """Whether the query aggregates; WHERE may not, nor an aggregate inside another."""
+        where = node.args.get("where")
+        for found in aggregates_in(where):
+            raise SqlError(
+                1149,
+                f"SQL syntax error: aggregate function {aggregate_name(found)} not allowed in "
+                "WHERE clause",
+            )
+        order = node.args.get("order")
+        having = node.args.get("having")
+        found_any = node.args.get("group") is not None
+        for part in (*node.expressions, having, order):
+            for found in aggregates_in(part):
+                found_any = True
+                for inner in found.iter_expressions():
+                    for nested in aggregates_in(inner):
+                        raise SqlError(
+                            1149,
+                            f"SQL syntax error: aggregate function {aggregate_name(nested)} calls "
+                            "cannot be nested",
+                        )
+        return found_any
 
-        keys = {key.sql("mysql").lower() for key in group.expressions}
-        keys |= {key.name.lower() for key in group.expressions if isinstance(key, exp.Column)}
+    def check_group(self, node: exp.Select, scope: Scope) -> None:
+        """Columns outside aggregates must be grouped by (sql_mode ONLY_FULL_GROUP_BY)."""
+        group = node.args.get("group")
         aliases = {
             item.alias.lower(): item.this
             for item in node.expressions
             if isinstance(item, exp.Alias)
         }
-        for key in list(keys):
-            if key in aliases:
-                keys.add(aliases[key].sql("mysql").lower())
-            if key.isdigit() and 0 < int(key) <= len(node.expressions):
-                item = node.expressions[int(key) - 1]
-                keys.add(item.unalias().sql("mysql").lower())
-                keys.add(item.unalias().name.lower())
+        keys: set[str] = set()
+        for key in group.expressions if group is not None else ():
+            if isinstance(key, exp.Literal) and key.name.isdigit():
+                if not 0 < int(key.name) <= len(node.expressions):
+                    continue
+                key = node.expressions[int(key.name) - 1].unalias()
+            elif isinstance(key, exp.Column) and not key.table:
+                if self._owner(key, scope):
+                    keys.add(self._owner(key, scope) + key.name.lower())
+                    continue
+                key = aliases.get(key.name.lower(), key)
+            keys.add(self._normal(key, scope))
 
         def visit(part: exp.Expr) -> None:
-            if part.sql("mysql").lower() in keys:
-                return
-            if isinstance(part, exp.Anonymous) and str(part.this).lower() in AGGREGATES:
-                return
-            if isinstance(part, (exp.GroupConcat, exp.Window, exp.Subquery, exp.Exists)):
+            if isinstance(part, exp.Star):
+                for source in scope.sources:
+                    visit_all(source)
                 return
             if isinstance(part, exp.Column):
-                if part.name.lower() in keys or isinstance(part.this, exp.Star):
+                if isinstance(part.this, exp.Star):
+                    for source in scope.sources:
+                        if source.alias.lower() == part.table.lower():
+                            visit_all(source)
                     return
-                try:
-                    scope.column([p.name for p in part.parts])
-                except SqlError:
-                    return
-                source = self._owner(part, scope)
-                raise SqlError(
-                    1149,
-                    f'SQL syntax error: column "{source}{part.name.lower()}" must appear in the '
-                    "GROUP BY clause or be used in an aggregate function",
-                )
+                owner = self._owner(part, scope)
+                if owner and owner + part.name.lower() not in keys:
+                    raise not_grouped(owner + part.name.lower())
+                return
+            if is_aggregate(part) or isinstance(part, (exp.Subquery, exp.Select, exp.Exists)):
+                return
+            if keys and self._normal(part, scope) in keys:
+                return
+            if isinstance(part, exp.Window):
+                # Its function works on what was grouped.
+                for child in part.this.iter_expressions():
+                    visit(child)
+                for name, value in part.args.items():
+                    for child in value if isinstance(value, list) else [value]:
+                        if name != "this" and isinstance(child, exp.Expression):
+                            visit(child)
+                return
             for child in part.iter_expressions():
                 visit(child)
 
+        def visit_all(source: Source) -> None:
+            for column in source.columns:
+                name = column.name.lower()
+                if name not in source.merged and f"{source.alias}.{name}" not in keys:
+                    raise not_grouped(f"{source.alias}.{name}")
+
         for item in node.expressions:
             visit(item.unalias())
+        having, order = node.args.get("having"), node.args.get("order")
+        if having is not None:
+            visit(having.this)
+        for item in order.expressions if order is not None else ():
+            target = item.this
+            plain = isinstance(target, exp.Column) and not target.table
+            if not (plain and target.name.lower() in aliases):
+                visit(target)
+
+    def _normal(self, node: exp.Expr, scope: Scope) -> str:
+        """A text that is the same for the same expression, however its columns are named."""
+
+        def column(part: exp.Expression) -> exp.Expression:
+            if isinstance(part, exp.Column) and not isinstance(part.this, exp.Star):
+                return exp.Var(this=self._owner(part, scope) + part.name.lower())
+            return part
+
+        if isinstance(node, exp.Column):
+            return self._owner(node, scope) + node.name.lower()
+        return str(node.copy().unnest().transform(column).sql("mysql")).lower()
 
     @staticmethod
     def _owner(column: exp.Column, scope: Scope) -> str:
-        if column.table:
-            return f"{column.table.lower()}."
+        """`t.` for a column of this query's FROM; '' for others, and for aliases."""
+        table = column.table.lower()
         for source in scope.sources:
-            if source.find(column.name) is not None:
+            if table and source.alias.lower() != table:
+                continue
+            if column.name.lower() not in source.merged and source.find(column.name) is not None:
                 return f"{source.alias}."
         return ""
 
@@ -418,7 +483,11 @@ class Compiler(Expressions):
         if isinstance(node, exp.Subquery):
             if isinstance(node.this, exp.Table):
                 return self.add_table(node.this, scope)
-            inner = self.query(node.this, scope.outer)
+            self._derived_depth += 1
+            try:
+                inner = self.query(node.this, scope.outer)
+            finally:
+                self._derived_depth -= 1
             return self._derived(inner, node.alias, list(node.alias_column_names), scope)
         if isinstance(node, exp.Values):
             return self._derived(
@@ -443,6 +512,11 @@ class Compiler(Expressions):
                     return f"{cte.alias} AS {inner_alias}"
         resolved = self.session.resolve(database, name.lower(), moment)
         self.reads.append((resolved.database, resolved.name))
+        if (resolved.database, resolved.name) == self.written and not self._derived_depth:
+            raise SqlError(
+                1093,
+                f"You can't specify target table '{resolved.name}' for update in FROM clause",
+            )
         self.parameters.update(resolved.parameters)
         if resolved.view is not None:
             return self._view(resolved, alias, scope)
@@ -453,7 +527,11 @@ class Compiler(Expressions):
 
     def _view(self, resolved: Resolved, alias: str, scope: Scope) -> str:
         assert resolved.view is not None
-        inner = self.query(resolved.view, None)
+        self._derived_depth += 1
+        try:
+            inner = self.query(resolved.view, None)
+        finally:
+            self._derived_depth -= 1
         labels = resolved.view_labels or inner.labels
         own = self.fresh()
         inner.labels = labels
@@ -477,6 +555,43 @@ class Compiler(Expressions):
         ):
             raise SqlError(20301, f"invalid input: table '{source.alias}' specified more than once")
         scope.sources.append(source)
+
+
+def not_grouped(name: str) -> SqlError:
+    return SqlError(
+        1149,
+        f'SQL syntax error: column "{name}" must appear in the GROUP BY clause or be used in an '
+        "aggregate function",
+    )
+
+
+def is_aggregate(node: exp.Expr) -> bool:
+    from .calls import AGGREGATES
+
+    if isinstance(node, exp.Anonymous):
+        return str(node.this).lower() in AGGREGATES or str(node.this).lower() == "stddev"
+    return isinstance(node, exp.GroupConcat)
+
+
+def aggregate_name(node: exp.Expr) -> str:
+    return "group_concat" if isinstance(node, exp.GroupConcat) else str(node.this).lower()
+
+
+def aggregates_in(node: exp.Expr | None) -> Iterator[exp.Expr]:
+    """The aggregates of a part of one query, not of its subqueries, nor those over a window."""
+    if node is None or isinstance(node, (exp.Select, exp.Subquery, exp.SetOperation)):
+        return
+    if is_aggregate(node):
+        yield node
+        return
+    parts = [node]
+    if isinstance(node, exp.Window):
+        parts = [node.this, *(node.args.get("partition_by") or [])]
+        if node.args.get("order") is not None:
+            parts.append(node.args["order"])
+    for part in parts:
+        for child in part.iter_expressions():
+            yield from aggregates_in(child)
 
 
 def variable_text(value: Value) -> Value:

@@ -92,6 +92,11 @@ class Resolver:
         try:
             if upper.startswith("MO_TS"):
                 number = word.partition("=")[2].strip()
+                if number.startswith("'"):
+                    number = number.strip("'")
+                    raise SqlError(
+                        20301, f"invalid input: invalid debug timestamp string: {number}"
+                    )
                 if int(number) > 9223372036854775807:
                     raise SqlError(
                         20203, f"invalid argument invalid input expr , bad value {number}"
@@ -108,6 +113,17 @@ class Resolver:
     def _one_moment(self, text: str) -> int:
         """The moment of this statement: the first one counts for all that are named."""
         at = self.moment(text)
+        shown = text.partition("=")[2].strip()
+        if at <= 0 and shown:
+            shown = shown.strip("'")
+            raise SqlError(20203, f"invalid argument invalid timestamp value, bad value {shown}")
+        if text.strip().upper().startswith("TIMESTAMP") and at > self.store.clock.now():
+            shown = shown.strip("'")
+            raise SqlError(
+                20203,
+                "invalid argument invalid timestamp value, no corresponding snapshot , bad value "
+                + shown,
+            )
         if self.moment_read is None:
             self.moment_read = at
         return self.moment_read

@@ -126,6 +126,7 @@ class Session:
 
     def _statement(self, source: Source, pitr: grammar.Statement | None) -> Result:
         first, second = source.words(2)
+        self._read_ending(source)
         match first:
             case "commit":
                 self._end(self._storage.commit)
@@ -158,6 +159,26 @@ class Session:
         return self._run(lambda: self._ordinary(source, pitr), commits=ends)
 
     @staticmethod
+    def _read_ending(source: Source) -> None:
+        """COMMIT and ROLLBACK [WORK] [AND [NO] CHAIN] [[NO] RELEASE], and nothing else."""
+        if source.words(1)[0] not in ("commit", "rollback") or Session._is_to_savepoint(source):
+            return
+        left = source.tokens[1:]
+        if left[0].word == "work":
+            left = left[1:]
+        if left[0].word == "and":
+            left = left[2:] if left[1].word == "no" else left[1:]
+            if left[0].word != "chain":
+                raise source.error(left[0])
+            left = left[1:]
+        if left[0].word == "no" and left[1].word == "release":
+            left = left[1:]
+        if left[0].word == "release":
+            left = left[1:]
+        if left[0].kind is not Kind.END:
+            raise source.error(left[0])
+
+    @staticmethod
     def _is_to_savepoint(source: Source) -> bool:
         return any(token.word == "to" for token in source.tokens[1:3])
 
@@ -181,7 +202,7 @@ class Session:
             raise SqlError.internal("administrative command is unsupported in transactions")
         if (
             pitr is not None
-            or words[0] in ("kill", "restore")
+            or words[0] in ("do", "kill", "restore")
             or (words[0] in ("lock", "unlock") and self._server.version < (4, 0, 0))
             or words == ("show", "roles")
             or _sets_transaction(source)

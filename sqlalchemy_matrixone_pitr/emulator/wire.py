@@ -15,7 +15,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from .columns import Column
+from .columns import Column, ColumnType
 from .errors import SqlError
 
 CLIENT_LONG_PASSWORD = 1
@@ -66,6 +66,7 @@ COM_STMT_CLOSE = 0x19
 NATIVE_PASSWORD = "mysql_native_password"
 
 _MAX_CHUNK = 0xFFFFFF
+_WHOLE = (ColumnType.TINY, ColumnType.SHORT, ColumnType.LONG, ColumnType.LONGLONG)
 
 
 class ConnectionLost(Exception):
@@ -187,6 +188,11 @@ class Cursor:
 def text(data: bytes) -> str:
     """UTF-8 as MySQL clients send it; other bytes survive as surrogates, never an error."""
     return data.decode("utf-8", "surrogateescape")
+
+
+def is_no_text(data: str) -> bool:
+    """Whether *data*, made by `text`, was not UTF-8."""
+    return any("\udc80" <= char <= "\udcff" for char in data)
 
 
 def _lenenc(number: int) -> bytes:
@@ -397,6 +403,11 @@ def result_set(
         yield column_definition(column)
     if not deprecate_eof:
         yield eof(status)
+    whole = [index for index, column in enumerate(columns) if column.type in _WHOLE]
     for values in rows:
+        for index in whole:
+            if isinstance(values[index], float):
+                # No client reads a fraction or an exponent there.
+                raise SqlError(1690, "data out of range: data type int64, integer overflow")
         yield row(values)
     yield ok(0, 0, end_status, header=0xFE) if deprecate_eof else eof(end_status)

@@ -1,0 +1,235 @@
+"""Ordinary statements whose answers are easily other ones: values, groups, subqueries."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+
+from tests.conftest import Server
+from tests.server.conftest import Client
+
+
+def test_the_least_bigint(say: Client, server: Server) -> None:
+    least = say.value("SELECT -9223372036854775808")
+    assert least == -9223372036854775808
+    assert isinstance(least, int if server.version >= (4,) else Decimal)
+    assert say.value("SELECT -(9223372036854775808)") == least
+    assert say.value("SELECT -9223372036854775809") == Decimal("-9223372036854775809")
+    assert say.value("SELECT 9223372036854775808") == 9223372036854775808
+
+
+@pytest.fixture
+def groups(say: Client) -> Client:
+    """`say` in database ~, with tables g(a, b), p(id, v) and, empty, e(a, b)."""
+    say.ok(
+        "CREATE DATABASE ~",
+        "USE ~",
+        "CREATE TABLE g (a INT, b INT)",
+        "INSERT INTO g VALUES (1, 1), (1, 2), (2, 3)",
+        "CREATE TABLE p (id INT PRIMARY KEY, v VARCHAR(10))",
+        "INSERT INTO p VALUES (1, 'a'), (2, 'b')",
+        "CREATE TABLE e (a INT, b INT)",
+    )
+    return say
+
+
+UNGROUPED = [
+    ("SELECT id, COUNT(*) FROM p", "p.id"),
+    ("SELECT COUNT(*), id + 1 FROM p", "p.id"),
+    ("SELECT a, SUM(b) FROM g", "g.a"),
+    ("SELECT MAX(a) + a FROM g", "g.a"),
+    ("SELECT *, COUNT(*) FROM g", "g.a"),
+    ("SELECT * FROM g GROUP BY a", "g.b"),
+    ("SELECT x.* FROM g x GROUP BY a", "x.b"),
+    ("SELECT SUM(b) OVER (), SUM(b) FROM g", "g.b"),
+    ("SELECT a, SUM(b) s FROM g GROUP BY a HAVING b > 1", "g.b"),
+    ("SELECT a, SUM(b) b FROM g GROUP BY a HAVING b > 1", "g.b"),
+    ("SELECT a FROM g HAVING a > 1", "g.a"),
+    ("SELECT a FROM g HAVING COUNT(*) > 1", "g.a"),
+    ("SELECT a, SUM(b) s FROM g GROUP BY a ORDER BY b", "g.b"),
+    ("SELECT a + 1, SUM(b) FROM g GROUP BY a + 1 ORDER BY a", "g.a"),
+    ("SELECT COUNT(*) FROM g ORDER BY a", "g.a"),
+    ("SELECT a FROM g ORDER BY COUNT(*)", "g.a"),
+]
+
+
+@pytest.mark.parametrize(("query", "column"), UNGROUPED, ids=[q for q, _ in UNGROUPED])
+def test_columns_must_be_grouped(groups: Client, query: str, column: str) -> None:
+    assert groups.error(query) == (
+        1149,
+        f'SQL syntax error: column "{column}" must appear in the GROUP BY clause or be used in an '
+        "aggregate function",
+    )
+
+
+GROUPED = [
+    ("SELECT a, SUM(b) b FROM g GROUP BY a ORDER BY b, a", [(1, 3), (2, 3)]),
+    ("SELECT a x FROM g GROUP BY a HAVING x > 1", [(2,)]),
+    ("SELECT a + 1 x, SUM(b) FROM g GROUP BY x ORDER BY x", [(2, 3), (3, 3)]),
+    ("SELECT g.a + 1, SUM(b) FROM g GROUP BY a + 1 ORDER BY a + 1", [(2, 3), (3, 3)]),
+    ("SELECT x.a, SUM(b) FROM g x GROUP BY a HAVING x.a > 0 ORDER BY a", [(1, 3), (2, 3)]),
+    ("SELECT COUNT(*) FROM g HAVING COUNT(*) > 1", [(3,)]),
+    ("SELECT COUNT(*) FROM g HAVING COUNT(*) > 9", []),
+    ("SELECT a FROM g GROUP BY 1 ORDER BY COUNT(*)", [(2,), (1,)]),
+    ("SELECT COUNT(*) FROM g WHERE a IN (SELECT a FROM g GROUP BY a HAVING SUM(b) > 1)", [(3,)]),
+    ("SELECT g.* FROM g GROUP BY a, b ORDER BY 1, 2", [(1, 1), (1, 2), (2, 3)]),
+    ("SELECT a, SUM(SUM(b)) OVER () FROM g GROUP BY a ORDER BY a", [(1, 6), (2, 6)]),
+]
+
+
+@pytest.mark.parametrize(("query", "rows"), GROUPED, ids=[q for q, _ in GROUPED])
+def test_grouped(groups: Client, query: str, rows: list[tuple[object, ...]]) -> None:
+    assert list(groups.ok(query).rows) == rows
+
+
+def test_aggregates_where_none_may_be(groups: Client) -> None:
+    assert groups.error("SELECT SUM(b) FROM g WHERE SUM(b) > 1") == (
+        1149,
+        "SQL syntax error: aggregate function sum not allowed in WHERE clause",
+    )
+    assert groups.error("SELECT SUM(MAX(b)) FROM g") == (
+        1149,
+        "SQL syntax error: aggregate function max calls cannot be nested",
+    )
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "SELECT (SELECT id FROM p)",
+        "SELECT * FROM g WHERE (SELECT b FROM g) = 1",
+        "SELECT (SELECT h.b FROM g h WHERE h.a = g.a) FROM g",
+        "SELECT (SELECT id FROM p UNION SELECT 3)",
+        "UPDATE g SET a = (SELECT id FROM p)",
+    ],
+)
+def test_a_scalar_subquery_has_one_row(groups: Client, server: Server, statement: str) -> None:
+    code, text = 1242, "Subquery returns more than 1 row"
+    if server.version < (4,):
+        code, text = 20101, "internal error: scalar subquery returns more than 1 row"
+    assert groups.error(statement) == (code, text)
+
+
+def test_scalar_subqueries_of_one_row_or_none(groups: Client) -> None:
+    assert groups.value("SELECT (SELECT b FROM e)") is None
+    assert groups.value("SELECT (SELECT id FROM p WHERE id = 2)") == 2
+    assert groups.value("SELECT (SELECT v FROM p ORDER BY id DESC LIMIT 1)") == "b"
+    assert groups.value("SELECT (SELECT COUNT(*) FROM p)") == 2
+    assert groups.rows("SELECT a FROM g WHERE b = (SELECT MAX(h.b) FROM g h WHERE h.a = g.a)") == [
+        (1,),
+        (2,),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("statement", "table"),
+    [
+        ("UPDATE g SET a = (SELECT MAX(b) FROM g)", "g"),
+        ("UPDATE g x SET x.b = 1 WHERE x.a IN (SELECT a FROM g WHERE a = 9)", "g"),
+        ("UPDATE g SET b = b WHERE a = (SELECT MAX(a) FROM e WHERE a IN (SELECT a FROM g))", "g"),
+        ("DELETE FROM p WHERE id IN (SELECT id FROM p WHERE id = 7)", "p"),
+        ("DELETE FROM ~.p WHERE id IN (SELECT id FROM p WHERE id = 7)", "p"),
+    ],
+)
+def test_the_changed_table_in_a_subquery(
+    groups: Client, server: Server, statement: str, table: str
+) -> None:
+    """Refused from 4.x on."""
+    refused = (1093, f"You can't specify target table '{table}' for update in FROM clause")
+    assert groups.error(statement) == (refused if server.version >= (4,) else None)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "DELETE FROM p WHERE id IN (SELECT id FROM (SELECT id FROM p WHERE id = 7) x)",
+        "UPDATE g SET b = 1 WHERE EXISTS (SELECT 1 FROM g h WHERE h.a = g.a + 9)",
+        "UPDATE g JOIN (SELECT MAX(a) m FROM g) x ON g.a = x.m SET g.b = g.b",
+    ],
+)
+def test_the_changed_table_where_it_may_be_read(groups: Client, statement: str) -> None:
+    groups.ok(statement)
+
+
+NEAR = [
+    ("SELECT * FROM p FOR UPDATE NOWAIT", 33, " NOWAIT"),
+    ("SELECT * FROM p FOR UPDATE SKIP LOCKED", 31, " SKIP LOCKED"),
+    ("SELECT * FROM p FOR UPDATE OF p", 29, " OF p"),
+    ("SELECT id FROM p OFFSET 1", 25, " 1"),
+    ("SELECT 1 == 1", 11, "= 1"),
+    ("SELECT 1 INTO @x", 16, " @x"),
+    ("SELECT MIN(1,2)", 13, ",2)"),
+    ("SELECT SUM(1,2)", 13, ",2)"),
+    ("SELECT COUNT()", 14, ")"),
+    ("SELECT MAX()", 12, ")"),
+    ("ROLLBACK AND RELEASE", 20, " RELEASE"),
+    ("ROLLBACK AND", 12, ""),
+    ("ROLLBACK FOO", 12, " FOO"),
+    ("COMMIT FOO", 10, " FOO"),
+    ("COMMIT 1", 8, " 1"),
+]
+
+
+def unread(column: int, near: str) -> tuple[int, str]:
+    return 1064, (
+        "SQL parser error: You have an error in your SQL syntax; check the manual that corresponds "
+        "to your MatrixOne server version for the right syntax to use. syntax error at line 1 "
+        f'column {column} near "{near}";'
+    )
+
+
+@pytest.mark.parametrize(("statement", "column", "near"), NEAR, ids=[n[0] for n in NEAR])
+def test_what_cannot_be_read(groups: Client, statement: str, column: int, near: str) -> None:
+    assert groups.error(statement) == unread(column, near)
+
+
+def test_an_unread_rollback_does_nothing(groups: Client) -> None:
+    groups.ok("BEGIN", "INSERT INTO e VALUES (1, 1)")
+    assert groups.error("ROLLBACK AND RELEASE") == unread(20, " RELEASE")
+    assert groups.value("SELECT COUNT(*) FROM e") == 1
+    groups.ok("ROLLBACK WORK")
+    assert groups.value("SELECT COUNT(*) FROM e") == 0
+
+
+def test_for_share(groups: Client, server: Server) -> None:
+    """Since 4.x."""
+    old = server.version < (4,)
+    assert groups.error("SELECT * FROM p FOR SHARE") == (unread(25, " SHARE") if old else None)
+    assert groups.error("SELECT * FROM p LOCK IN SHARE MODE") == (
+        unread(20, " LOCK IN SHARE MODE") if old else None
+    )
+
+
+def test_do(groups: Client) -> None:
+    assert groups.error("DO 1") == (20105, "not supported: do 1")
+    groups.ok("BEGIN")
+    assert groups.error("DO 1") == (
+        20101,
+        "internal error: unclassified statement appears in uncommitted transaction",
+    )
+    groups.ok("ROLLBACK")
+
+
+MOMENTS = [
+    (
+        "TIMESTAMP = '2099-01-01 00:00:00'",
+        20203,
+        "invalid argument invalid timestamp value, no corresponding snapshot , bad value "
+        "2099-01-01 00:00:00",
+    ),
+    (
+        "TIMESTAMP = '1960-01-01 00:00:00'",
+        20203,
+        "invalid argument invalid timestamp value, bad value 1960-01-01 00:00:00",
+    ),
+    ("MO_TS = 0", 20203, "invalid argument invalid timestamp value, bad value 0"),
+    ("MO_TS = -1", 20203, "invalid argument invalid timestamp value, bad value -1"),
+    ("MO_TS = 'x'", 20301, "invalid input: invalid debug timestamp string: x"),
+    ("MO_TS = '5'", 20301, "invalid input: invalid debug timestamp string: 5"),
+]
+
+
+@pytest.mark.parametrize(("moment", "code", "text"), MOMENTS, ids=[m[0] for m in MOMENTS])
+def test_moments_that_are_none(groups: Client, moment: str, code: int, text: str) -> None:
+    assert groups.error(f"SELECT * FROM p {{{moment}}}") == (code, text)
