@@ -114,6 +114,8 @@ def aggregate(compiler: Expressions, name: str, arguments: list[exp.Expr], scope
     if name in ("min", "max", "any_value"):
         word = "max" if name == "max" else "min"
         return Value(f"{word}({distinct}{sort_key(first)})", kind)
+    if name in ("sum", "avg") and kind.kind == "bool":
+        raise SqlError(20203, f"invalid argument aggregate function {name}, bad value [BOOL]")
     if name in ("sum", "avg"):
         number = as_number(first)
         kind = number.type

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from .workspace import StorageSession
 
 
+_MAX_FLOAT = 3.4028235e38
+
+
 @dataclass
 class Changed:
     affected: int = 0
@@ -105,6 +108,10 @@ class Writer:
                 raise
             text = error.message.removeprefix("internal error: ")
             raise SqlError(1406, text, "22001") from None
+        given = isinstance(stored, float) and not source.is_text
+        # The server does not look for one that is too low.
+        if kind.kind == "float" and given and float(str(stored)) > _MAX_FLOAT:
+            raise SqlError(1690, f"data out of range: data type float32, value '{stored!r}'")
         if kind.kind == "timestamp" and source.kind != "timestamp" and stored is not None:
             return self.session.utc(str(stored))
         return stored
@@ -213,7 +220,7 @@ class Writer:
                     and (str(cells[0].this).lower() == "row")
                 ):
                     cells = cells[0].expressions
-                if not cells and len(source.expressions) == 1:
+                if not cells and not any(other.expressions for other in source.expressions):
                     yield [MISSING] * width
                     continue
                 if len(cells) != width:
@@ -358,9 +365,10 @@ class Writer:
         place = {column.key: index for index, column in enumerate(definition.columns)}
         test = " AND ".join(f"{key} = ?" for key in definition.primary)
         values = [row[place[key]] for key in definition.primary]
-        found = test and self.session.run(
-            f"SELECT 1 FROM {version.table} WHERE {test}", values
-        ).fetchone()
+        found = (
+            test
+            and self.session.run(f"SELECT 1 FROM {version.table} WHERE {test}", values).fetchone()
+        )
         if test and not found:
             columns = next(
                 index.columns
@@ -600,11 +608,16 @@ class Writer:
         scope = Scope()
         table = tree.this
         targets = tree.args.get("tables") or []
+        using = tree.args.get("using") or []
         if not targets:
             self.target(table)
-        from_sql = self.compiler.add_table(table, scope)
-        for join in table.args.get("joins") or []:
-            from_sql += self.compiler.join(join, scope)
+        if using and not targets:
+            targets = [table]
+        from_sql = ""
+        for one in using or [table]:
+            from_sql += f"{', ' if from_sql else ''}{self.compiler.add_table(one, scope)}"
+            for join in one.args.get("joins") or []:
+                from_sql += self.compiler.join(join, scope)
         self.forbid_reading(scope)
         where = tree.args.get("where")
         tail = f" WHERE {self.compiler.condition(where.this, scope)}" if where is not None else ""

@@ -109,6 +109,8 @@ class Expressions:
         self.statement = statement
         self.ambient = ambient
         self.defaults: dict[str, Value] = {}
+        self.reading_4 = False
+        """A SELECT of 4.x, in which a division by zero is NULL; a change refuses it"""
         self.written: tuple[str, str] | None = None
         """The table that the statement changes, which its subqueries may not read from 4.x on"""
 
@@ -222,7 +224,8 @@ class Expressions:
             return Value(f"(({left_side}) <> ({right_side}))", BOOL)
         if isinstance(node, exp.IntDiv):
             left, right = self.value(node.this, scope), self.value(node.expression, scope)
-            return Value(f"mo_div({left.sql}, {right.sql})", BIGINT)
+            divisor = f"nullif({right.sql}, 0)" if self.reading_4 else right.sql
+            return Value(f"mo_div({left.sql}, {divisor})", BIGINT)
         if isinstance(node, exp.Parameter):
             return self.ambient.user_variable(node.name)
         if isinstance(node, exp.SessionParameter):
@@ -305,7 +308,8 @@ class Expressions:
         if kinds & {"double", "float"} or (operator == "/" and "decimal" not in kinds):
             a, b = (convert(side, DOUBLE).sql for side in sides)
             if operator == "/":
-                return Value(f"mo_divide({a}, {b})", DOUBLE)
+                divisor = f"nullif({b}, 0)" if self.reading_4 else b
+                return Value(f"mo_divide({a}, {divisor})", DOUBLE)
             if operator == "%":
                 return Value(f"mo_mod({a}, {b})", DOUBLE)
             return Value(f"({a} {operator} {b})", DOUBLE)

@@ -139,9 +139,7 @@ class Compiler(Expressions):
         left, right = self.query(node.left, outer), self.query(node.right, outer)
         if len(left.types) != len(right.types):
             raise SqlError(
-                20302,
-                "SQL syntax error: the number of columns in the SELECT statement should be the "
-                "same",
+                1064, "SQL parser error: SELECT statements have different number of columns"
             )
         types = [common_type(pair) for pair in zip(left.types, right.types, strict=True)]
         word = {exp.Union: "UNION", exp.Except: "EXCEPT", exp.Intersect: "INTERSECT"}[type(node)]

@@ -346,6 +346,7 @@ class StorageSession(Surroundings, Resolver):
         _refuse_star_alias(statement, found)
         _refuse_unread(statement, found, self.version)
         compiler = Compiler(statement, self, self.context.database)
+        compiler.reading_4 = self.version >= (4, 0, 0)
         reading = not self._writing
         if reading:
             self._connection.execute("BEGIN")
@@ -358,6 +359,7 @@ class StorageSession(Surroundings, Resolver):
                 self._connection.execute("COMMIT")
         self._lock_rows(compiler)
         compiler = Compiler(statement, self, self.context.database)
+        compiler.reading_4 = self.version >= (4, 0, 0)
         query = compiler.query(tree)
         return self.fetch(query.sql, compiler.parameters, query.labels, query.types)
 

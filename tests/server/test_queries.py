@@ -233,3 +233,46 @@ MOMENTS = [
 @pytest.mark.parametrize(("moment", "code", "text"), MOMENTS, ids=[m[0] for m in MOMENTS])
 def test_moments_that_are_none(groups: Client, moment: str, code: int, text: str) -> None:
     assert groups.error(f"SELECT * FROM p {{{moment}}}") == (code, text)
+
+
+def test_no_sum_of_truths(groups: Client) -> None:
+    for name in ("sum", "avg"):
+        assert groups.error(f"SELECT {name}(1 = 1)") == (
+            20203,
+            f"invalid argument aggregate function {name}, bad value [BOOL]",
+        )
+
+
+def test_floats_have_a_greatest(groups: Client) -> None:
+    groups.ok("CREATE TABLE f (x FLOAT)")
+    refused = 1690, "data out of range: data type float32, value '1e+39'"
+    assert groups.error("INSERT INTO f VALUES (1e39)") == refused
+    groups.ok("INSERT INTO f VALUES (1)")
+    assert groups.error("UPDATE f SET x = 1e39") == refused
+
+
+def test_rows_of_defaults(groups: Client) -> None:
+    assert groups.ok("INSERT INTO e VALUES (), ()").affected == 2
+    assert groups.rows("SELECT * FROM e") == [(None, None)] * 2
+
+
+def test_union_of_different_widths(groups: Client) -> None:
+    assert groups.error("SELECT a FROM g UNION SELECT a, b FROM g") == (
+        1064,
+        "SQL parser error: SELECT statements have different number of columns",
+    )
+
+
+def test_delete_using(groups: Client) -> None:
+    assert groups.ok("DELETE FROM g USING g, e WHERE g.a = e.a").affected == 0
+    assert groups.ok("DELETE FROM g USING g, p WHERE g.b = p.id").affected == 2
+    assert groups.rows("SELECT * FROM g") == [(2, 3)]
+    assert groups.rows("SELECT id FROM p") == [(1,), (2,)]
+
+
+@pytest.mark.parametrize("quotient", ["1 / 0", "5 DIV 0"])
+def test_division_by_zero(groups: Client, server: Server, quotient: str) -> None:
+    """NULL where 4.x reads, an error where it writes."""
+    refused = 1365, "division by zero"
+    assert groups.error(f"SELECT {quotient}") == (refused if server.version < (4,) else None)
+    assert groups.error(f"INSERT INTO e VALUES ({quotient}, 1)") == refused
