@@ -37,7 +37,7 @@ from .definition import (
 from .dialect import parse_expression
 from .errors import SqlError
 from .headings import text as expression_text
-from .lexer import Token, tokens
+from .lexer import TIME_MARK, Token, tokens
 from .query import Compiler
 from .records import SYSTEM_DATABASES, Result
 from .store import FIRST_ID
@@ -453,11 +453,13 @@ def create_as_select(
     tree = session.parse(statement.select, found)
     query = compiler.query(tree)
     columns = list(statement.columns)
-    known = _never_null(session, tree) or [False] * len(query.labels)
+    known = _copied_columns(session, tree)
+    if len(known) != len(query.labels):
+        known = [ColumnSpec("", kind, nullable=True) for kind in query.types]
     declared = {spec.name.lower() for spec in columns}
-    for label, kind, filled in zip(query.labels, query.types, known, strict=True):
+    for label, kind, spec in zip(query.labels, query.types, known, strict=True):
         if label.lower() not in declared:
-            columns.append(ColumnSpec(label, _stored_type(kind), nullable=not filled))
+            columns.append(replace(spec, name=label, type=_stored_type(kind)))
     definition = build(session, home, replace(statement, columns=columns))
     rows = session.run(query.sql, compiler.parameters).fetchall()
     version = session.catalogue.add_table(home, definition, source=session.statement_text)
@@ -483,27 +485,54 @@ def _stored_type(kind: SqlType) -> SqlType:
     return SqlType("timestamp") if kind.kind == "timestamp" else kind
 
 
-def _never_null(session: StorageSession, tree: exp.Expr) -> list[bool]:
-    """Which columns of a plain SELECT are NOT NULL: constants, and such of its one table."""
-    if not isinstance(tree, exp.Select) or any(i.is_star for i in tree.expressions):
+def _copied_columns(session: StorageSession, tree: exp.Expr) -> list[ColumnSpec]:
+    """What the columns of a plain SELECT keep of those of its tables; nothing of other queries."""
+    if not isinstance(tree, exp.Select):
         return []
-    tables = list(tree.find_all(exp.Table))
-    definition = None
-    if len(tables) == 1 and isinstance(tables[0].this, exp.Identifier):
-        home = session.need_database(tables[0].db.lower())
-        version = session.catalogue.table(home, tables[0].name.lower())
-        definition = None if version is None else version.definition
-    found = []
+    source = tree.args.get("from_") or tree.args.get("from")
+    nodes = [] if source is None else [source.this]
+    nodes += [join.this for join in tree.args.get("joins") or []]
+    tables: dict[str, TableDef] = {}
+    for node in nodes:
+        if not isinstance(node, exp.Table) or not isinstance(node.this, exp.Identifier):
+            return []
+        name = node.name.partition(TIME_MARK)[0]
+        if name != node.name:
+            return []
+        home = session.need_database(node.db.lower())
+        version = session.catalogue.table(home, name.lower())
+        if version is None or version.definition.view is not None:
+            return []
+        tables[(node.alias or name).lower()] = version.definition
+    found: list[ColumnSpec] = []
     for item in tree.expressions:
+        if item.is_star:
+            of = [item.table.lower()] if isinstance(item, exp.Column) else list(tables)
+            found += [_copied(c) for t in of if t in tables for c in tables[t].columns]
+            continue
         node = item.unalias()
         column = None
-        if isinstance(node, exp.Column) and definition is not None:
-            column = definition.column(node.name)
+        if isinstance(node, exp.Column):
+            wanted = [tables.get(node.table.lower())] if node.table else list(tables.values())
+            column = next((c for t in wanted if t for c in [t.column(node.name)] if c), None)
         constant = isinstance(node, (exp.Literal, exp.Boolean, exp.CurrentTimestamp)) or (
             isinstance(node, exp.Anonymous) and str(node.this).lower() == "now"
         )
-        found.append(constant or (column is not None and not column.nullable))
+        if column is None:
+            found.append(ColumnSpec("", SqlType("any"), nullable=not constant))
+        else:
+            found.append(_copied(column))
     return found
+
+
+def _copied(column: ColumnDef) -> ColumnSpec:
+    return ColumnSpec(
+        "",
+        column.type,
+        nullable=column.nullable,
+        default=column.default,
+        auto_increment=column.auto_increment,
+    )
 
 
 def drop_tables(session: StorageSession, statement: DropTable) -> Result:

@@ -116,6 +116,18 @@ def test_drop_of_several_tables(own: Client, server: Server, exists: str) -> Non
 
 
 @pytest.mark.usefixtures("since_3")
+@pytest.mark.parametrize("select", ["*", "t.*", "id, a, b", "t.id, t.a AS a, b"])
+def test_create_as_select_keeps_what_columns_are(own: Client, select: str) -> None:
+    """But for keys."""
+    own.ok("CREATE TABLE t (id INT AUTO_INCREMENT PRIMARY KEY, a INT NOT NULL, b INT DEFAULT 5)")
+    own.ok(f"CREATE TABLE c AS SELECT {select} FROM t")
+    assert own.ok("SHOW CREATE TABLE c").rows[0][1] == (
+        "CREATE TABLE `c` (\n  `id` int NOT NULL AUTO_INCREMENT,\n  `a` int NOT NULL,\n"
+        "  `b` int DEFAULT 5\n)"
+    )
+
+
+@pytest.mark.usefixtures("since_3")
 def test_clones_of_what_is_no_table_or_over_what_is_there(own: Client, server: Server) -> None:
     own.ok("CREATE TABLE p (id INT PRIMARY KEY)", "CREATE VIEW w AS SELECT * FROM p")
     for statement in ("CREATE TABLE c CLONE w", "CREATE TABLE IF NOT EXISTS p CLONE w"):
