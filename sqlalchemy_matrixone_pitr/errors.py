@@ -11,6 +11,7 @@
         ├── PitrPermissionError      this account or role may not do that
         ├── PitrTransactionError     not possible in this state of the transaction
         ├── PitrAfterCommitError     committed, but its PITR statements are not all done
+        ├── PitrLockTimeoutError     another program holds the account's lock
         ├── PitrUnsupportedError     not a MatrixOne server, or one that is too old
         └── PitrRestoreError         the restore was refused
 
@@ -77,6 +78,13 @@ class PitrPermissionError(PitrError):
 
 class PitrTransactionError(PitrError):
     """The statement does not fit the state of the transaction."""
+
+
+class PitrLockTimeoutError(PitrError):
+    """The account's lock, which keeps programs from changing policies at once, was not had in time.
+
+    Nothing was sent.
+    """
 
 
 class PitrUnsupportedError(PitrError):

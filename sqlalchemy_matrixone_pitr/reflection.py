@@ -13,8 +13,9 @@ import contextlib
 import datetime as dt
 import re
 import warnings
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 from sqlalchemy import bindparam, text
@@ -24,6 +25,7 @@ from sqlalchemy.exc import DBAPIError, SAWarning
 from . import server
 from .ddl import recovery_window_statement
 from .errors import PitrValidationError, from_dbapi_error
+from .generations import split_generation
 from .model import (
     Pitr,
     PitrLevel,
@@ -250,8 +252,9 @@ def get_pitrs(
         table_name=table_name,
     )
     with reading(bind) as connection:
-        pitrs = read_pitrs(connection, wanted)
-        return _with_status(connection, pitrs) if with_status else pitrs
+        if with_status:
+            return read_state(connection, wanted).pitrs
+        return read_pitrs(connection, wanted)
 
 
 def filters(
@@ -278,13 +281,21 @@ def read_pitrs(connection: Connection, wanted: Mapping[str, str]) -> list[Pitr]:
 
     :param wanted: of :func:`filters`.
     """
-    where = " AND ".join(f"{column} = :{column}" for column in wanted)
-    statement = text(f"SHOW PITR WHERE {where}" if where else "SHOW PITR")
     roll_back(connection)
     with server.session_zone(connection, "+00:00"), _typed_errors():
-        rows = connection.execute(statement, dict(wanted)).all()
+        rows = _show_pitr(connection, wanted)
     others = any(row[3] == PitrLevel.ACCOUNT.value and row[4] != _SYS for row in rows)
-    account = own_account(connection) if others else _SYS
+    return _parse_pitr_rows(rows, own_account(connection) if others else _SYS)
+
+
+def _show_pitr(connection: Connection, wanted: Mapping[str, str]) -> list[tuple[Any, ...]]:
+    where = " AND ".join(f"{column} = :{column}" for column in wanted)
+    statement = text(f"SHOW PITR WHERE {where}" if where else "SHOW PITR")
+    return [tuple(row) for row in connection.execute(statement, dict(wanted))]
+
+
+def _parse_pitr_rows(rows: Iterable[Sequence[Any]], account: str) -> list[Pitr]:
+    """All rows, newest first."""
     pitrs = [parse_pitr_row(row, account) for row in rows]
     _warn_of_duplicates(pitrs)
     pitrs.sort(key=lambda pitr: pitr.name)
@@ -351,117 +362,273 @@ def get_recovery_windows(
 # ----------------------------------------------------------------------------------------- status
 
 
-def _with_status(connection: Connection, pitrs: Sequence[Pitr]) -> list[Pitr]:
-    if not pitrs:
-        return []
-    with server.session_zone(connection, "+00:00"):
-        if own_account(connection) == _SYS:
-            known = _status_for_sys(connection)
-            return [pitr.with_status(known.get(pitr.name, PitrStatus.UNKNOWN)) for pitr in pitrs]
-        return _status_by_ids(connection, pitrs)
-
-
-_SYS_STATUS = """\
-SELECT p.pitr_name, p.level, p.pitr_status, p.obj_id, d.dat_id, t.rel_id
-FROM mo_catalog.mo_pitr p
-LEFT JOIN mo_catalog.mo_database d
-  ON d.account_id = p.account_id AND d.datname = p.database_name
-LEFT JOIN mo_catalog.mo_tables t
-  ON t.account_id = p.account_id AND t.reldatabase = p.database_name AND t.relname = p.table_name
-WHERE p.create_account = 0"""
-
-
-def _status_for_sys(connection: Connection) -> dict[str, PitrStatus]:
-    """By the catalogue: the status column **and** the object's present id.
-
-    The status alone is not enough: on 3.0.9 TRUNCATE and RESTORE leave it 1 with a stale id, and
-    4.x records another id than the present one for a table that was rebuilt before.
-    """
-    known = {}
-    for name, level, status, recorded, database_id, table_id in connection.exec_driver_sql(
-        _SYS_STATUS
-    ):
-        present = {PitrLevel.DATABASE.value: database_id, PitrLevel.TABLE.value: table_id}
-        active = int(status) == 1 and present.get(level, recorded) == recorded
-        known[name] = PitrStatus.ACTIVE if active else PitrStatus.DETACHED
-    return known
-
-
-def _status_by_ids(connection: Connection, pitrs: Sequence[Pitr]) -> list[Pitr]:
-    """For accounts that cannot read mo_pitr: the object's id now against its id at the creation."""
-    now = _objects(connection, pitrs)
-    return [pitr.with_status(_status_of(connection, pitr, now)) for pitr in pitrs]
-
-
-class _Object(NamedTuple):
+class CatalogObject(NamedTuple):
     """A database or table in the catalogue."""
 
     id: int
     made: dt.datetime
-    rebuilt: bool
-    """Whether a 4.x table has another id than it was made with, which is what its PITR records."""
+    logical_id: int
+    """From 4.0 on a table keeps it when it is rebuilt, and an ordinary CREATE PITR records it,
+    which then protects nothing; before 4.0, and for a database, it is the id."""
 
 
-_Objects: TypeAlias = "dict[tuple[str, str | None], _Object]"
+Objects: TypeAlias = "dict[tuple[str, str | None], CatalogObject]"
 
 
-def _status_of(connection: Connection, pitr: Pitr, now: _Objects) -> PitrStatus:
+@dataclass(frozen=True, slots=True)
+class ServerState:
+    """What an account has, read at one time.
+
+    :ivar account: the account's own name.
+    :ivar database: the connection's default database.
+    :ivar now: the server's clock, UTC, whole seconds.
+    :ivar pitrs: with their status, newest first.
+    :ivar stale: names of detached ones that the server still takes for active: they block another
+        one for their object. Known to sys alone.
+    :ivar ended: when the server noticed that a PITR's object was gone, by name. Known to sys alone.
+    :ivar objects: the databases asked for, and the tables in them.
+    """
+
+    version: server.Version
+    account: str
+    database: str | None
+    now: dt.datetime
+    pitrs: list[Pitr]
+    stale: frozenset[str]
+    ended: Mapping[str, dt.datetime]
+    objects: Objects
+
+
+def read_state(
+    connection: Connection,
+    wanted: Mapping[str, str] | None = None,
+    *,
+    databases: Iterable[str] = (),
+    tables: Collection[str] | None = None,
+) -> ServerState:
+    """PITRs with their status, and the objects they are for: three statements, however many.
+
+    A few more, one for each second of creation, where an account that is not sys cannot tell
+    otherwise whether an object was rebuilt. On a connection that nobody has a transaction on.
+
+    :param wanted: of :func:`filters`.
+    :param databases: databases to look up besides those of the PITRs and the default one.
+    :param tables: tables to look up besides those of the PITRs; None is all.
+    """
+    version = server.require_matrixone(connection)
+    roll_back(connection)
+    with server.session_zone(connection, "+00:00"), _typed_errors():
+        rows = _show_pitr(connection, wanted or {})
+        names: set[str] | None = None
+        if tables is not None:
+            of_pitrs = {row[6] for row in rows if row[3] == PitrLevel.TABLE.value}
+            names = of_pitrs | set(tables)
+        within = {row[5] for row in rows if row[5] not in (None, "*")} | set(databases)
+        account, database, now, objects = _read_objects(connection, version, within, names)
+        pitrs = _parse_pitr_rows(rows, account)
+        stale: frozenset[str] = frozenset()
+        ended: dict[str, dt.datetime] = {}
+        if pitrs and account == _SYS:
+            pitrs, stale, ended = _status_for_sys(connection, pitrs, objects)
+        elif pitrs:
+            pitrs = _status_by_ids(connection, pitrs, objects)
+    return ServerState(version, account, database, now, pitrs, stale, ended, objects)
+
+
+_OBJECTS: Final = """\
+SELECT w.account, w.chosen, w.moment,
+  d.datname, d.dat_id, d.created_time, t.relname, t.rel_id, t.{logical_id}, t.created_time
+FROM (SELECT current_account_name() AS account, DATABASE() AS chosen, now() AS moment) w
+LEFT JOIN mo_catalog.mo_database d
+  ON d.account_id = current_account_id() AND (d.datname = DATABASE() OR d.datname IN :databases)
+LEFT JOIN mo_catalog.mo_tables t
+  ON t.account_id = d.account_id AND t.reldatabase = d.datname{tables}"""
+
+_MANY: Final = 1000
+"""From so many names on, all tables of the databases are read."""
+
+
+def _read_objects(
+    connection: Connection,
+    version: server.Version,
+    databases: Collection[str],
+    tables: Collection[str] | None,
+) -> tuple[str, str | None, dt.datetime, Objects]:
+    """The account, the default database, the server's clock, and objects of the catalogue."""
+    some = tables is not None and len(tables) < _MANY
+    statement = text(
+        _OBJECTS.format(
+            logical_id="rel_logical_id" if version >= server.LOGICAL_IDS else "rel_id",
+            tables=" AND t.relname IN :tables" if some else "",
+        )
+    ).bindparams(bindparam("databases", expanding=True))
+    values: dict[str, object] = {"databases": sorted(databases) or [""]}
+    if some and tables is not None:
+        statement = statement.bindparams(bindparam("tables", expanding=True))
+        values["tables"] = sorted(tables) or [""]
+    objects: Objects = {}
+    rows = connection.execute(statement, values).all()
+    for row in rows:
+        database, dat_id, made, table, rel_id, logical_id, table_made = row[3:]
+        if database is None:
+            continue
+        if (database, None) not in objects:
+            objects[database, None] = CatalogObject(int(dat_id), parse_time(made), int(dat_id))
+        if table is not None:
+            objects[database, table] = CatalogObject(
+                int(rel_id), parse_time(table_made), int(logical_id)
+            )
+    account, chosen, now = rows[0][:3]
+    return str(account), chosen or None, parse_time(now), objects
+
+
+_SYS_STATUS: Final = (
+    "SELECT pitr_name, pitr_status, obj_id, pitr_status_changed_time FROM mo_catalog.mo_pitr "
+    "WHERE create_account = 0"
+)
+
+
+def _status_for_sys(
+    connection: Connection, pitrs: Sequence[Pitr], objects: Objects
+) -> tuple[list[Pitr], frozenset[str], dict[str, dt.datetime]]:
+    """By the catalogue: the status column **and** the object's present id.
+
+    The status alone is not enough: on 3.0.9 TRUNCATE and RESTORE leave it 1 with a stale id, and
+    4.x may record another id than the present one for a table that was rebuilt before.
+    """
+    recorded = {
+        name: (int(status), int(obj_id), changed)
+        for name, status, obj_id, changed in connection.exec_driver_sql(_SYS_STATUS)
+    }
+    known = []
+    stale = set()
+    ended = {}
+    for pitr in pitrs:
+        if pitr.name not in recorded:
+            known.append(pitr.with_status(PitrStatus.UNKNOWN))  # it was dropped just now
+            continue
+        status, obj_id, changed = recorded[pitr.name]
+        attached = True
+        if pitr.database_name is not None:
+            found = objects.get((pitr.database_name, pitr.table_name))
+            attached = found is not None and found.id == obj_id
+        if status == 1 and attached:
+            known.append(pitr.with_status(PitrStatus.ACTIVE))
+            continue
+        known.append(pitr.with_status(PitrStatus.DETACHED))
+        if status == 1:
+            stale.add(pitr.name)
+        else:
+            ended[pitr.name] = _changed_time(changed)
+    return known, frozenset(stale), ended
+
+
+def _changed_time(value: int | dt.datetime | str) -> dt.datetime:
+    """A time of mo_pitr: nanoseconds since 1970, or 2.2's timestamp in the session's zone, UTC."""
+    if isinstance(value, int):
+        return server.EPOCH + dt.timedelta(microseconds=value // 1000)
+    return parse_time(value)
+
+
+def _status_by_ids(connection: Connection, pitrs: Sequence[Pitr], now: Objects) -> list[Pitr]:
+    """For accounts that cannot read mo_pitr: the object's id now against its id at the creation.
+
+    The past is asked only where the object was changed since, first once for all: an id that was
+    there before the oldest of those PITRs, and still is, has not changed at all.
+    """
+    statuses: dict[int, PitrStatus] = {}
+    doubtful: dict[dt.datetime, list[Pitr]] = defaultdict(list)
+    for pitr in pitrs:
+        known = _status_without_past(pitr, now)
+        if known is not None:
+            statuses[id(pitr)] = known
+        else:
+            assert pitr.created_time is not None
+            doubtful[pitr.created_time].append(pitr)
+    if len(doubtful) > 1:
+        oldest = min(doubtful)
+        then = _past_ids(connection, [p for some in doubtful.values() for p in some], oldest)
+        for moment in sorted(doubtful):
+            for pitr in list(doubtful[moment]):
+                object_now = now[pitr.database_name or "", pitr.table_name]
+                if then.get((pitr.database_name or "", pitr.table_name)) == object_now.id:
+                    statuses[id(pitr)] = _active(pitr, object_now)
+                    doubtful[moment].remove(pitr)
+    for moment, some in doubtful.items():
+        then = _past_ids(connection, some, moment) if some else {}
+        for pitr in some:
+            object_now = now[pitr.database_name or "", pitr.table_name]
+            was = then.get((pitr.database_name or "", pitr.table_name))
+            statuses[id(pitr)] = (
+                PitrStatus.UNKNOWN
+                if was is None
+                else _active(pitr, object_now)
+                if was == object_now.id
+                else PitrStatus.DETACHED
+            )
+    return [pitr.with_status(statuses[id(pitr)]) for pitr in pitrs]
+
+
+def _status_without_past(pitr: Pitr, now: Objects) -> PitrStatus | None:
     if pitr.database_name is None or pitr.created_time is None:
         return PitrStatus.ACTIVE  # an account that can ask has not been dropped
     found = now.get((pitr.database_name, pitr.table_name))
     if found is None:
         return PitrStatus.DETACHED
-    if found.rebuilt:
-        return PitrStatus.DETACHED
     if found.made < pitr.created_time:
-        return PitrStatus.ACTIVE
+        return _active(pitr, found)
     if found.made < pitr.created_time + _SECOND:
         return PitrStatus.UNKNOWN  # before or after it, in the same second
+    return None
+
+
+def _active(pitr: Pitr, found: CatalogObject) -> PitrStatus:
+    """The status of a PITR whose object is the one it was made for.
+
+    Of a table that had been rebuilt before, an ordinary CREATE PITR of 4.x records an id that the
+    table no longer has; a renewal of this package records the right one, and so does another of
+    ours, but only a renewal tells by its name.
+    """
+    if found.id == found.logical_id or split_generation(pitr.name)[1] > 1:
+        return PitrStatus.ACTIVE
+    return PitrStatus.DETACHED
+
+
+def _past_ids(
+    connection: Connection, pitrs: Iterable[Pitr], created: dt.datetime
+) -> dict[tuple[str, str | None], int]:
+    """Ids of the PITRs' databases and tables, just after a moment; none where it is forgotten."""
+    moment = (int(created.timestamp()) + 1) * 1_000_000_000
+    tables = {(p.database_name or "", p.table_name) for p in pitrs if p.table_name is not None}
+    databases = sorted({p.database_name or "" for p in pitrs if p.table_name is None})
+    found: dict[tuple[str, str | None], int] = {}
     try:
-        then = _objects(connection, [pitr], at=pitr.created_time + _SECOND)
+        if tables:
+            statement = text(
+                "SELECT reldatabase, relname, rel_id "
+                f"FROM mo_catalog.mo_tables {{MO_TS = {moment}}} "
+                "WHERE account_id = current_account_id() AND reldatabase IN :databases "
+                "AND relname IN :tables"
+            ).bindparams(
+                bindparam("databases", expanding=True), bindparam("tables", expanding=True)
+            )
+            for database, table, rel_id in connection.execute(
+                statement,
+                {
+                    "databases": sorted({d for d, _ in tables}),
+                    "tables": sorted({str(t) for _, t in tables}),
+                },
+            ):
+                found[database, table] = int(rel_id)
+        if databases:
+            statement = text(
+                f"SELECT datname, dat_id FROM mo_catalog.mo_database {{MO_TS = {moment}}} "
+                "WHERE account_id = current_account_id() AND datname IN :databases"
+            ).bindparams(bindparam("databases", expanding=True))
+            for database, dat_id in connection.execute(statement, {"databases": databases}):
+                found[database, None] = int(dat_id)
     except DBAPIError as error:
         if error.connection_invalidated:
             raise
-        return PitrStatus.UNKNOWN  # that history is gone
-    was = then.get((pitr.database_name, pitr.table_name))
-    if was is None:
-        return PitrStatus.UNKNOWN
-    return PitrStatus.ACTIVE if was.id == found.id else PitrStatus.DETACHED
-
-
-def _has_logical_ids(connection: Connection) -> bool:
-    return (server.matrixone_version(connection) or server.OLDEST_SUPPORTED) >= (4, 0, 0)
-
-
-def _objects(
-    connection: Connection, pitrs: Iterable[Pitr], at: dt.datetime | None = None
-) -> _Objects:
-    """Ids and creation times of the PITRs' databases and tables, now or at a moment.
-
-    The session is in UTC.
-    """
-    tables = {(p.database_name or "", p.table_name) for p in pitrs if p.table_name is not None}
-    databases = sorted({p.database_name or "" for p in pitrs if p.table_name is None})
-    moment = f" {{MO_TS = {int(at.timestamp()) * 1_000_000_000}}}" if at is not None else ""
-    found: _Objects = {}
-    if tables:
-        first_id = "rel_logical_id" if _has_logical_ids(connection) else "rel_id"
-        statement = text(
-            f"SELECT reldatabase, relname, rel_id, created_time, {first_id} "
-            f"FROM mo_catalog.mo_tables{moment} "
-            "WHERE account_id = current_account_id() AND reldatabase IN :databases "
-            "AND relname IN :tables"
-        ).bindparams(bindparam("databases", expanding=True), bindparam("tables", expanding=True))
-        for database, table, rel_id, made, first in connection.execute(
-            statement,
-            {"databases": sorted({d for d, _ in tables}), "tables": sorted({t for _, t in tables})},
-        ):
-            found[database, table] = _Object(int(rel_id), parse_time(made), first != rel_id)
-    if databases:
-        statement = text(
-            f"SELECT datname, dat_id, created_time FROM mo_catalog.mo_database{moment} "
-            "WHERE account_id = current_account_id() AND datname IN :databases"
-        ).bindparams(bindparam("databases", expanding=True))
-        for database, dat_id, made in connection.execute(statement, {"databases": databases}):
-            found[database, None] = _Object(int(dat_id), parse_time(made), False)
+        roll_back(connection)
     return found

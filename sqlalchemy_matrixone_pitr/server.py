@@ -25,6 +25,9 @@ SUPPORTED_DIALECTS: Final = ("mysql", "mariadb", "matrixone")
 """Dialect names that PITR statements compile on: a MatrixOne server is reached through any."""
 
 OLDEST_SUPPORTED: Final[Version] = (2, 1, 0)
+LOGICAL_IDS: Final[Version] = (4, 0, 0)
+"""The first version whose tables have a logical id, which stays when a table is rebuilt."""
+
 DEVELOPMENT: Final[Version] = (999, 0, 0)
 """What a development build counts as: its version is empty, and it is newer than any release."""
 

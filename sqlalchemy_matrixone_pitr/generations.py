@@ -1,0 +1,183 @@
+"""Generations: the several PITRs of the server that are one policy.
+
+The server cannot rename a PITR, a rebuilt object leaves its PITR detached, and the detached row is
+what keeps the old history from being collected. So a policy is renewed under its name with a
+number: ``orders_week``, then ``orders_week__2``, ``orders_week__3``. The newest active one is the
+policy; older ones are history until their last restorable moment has passed.
+
+Everything here is pure: names in, names out. What is sent is in ``recovery.py``.
+Source: matrixone.md, section 4 (a PITR after a rebuild), section 1 (no RENAME).
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import itertools
+import re
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from .errors import PitrValidationError
+from .model import MAX_NAME_LENGTH, Pitr, PitrLevel, PitrStatus, check_pitr_name, shorten
+
+_NUMBERED = re.compile(r"(?P<base>.+)__(?P<number>[1-9][0-9]{0,8})", re.DOTALL)
+
+LONGEST_SUFFIX = len("__") + 9
+"""Characters that a generation may add to a name."""
+
+Target: TypeAlias = tuple[PitrLevel, str | None, str | None, str | None]
+
+
+def split_generation(name: str) -> tuple[str, int]:
+    """The policy's name and the generation in a PITR's name.
+
+    >>> split_generation("orders_week"), split_generation("orders_week__3")
+    (('orders_week', 1), ('orders_week', 3))
+    """
+    match = _NUMBERED.fullmatch(name)
+    if match is None or int(match["number"]) < 2:
+        return name, 1
+    return match["base"], int(match["number"])
+
+
+def generation_name(name: str, number: int) -> str:
+    """The PITR's name of a policy's generation.
+
+    :raises PitrValidationError: longer than the server takes.
+
+    >>> generation_name("orders_week", 1), generation_name("orders_week", 2)
+    ('orders_week', 'orders_week__2')
+    """
+    return check_pitr_name(name if number == 1 else f"{name}__{number}")
+
+
+def check_declared_name(name: str) -> str:
+    """A policy's name, checked and folded: not one that reads as a generation of another.
+
+    :raises PitrValidationError: also where it ends in ``__`` and digits.
+
+    >>> check_declared_name("orders__2")
+    Traceback (most recent call last):
+    ...
+    sqlalchemy_matrixone_pitr.errors.PitrValidationError: PITR name 'orders__2' ends in '__2', ...
+    """
+    folded = check_pitr_name(name)
+    ending = re.search(r"__[0-9]+$", folded)
+    if ending is not None:
+        raise PitrValidationError(
+            f"PITR name {shorten(name)} ends in {ending[0]!r}, which numbers the generations of a "
+            "renewed policy: declare it under another name"
+        )
+    if len(folded) > MAX_NAME_LENGTH - LONGEST_SUFFIX:
+        raise PitrValidationError(
+            f"PITR name has {len(folded)} characters, the limit of a declared one is "
+            f"{MAX_NAME_LENGTH - LONGEST_SUFFIX}, which leaves room for the number of a renewal: "
+            "shorten it"
+        )
+    return folded
+
+
+def target_of(pitr: Pitr) -> Target:
+    """What a PITR protects, comparable."""
+    return pitr.level, pitr.account_name, pitr.database_name, pitr.table_name
+
+
+def target_text(target: Target | Pitr) -> str:
+    """A target for people.
+
+    >>> target_text(Pitr.table("p", "orders", "7d", database_name="shop"))
+    'table shop.orders'
+    """
+    level, account, database, table = target_of(target) if isinstance(target, Pitr) else target
+    if level is PitrLevel.CLUSTER:
+        return "the cluster"
+    if level is PitrLevel.ACCOUNT:
+        return "the own account" if account is None else f"account {account}"
+    of_database = database if database is not None else "(default database)"
+    return f"database {of_database}" if table is None else f"table {of_database}.{table}"
+
+
+def is_detached(pitr: Pitr) -> bool:
+    """Whether a PITR surely protects nothing new any more."""
+    return pitr.status is PitrStatus.DETACHED
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """The PITRs of the server that are generations of one policy, oldest first; never empty."""
+
+    name: str
+    generations: tuple[Pitr, ...]
+
+    @property
+    def current(self) -> Pitr:
+        """The newest generation that is not detached; where all are, the newest."""
+        for pitr in reversed(self.generations):
+            if not is_detached(pitr):
+                return pitr
+        return self.generations[-1]
+
+    @property
+    def history(self) -> tuple[Pitr, ...]:
+        """The other generations: they keep what was before."""
+        return tuple(pitr for pitr in self.generations if pitr is not self.current)
+
+    @property
+    def next_number(self) -> int:
+        return max(split_generation(pitr.name)[1] for pitr in self.generations) + 1
+
+    @property
+    def target(self) -> Target:
+        return target_of(self.generations[-1])
+
+    @property
+    def detached(self) -> bool:
+        """Whether no generation protects the target any more."""
+        return all(is_detached(pitr) for pitr in self.generations)
+
+
+def policies(pitrs: Iterable[Pitr]) -> list[Policy]:
+    """The policies that PITRs are generations of, sorted by name and target.
+
+    A PITR whose name is numbered and whose target is not that of the others is a policy of its own.
+
+    >>> [week] = policies([Pitr.account("w__2", "7d"), Pitr.account("w", "7d")])
+    >>> week.name, [pitr.name for pitr in week.generations]
+    ('w', ['w', 'w__2'])
+    """
+    found: dict[tuple[str, Target], list[tuple[int, Pitr]]] = defaultdict(list)
+    for pitr in pitrs:
+        name, number = split_generation(pitr.name)
+        found[name, target_of(pitr)].append((number, pitr))
+    holders: dict[str, set[Target]] = defaultdict(set)
+    for (name, target), members in found.items():
+        if any(number == 1 for number, _ in members):
+            holders[name].add(target)
+    made = []
+    for (name, target), members in found.items():
+        members.sort(key=lambda member: member[0])
+        ordered = tuple(pitr for _, pitr in members)
+        if holders[name] and target not in holders[name]:  # "w" is another object's policy
+            made += [Policy(pitr.name, (pitr,)) for pitr in ordered]
+        else:
+            made.append(Policy(name, ordered))
+    made.sort(key=lambda policy: (policy.name, *(part or "" for part in policy.target)))
+    return made
+
+
+def spent(policy: Policy, now: dt.datetime) -> tuple[Pitr, ...]:
+    """The generations that hold nothing any more: their last restorable moment has passed.
+
+    A generation's protection ended before the next one was created, so that its last moment is out
+    of reach when its range, counted back from now, ends after that. The newest one is never spent.
+
+    :param now: the server's present, aware.
+    """
+    found = []
+    for pitr, successor in itertools.pairwise(policy.generations):
+        ended = successor.created_time
+        if is_detached(pitr) and ended is not None and pitr.range.start(now) > ended:
+            found.append(pitr)
+    return tuple(found)

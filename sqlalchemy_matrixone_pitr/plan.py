@@ -1,0 +1,724 @@
+"""The difference between declared policies and a server's, as a Plan of actions.
+
+One comparison serves ``plan_pitrs``, ``mo-pitr plan/apply/check``, Alembic's autogenerate and
+``alembic check``. :func:`compare` is pure; :func:`plan_pitrs` reads and compares.
+
+=======================================  ====================================================
+declared, against the server             action
+=======================================  ====================================================
+no policy of that name                   Create
+the same target and range                none
+the same target, another range           Alter; destructive where it may be shorter
+the same target, detached                Renew: the next generation
+another target, in a database of ours    Drop and Create; destructive
+another target, of somebody else         Conflict, which names both
+its object has another policy            Conflict; or Drop and Create, with ``drop_undeclared``
+not declared, in a database of ours      ``undeclared``; Drop with ``drop_undeclared``
+=======================================  ====================================================
+
+IF NOT EXISTS is never used to reach a state: the server compares names only.
+Source: matrixone.md, section 3 (names, ALTER), section 4 (detached policies).
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeAlias
+
+from sqlalchemy.engine import Connection
+
+from . import server
+from .ddl import AlterPitr, CreatePitr, DropPitr, PitrDDLElement
+from .errors import PitrValidationError
+from .generations import (
+    Policy,
+    Target,
+    generation_name,
+    is_detached,
+    policies,
+    spent,
+    split_generation,
+    target_of,
+    target_text,
+)
+from .model import Pitr, PitrLevel, PitrRange, PitrStatus, PitrUnit
+from .reflection import Bind, ServerState, read_state, reading
+from .schema import SchemaMap, Schemas, databases_of, declarations, tables_of
+
+if TYPE_CHECKING:
+    pass
+
+FORMAT_VERSION: Final = 1
+"""Of :meth:`Plan.to_dict`; it grows when a key changes its meaning or goes."""
+
+Include: TypeAlias = Callable[[Pitr], bool]
+
+
+# ------------------------------------------------------------------------------------------ actions
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """One change that a Plan makes.
+
+    :ivar pitr: what there will be; of a Drop, what there is.
+    :ivar existing: what there is.
+    :ivar reason: why, for people.
+    :ivar destructive: whether history that can be restored now may no longer be: it shortens a
+        range, drops, or moves a target.
+    :ivar cost: what it costs, for people; None where nothing.
+    """
+
+    kind: ClassVar[str]
+    sign: ClassVar[str]
+
+    pitr: Pitr
+    reason: str
+    existing: Pitr | None = None
+    destructive: bool = False
+    cost: str | None = None
+
+    @property
+    def elements(self) -> tuple[PitrDDLElement, ...]:
+        """What is executed, in order."""
+        raise NotImplementedError
+
+    @property
+    def statements(self) -> tuple[str, ...]:
+        """The SQL of :attr:`elements`, as a person reads it."""
+        return tuple(str(element) for element in self.elements)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON."""
+        pitr = self.pitr
+        return {
+            "kind": self.kind,
+            "name": pitr.name,
+            "level": pitr.level.value,
+            "account_name": pitr.account_name,
+            "database_name": pitr.database_name,
+            "table_name": pitr.table_name,
+            "range": str(pitr.range),
+            "existing_name": None if self.existing is None else self.existing.name,
+            "existing_range": None if self.existing is None else str(self.existing.range),
+            "reason": self.reason,
+            "destructive": self.destructive,
+            "cost": self.cost,
+            "sql": list(self.statements),
+        }
+
+    def __str__(self) -> str:
+        pitr = self.pitr
+        span = str(pitr.range)
+        if isinstance(self, Alter) and self.existing is not None:
+            span = f"{self.existing.range} -> {span}"
+        return f"{self.sign} {self.kind} {pitr.name}, {target_text(pitr)}, {span}: {self.reason}"
+
+
+class Create(Action):
+    """A policy that the server does not have."""
+
+    __slots__ = ()
+    kind = "create"
+    sign = "+"
+
+    @property
+    def elements(self) -> tuple[PitrDDLElement, ...]:
+        return (CreatePitr(self.pitr),)
+
+
+class Alter(Action):
+    """A policy with another range. The server's shown recovery window starts anew."""
+
+    __slots__ = ()
+    kind = "alter"
+    sign = "~"
+
+    @property
+    def elements(self) -> tuple[PitrDDLElement, ...]:
+        return (AlterPitr(self.pitr.name, self.pitr.range),)
+
+
+class Renew(Action):
+    """The next generation of a policy that protects nothing new any more.
+
+    Where the server takes the old one for active still, it must be dropped first, which is
+    destructive: ``existing`` is then what is dropped.
+    """
+
+    __slots__ = ()
+    kind = "renew"
+    sign = "*"
+
+    @property
+    def elements(self) -> tuple[PitrDDLElement, ...]:
+        create = CreatePitr(self.pitr)
+        if self.destructive and self.existing is not None:
+            return DropPitr(self.existing.name), create
+        return (create,)
+
+
+class Drop(Action):
+    """A policy that is not declared, or whose target moves."""
+
+    __slots__ = ()
+    kind = "drop"
+    sign = "-"
+
+    @property
+    def elements(self) -> tuple[PitrDDLElement, ...]:
+        return (DropPitr(self.pitr.name),)
+
+
+@dataclass(frozen=True, slots=True)
+class Conflict:
+    """A declared policy that cannot be made so, and what stands in its way."""
+
+    pitr: Pitr
+    existing: Pitr
+    reason: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON."""
+        return {
+            "name": self.pitr.name,
+            "target": target_text(self.pitr),
+            "existing_name": self.existing.name,
+            "existing_target": target_text(self.existing),
+            "reason": self.reason,
+        }
+
+    def __str__(self) -> str:
+        return f"! conflict {self.pitr.name}, {target_text(self.pitr)}: {self.reason}"
+
+
+# --------------------------------------------------------------------------------------------- plan
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What a comparison was asked, so that it can be made again against a later state."""
+
+    declared: tuple[Pitr, ...]
+    databases: frozenset[str]
+    drop_undeclared: bool = False
+    include: Include | None = None
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Plan:
+    """What makes a server's policies those that are declared.
+
+    :ivar actions: in the order in which they are to be done: Drop, Renew, Alter, Create, each by
+        level and name.
+    :ivar undeclared: policies in the declared databases that nobody declares; left alone.
+    :ivar conflicts: what no action can make so.
+    :ivar history: older generations, kept until their last restorable moment has passed.
+    :ivar unknown: policies of which this account cannot tell whether they still protect their
+        object; taken for active.
+    """
+
+    actions: tuple[Action, ...]
+    undeclared: tuple[Pitr, ...]
+    conflicts: tuple[Conflict, ...]
+    history: tuple[Pitr, ...]
+    unknown: tuple[Pitr, ...]
+    scope: Scope = field(compare=False)
+
+    @property
+    def in_sync(self) -> bool:
+        """Whether all that is declared is so, and nothing is to be dropped."""
+        return not self.actions and not self.conflicts
+
+    @property
+    def destructive(self) -> tuple[Action, ...]:
+        """The actions after which less can be restored."""
+        return tuple(action for action in self.actions if action.destructive)
+
+    def only(self, chosen: Callable[[Action], bool]) -> Plan:
+        """The same plan with some of its actions.
+
+        >>> plan = compare([Pitr.account("nightly", "7d")], [])
+        >>> plan.only(lambda action: not isinstance(action, Create)).actions
+        ()
+        """
+        actions = tuple(action for action in self.actions if chosen(action))
+        return Plan(
+            actions, self.undeclared, self.conflicts, self.history, self.unknown, self.scope
+        )
+
+    def sql(self) -> str:
+        """A script for a client in autocommit: one statement a line, each with its semicolon.
+
+        >>> print(compare([Pitr.account("nightly", "7d")], []).sql())
+        CREATE PITR `nightly` FOR ACCOUNT RANGE 7 'd';
+        """
+        return "\n".join(
+            f"{statement};" for action in self.actions for statement in action.statements
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON; stable for one ``format_version``."""
+        return {
+            "format_version": FORMAT_VERSION,
+            "in_sync": self.in_sync,
+            "actions": [action.to_dict() for action in self.actions],
+            "conflicts": [conflict.to_dict() for conflict in self.conflicts],
+            "undeclared": [_described(pitr) for pitr in self.undeclared],
+            "history": [_described(pitr) for pitr in self.history],
+            "unknown": [_described(pitr) for pitr in self.unknown],
+        }
+
+    def summary(self) -> str:
+        """One line: how much of what.
+
+        >>> compare([Pitr.account("nightly", "7d")], []).summary()
+        '1 to create'
+        """
+        counts = {
+            f"to {kind.kind}": sum(isinstance(action, kind) for action in self.actions)
+            for kind in (Create, Alter, Renew, Drop)
+        }
+        counts["in conflict"] = len(self.conflicts)
+        found = ", ".join(f"{count} {what}" for what, count in counts.items() if count)
+        return found or "in sync"
+
+    def __repr__(self) -> str:
+        """For a terminal: the summary, then a line each, thirty at most."""
+        items = [*self.conflicts, *self.actions]
+        lines = [f"  {item}" for item in items[:30]]
+        if len(items) > 30:
+            lines.append(f"  ... and {len(items) - 30} more")
+        if self.undeclared:
+            lines.append(f"  {len(self.undeclared)} not declared, left alone")
+        return "\n".join((f"Plan: {self.summary()}", *lines))
+
+
+def _described(pitr: Pitr) -> dict[str, Any]:
+    return {
+        "name": pitr.name,
+        "target": target_text(pitr),
+        "range": str(pitr.range),
+        "status": None if pitr.status is None else pitr.status.value,
+    }
+
+
+# ------------------------------------------------------------------------------------------ compare
+
+
+def compare(
+    declared: Iterable[Pitr],
+    existing: Iterable[Pitr],
+    *,
+    databases: Collection[str] = (),
+    drop_undeclared: bool = False,
+    include: Include | None = None,
+    stale: Collection[str] = (),
+    ended: Mapping[str, dt.datetime] | None = None,
+    now: dt.datetime | None = None,
+) -> Plan:
+    """The Plan that makes ``existing`` what is ``declared``. Pure: nothing is read or sent.
+
+    Ranges are equal when value and unit are: ``"7d"``, ``(7, "d")`` and ``timedelta(days=7)`` are
+    one range, and never yield an ALTER. ``24h`` and ``1d`` are two, on purpose: the server stores
+    and shows what it was told, and a plan is in sync when SHOW PITR shows what is declared.
+
+    :param declared: database names filled in, where the level has one.
+    :param existing: with their status, as of ``get_pitrs(..., with_status=True)``; one without a
+        status is taken for active.
+    :param databases: databases that are ours besides those of the declared policies: undeclared
+        policies in them are reported. Policies elsewhere in the account are left alone.
+    :param include: policies, declared and existing, that it returns False for are not looked at.
+    :param stale: names of detached policies that the server still takes for active.
+    :param ended: when policies were detached; an undeclared detached one is dropped only after its
+        last restorable moment.
+    :param now: the server's present; without it nothing is dropped for its age.
+    :raises PitrValidationError: a declared policy without its database.
+
+    >>> plan = compare([Pitr.account("nightly", "14d")], [Pitr.account("nightly", "7d")])
+    >>> plan
+    Plan: 1 to alter
+      ~ alter nightly, the own account, 7d -> 14d: its range is 7d, declared is 14d
+    """
+    wanted = [pitr for pitr in declared if include is None or include(pitr)]
+    there = [pitr for pitr in existing if include is None or include(pitr)]
+    _check_declared(wanted)
+    ours = frozenset(databases) | {p.database_name for p in wanted if p.database_name is not None}
+    comparison = _Comparison(
+        wanted, there, ours, drop_undeclared, frozenset(stale), ended or {}, now
+    )
+    comparison.run()
+    return Plan(
+        tuple(sorted(comparison.actions, key=_order)),
+        tuple(comparison.undeclared),
+        tuple(comparison.conflicts),
+        tuple(comparison.history),
+        tuple(comparison.unknown),
+        Scope(tuple(wanted), ours, drop_undeclared, include),
+    )
+
+
+def _check_declared(wanted: Sequence[Pitr]) -> None:
+    for pitr in wanted:
+        if pitr.level in (PitrLevel.DATABASE, PitrLevel.TABLE) and pitr.database_name is None:
+            raise PitrValidationError(
+                f"{pitr!r} names no database, and the connection has no default one: give "
+                "database_name=, a schema to its Table, or put a database into the engine's URL",
+                name=pitr.name,
+            )
+
+
+_STAGES: Final = {kind: number for number, kind in enumerate((Drop, Renew, Alter, Create))}
+_LEVELS: Final = {level: number for number, level in enumerate(PitrLevel)}
+
+
+def _order(action: Action) -> tuple[int, int, str]:
+    """Drops and renewals come before what they free; the rest is for people."""
+    return _STAGES[type(action)], _LEVELS[action.pitr.level], action.pitr.name
+
+
+class _Comparison:
+    """One run of :func:`compare`."""
+
+    def __init__(
+        self,
+        wanted: Sequence[Pitr],
+        there: Sequence[Pitr],
+        ours: frozenset[str],
+        drop_undeclared: bool,
+        stale: frozenset[str],
+        ended: Mapping[str, dt.datetime],
+        now: dt.datetime | None,
+    ) -> None:
+        self.wanted = wanted
+        self.ours = ours
+        self.drop_undeclared = drop_undeclared
+        self.stale = stale
+        self.ended = ended
+        self.now = now
+        self.policies = policies(there)
+        self.by_name: dict[str, list[Policy]] = defaultdict(list)
+        self.blocking: dict[Target, Pitr] = {}
+        for policy in self.policies:
+            self.by_name[policy.name].append(policy)
+            for pitr in policy.generations:
+                if not is_detached(pitr) or pitr.name in stale:
+                    self.blocking[target_of(pitr)] = pitr
+        self.actions: list[Action] = []
+        self.undeclared: list[Pitr] = []
+        self.conflicts: list[Conflict] = []
+        self.history: list[Pitr] = []
+        self.unknown: list[Pitr] = []
+        self.matched: set[int] = set()
+
+    def run(self) -> None:
+        levels = {(pitr.level, pitr.account_name) for pitr in self.wanted}
+        names = {pitr.name for pitr in self.wanted}
+        for pitr in self.wanted:
+            self._match(pitr)
+        for policy in self.policies:
+            if id(policy) in self.matched:
+                self._keep_history(policy)
+            elif self._is_ours(policy, levels) and policy.name not in names:
+                self._leave_or_drop(policy)
+
+    def _is_ours(self, policy: Policy, levels: set[tuple[PitrLevel, str | None]]) -> bool:
+        """Whether an undeclared policy is in a database of ours, or on a level that is declared."""
+        level, account, database, _ = policy.target
+        if database is not None:
+            return database in self.ours
+        return (level, account) in levels
+
+    def _match(self, pitr: Pitr) -> None:
+        target = target_of(pitr)
+        named = self.by_name.get(pitr.name, [])
+        for policy in named:
+            if policy.target == target:
+                self.matched.add(id(policy))
+                self._same_target(pitr, policy)
+                return
+        for policy in named:
+            self._other_target(pitr, policy)
+            return
+        other = self.blocking.get(target)
+        if other is None:
+            self.actions.append(Create(pitr, "the server does not have it"))
+        else:
+            self._blocked(pitr, other)
+
+    def _same_target(self, pitr: Pitr, policy: Policy) -> None:
+        current = policy.current
+        if policy.detached:
+            self._renew(pitr, policy)
+            return
+        if current.status is PitrStatus.UNKNOWN:
+            self.unknown.append(current)
+        if current.range != pitr.range:
+            self.actions.append(_alter(pitr, current))
+
+    def _renew(self, pitr: Pitr, policy: Policy) -> None:
+        number = policy.next_number
+        renewed = _renamed(pitr, generation_name(pitr.name, number))
+        newest = policy.generations[-1]
+        blocking = self.blocking.get(policy.target)
+        reason = (
+            f"{newest.name} protects nothing new: {target_text(pitr)} was dropped, rebuilt, "
+            "truncated or restored since"
+        )
+        if blocking is None:
+            self.actions.append(Renew(renewed, reason, newest))
+        elif split_generation(blocking.name)[0] == pitr.name:
+            self.actions.append(Renew(renewed, reason, blocking, True, replacing_cost(blocking)))
+        else:
+            self._blocked(renewed, blocking)
+
+    def _other_target(self, pitr: Pitr, policy: Policy) -> None:
+        """The name is held by a policy for something else."""
+        current = policy.current
+        database = policy.target[2]
+        what = target_text(pitr)
+        if database is None or database not in self.ours:
+            self.conflicts.append(
+                Conflict(
+                    pitr,
+                    current,
+                    f"the name is held by a policy for {target_text(current)}, and names are per "
+                    "account: choose another name, or drop that one",
+                )
+            )
+            return
+        self.matched.add(id(policy))
+        reason = f"its target moves from {target_text(current)} to {what}"
+        for generation in policy.generations:
+            self.actions.append(
+                Drop(generation, reason, generation, True, dropping_cost(generation))
+            )
+        self.actions.append(Create(pitr, reason, current))
+
+    def _blocked(self, pitr: Pitr, other: Pitr) -> None:
+        """The object has an active policy of another name."""
+        what = target_text(pitr)
+        base = split_generation(other.name)[0]
+        in_our_reach = other.database_name is None or other.database_name in self.ours
+        if self.drop_undeclared and in_our_reach and not self._is_declared(base, other):
+            self.actions.append(Create(pitr, f"it takes the place of {other.name}", other))
+            return
+        self.conflicts.append(
+            Conflict(
+                pitr,
+                other,
+                f"{what} already has the policy {other.name} ({other.range}), and the server takes "
+                "one active policy per object: declare it under that name, or drop that one",
+            )
+        )
+
+    def _is_declared(self, base: str, other: Pitr) -> bool:
+        return any(p.name == base and target_of(p) == target_of(other) for p in self.wanted)
+
+    def _keep_history(self, policy: Policy) -> None:
+        self.history += policy.history
+
+    def _leave_or_drop(self, policy: Policy) -> None:
+        for pitr in policy.generations:
+            if not self.drop_undeclared:
+                self.undeclared.append(pitr)
+            elif not is_detached(pitr) or pitr.name in self.stale:
+                cost = dropping_cost(pitr)
+                self.actions.append(Drop(pitr, "it is not declared", pitr, True, cost))
+            elif self._is_spent(policy, pitr):
+                self.actions.append(Drop(pitr, "it is not declared, and holds nothing more", pitr))
+            else:
+                self.history.append(pitr)
+
+    def _is_spent(self, policy: Policy, pitr: Pitr) -> bool:
+        if self.now is None:
+            return False
+        ended = self.ended.get(pitr.name)
+        if ended is not None and pitr.range.value:
+            return pitr.range.start(self.now) > ended
+        return pitr in spent(policy, self.now)
+
+
+def _renamed(pitr: Pitr, name: str) -> Pitr:
+    return Pitr(
+        name,
+        pitr.level,
+        pitr.range,
+        account_name=pitr.account_name,
+        database_name=pitr.database_name,
+        table_name=pitr.table_name,
+    )
+
+
+def _alter(pitr: Pitr, current: Pitr) -> Alter:
+    reason = f"its range is {current.range}, declared is {pitr.range}"
+    if may_be_shorter(current.range, pitr.range):
+        cost = (
+            f"moments further back than {pitr.range} can no longer be restored, and the server's "
+            "shown recovery window starts anew"
+        )
+        return Alter(current.with_range(pitr.range), reason, current, True, cost)
+    cost = "the server's shown recovery window starts anew; what can be restored stays"
+    return Alter(current.with_range(pitr.range), reason, current, False, cost)
+
+
+def dropping_cost(pitr: Pitr) -> str:
+    """What a DROP costs, for people."""
+    return f"up to {pitr.range} of history of {target_text(pitr)} can no longer be restored"
+
+
+def replacing_cost(pitr: Pitr) -> str:
+    """What a renewal costs that has to drop the old generation, for people."""
+    return (
+        f"what was in {target_text(pitr)} before it was rebuilt can no longer be restored: the "
+        f"server still takes {pitr.name} for active, and refuses a second one beside it"
+    )
+
+
+def may_be_shorter(old: PitrRange, new: PitrRange) -> bool:
+    """Whether a range may reach less far back than another, on some day.
+
+    >>> may_be_shorter(PitrRange.parse("30d"), PitrRange.parse("1mo"))
+    True
+    >>> may_be_shorter(PitrRange.parse("1y"), PitrRange.parse("12mo"))
+    False
+    """
+    calendar = (PitrUnit.MONTH, PitrUnit.YEAR)
+    if old.unit in calendar and new.unit in calendar:
+        return _months(new) < _months(old)
+    return _hours(new)[0] < _hours(old)[1]
+
+
+def _months(range: PitrRange) -> int:
+    return range.value * (12 if range.unit is PitrUnit.YEAR else 1)
+
+
+def _hours(range: PitrRange) -> tuple[int, int]:
+    """The least and the most hours of a range."""
+    least, most = {
+        PitrUnit.HOUR: (1, 1),
+        PitrUnit.DAY: (24, 24),
+        PitrUnit.MONTH: (28 * 24, 31 * 24),
+        PitrUnit.YEAR: (365 * 24, 366 * 24),
+    }[range.unit]
+    return range.value * least, range.value * most
+
+
+# ------------------------------------------------------------------------------------------ reading
+
+
+def plan_pitrs(
+    bind: Bind,
+    metadata: Schemas,
+    *,
+    drop_undeclared: bool = False,
+    include: Include | None = None,
+) -> Plan:
+    """What makes the server's policies those that the metadata declare.
+
+    Three reading statements, however many policies and tables (a few more where an account other
+    than sys must look into the past for detached ones). The caller's transaction is not disturbed,
+    and what it has not committed is not seen.
+
+    :param metadata: a MetaData, a declarative base, or a list of them.
+    :param drop_undeclared: also drop what is in the declared databases and not declared.
+    :param include: only policies for which it returns True.
+    :raises PitrUnsupportedError: not a MatrixOne server.
+    :raises PitrValidationError: declarations that contradict each other.
+
+    >>> from sqlalchemy import MetaData, create_engine
+    >>> metadata = MetaData()
+    >>> declare_pitrs(metadata, Pitr.account("nightly", "7d"))
+    >>> plan_pitrs(create_engine(url), metadata).summary()
+    '1 to create'
+    """
+    database = chosen_database(bind)
+    with reading(bind) as connection:
+        declared = Declared(metadata, connection.get_execution_options())
+        return declared.plan(
+            declared.read(connection, database), drop_undeclared=drop_undeclared, include=include
+        )
+
+
+def chosen_database(bind: Bind) -> str | None:
+    """The default database of a connection that is in a transaction, which ``USE`` may have chosen;
+    elsewhere it is asked with the rest."""
+    if isinstance(bind, Connection) and bind.in_transaction():
+        return server.current_database(bind)
+    return None
+
+
+class Declared:
+    """Declarations as they are on one connection: with its databases and its schema map."""
+
+    def __init__(self, metadata: Schemas, options: Mapping[str, Any]) -> None:
+        self.metadata = metadata
+        self.schema_map: SchemaMap = options.get("schema_translate_map")
+        self.default: str | None = None
+
+    def read(self, connection: Connection, database: str | None = None) -> ServerState:
+        """What the server has of it, and which databases are meant."""
+        mapped = (self.schema_map or {}).get(None)
+        default = mapped or database
+        named = databases_of(
+            self.metadata, database_name=default, schema_translate_map=self.schema_map
+        )
+        state = read_state(connection, databases=named, tables=tables_of(self.metadata))
+        self.default = default or state.database
+        return state
+
+    def pitrs(self) -> list[Pitr]:
+        """The declared policies, after :meth:`read`."""
+        return [
+            declaration.pitr
+            for declaration in declarations(
+                self.metadata, database_name=self.default, schema_translate_map=self.schema_map
+            )
+        ]
+
+    def plan(
+        self, state: ServerState, *, drop_undeclared: bool = False, include: Include | None = None
+    ) -> Plan:
+        """The comparison."""
+        databases = databases_of(
+            self.metadata, database_name=self.default, schema_translate_map=self.schema_map
+        )
+        return compare_with(
+            state, self.pitrs(), databases, drop_undeclared=drop_undeclared, include=include
+        )
+
+
+def compare_with(
+    state: ServerState,
+    declared: Iterable[Pitr],
+    databases: Collection[str],
+    *,
+    drop_undeclared: bool,
+    include: Include | None,
+) -> Plan:
+    """:func:`compare` with a server's state."""
+    return compare(
+        declared,
+        state.pitrs,
+        databases=databases,
+        drop_undeclared=drop_undeclared,
+        include=include,
+        stale=state.stale,
+        ended=state.ended,
+        now=state.now,
+    )
+
+
+def again(plan: Plan, state: ServerState) -> Plan:
+    """The same question to a later state."""
+    scope = plan.scope
+    return compare_with(
+        state,
+        scope.declared,
+        scope.databases,
+        drop_undeclared=scope.drop_undeclared,
+        include=scope.include,
+    )

@@ -1,0 +1,561 @@
+"""Declaring policies beside the models: in a Table, and on its MetaData.
+
+A table's own policy is an item of the Table, a policy for a database, an account or the cluster is
+given to its MetaData::
+
+    metadata = MetaData()
+    orders = Table("orders", metadata, Column("id", Integer, primary_key=True), TablePitr("7d"))
+    parts = Table("parts", metadata, Column("id", Integer, primary_key=True))
+    declare_pitrs(metadata, DatabasePitr("1d"), Pitr.account("nightly", "1mo"))
+
+Nothing is sent here: ``plan_pitrs`` compares what is declared with the server, ``install_events``
+creates it with the tables, Alembic's autogenerate writes it into migrations.
+
+Where it is kept: a table's in ``Table.info``, which SQLAlchemy carries along with ``to_metadata()``
+and pickle; the others in ``MetaData.naming_convention``, the one dictionary of a MetaData that
+pickle and copy keep (``MetaData.info`` is lost by both).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import weakref
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Literal, Protocol, TypeAlias, get_args
+
+from sqlalchemy import MetaData, Table
+from sqlalchemy.sql.schema import SchemaItem
+
+from .ddl import translate_database
+from .errors import PitrValidationError
+from .generations import LONGEST_SUFFIX, check_declared_name, target_of
+from .model import (
+    MAX_NAME_LENGTH,
+    Pitr,
+    PitrLevel,
+    PitrRange,
+    RangeLike,
+    check_database_name,
+    check_pitr_name,
+    check_target_name,
+    fold,
+    shorten,
+)
+
+OnRebuild: TypeAlias = Literal["renew", "warn"]
+"""What a migration does about a table's policy when it has rebuilt the table."""
+
+DEFAULT_NAMING: Final = "pitr_%(object_name)s"
+"""Names of policies that are given none; ``metadata.naming_convention["pitr"]`` overrules it."""
+
+_KEY: Final = "matrixone_pitr"
+_CONVENTION: Final = "pitr"
+
+
+class HasMetaData(Protocol):
+    """A declarative base."""
+
+    metadata: Any
+
+
+Schemas: TypeAlias = (
+    "MetaData | HasMetaData | list[MetaData | HasMetaData] | tuple[MetaData | HasMetaData, ...]"
+)
+SchemaMap: TypeAlias = "Mapping[str | None, str | None] | None"
+
+
+class _TableItem(SchemaItem):
+    """What stands in ``Table(...)`` or ``__table_args__``; immutable, so that a mixin may share one
+    object between its tables."""
+
+    __visit_name__ = "matrixone_pitr"
+
+    def _set_parent(self, parent: Any, **kw: Any) -> None:
+        _attach(parent, self)
+
+
+class TablePitr(_TableItem):
+    """The policy of the Table it stands in.
+
+    :param range: how far back, see :meth:`PitrRange.of`.
+    :param name: unique in the account; without it the name follows the naming convention, which
+        contains the table's database.
+    :param on_rebuild: when a migration rebuilds the table, which ends its protection: ``"renew"``
+        creates the next generation after the migration's COMMIT, ``"warn"`` only says so.
+    :raises PitrValidationError: a value breaks a rule; or the table is declared twice.
+
+    >>> from sqlalchemy import Column, Integer, MetaData, Table
+    >>> metadata = MetaData()
+    >>> table = Table("orders", metadata, Column("id", Integer), TablePitr("7d"))
+    >>> declared_pitrs(metadata, database_name="shop")
+    [Pitr('pitr_shop_orders', 'table', '7d', database_name='shop', table_name='orders')]
+    """
+
+    def __init__(
+        self, range: RangeLike, name: str | None = None, *, on_rebuild: OnRebuild = "renew"
+    ) -> None:
+        self.range = PitrRange.of(range)
+        self.name = None if name is None else check_declared_name(name)
+        if on_rebuild not in get_args(OnRebuild):
+            raise PitrValidationError(
+                f"on_rebuild={shorten(on_rebuild)} is not known: use one of "
+                f"{', '.join(map(repr, get_args(OnRebuild)))}"
+            )
+        self.on_rebuild: OnRebuild = on_rebuild
+
+    def __repr__(self) -> str:
+        name = "" if self.name is None else f", {self.name!r}"
+        option = "" if self.on_rebuild == "renew" else f", on_rebuild={self.on_rebuild!r}"
+        return f"TablePitr({str(self.range)!r}{name}{option})"
+
+
+class Unprotected(_TableItem):
+    """The Table it stands in needs no policy, and why: a decision, not an accident.
+
+    It counts where ``declare_pitrs(..., require_all=True)`` is asked for.
+
+    >>> Unprotected("a cache, filled again in a minute")
+    Unprotected('a cache, filled again in a minute')
+    """
+
+    def __init__(self, reason: str) -> None:
+        if not isinstance(reason, str) or not reason.strip():
+            raise PitrValidationError("Unprotected needs its reason: say why, in words")
+        self.reason = reason
+
+    def __repr__(self) -> str:
+        return f"Unprotected({self.reason!r})"
+
+
+@dataclass(frozen=True, slots=True, init=False)
+class DatabasePitr:
+    """A database's policy for :func:`declare_pitrs`, whose name may follow the naming convention.
+
+    With a name of its own it is the same as :meth:`Pitr.database`.
+
+    :param database_name: None is the connection's default database.
+    """
+
+    range: PitrRange
+    name: str | None
+    database_name: str | None
+
+    def __init__(
+        self, range: RangeLike, name: str | None = None, *, database_name: str | None = None
+    ) -> None:
+        set_field = object.__setattr__
+        set_field(self, "range", PitrRange.of(range))
+        set_field(self, "name", None if name is None else check_declared_name(name))
+        set_field(
+            self,
+            "database_name",
+            None if database_name is None else check_database_name(database_name),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Declared:
+    """What :func:`declare_pitrs` was given for a MetaData."""
+
+    policies: tuple[Pitr | DatabasePitr, ...] = ()
+    require_all: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Declaration:
+    """One declared policy, its database and name resolved, and where it was declared."""
+
+    pitr: Pitr
+    source: str
+    on_rebuild: OnRebuild = "renew"
+
+
+# ---------------------------------------------------------------------------------------- declaring
+
+# Names given in a MetaData's tables -> the table's key: only to refuse a second one at once.
+_given_names: weakref.WeakKeyDictionary[MetaData, dict[str, str]] = weakref.WeakKeyDictionary()
+
+
+def item_of(table: Table) -> TablePitr | Unprotected | None:
+    """What a table declares of itself."""
+    item: TablePitr | Unprotected | None = table.info.get(_KEY)
+    return item
+
+
+def _attach(parent: Any, item: _TableItem) -> None:
+    if not isinstance(parent, Table):
+        raise PitrValidationError(
+            f"{item!r} stands in a Table or in __table_args__, not in {type(parent).__name__}"
+        )
+    assert isinstance(item, TablePitr | Unprotected)
+    there = item_of(parent)
+    if there is not None and there is not item:
+        raise PitrValidationError(
+            f"table {parent.fullname!r} is declared twice, by {there!r} and by {item!r}: keep one"
+        )
+    check_target_name(parent.name, "table name")
+    if parent.schema is not None:
+        check_database_name(parent.schema)
+    if isinstance(item, TablePitr) and item.name is not None:
+        _claim(parent, item.name)
+    parent.info[_KEY] = item
+
+
+def _claim(table: Table, name: str) -> None:
+    """Take a name for a table; refused where the MetaData knows it already."""
+    metadata = table.metadata
+    names = _given_names.get(metadata)
+    if names is None:
+        names = _given_names[metadata] = {
+            item.name: key
+            for key, known in metadata.tables.items()
+            if isinstance(item := item_of(known), TablePitr) and item.name is not None
+        }
+    holder = metadata.tables.get(names.get(name, ""))
+    if holder is not None and holder is not table:
+        item = item_of(holder)
+        if isinstance(item, TablePitr) and item.name == name:
+            raise _same_name(name, f"table {holder.fullname!r}", f"table {table.fullname!r}")
+    for policy in _declared(metadata).policies:
+        if policy.name == name:
+            raise _same_name(name, _describe(policy), f"table {table.fullname!r}")
+    names[name] = table.key
+
+
+def _same_name(name: str, one: str, other: str) -> PitrValidationError:
+    return PitrValidationError(
+        f"PITR name {name!r} is declared twice, by {one} and by {other}: names are unique in an "
+        "account, whatever the level; choose another one for one of them",
+        name=name,
+    )
+
+
+def _describe(policy: Pitr | DatabasePitr) -> str:
+    if isinstance(policy, DatabasePitr):
+        return f"{policy!r}"
+    return f"{policy!r} of declare_pitrs()"
+
+
+def _declared(metadata: MetaData) -> _Declared:
+    found: Any = metadata.naming_convention.get(_KEY)
+    return found if isinstance(found, _Declared) else _Declared()
+
+
+def declare_pitrs(
+    metadata: MetaData, *policies: Pitr | DatabasePitr, require_all: bool = False
+) -> None:
+    """Declare policies for the cluster, for accounts and for databases, beside the models.
+
+    Calls add up. A table's policy is declared in its Table, by :class:`TablePitr`; a
+    :meth:`Pitr.table` is taken too, for a table that is in the MetaData already.
+
+    :param require_all: refuse tables that are neither under a declared policy nor marked
+        :class:`Unprotected`: those of the MetaData now, and later ones whenever the declarations
+        are used.
+    :raises PitrValidationError: the same name twice, two policies of one level on one target, or a
+        table that the MetaData does not have.
+
+    >>> from sqlalchemy import MetaData
+    >>> metadata = MetaData()
+    >>> declare_pitrs(metadata, Pitr.account("nightly", "1mo"), DatabasePitr("7d"))
+    >>> [pitr.name for pitr in declared_pitrs(metadata, database_name="shop")]
+    ['nightly', 'pitr_shop']
+    """
+    if not isinstance(metadata, MetaData):
+        raise PitrValidationError(
+            f"declare_pitrs takes a MetaData first, not {type(metadata).__name__}: for declarative "
+            "models give Base.metadata"
+        )
+    before = _declared(metadata)
+    known = list(before.policies)
+    of_tables: list[tuple[Table, TablePitr]] = []
+    for policy in policies:
+        if not isinstance(policy, Pitr | DatabasePitr):
+            raise PitrValidationError(
+                f"declare_pitrs takes policies such as Pitr.database('shop_week', '7d'), not "
+                f"{shorten(policy)}"
+            )
+        if isinstance(policy, Pitr):
+            check_declared_name(policy.name)
+            if policy.level is PitrLevel.TABLE:
+                item = TablePitr(policy.range, policy.name)
+                of_tables.append((_table_of(metadata, policy), item))
+                continue
+        for other in known:
+            if policy.name is not None and policy.name == other.name:
+                raise _same_name(policy.name, _describe(other), _describe(policy))
+            if _level_and_target(policy) == _level_and_target(other):
+                raise _same_target(_describe(other), _describe(policy))
+        for table in metadata.tables.values():
+            item_there = item_of(table)
+            if (
+                isinstance(item_there, TablePitr)
+                and policy.name is not None
+                and item_there.name == policy.name
+            ):
+                raise _same_name(policy.name, f"table {table.fullname!r}", _describe(policy))
+        known.append(policy)
+    for table, item in of_tables:
+        item._set_parent(table)
+    changed = _Declared(tuple(known), before.require_all or require_all)
+    if changed.require_all:
+        _require_all([metadata], changed)
+    # replaced, never changed in place: the dictionary may be shared with other MetaData
+    metadata.naming_convention = {**metadata.naming_convention, _KEY: changed}  # type: ignore[dict-item]
+
+
+def _table_of(metadata: MetaData, policy: Pitr) -> Table:
+    """The table that a table-level policy of :func:`declare_pitrs` speaks of."""
+    others = []
+    for table in metadata.tables.values():
+        if fold(table.name) != policy.table_name:
+            continue
+        schema = None if table.schema is None else fold(table.schema)
+        if schema == policy.database_name:
+            return table
+        others.append(table)
+    if others:
+        raise PitrValidationError(
+            f"{policy!r} is declared for a table of another database than "
+            f"{', '.join(repr(table.fullname) for table in others)} of this MetaData: a Table's "
+            "schema is its database, none is the connection's default one",
+            name=policy.name,
+        )
+    raise PitrValidationError(
+        f"{policy!r} is declared for a table that this MetaData does not have: put "
+        f"TablePitr({str(policy.range)!r}, {policy.name!r}) into the Table, or declare it after it",
+        name=policy.name,
+    )
+
+
+def _level_and_target(policy: Pitr | DatabasePitr) -> tuple[object, ...]:
+    if isinstance(policy, DatabasePitr):
+        return PitrLevel.DATABASE, None, policy.database_name, None
+    return target_of(policy)
+
+
+def _same_target(one: str, other: str) -> PitrValidationError:
+    return PitrValidationError(
+        f"two policies of one level are declared for one target, {one} and {other}: the server "
+        "takes one active PITR per object; keep one"
+    )
+
+
+# ------------------------------------------------------------------------------------------ reading
+
+
+def metadatas(schemas: Schemas) -> list[MetaData]:
+    """The MetaData objects of an argument: one, several, or declarative bases.
+
+    :raises PitrValidationError: something else.
+    """
+    if isinstance(schemas, MetaData):
+        return [schemas]
+    of_base = getattr(schemas, "metadata", None)
+    if isinstance(of_base, MetaData):
+        return [of_base]
+    if isinstance(schemas, list | tuple):
+        return [metadata for one in schemas for metadata in metadatas(one)]
+    raise PitrValidationError(
+        f"{shorten(schemas)} is not a MetaData, a declarative base, or a list of them"
+    )
+
+
+def declared_pitrs(
+    metadata: Schemas,
+    *,
+    database_name: str | None = None,
+    schema_translate_map: SchemaMap = None,
+) -> list[Pitr]:
+    """The policies that MetaData declare, sorted by level and name.
+
+    :param database_name: the database of tables without a schema; without it theirs stays None,
+        and a policy that is given no name cannot be named.
+    :param schema_translate_map: as of a Connection's execution options.
+    :raises PitrValidationError: a conflict between declarations, with both sides named; a table
+        without a policy where all are required; a name that cannot be made.
+    """
+    return [
+        declaration.pitr
+        for declaration in declarations(
+            metadata, database_name=database_name, schema_translate_map=schema_translate_map
+        )
+    ]
+
+
+def declarations(
+    schemas: Schemas,
+    *,
+    database_name: str | None = None,
+    schema_translate_map: SchemaMap = None,
+) -> list[Declaration]:
+    """:func:`declared_pitrs`, with where each was declared."""
+    given = metadatas(schemas)
+    if database_name is not None:
+        database_name = check_database_name(database_name)
+    found: list[Declaration] = []
+    for metadata in given:
+        found += _declarations_of(metadata, database_name, schema_translate_map)
+    names: dict[str, Declaration] = {}
+    targets: dict[object, Declaration] = {}
+    for declaration in found:
+        pitr = declaration.pitr
+        if (other := names.setdefault(pitr.name, declaration)) is not declaration:
+            raise _same_name(pitr.name, other.source, declaration.source)
+        if (other := targets.setdefault(target_of(pitr), declaration)) is not declaration:
+            raise _same_target(other.source, declaration.source)
+    _require_all(given)
+    order = list(PitrLevel)
+    found.sort(key=lambda declaration: (order.index(declaration.pitr.level), declaration.pitr.name))
+    return found
+
+
+def _declarations_of(
+    metadata: MetaData, default: str | None, schema_map: SchemaMap
+) -> Iterator[Declaration]:
+    convention = metadata.naming_convention.get(_CONVENTION, DEFAULT_NAMING)
+    for policy in _declared(metadata).policies:
+        if isinstance(policy, Pitr) and policy.level is not PitrLevel.DATABASE:
+            yield Declaration(policy, _describe(policy))
+            continue
+        database = translate_database(policy.database_name, schema_map) or default
+        name = policy.name or _conventional_name(convention, database, None, _describe(policy))
+        yield Declaration(
+            Pitr.database(name, policy.range, database_name=database), _describe(policy)
+        )
+    for table in metadata.tables.values():
+        item = item_of(table)
+        if not isinstance(item, TablePitr):
+            continue
+        database = database_of(table, default, schema_map)
+        source = f"table {table.fullname!r}"
+        name = item.name or _conventional_name(convention, database, table.name, source)
+        pitr = Pitr.table(name, table.name, item.range, database_name=database)
+        yield Declaration(pitr, source, item.on_rebuild)
+
+
+def database_of(table: Table, default: str | None, schema_map: SchemaMap = None) -> str | None:
+    """The database of a table: its schema, through the map; none is the default database."""
+    schema = None if table.schema is None else fold(table.schema)
+    database = translate_database(schema, schema_map) or default
+    return None if database is None else check_database_name(database)
+
+
+def databases_of(
+    schemas: Schemas, *, database_name: str | None = None, schema_translate_map: SchemaMap = None
+) -> frozenset[str]:
+    """The databases that MetaData speak of: those of their tables and of their policies."""
+    default = None if database_name is None else fold(database_name)
+    found: set[str | None] = set()
+    for metadata in metadatas(schemas):
+        for schema in {table.schema for table in metadata.tables.values()}:
+            folded = None if schema is None else fold(schema)
+            found.add(translate_database(folded, schema_translate_map) or default)
+        for policy in _declared(metadata).policies:
+            if _level_and_target(policy)[0] is PitrLevel.DATABASE:
+                of_policy = translate_database(policy.database_name, schema_translate_map)
+                found.add(of_policy or default)
+    return frozenset(name for name in found if name is not None)
+
+
+def tables_of(schemas: Schemas) -> frozenset[str]:
+    """The names of the tables that declare a policy."""
+    return frozenset(
+        fold(table.name)
+        for metadata in metadatas(schemas)
+        for table in metadata.tables.values()
+        if isinstance(item_of(table), TablePitr)
+    )
+
+
+def _require_all(given: Sequence[MetaData], changed: _Declared | None = None) -> None:
+    """Refuse tables without a policy, where that was asked for."""
+    declared = {id(metadata): changed or _declared(metadata) for metadata in given}
+    everywhere = any(
+        isinstance(policy, Pitr)
+        and (
+            policy.level is PitrLevel.CLUSTER
+            or (policy.level is PitrLevel.ACCOUNT and policy.account_name is None)
+        )
+        for one in declared.values()
+        for policy in one.policies
+    )
+    databases = {
+        policy.database_name
+        for one in declared.values()
+        for policy in one.policies
+        if _level_and_target(policy)[0] is PitrLevel.DATABASE
+    }
+    for metadata in given:
+        if not declared[id(metadata)].require_all or everywhere:
+            continue
+        bare = sorted(
+            table.fullname
+            for table in metadata.tables.values()
+            if item_of(table) is None
+            and (None if table.schema is None else fold(table.schema)) not in databases
+            and not getattr(table, "is_view", False)
+        )
+        if bare:
+            shown = ", ".join(map(repr, bare[:5])) + (" ..." if len(bare) > 5 else "")
+            raise PitrValidationError(
+                f"{len(bare)} of the tables have no policy although all are required to: {shown}; "
+                "give each a TablePitr, its database a policy, or mark it Unprotected('why')"
+            )
+
+
+# ------------------------------------------------------------------------------------------- naming
+
+
+def _conventional_name(
+    convention: object, database: str | None, table: str | None, source: str
+) -> str:
+    """The name of a policy that was given none: the convention, made fit to be a PITR's name.
+
+    What a PITR's name cannot have becomes ``_``; what was changed gets a digest, so that different
+    objects keep different names.
+    """
+    if database is None:
+        raise PitrValidationError(
+            f"{source} declares a policy without a name, and its database, which the name "
+            "contains, is not known: give it a name, its Table a schema, or say database_name="
+        )
+    if not isinstance(convention, str):
+        raise PitrValidationError(
+            f"naming_convention[{_CONVENTION!r}] must be a str such as {DEFAULT_NAMING!r}, not "
+            f"{shorten(convention)}"
+        )
+    tokens = {
+        "level": "database" if table is None else "table",
+        "database_name": database,
+        "object_name": database if table is None else f"{database}_{table}",
+    }
+    if table is not None:
+        tokens["table_name"] = table
+    try:
+        wanted = fold(convention % tokens)
+    except (KeyError, TypeError, ValueError) as error:
+        raise PitrValidationError(
+            f"naming_convention[{_CONVENTION!r}] {convention!r} does not name {source}: its tokens "
+            "are %(object_name)s, %(database_name)s, %(level)s, and for a table %(table_name)s"
+        ) from error
+    name = "".join("_" if _unfit(character) else character for character in wanted)
+    limit = MAX_NAME_LENGTH - LONGEST_SUFFIX
+    try:
+        fits = name == wanted and check_declared_name(name) == name
+    except PitrValidationError:
+        fits = False
+    if fits:
+        return name
+    digest = hashlib.sha256(wanted.encode("utf-8", "surrogatepass")).hexdigest()[:8]
+    return check_pitr_name(f"{name[: limit - 9]}_{digest}")
+
+
+def _unfit(character: str) -> bool:
+    return (
+        character in " `\"'\\"
+        or character < " "
+        or "\x7f" <= character <= "\x9f"
+        or "\ud800" <= character <= "\udfff"
+    )
