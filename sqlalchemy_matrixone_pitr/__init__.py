@@ -3,14 +3,21 @@
 from .aio import (
     AsyncPitrManager,
     AsyncTransactionPitrManager,
+    apply_plan_async,
+    ensure_pitrs_async,
     get_pitrs_async,
     get_recovery_windows_async,
+    plan_pitrs_async,
+    prune_history_async,
+    renew_pitr_async,
 )
+from .apply import ApplyReport, apply_plan
 from .ddl import AlterPitr, CreatePitr, DropPitr, RestorePitr
 from .errors import (
     PitrAfterCommitError,
     PitrAlreadyExistsError,
     PitrError,
+    PitrLockTimeoutError,
     PitrNotFoundError,
     PitrPermissionError,
     PitrRestoreError,
@@ -19,22 +26,30 @@ from .errors import (
     PitrUnsupportedError,
     PitrValidationError,
 )
+from .events import ensure_pitrs, install_engine_hook, install_events
+from .locking import account_lock
 from .manager import PitrManager, TransactionPitrManager
 from .model import Pitr, PitrLevel, PitrRange, PitrStatus, PitrUnit, RecoveryWindow
+from .plan import Plan, compare, plan_pitrs
+from .recovery import prune_history, renew_pitr
 from .reflection import get_pitrs, get_recovery_windows
+from .schema import DatabasePitr, TablePitr, Unprotected, declare_pitrs, declared_pitrs
 from .transaction import pending_pitrs
 
 __all__ = [
     "AlterPitr",
+    "ApplyReport",
     "AsyncPitrManager",
     "AsyncTransactionPitrManager",
     "CreatePitr",
+    "DatabasePitr",
     "DropPitr",
     "Pitr",
     "PitrAfterCommitError",
     "PitrAlreadyExistsError",
     "PitrError",
     "PitrLevel",
+    "PitrLockTimeoutError",
     "PitrManager",
     "PitrNotFoundError",
     "PitrPermissionError",
@@ -46,12 +61,31 @@ __all__ = [
     "PitrUnit",
     "PitrUnsupportedError",
     "PitrValidationError",
+    "Plan",
     "RecoveryWindow",
     "RestorePitr",
+    "TablePitr",
     "TransactionPitrManager",
+    "Unprotected",
+    "account_lock",
+    "apply_plan",
+    "apply_plan_async",
+    "compare",
+    "declare_pitrs",
+    "declared_pitrs",
+    "ensure_pitrs",
+    "ensure_pitrs_async",
     "get_pitrs",
     "get_pitrs_async",
     "get_recovery_windows",
     "get_recovery_windows_async",
+    "install_engine_hook",
+    "install_events",
     "pending_pitrs",
+    "plan_pitrs",
+    "plan_pitrs_async",
+    "prune_history",
+    "prune_history_async",
+    "renew_pitr",
+    "renew_pitr_async",
 ]

@@ -11,10 +11,16 @@ import datetime as dt
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
+from .apply import ApplyReport, OnProgress, apply_plan
 from .errors import PitrValidationError
+from .events import ensure_pitrs
+from .locking import DEFAULT_TIMEOUT
 from .manager import PitrManager, TransactionPitrManager
 from .model import Pitr, PitrLevel, PitrUnit, RecoveryWindow
+from .plan import Include, Plan, plan_pitrs
+from .recovery import prune_history, renew_pitr
 from .reflection import get_pitrs, get_recovery_windows
+from .schema import Schemas
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import (
@@ -121,9 +127,18 @@ class _AsyncPitrMethods:
         account_name: str | None = None,
         database_name: str | None = None,
         table_name: str | None = None,
+        *,
+        generations: bool = False,
     ) -> builtins.list[Pitr]:
         """See :meth:`PitrManager.list`."""
-        return await _run(self._manager.list, level, account_name, database_name, table_name)
+        return await _run(
+            self._manager.list,
+            level,
+            account_name,
+            database_name,
+            table_name,
+            generations=generations,
+        )
 
     async def alter(self, name: str, range_value: int, range_unit: PitrUnit | str) -> Pitr:
         """See :meth:`PitrManager.alter`."""
@@ -136,6 +151,10 @@ class _AsyncPitrMethods:
     async def exists(self, name: str) -> bool:
         """See :meth:`PitrManager.exists`."""
         return await _run(self._manager.exists, name)
+
+    async def renew(self, name: str, keep_history: bool = True) -> Pitr:
+        """See :meth:`PitrManager.renew`."""
+        return await _run(self._manager.renew, name, keep_history)
 
     async def restore(
         self,
@@ -164,8 +183,10 @@ class _AsyncPitrMethods:
 class AsyncPitrManager(_AsyncPitrMethods):
     """:class:`PitrManager` on an AsyncEngine: each call takes effect at once."""
 
-    def __init__(self, bind: AsyncEngine) -> None:
-        self._of_engine = PitrManager(_sync(bind))
+    def __init__(
+        self, bind: AsyncEngine, *, serialize: bool = False, timeout: float = DEFAULT_TIMEOUT
+    ) -> None:
+        self._of_engine = PitrManager(_sync(bind), serialize=serialize, timeout=timeout)
 
     @property
     def _manager(self) -> PitrManager:
@@ -227,3 +248,66 @@ async def get_recovery_windows_async(
         database_name=database_name,
         table_name=table_name,
     )
+
+
+async def plan_pitrs_async(
+    bind: AsyncEngine | AsyncConnection | AsyncSession | async_scoped_session[Any],
+    metadata: Schemas,
+    *,
+    drop_undeclared: bool = False,
+    include: Include | None = None,
+) -> Plan:
+    """See :func:`plan_pitrs`."""
+    return await _run(
+        plan_pitrs, _sync(bind), metadata, drop_undeclared=drop_undeclared, include=include
+    )
+
+
+async def apply_plan_async(
+    engine: AsyncEngine,
+    plan: Plan,
+    concurrency: int = 4,
+    allow_destructive: bool = False,
+    on_progress: OnProgress | None = None,
+    *,
+    keep_going: bool = False,
+    timeout: float = DEFAULT_TIMEOUT,
+) -> ApplyReport:
+    """See :func:`apply_plan`; ``on_progress`` is an ordinary function."""
+    return await _run(
+        apply_plan,
+        _sync(engine),
+        plan,
+        concurrency,
+        allow_destructive,
+        on_progress,
+        keep_going=keep_going,
+        timeout=timeout,
+    )
+
+
+async def ensure_pitrs_async(
+    engine: AsyncEngine, metadata: Schemas, *, timeout: float = DEFAULT_TIMEOUT
+) -> ApplyReport:
+    """See :func:`ensure_pitrs`."""
+    return await _run(ensure_pitrs, _sync(engine), metadata, timeout=timeout)
+
+
+async def renew_pitr_async(
+    bind: AsyncEngine | AsyncConnection | AsyncSession | async_scoped_session[Any],
+    name: str,
+    keep_history: bool = True,
+    *,
+    timeout: float = DEFAULT_TIMEOUT,
+) -> Pitr:
+    """See :func:`renew_pitr`."""
+    return await _run(renew_pitr, _sync(bind), name, keep_history, timeout=timeout)
+
+
+async def prune_history_async(
+    bind: AsyncEngine | AsyncConnection | AsyncSession | async_scoped_session[Any],
+    *,
+    timeout: float = DEFAULT_TIMEOUT,
+) -> list[Pitr]:
+    """See :func:`prune_history`."""
+    return await _run(prune_history, _sync(bind), timeout=timeout)

@@ -27,7 +27,7 @@ from .errors import (
     PitrValidationError,
     answered_by_server,
 )
-from .generations import target_of, target_text
+from .generations import split_generation, target_of, target_text
 from .locking import DEFAULT_TIMEOUT, account_lock
 from .plan import Action, Conflict, Drop, Plan, Renew, again
 from .reflection import ServerState, read_state, reading
@@ -266,7 +266,7 @@ class _Run:
         """The plan's actions that a comparison with the server's present state still wants."""
         fresh = again(self.plan, self.state)
         for conflict in fresh.conflicts:
-            self.report.failed.append(Failure(conflict, _conflict_error(conflict)))
+            self.report.failed.append(Failure(conflict, conflict_error(conflict)))
         if fresh.conflicts and not self.keep_going:
             self.stop.set()
         by_effect = {_effect(action): action for action in fresh.actions}
@@ -495,12 +495,11 @@ def _effect(action: Action) -> tuple[object, ...]:
 
 def _subject(action: Action | Conflict) -> tuple[object, ...]:
     """Which policy an action is about: its name without a generation, and its target."""
-    from .generations import split_generation
-
     return split_generation(action.pitr.name)[0], target_of(action.pitr)
 
 
-def _conflict_error(conflict: Conflict) -> PitrAlreadyExistsError:
+def conflict_error(conflict: Conflict) -> PitrAlreadyExistsError:
+    """What a conflict is as an error."""
     return PitrAlreadyExistsError(
         f"{conflict.pitr!r} cannot be made so: {conflict.reason}", name=conflict.pitr.name
     )

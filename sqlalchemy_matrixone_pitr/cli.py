@@ -1,4 +1,14 @@
-"""The console script ``mo-pitr``. Its commands, in ``commands.py``, need the extra ``cli``."""
+"""The console script ``mo-pitr``. Its commands, in ``commands.py``, need the extra ``cli``.
+
+==========  ========================================
+exit code   meaning
+==========  ========================================
+0           done, or in sync
+1           drift: the server is not as declared
+2           an error, or wrong usage
+130         interrupted
+==========  ========================================
+"""
 
 from __future__ import annotations
 
@@ -11,7 +21,7 @@ EXTRA = ("click", "rich")
 def main() -> None:
     """Run a command; without click, say in one line what to install, and exit 2."""
     try:
-        from .commands import mo_pitr
+        from .commands import run
     except ModuleNotFoundError as missing:
         if missing.name not in EXTRA:
             raise
@@ -20,4 +30,4 @@ def main() -> None:
             file=sys.stderr,
         )
         sys.exit(2)
-    mo_pitr(prog_name="mo-pitr")
+    sys.exit(run())

@@ -1,55 +1,420 @@
 """The commands of ``mo-pitr``: what each takes and prints. What it does is in the package.
 
 A command imports what it needs when it runs, so that ``mo-pitr --help`` needs click alone and is
-quick.
+quick. What they share, the URL, the metadata, the output, is in ``console.py``.
 """
 
 from __future__ import annotations
 
-import contextlib
+import difflib
+import functools
+import json
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from .console import CliError, Console, needs, on_engine, short_errors
 
-@click.group()
+if TYPE_CHECKING:
+    from sqlalchemy.engine import Engine
+
+    from .apply import ApplyReport
+    from .plan import Plan
+    from .schema import Schemas
+
+DRIFT = 1
+"""Exit code of what is not as declared."""
+
+MANY = 20
+"""From so many actions on, ``apply`` shows a progress bar."""
+
+
+class _Commands(click.Group):
+    """A group that says which command may have been meant."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            near = difflib.get_close_matches(args[0], self.list_commands(ctx), n=1)
+            if not near or "Did you mean" in error.message:
+                raise
+            raise click.UsageError(f"{error.message} Did you mean {near[0]!r}?", ctx) from error
+
+
+@click.group(cls=_Commands)
 @click.version_option(package_name="sqlalchemy-matrixone-pitr")
 def mo_pitr() -> None:
-    """MatrixOne point-in-time recovery (PITR) for SQLAlchemy."""
+    """MatrixOne point-in-time recovery (PITR) for SQLAlchemy.
+
+    Exit codes: 0 done or in sync, 1 drift, 2 error or wrong usage, 130 interrupted.
+    """
 
 
-class MissingExtra(click.ClickException):
-    """A command needs a package that is not installed: exit 2, as for wrong usage."""
-
-    exit_code = 2
-
-
-@contextlib.contextmanager
-def needs(*extras: str) -> Iterator[None]:
-    """Name the extras of a command where one of their packages is missing."""
+def run() -> int:
+    """Run the command line; the exit code."""
     try:
-        yield
-    except ModuleNotFoundError as missing:
-        if (missing.name or "").startswith(__package__):
-            raise
-        raise MissingExtra(
-            f"{missing.name} is not installed: "
-            f"pip install 'sqlalchemy-matrixone-pitr[{','.join(extras)}]'"
-        ) from missing
+        code = mo_pitr.main(prog_name="mo-pitr", standalone_mode=False)
+    except click.Abort:
+        click.echo("Interrupted.", err=True)
+        return 130
+    except click.ClickException as error:
+        error.show()
+        return 2
+    except BrokenPipeError:
+        return 2
+    return code if isinstance(code, int) else 0
 
 
-@contextlib.contextmanager
-def short_errors() -> Iterator[None]:
-    """What SQLAlchemy and this package refuse is a message, not a traceback: exit 1."""
-    from sqlalchemy.exc import SQLAlchemyError
+# ------------------------------------------------------------------------------------------ options
 
-    try:
-        yield
-    except SQLAlchemyError as error:
-        raise click.ClickException(str(error)) from error
+
+def _connection_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """``--url`` and ``-c``; the command gets the engine, and what it raises is short."""
+
+    @click.option(
+        "--url",
+        envvar="MATRIXONE_URL",
+        metavar="URL",
+        help="The server, such as matrixone+pymysql://user:password@host:6001/shop "
+        "[env var: MATRIXONE_URL]",
+    )
+    @click.option(
+        "-c",
+        "--config",
+        type=click.Path(exists=True, dir_okay=False),
+        metavar="FILE",
+        help="An alembic.ini, whose sqlalchemy.url is the server.",
+    )
+    @functools.wraps(command)
+    def with_engine(*args: Any, url: str | None, config: str | None, **kwargs: Any) -> Any:
+        return on_engine(url, config, lambda engine: command(engine, *args, **kwargs))
+
+    return with_engine
+
+
+_json = click.option("--json", "as_json", is_flag=True, help="Print JSON, and nothing else.")
+_sql = click.option("--sql", "as_sql", is_flag=True, help="Print the plan as a script.")
+_dry_run = click.option("--dry-run", is_flag=True, help="Only show what would be done.")
+_yes = click.option("--yes", "-y", is_flag=True, help="Do not ask.")
+_drop_undeclared = click.option(
+    "--drop-undeclared",
+    is_flag=True,
+    help="Also drop policies in the declared databases that nobody declares.",
+)
+_metadata = click.argument("metadata", metavar="MODULE:METADATA", callback=lambda c, p, v: v)
+_timeout = click.option(
+    "--timeout",
+    type=click.FloatRange(min=0, min_open=True),
+    default=30.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long to wait for another program that is changing policies.",
+)
+
+
+def _load(metadata: str) -> Schemas:
+    from .console import load_metadata
+
+    return load_metadata(metadata)
+
+
+# ----------------------------------------------------------------------------------------- commands
+
+
+@mo_pitr.command(
+    epilog="""\b
+    Example:
+      mo-pitr show --url matrixone+pymysql://dump:111@127.0.0.1:6001/
+    """
+)
+@click.option("--history", is_flag=True, help="Also the older generations of renewed policies.")
+@_json
+@_connection_options
+def show(engine: Engine, history: bool, as_json: bool) -> None:
+    """List this account's policies, and whether each still protects its object."""
+    from .generations import policies, target_text
+    from .reflection import get_pitrs
+
+    pitrs = get_pitrs(engine, with_status=True)
+    if not history:
+        newest = {policy.current.name for policy in policies(pitrs)}
+        pitrs = [pitr for pitr in pitrs if pitr.name in newest]
+    pitrs.sort(key=lambda pitr: pitr.name)
+    if as_json:
+        _print_json(
+            {
+                "format_version": 1,
+                "policies": [
+                    {
+                        "name": pitr.name,
+                        "level": pitr.level.value,
+                        "account_name": pitr.account_name,
+                        "database_name": pitr.database_name,
+                        "table_name": pitr.table_name,
+                        "range": str(pitr.range),
+                        "status": None if pitr.status is None else pitr.status.value,
+                        "created_time": pitr.created_time and pitr.created_time.isoformat(),
+                        "modified_time": pitr.modified_time and pitr.modified_time.isoformat(),
+                    }
+                    for pitr in pitrs
+                ],
+            }
+        )
+        return
+    Console().table(
+        ("NAME", "PROTECTS", "RANGE", "STATUS", "CREATED (UTC)"),
+        [
+            (
+                pitr.name,
+                target_text(pitr),
+                str(pitr.range),
+                "" if pitr.status is None else pitr.status.value,
+                f"{pitr.created_time:%Y-%m-%d %H:%M:%S}" if pitr.created_time else "",
+            )
+            for pitr in pitrs
+        ],
+        styles={"detached": "red", "active": "green", "unknown": "yellow"},
+        empty="This account has no policies.",
+    )
+
+
+@mo_pitr.command(
+    epilog="""\b
+    Example:
+      mo-pitr plan shop.models:Base --url matrixone+pymysql://dump:111@127.0.0.1:6001/shop
+    """
+)
+@_metadata
+@_drop_undeclared
+@_json
+@_sql
+@click.option("--exit-code", is_flag=True, help="Exit with 1 where the server is not as declared.")
+@_connection_options
+def plan(
+    engine: Engine,
+    metadata: str,
+    drop_undeclared: bool,
+    as_json: bool,
+    as_sql: bool,
+    exit_code: bool,
+) -> int:
+    """Show what would make the server's policies those that are declared."""
+    found = _plan(engine, metadata, drop_undeclared)
+    _show_plan(found, as_json, as_sql)
+    return DRIFT if exit_code and not found.in_sync else 0
+
+
+@mo_pitr.command(
+    epilog="""\b
+    Example:
+      mo-pitr check shop.models:Base --url matrixone+pymysql://dump:111@127.0.0.1:6001/shop
+    """
+)
+@_metadata
+@_drop_undeclared
+@_json
+@_connection_options
+def check(engine: Engine, metadata: str, drop_undeclared: bool, as_json: bool) -> int:
+    """Exit with 1 where the server's policies are not those that are declared."""
+    found = _plan(engine, metadata, drop_undeclared)
+    _show_plan(found, as_json, False)
+    return 0 if found.in_sync else DRIFT
+
+
+@mo_pitr.command(
+    epilog="""\b
+    Example:
+      mo-pitr apply shop.models:Base --url matrixone+pymysql://dump:111@127.0.0.1:6001/shop
+    """
+)
+@_metadata
+@_drop_undeclared
+@click.option(
+    "--allow-destructive",
+    is_flag=True,
+    help="Also do that after which less can be restored: drop, shorten, move.",
+)
+@click.option(
+    "--concurrency",
+    type=click.IntRange(1, 64),
+    default=4,
+    show_default=True,
+    help="Connections that send at once.",
+)
+@click.option("--keep-going", is_flag=True, help="Go on after an error.")
+@_timeout
+@_json
+@_sql
+@_dry_run
+@_yes
+@_connection_options
+def apply(
+    engine: Engine,
+    metadata: str,
+    drop_undeclared: bool,
+    allow_destructive: bool,
+    concurrency: int,
+    keep_going: bool,
+    timeout: float,
+    as_json: bool,
+    as_sql: bool,
+    dry_run: bool,
+    yes: bool,
+) -> int:
+    """Make the server's policies those that are declared: shows the plan, asks, does it."""
+    found = _plan(engine, metadata, drop_undeclared)
+    if dry_run:
+        _show_plan(found, as_json, as_sql)
+        return 0
+    if not as_json:
+        _show_plan(found, False, as_sql)
+    if found.destructive and not allow_destructive:
+        costs = "".join(f"\n  {action}\n    {action.cost}" for action in found.destructive)
+        raise CliError(
+            f"{len(found.destructive)} actions are destructive, and nothing was sent; give "
+            f"--allow-destructive to do them:{costs}"
+        )
+    if found.actions and not yes and not _confirmed(f"Apply {found.summary()}?"):
+        click.echo("Nothing was sent.", err=True)
+        return DRIFT
+    report = _apply(engine, found, concurrency, keep_going, timeout)
+    if as_json:
+        _print_json({"format_version": 1, "plan": found.to_dict(), "report": report.to_dict()})
+    elif found.actions or found.conflicts:
+        Console(error=not report.ok).report(report)
+    return 0 if report.ok else 2
+
+
+@mo_pitr.command(
+    epilog="""\b
+    Example:
+      mo-pitr renew orders_week --url matrixone+pymysql://dump:111@127.0.0.1:6001/
+    """
+)
+@click.argument("name")
+@click.option(
+    "--drop-history",
+    is_flag=True,
+    help="Drop the old generations instead of keeping what was before.",
+)
+@_timeout
+@_json
+@_yes
+@_connection_options
+def renew(
+    engine: Engine, name: str, drop_history: bool, timeout: float, as_json: bool, yes: bool
+) -> None:
+    """Protect a policy's object again after it was rebuilt.
+
+    Creates the policy's next generation; the old one stays, and keeps what was before.
+    """
+    import warnings
+
+    from .recovery import renew_pitr
+
+    if drop_history and not yes and not _confirmed(f"Drop the history of {name!r}?"):
+        raise CliError("nothing was sent")
+    with warnings.catch_warnings():
+        if drop_history:
+            warnings.simplefilter("ignore")  # that was asked for, and said
+        renewed = renew_pitr(engine, name, not drop_history, timeout=timeout)
+    sent = renewed.status is None
+    if as_json:
+        _print_json({"format_version": 1, "name": renewed.name, "renewed": sent})
+    elif sent:
+        Console().line(f"{renewed.name} protects it now.")
+    else:
+        Console().line(f"{renewed.name} still protects it: nothing was to be done.")
+
+
+@mo_pitr.command(
+    epilog="""\b
+    Example:
+      mo-pitr prune --dry-run --url matrixone+pymysql://dump:111@127.0.0.1:6001/
+    """
+)
+@_timeout
+@_json
+@_dry_run
+@_yes
+@_connection_options
+def prune(engine: Engine, timeout: float, as_json: bool, dry_run: bool, yes: bool) -> None:
+    """Drop older generations that hold nothing any more."""
+    from .recovery import prunable, prune_history
+    from .reflection import read_state, reading
+
+    with reading(engine) as connection:
+        found = prunable(read_state(connection, tables=()))
+    if found and not dry_run and not as_json:
+        for pitr in found:
+            Console().line(f"- drop {pitr.name}")
+    if found and not dry_run:
+        if not yes and not _confirmed(f"Drop {len(found)} of them?"):
+            raise CliError("nothing was sent")
+        found = prune_history(engine, timeout=timeout)
+    if as_json:
+        names = [pitr.name for pitr in found]
+        _print_json({"format_version": 1, "dropped" if not dry_run else "would_drop": names})
+    elif dry_run:
+        for pitr in found:
+            Console().line(f"- drop {pitr.name}")
+        Console().line(f"{len(found)} would be dropped.")
+    else:
+        Console().line(f"{len(found)} dropped.")
+
+
+def _plan(engine: Engine, metadata: str, drop_undeclared: bool) -> Plan:
+    from .plan import plan_pitrs
+
+    return plan_pitrs(engine, _load(metadata), drop_undeclared=drop_undeclared)
+
+
+def _show_plan(found: Plan, as_json: bool, as_sql: bool) -> None:
+    if as_json:
+        _print_json(found.to_dict())
+    elif as_sql:
+        if found.actions:
+            Console().line(found.sql())
+    else:
+        Console().plan(found)
+
+
+def _print_json(value: object) -> None:
+    click.echo(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def _confirmed(question: str) -> bool:
+    """Ask; on a pipe there is nobody to ask."""
+    if not sys.stdin.isatty():
+        raise CliError("not on a terminal, so nobody can be asked: give --yes. Nothing was sent.")
+    return click.confirm(question, err=True)
+
+
+def _apply(
+    engine: Engine, found: Plan, concurrency: int, keep_going: bool, timeout: float
+) -> ApplyReport:
+    from .apply import apply_plan
+
+    with Console(error=True).progress(len(found.actions), MANY) as advance:
+        return apply_plan(
+            engine,
+            found,
+            concurrency,
+            allow_destructive=True,  # asked before
+            on_progress=lambda progress: advance(),
+            keep_going=keep_going,
+            timeout=timeout,
+        )
+
+
+# ---------------------------------------------------------------------------------------- emulator
 
 
 @mo_pitr.command(
@@ -121,7 +486,7 @@ def demo(url: str | None) -> None:
 
     Needs no server: it runs against the embedded MatrixOne, over the wire.
     """
-    with needs("cli", "emulator", "pymysql", "aiomysql"), short_errors():
+    with needs("cli", "emulator", "pymysql", "aiomysql"), short_errors(url):
         from .demo import main
 
         main(url)

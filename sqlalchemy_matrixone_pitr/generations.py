@@ -167,6 +167,32 @@ def policies(pitrs: Iterable[Pitr]) -> list[Policy]:
     return made
 
 
+def find_policy(pitrs: Iterable[Pitr], name: str) -> Policy | None:
+    """The policy that a name is for: its own, or that of one of its generations.
+
+    :param name: checked and folded.
+    """
+    found = policies(pitrs)
+    for policy in found:
+        if any(pitr.name == name for pitr in policy.generations):
+            return policy
+    return next((policy for policy in found if policy.name == name), None)
+
+
+def find_pitr(pitrs: Iterable[Pitr], name: str) -> Pitr | None:
+    """The PITR that a name means: a generation that is named, else the policy's current one.
+
+    >>> find_pitr([Pitr.account("w", "7d"), Pitr.account("w__2", "7d")], "w").name
+    'w__2'
+    """
+    policy = find_policy(pitrs, name)
+    if policy is None:
+        return None
+    if name != policy.name:
+        return next((pitr for pitr in policy.generations if pitr.name == name), None)
+    return policy.current
+
+
 def spent(policy: Policy, now: dt.datetime) -> tuple[Pitr, ...]:
     """The generations that hold nothing any more: their last restorable moment has passed.
 

@@ -13,15 +13,17 @@ The asyncio forms are in ``aio.py`` and make no decision of their own.
 from __future__ import annotations
 
 import builtins
+import contextlib
 import datetime as dt
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.engine import Connection, Engine
 
-from . import server
 from .ddl import AlterPitr, CreatePitr, DropPitr, RestorePitr
 from .errors import PitrAlreadyExistsError, PitrNotFoundError, PitrValidationError
+from .generations import find_pitr, find_policy, policies, split_generation
+from .locking import DEFAULT_TIMEOUT, account_lock
 from .model import (
     Pitr,
     PitrLevel,
@@ -30,14 +32,21 @@ from .model import (
     check_pitr_name,
     to_unit,
 )
-from .reflection import filters, get_pitrs, own_account, read_pitrs, reading
+from .recovery import is_rebuilt, renew_pitr, renewal, renewed_pitr, send
+from .reflection import (
+    filters,
+    get_pitrs,
+    own_account,
+    read_generations,
+    read_pitrs,
+    read_state,
+    reading,
+)
 from .transaction import (
     SessionFlush,
     TransactionalDDLElement,
-    attach,
     execute,
     pending_pitrs,
-    send_idle,
     side_connection,
 )
 
@@ -93,7 +102,7 @@ class _PitrMethods:
         raise NotImplementedError
 
     def get(self, name: str) -> Pitr:
-        """The policy of that name.
+        """The policy of that name: of a renewed one, its newest generation.
 
         :raises PitrNotFoundError: this account has made none.
         """
@@ -129,15 +138,23 @@ class PitrManager(_PitrMethods):
     Pitr('nightly', 'account', '7d')
     >>> pitrs.delete("nightly"), pitrs.delete("nightly")
     (True, False)
+
+    :param serialize: take the account lock for each change, so that several programs that create
+        the same policy at once cannot corrupt the catalogue of MatrixOne 3.0.9.
+    :param timeout: seconds to wait for that lock.
     """
 
-    def __init__(self, bind: Engine) -> None:
+    def __init__(
+        self, bind: Engine, *, serialize: bool = False, timeout: float = DEFAULT_TIMEOUT
+    ) -> None:
         if not isinstance(bind, Engine):
             raise PitrValidationError(
                 f"PitrManager takes an Engine, not {type(bind).__name__}: for a Connection or "
                 "Session use TransactionPitrManager; for an AsyncEngine AsyncPitrManager"
             )
         self._engine = bind
+        self._serialize = serialize
+        self._timeout = timeout
 
     def create(self, pitr: Pitr, if_not_exists: bool = False) -> Pitr:
         """Create a policy: one statement, no read-back.
@@ -155,15 +172,21 @@ class PitrManager(_PitrMethods):
         account_name: str | None = None,
         database_name: str | None = None,
         table_name: str | None = None,
+        *,
+        generations: bool = False,
     ) -> builtins.list[Pitr]:
-        """The policies that this account has made, newest first, filtered by the server."""
-        return get_pitrs(
+        """The policies that this account has made, newest first, filtered by the server.
+
+        :param generations: also the older generations of renewed policies.
+        """
+        found = get_pitrs(
             self._engine,
             level=level,
             account_name=account_name,
             database_name=database_name,
             table_name=table_name,
         )
+        return found if generations else _newest(found)
 
     def alter(self, name: str, range_value: int, range_unit: PitrUnit | str) -> Pitr:
         """Change the range and return the policy as the server then holds it.
@@ -172,7 +195,8 @@ class PitrManager(_PitrMethods):
 
         :raises PitrNotFoundError: this account has made none of that name.
         """
-        element = AlterPitr(name, PitrRange(range_value, to_unit(range_unit)))
+        range = PitrRange(range_value, to_unit(range_unit))
+        element = AlterPitr(self.get(name).name, range)
         with side_connection(self._engine) as connection:
             self._send(element, connection)
             found = read_pitrs(connection, filters(name=element.name))
@@ -181,12 +205,22 @@ class PitrManager(_PitrMethods):
         return found[0]
 
     def delete(self, name: str) -> bool:
-        """Drop the policy; False where this account has none of that name."""
+        """Drop the policy; False where this account has none of that name.
+
+        Of a renewed one its newest generation goes; the older ones stay, and with them its history.
+        """
+        found = self._find(check_pitr_name(name))
+        if found is None:
+            return False
         try:
-            self._send(DropPitr(name))
+            self._send(DropPitr(found.name))
         except PitrNotFoundError:
             return False
         return True
+
+    def renew(self, name: str, keep_history: bool = True) -> Pitr:
+        """Protect the policy's object again after it was rebuilt: see :func:`renew_pitr`."""
+        return renew_pitr(self._engine, name, keep_history, timeout=self._timeout)
 
     def restore(
         self,
@@ -206,19 +240,17 @@ class PitrManager(_PitrMethods):
         self._send(RestorePitr(name, at, level, account, from_account, database, table))
 
     def _find(self, name: str) -> Pitr | None:
-        wanted = filters(name=name)
         with reading(self._engine) as connection:
-            return next(iter(read_pitrs(connection, wanted)), None)
+            return find_pitr(read_generations(connection, name), name)
 
     def _send(self, element: TransactionalDDLElement, connection: Connection | None = None) -> None:
         element.check_dialect(self._engine.dialect)
-        if connection is None:
-            with side_connection(self._engine) as connection:
-                self._send(element, connection)
-            return
-        server.require_matrixone(connection)
-        attach(self._engine)
-        send_idle(connection, element, connection.get_execution_options(), {})
+        with contextlib.ExitStack() as stack:
+            if self._serialize and element.deferrable:
+                stack.enter_context(account_lock(self._engine, self._timeout))
+            if connection is None:
+                connection = stack.enter_context(side_connection(self._engine))
+            send(connection, element)
 
 
 class TransactionPitrManager(_PitrMethods):
@@ -291,8 +323,13 @@ class TransactionPitrManager(_PitrMethods):
         account_name: str | None = None,
         database_name: str | None = None,
         table_name: str | None = None,
+        *,
+        generations: bool = False,
     ) -> builtins.list[Pitr]:
-        """The policies as they will be after COMMIT, newest first; waiting ones come before."""
+        """The policies as they will be after COMMIT, newest first; waiting ones come before.
+
+        :param generations: also the older generations of renewed policies.
+        """
         wanted = filters(
             level=level,
             account_name=account_name,
@@ -305,25 +342,45 @@ class TransactionPitrManager(_PitrMethods):
             # all of them where some wait: a name may be held by a policy that the filters leave out
             committed = read_pitrs(aside, {} if waiting else wanted)
             own = own_account(aside) if "account_name" in wanted else ""
-        return [pitr for pitr in _overlay(committed, waiting) if _matches(pitr, wanted, own)]
+        found = [pitr for pitr in _overlay(committed, waiting) if _matches(pitr, wanted, own)]
+        return found if generations else _newest(found)
 
     def alter(self, name: str, range_value: int, range_unit: PitrUnit | str) -> Pitr:
         """Change the range at COMMIT; returns the policy with its new range.
 
         :raises PitrNotFoundError: neither committed nor created in this transaction.
         """
-        element = AlterPitr(name, PitrRange(range_value, to_unit(range_unit)))
+        range = PitrRange(range_value, to_unit(range_unit))
         found = self.get(name)
-        self._execute(element)
-        return found.with_range(element.range)
+        self._execute(AlterPitr(found.name, range))
+        return found.with_range(range)
 
     def delete(self, name: str) -> bool:
         """Drop the policy at COMMIT; False, and nothing waits, where there is none of that name."""
-        element = DropPitr(name)
-        if not self.exists(name):
+        found = self._find(check_pitr_name(name))
+        if found is None:
             return False
-        self._execute(element)
+        self._execute(DropPitr(found.name))
         return True
+
+    def renew(self, name: str, keep_history: bool = True) -> Pitr:
+        """Create the policy's next generation at COMMIT, where its object was rebuilt.
+
+        Rebuilt before, or in this transaction. See :func:`renew_pitr`.
+
+        :raises PitrNotFoundError: not committed.
+        """
+        connection = self._connection()
+        with reading(connection.engine) as aside:
+            state = read_state(aside, tables=())
+        policy = find_policy(state.pitrs, check_pitr_name(name))
+        if policy is None:
+            raise _not_found(name)
+        if not policy.detached and not is_rebuilt(connection, policy, state):
+            return policy.current
+        for element in renewal(state, policy, keep_history):
+            self._execute(element)
+        return renewed_pitr(policy, keep_history)
 
     def restore(
         self,
@@ -344,10 +401,20 @@ class TransactionPitrManager(_PitrMethods):
 
     def _find(self, name: str) -> Pitr | None:
         connection = self._connection()
-        waiting = [element for element in pending_pitrs(connection) if element.pitr_name == name]
+        waiting = [
+            element
+            for element in pending_pitrs(connection)
+            if name in (element.pitr_name, split_generation(element.pitr_name)[0])
+        ]
         with reading(connection) as aside:
-            committed = read_pitrs(aside, filters(name=name))
-        return next(iter(_overlay(committed, waiting)), None)
+            committed = read_generations(aside, name)
+        return find_pitr(_overlay(committed, waiting), name)
+
+
+def _newest(pitrs: builtins.list[Pitr]) -> builtins.list[Pitr]:
+    """Each policy once: its newest generation; in the order they came in."""
+    newest = {policy.current.name for policy in policies(pitrs)}
+    return [pitr for pitr in pitrs if pitr.name in newest]
 
 
 def _matches(pitr: Pitr, wanted: Mapping[str, str], own: str) -> bool:

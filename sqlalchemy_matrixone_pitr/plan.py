@@ -46,7 +46,7 @@ from .generations import (
 )
 from .model import Pitr, PitrLevel, PitrRange, PitrStatus, PitrUnit
 from .reflection import Bind, ServerState, read_state, reading
-from .schema import SchemaMap, Schemas, databases_of, declarations, tables_of
+from .schema import SchemaMap, Schemas, databases_of, declared_pitrs, tables_of
 
 if TYPE_CHECKING:
     pass
@@ -637,9 +637,9 @@ def plan_pitrs(
     """
     database = chosen_database(bind)
     with reading(bind) as connection:
-        declared = Declared(metadata, connection.get_execution_options())
+        declared = Declared(metadata, connection.get_execution_options(), database)
         return declared.plan(
-            declared.read(connection, database), drop_undeclared=drop_undeclared, include=include
+            declared.read(connection), drop_undeclared=drop_undeclared, include=include
         )
 
 
@@ -652,42 +652,46 @@ def chosen_database(bind: Bind) -> str | None:
 
 
 class Declared:
-    """Declarations as they are on one connection: with its databases and its schema map."""
+    """Declarations as they are on one connection: with its databases and its schema map.
 
-    def __init__(self, metadata: Schemas, options: Mapping[str, Any]) -> None:
+    :ivar default: the database of what names none; of :meth:`read`, unless it is given.
+    """
+
+    def __init__(
+        self, metadata: Schemas, options: Mapping[str, Any], default: str | None = None
+    ) -> None:
         self.metadata = metadata
         self.schema_map: SchemaMap = options.get("schema_translate_map")
-        self.default: str | None = None
+        self.default = (self.schema_map or {}).get(None) or default
 
-    def read(self, connection: Connection, database: str | None = None) -> ServerState:
-        """What the server has of it, and which databases are meant."""
-        mapped = (self.schema_map or {}).get(None)
-        default = mapped or database
-        named = databases_of(
-            self.metadata, database_name=default, schema_translate_map=self.schema_map
-        )
-        state = read_state(connection, databases=named, tables=tables_of(self.metadata))
-        self.default = default or state.database
+    def read(self, connection: Connection) -> ServerState:
+        """What the server has of it, and which database is meant where none is named."""
+        state = read_state(connection, databases=self.databases(), tables=tables_of(self.metadata))
+        self.default = self.default or state.database
         return state
 
     def pitrs(self) -> list[Pitr]:
-        """The declared policies, after :meth:`read`."""
-        return [
-            declaration.pitr
-            for declaration in declarations(
-                self.metadata, database_name=self.default, schema_translate_map=self.schema_map
-            )
-        ]
+        """The declared policies."""
+        return declared_pitrs(
+            self.metadata, database_name=self.default, schema_translate_map=self.schema_map
+        )
+
+    def databases(self) -> frozenset[str]:
+        """The databases that are spoken of."""
+        return databases_of(
+            self.metadata, database_name=self.default, schema_translate_map=self.schema_map
+        )
 
     def plan(
         self, state: ServerState, *, drop_undeclared: bool = False, include: Include | None = None
     ) -> Plan:
         """The comparison."""
-        databases = databases_of(
-            self.metadata, database_name=self.default, schema_translate_map=self.schema_map
-        )
         return compare_with(
-            state, self.pitrs(), databases, drop_undeclared=drop_undeclared, include=include
+            state,
+            self.pitrs(),
+            self.databases(),
+            drop_undeclared=drop_undeclared,
+            include=include,
         )
 
 

@@ -288,6 +288,21 @@ def read_pitrs(connection: Connection, wanted: Mapping[str, str]) -> list[Pitr]:
     return _parse_pitr_rows(rows, own_account(connection) if others else _SYS)
 
 
+def read_generations(connection: Connection, name: str) -> list[Pitr]:
+    """The PITR of a name and those whose names begin with it and a number; none has a status.
+
+    :param name: checked and folded.
+    """
+    roll_back(connection)
+    with server.session_zone(connection, "+00:00"), _typed_errors():
+        statement = text("SHOW PITR WHERE pitr_name = :name OR pitr_name LIKE :numbered")
+        values = {"name": name, "numbered": f"{name}__%"}
+        rows = [tuple(row) for row in connection.execute(statement, values)]
+    others = any(row[3] == PitrLevel.ACCOUNT.value and row[4] != _SYS for row in rows)
+    found = _parse_pitr_rows(rows, own_account(connection) if others else _SYS)
+    return [pitr for pitr in found if name in (pitr.name, split_generation(pitr.name)[0])]
+
+
 def _show_pitr(connection: Connection, wanted: Mapping[str, str]) -> list[tuple[Any, ...]]:
     where = " AND ".join(f"{column} = :{column}" for column in wanted)
     statement = text(f"SHOW PITR WHERE {where}" if where else "SHOW PITR")

@@ -459,6 +459,15 @@ def databases_of(
     return frozenset(name for name in found if name is not None)
 
 
+def declares_any(schemas: Schemas) -> bool:
+    """Whether MetaData declare a policy at all."""
+    return any(
+        _declared(metadata).policies
+        or any(isinstance(item_of(table), TablePitr) for table in metadata.tables.values())
+        for metadata in metadatas(schemas)
+    )
+
+
 def tables_of(schemas: Schemas) -> frozenset[str]:
     """The names of the tables that declare a policy."""
     return frozenset(

@@ -126,7 +126,7 @@ def test_serve_refuses_what_it_does_not_know(arguments: tuple[str, str]) -> None
 
 def test_demo_on_a_server_that_does_not_answer() -> None:
     refused = run("demo", "--url", "matrixone+pymysql://dump:secret@127.0.0.1:1/")
-    assert refused.returncode == 1
+    assert refused.returncode == 2
     assert "Can't connect" in refused.stderr
     assert "Traceback" not in refused.stderr
     assert "secret" not in refused.stderr

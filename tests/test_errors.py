@@ -13,6 +13,7 @@ from sqlalchemy_matrixone_pitr import (
     PitrAfterCommitError,
     PitrAlreadyExistsError,
     PitrError,
+    PitrLockTimeoutError,
     PitrNotFoundError,
     PitrPermissionError,
     PitrRestoreError,
@@ -163,6 +164,7 @@ def test_tree_and_its_drawing() -> None:
         PitrPermissionError,
         PitrTransactionError,
         PitrAfterCommitError,
+        PitrLockTimeoutError,
         PitrUnsupportedError,
         PitrRestoreError,
     ]

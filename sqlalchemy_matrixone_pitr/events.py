@@ -1,0 +1,334 @@
+"""Policies that come and go with their tables, and policies that are there when a program starts.
+
+:func:`install_events` hooks into ``create_all`` and ``drop_all``. :func:`ensure_pitrs` and
+:func:`install_engine_hook` are for programs that want their policies present, whoever made the
+tables; many processes may call them at once.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import warnings
+import weakref
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import MetaData, Table, event
+from sqlalchemy.engine import Connection, Engine
+from sqlalchemy.exc import SAWarning
+
+from . import server
+from .apply import ApplyReport, apply_plan, conflict_error
+from .ddl import CreatePitr, DropPitr
+from .errors import PitrUnsupportedError, PitrValidationError
+from .generations import policies, target_of
+from .locking import DEFAULT_TIMEOUT
+from .model import Pitr, PitrLevel, PitrStatus, fold
+from .plan import Action, Create, Declared, Renew, compare
+from .reflection import ServerState, read_pitrs, read_state, reading
+from .schema import Schemas, database_of, declares_any, metadatas
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncEngine
+
+_lock = threading.Lock()
+_installed: weakref.WeakSet[MetaData] = weakref.WeakSet()
+
+_Targets = set[tuple[str | None, str | None]]
+
+
+# ------------------------------------------------------------------------- create_all and drop_all
+
+
+def install_events(
+    metadata: Schemas, *, only_on_matrixone: bool = False, database_name: str | None = None
+) -> None:
+    """Let ``create_all`` create the declared policies, and ``drop_all`` drop them.
+
+    They are created in the transaction of the tables, so they take effect when it commits. With
+    ``checkfirst``, the default of ``create_all``, what is there already stays as it is, and tables
+    that exist get the policies that they lack; what is there is read once, by three statements, not
+    once for each table. Called twice, it does nothing more.
+
+    ``drop_all`` drops the policies of the tables it drops, with their history, and those of
+    databases, accounts and the cluster when none of the metadata's tables is left.
+
+    :param only_on_matrixone: do nothing on other databases, such as SQLite in tests; without it
+        ``create_all`` raises there.
+    :param database_name: the database of tables without a schema where there is no connection to
+        ask, that is, with :func:`sqlalchemy.create_mock_engine`.
+    :raises PitrUnsupportedError: from ``create_all``, on another database.
+    :raises PitrAlreadyExistsError: from ``create_all``, where a policy of somebody else's is in the
+        way.
+
+    >>> from sqlalchemy import Column, Integer, MetaData, Table, create_engine
+    >>> engine, metadata = create_engine(url), MetaData()
+    >>> table = Table("orders", metadata, Column("id", Integer, primary_key=True), TablePitr("7d"))
+    >>> install_events(metadata)
+    >>> metadata.create_all(engine)
+    >>> [pitr.table_name for pitr in get_pitrs(engine, table_name="orders")]
+    ['orders']
+    >>> metadata.drop_all(engine)
+    >>> get_pitrs(engine, table_name="orders")
+    []
+    """
+    if not isinstance(only_on_matrixone, bool):
+        raise PitrValidationError(
+            f"only_on_matrixone must be True or False, not {only_on_matrixone!r}"
+        )
+    for one in metadatas(metadata):
+        with _lock:
+            if one in _installed:
+                continue
+            _installed.add(one)
+        events = _Events(only_on_matrixone, database_name)
+        event.listen(one, "after_create", events.after_create)
+        event.listen(one, "before_drop", events.before_drop)
+
+
+class _Events:
+    """The listeners of one MetaData."""
+
+    def __init__(self, only_on_matrixone: bool, database_name: str | None) -> None:
+        self._quiet = only_on_matrixone
+        self._database = database_name
+
+    def after_create(
+        self,
+        target: MetaData,
+        connection: Any,
+        *,
+        tables: Sequence[Table] | None = None,
+        checkfirst: Any = False,
+        **kw: Any,
+    ) -> None:
+        if not self._concerns(target, connection):
+            return
+        declared = self._declared(target, connection)
+        made = _targets(declared, tables or ())
+        if isinstance(connection, Connection) and checkfirst:
+            wanted = _missing(declared, _read_aside(connection, declared), made)
+        else:
+            wanted = [p for p in declared.pitrs() if not _is_of_table(p) or _object(p) in made]
+        for pitr in wanted:
+            connection.execute(CreatePitr(pitr))
+
+    def before_drop(
+        self,
+        target: MetaData,
+        connection: Any,
+        *,
+        tables: Sequence[Table] | None = None,
+        **kw: Any,
+    ) -> None:
+        if not self._concerns(target, connection):
+            return
+        declared = self._declared(target, connection)
+        going = _targets(declared, tables or ())
+        if isinstance(connection, Connection):
+            state = _read_aside(connection, declared)
+            left = _targets(declared, target.tables.values()) & set(state.objects) - going
+            wanted = {(pitr.name, target_of(pitr)) for pitr in declared.pitrs()}
+            names = [
+                pitr.name
+                for policy in policies(state.pitrs)
+                if (policy.name, policy.target) in wanted
+                for pitr in policy.generations
+                if (_object(pitr) in going if _is_of_table(pitr) else not left)
+            ]
+        else:
+            left = _targets(declared, target.tables.values()) - going
+            names = [
+                pitr.name
+                for pitr in declared.pitrs()
+                if (_object(pitr) in going if _is_of_table(pitr) else not left)
+            ]
+        for name in names:
+            connection.execute(DropPitr(name))
+
+    def _declared(self, target: MetaData, connection: Any) -> Declared:
+        """The declarations, with the databases that a connection, or a mock of one, gives them."""
+        if not isinstance(connection, Connection):
+            return Declared(target, {}, self._database)
+        options = connection.get_execution_options()
+        return Declared(target, options, server.current_database(connection))
+
+    def _concerns(self, target: MetaData, connection: Any) -> bool:
+        """Whether there is something to do; another database is refused, or passed over."""
+        if not declares_any(target):
+            return False
+        dialect = connection.dialect
+        try:
+            if dialect.name not in server.SUPPORTED_DIALECTS:
+                raise PitrUnsupportedError(
+                    f"the metadata declares PITR policies, and {dialect.name} has none: give "
+                    "install_events(metadata, only_on_matrixone=True) to create the tables alone"
+                )
+            if isinstance(connection, Connection):
+                server.require_matrixone(connection)
+        except PitrUnsupportedError:
+            if self._quiet:
+                return False
+            raise
+        return True
+
+
+def _read_aside(connection: Connection, declared: Declared) -> ServerState:
+    """What is committed: the tables' own transaction is open, and takes no reading of PITRs."""
+    with reading(connection.engine) as aside:
+        return read_state(aside, databases=declared.databases())
+
+
+def _targets(declared: Declared, tables: Iterable[Table]) -> _Targets:
+    return {
+        (database_of(table, declared.default, declared.schema_map), fold(table.name))
+        for table in tables
+    }
+
+
+def _object(pitr: Pitr) -> tuple[str | None, str | None]:
+    return pitr.database_name, pitr.table_name
+
+
+def _is_of_table(pitr: Pitr) -> bool:
+    return pitr.level is PitrLevel.TABLE
+
+
+def _missing(declared: Declared, state: ServerState, made: _Targets) -> list[Pitr]:
+    """The PITRs to create: for tables made just now, and for others that lack one.
+
+    What is listed for a table that was made just now is of an earlier table of that name: renewed.
+    """
+    there = [
+        pitr.with_status(PitrStatus.DETACHED) if _object(pitr) in made else pitr
+        for pitr in state.pitrs
+    ]
+    plan = compare(declared.pitrs(), there)
+    for conflict in plan.conflicts:
+        raise conflict_error(conflict)
+    return [
+        action.pitr
+        for action in plan.actions
+        if isinstance(action, Create | Renew)
+        and (
+            not _is_of_table(action.pitr)
+            or _object(action.pitr) in made
+            or _object(action.pitr) in state.objects
+        )
+    ]
+
+
+# ---------------------------------------------------------------------------- when a program starts
+
+
+def ensure_pitrs(
+    engine: Engine, metadata: Schemas, *, timeout: float = DEFAULT_TIMEOUT
+) -> ApplyReport:
+    """Create the declared policies that are missing, at once; for the start of a program.
+
+    One reading statement when all is well: what is listed, by name, target and range, is taken for
+    present (``mo-pitr check`` also finds what is detached). Otherwise it is planned and applied
+    under the account lock, so that many processes may start at once: the first creates, the others
+    find it done. Nothing destructive is done; what is left is said in a warning. Tables that do not
+    exist yet are passed over.
+
+    :param timeout: seconds to wait for the account lock.
+    :raises PitrError: something could not be done; the message has the whole report.
+
+    >>> from sqlalchemy import MetaData, create_engine
+    >>> engine, metadata = create_engine(url), MetaData()
+    >>> declare_pitrs(metadata, Pitr.account("nightly", "7d"))
+    >>> print(ensure_pitrs(engine, metadata))
+    1 done
+    >>> print(ensure_pitrs(engine, metadata))
+    nothing to do
+    """
+    if not isinstance(engine, Engine):
+        raise PitrValidationError(
+            f"ensure_pitrs takes an Engine, not {type(engine).__name__}: it uses connections of "
+            "its own; for an AsyncEngine there is ensure_pitrs_async"
+        )
+    with reading(engine) as connection:
+        options = connection.get_execution_options()
+        declared = Declared(metadata, options, connection.dialect.default_schema_name)
+        listed = [pitr.with_status(PitrStatus.ACTIVE) for pitr in read_pitrs(connection, {})]
+        if compare(declared.pitrs(), listed).in_sync:
+            return ApplyReport()
+        state = declared.read(connection)
+        plan = declared.plan(state)
+
+    def possible(action: Action) -> bool:
+        there = action.pitr.database_name is None or _object(action.pitr) in state.objects
+        return there and not action.destructive
+
+    left = [action for action in plan.destructive if _object(action.pitr) in state.objects]
+    report = apply_plan(engine, plan.only(possible), keep_going=True, timeout=timeout)
+    report.raise_for_failed()
+    if left:
+        lines = "\n".join(f"  {action}" for action in left)
+        warnings.warn(
+            f"not done, because less could be restored afterwards:\n{lines}\n"
+            "See them with plan_pitrs(), and do them with apply_plan(allow_destructive=True).",
+            SAWarning,
+            stacklevel=2,
+        )
+    return report
+
+
+class _Hook:
+    """Runs :func:`ensure_pitrs` at the first checkout of each process."""
+
+    def __init__(self, engine: Engine, metadata: Schemas, timeout: float) -> None:
+        self._engine = weakref.ref(engine)
+        self.metadata = metadata
+        self._timeout = timeout
+        self._done_in: int | None = None
+
+    def __call__(self, connection: Connection) -> None:
+        engine = self._engine()
+        process = os.getpid()
+        with _lock:
+            if self._done_in == process or engine is None:
+                return
+            self._done_in = process  # also for the connections that ensure_pitrs makes itself
+        try:
+            ensure_pitrs(engine, self.metadata, timeout=self._timeout)
+        except BaseException:
+            self._done_in = None
+            connection.close()
+            raise
+
+
+_hooks: weakref.WeakKeyDictionary[Engine, list[_Hook]] = weakref.WeakKeyDictionary()
+
+
+def install_engine_hook(
+    engine: Engine | AsyncEngine, metadata: Schemas, *, timeout: float = DEFAULT_TIMEOUT
+) -> None:
+    """Let an engine call :func:`ensure_pitrs` once in each process, at its first checkout.
+
+    It uses connections of its own, so that a pool of one is enough. Other threads do not wait for
+    it. An error is raised from that checkout, and the next one tries again. Tables that do not
+    exist yet are left for ``create_all``. Called twice for the same metadata, it does nothing more.
+
+    >>> from sqlalchemy import MetaData, create_engine
+    >>> engine, metadata = create_engine(url), MetaData()
+    >>> declare_pitrs(metadata, Pitr.account("nightly", "7d"))
+    >>> install_engine_hook(engine, metadata)
+    >>> with engine.connect() as conn:
+    ...     PitrManager(engine).exists("nightly")
+    True
+    """
+    sync: Any = getattr(engine, "sync_engine", engine)
+    if not isinstance(sync, Engine):
+        raise PitrValidationError(
+            f"install_engine_hook takes an Engine or AsyncEngine, not {type(engine).__name__}"
+        )
+    with _lock:
+        hooks = _hooks.setdefault(sync, [])
+        if any(hook.metadata is metadata for hook in hooks):
+            return
+        hook = _Hook(sync, metadata, timeout)
+        hooks.append(hook)
+    event.listen(sync, "engine_connect", hook)

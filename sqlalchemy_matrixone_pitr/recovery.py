@@ -1,0 +1,248 @@
+"""Renewal: protection that goes on after its object was rebuilt, without losing history.
+
+The server ends a policy when its object is dropped, rebuilt, truncated or restored, and goes on
+listing it. It cannot rename a PITR, and the old row is what keeps the old history from being
+collected. So a renewed policy has generations: see ``generations.py`` for their names.
+
+Source: matrixone.md, section 4.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Collection
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import bindparam, text
+from sqlalchemy.engine import Connection, Engine
+from sqlalchemy.exc import SAWarning
+
+from . import server
+from .ddl import CreatePitr, DropPitr
+from .errors import PitrAlreadyExistsError, PitrNotFoundError, PitrTargetError, PitrValidationError
+from .generations import (
+    Policy,
+    find_policy,
+    generation_name,
+    is_detached,
+    policies,
+    spent,
+    target_text,
+)
+from .locking import DEFAULT_TIMEOUT, account_lock
+from .model import Pitr, check_pitr_name
+from .plan import dropping_cost, replacing_cost
+from .reflection import ServerState, read_state, reading
+from .transaction import TransactionalDDLElement, attach, idle, send_idle, side_connection
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session, scoped_session
+
+
+def engine_of(bind: Engine | Connection | Session | scoped_session[Any], what: str) -> Engine:
+    """The Engine behind a bind: what runs at once uses connections of its own."""
+    if hasattr(bind, "get_bind") and not hasattr(bind, "sync_session"):
+        bind = bind.get_bind()
+    if isinstance(bind, Connection):
+        return bind.engine
+    if isinstance(bind, Engine):
+        return bind
+    raise PitrValidationError(
+        f"{what} takes an Engine, not {type(bind).__name__} (asyncio: use the form whose name says "
+        "async)"
+    )
+
+
+def renew_pitr(
+    bind: Engine | Connection | Session | scoped_session[Any],
+    name: str,
+    keep_history: bool = True,
+    *,
+    timeout: float = DEFAULT_TIMEOUT,
+) -> Pitr:
+    """Protect a policy's object again, after it was rebuilt, and return the policy's new PITR.
+
+    Creates the next generation, ``name__2`` and so on; the old one stays, and keeps what was before
+    until :func:`prune_history` finds that it holds nothing any more. A policy that still protects
+    its object is returned as it is: nothing is sent. It acts at once, on connections of its own,
+    under the account lock; what the caller has not committed is not seen.
+
+    :param name: the policy's name, or that of any of its generations.
+    :param keep_history: False drops all generations and creates the policy under its own name. What
+        can no longer be restored then is said in a warning, before anything is sent.
+    :param timeout: seconds to wait for the account lock.
+    :raises PitrNotFoundError: no such policy.
+    :raises PitrTargetError: its object does not exist any more.
+    :raises PitrAlreadyExistsError: the server takes the old generation for active still (3.0.9
+        after TRUNCATE, 2.2 after any rebuild): its history cannot be kept.
+
+    >>> from sqlalchemy import create_engine
+    >>> engine = create_engine(url)
+    >>> PitrManager(engine).create_account_pitr("nightly")
+    Pitr('nightly', 'account', '1d')
+    >>> renew_pitr(engine, "nightly")  # it protects the account: nothing is to be done
+    Pitr('nightly', 'account', '1d', status='active')
+    """
+    engine = engine_of(bind, "renew_pitr")
+    check_pitr_name(name)
+    if not isinstance(keep_history, bool):
+        raise PitrValidationError(f"keep_history must be True or False, not {keep_history!r}")
+    with account_lock(engine, timeout):
+        with reading(engine) as connection:
+            state = read_state(connection, tables=())
+        policy = find_policy(state.pitrs, name)
+        if policy is None:
+            raise PitrNotFoundError(
+                f"PITR {name!r} does not exist in this account: get_pitrs() lists what there is",
+                name=name,
+            )
+        current = policy.current
+        if not policy.detached:
+            return current
+        _check_target(state, current)
+        elements = renewal(state, policy, keep_history)
+        with side_connection(engine) as connection:
+            for element in elements:
+                send(connection, element)
+        return renewed_pitr(policy, keep_history)
+
+
+def renewed_pitr(policy: Policy, keep_history: bool = True) -> Pitr:
+    """The PITR that renews a policy."""
+    current = policy.current
+    return Pitr(
+        generation_name(policy.name, policy.next_number if keep_history else 1),
+        current.level,
+        current.range,
+        account_name=current.account_name,
+        database_name=current.database_name,
+        table_name=current.table_name,
+    )
+
+
+def renewal(
+    state: ServerState, policy: Policy, keep_history: bool = True
+) -> list[TransactionalDDLElement]:
+    """What is executed to renew a policy that no longer protects its object.
+
+    :raises PitrAlreadyExistsError: its history cannot be kept.
+    """
+    create = CreatePitr(renewed_pitr(policy, keep_history))
+    if keep_history:
+        _check_free(state, policy)
+        return [create]
+    return [*_forget(policy), create]
+
+
+def is_rebuilt(connection: Connection, policy: Policy, committed: ServerState) -> bool:
+    """Whether the connection's transaction has rebuilt a policy's object.
+
+    Inside the transaction the object has its new id, elsewhere the committed one.
+    """
+    _, _, database, table = policy.target
+    before = committed.objects.get((database or "", table))
+    if database is None or before is None:
+        return False
+    return object_ids(connection, [(database, table)]).get((database, table)) != before.id
+
+
+def object_ids(
+    connection: Connection, objects: Collection[tuple[str, str | None]]
+) -> dict[tuple[str, str | None], int]:
+    """The ids of databases and tables as a connection's own transaction sees them: one statement
+    for tables, one for databases."""
+    found: dict[tuple[str, str | None], int] = {}
+    tables = sorted({table for _, table in objects if table is not None})
+    if tables:
+        statement = text(
+            "SELECT reldatabase, relname, rel_id FROM mo_catalog.mo_tables WHERE account_id = "
+            "current_account_id() AND reldatabase IN :databases AND relname IN :tables"
+        ).bindparams(bindparam("databases", expanding=True), bindparam("tables", expanding=True))
+        databases = sorted({database for database, table in objects if table is not None})
+        for database, table, rel_id in connection.execute(
+            statement, {"databases": databases, "tables": tables}
+        ):
+            found[database, table] = int(rel_id)
+    alone = sorted({database for database, table in objects if table is None})
+    if alone:
+        statement = text(
+            "SELECT datname, dat_id FROM mo_catalog.mo_database WHERE account_id = "
+            "current_account_id() AND datname IN :databases"
+        ).bindparams(bindparam("databases", expanding=True))
+        for database, dat_id in connection.execute(statement, {"databases": alone}):
+            found[database, None] = int(dat_id)
+    return found
+
+
+def send(connection: Connection, element: TransactionalDDLElement) -> None:
+    """Send an element at once, on a side connection."""
+    server.require_matrixone(connection)
+    element.check_dialect(connection.dialect)
+    attach(connection.engine)
+    with idle(connection):
+        send_idle(connection, element, connection.get_execution_options(), {})
+
+
+def _check_target(state: ServerState, pitr: Pitr) -> None:
+    if pitr.database_name is None:
+        return
+    if (pitr.database_name, pitr.table_name) not in state.objects:
+        raise PitrTargetError(
+            f"PITR {pitr.name!r} cannot be renewed: {target_text(pitr)} does not exist any more. "
+            "Its history can still be restored; create the object again, then renew",
+            name=pitr.name,
+        )
+
+
+def _check_free(state: ServerState, policy: Policy) -> None:
+    """Refuse to renew beside a row that the server takes for active still."""
+    for pitr in policy.generations:
+        if pitr.name in state.stale:
+            raise PitrAlreadyExistsError(
+                f"PITR {policy.name!r} cannot be renewed beside its history: {replacing_cost(pitr)}"
+                ". Give keep_history=False to drop it and protect the object from now on",
+                name=policy.name,
+            )
+
+
+def _forget(policy: Policy) -> list[TransactionalDDLElement]:
+    costs = "; ".join(sorted({dropping_cost(pitr) for pitr in policy.generations}))
+    warnings.warn(f"PITR {policy.name!r} is renewed without its history: {costs}", SAWarning, 4)
+    return [DropPitr(pitr.name) for pitr in policy.generations]
+
+
+def prune_history(
+    bind: Engine | Connection | Session | scoped_session[Any],
+    *,
+    timeout: float = DEFAULT_TIMEOUT,
+) -> list[Pitr]:
+    """Drop the older generations that hold nothing any more, and return what was dropped.
+
+    A generation holds what was before a rebuild until its range, counted back from the server's
+    present, ends after the rebuild. The newest generation of a policy is never dropped.
+
+    :raises PitrLockTimeoutError: another program held the lock; nothing was sent.
+
+    >>> from sqlalchemy import create_engine
+    >>> prune_history(create_engine(url))
+    []
+    """
+    engine = engine_of(bind, "prune_history")
+    with account_lock(engine, timeout):
+        with reading(engine) as connection:
+            dropped = prunable(read_state(connection, tables=()))
+        if dropped:
+            with side_connection(engine) as connection:
+                for pitr in dropped:
+                    send(connection, DropPitr(pitr.name))
+        return dropped
+
+
+def prunable(state: ServerState) -> list[Pitr]:
+    """The older generations that hold nothing any more."""
+    return [
+        pitr
+        for policy in policies(state.pitrs)
+        for pitr in spent(policy, state.now)
+        if is_detached(pitr)
+    ]
