@@ -124,13 +124,17 @@ def _parsed(url: str) -> URL:
     from sqlalchemy.exc import ArgumentError
 
     try:
-        return make_url(url)
+        made = make_url(url)
     except (ArgumentError, ValueError):
         # SQLAlchemy's own message may quote the URL, password and all
         raise CliError(
             "the URL is not understood: write it as "
             "matrixone+pymysql://user:password@host:6001/database"
         ) from None
+    if "@" in (made.host or ""):
+        # what follows the first one is taken for the host, and would be printed
+        raise CliError("the URL has more than one @: write one in a user or password as %40")
+    return made
 
 
 def _url_of(config: str) -> str:
