@@ -1,0 +1,302 @@
+"""Generations against a server: renewal, what managers make of names, pruning."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import threading
+import time
+from collections.abc import Callable
+
+import pytest
+from sqlalchemy import Column, Engine, Integer, MetaData, Table, create_engine, text
+from sqlalchemy.exc import SAWarning
+from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.orm import Session
+
+from sqlalchemy_matrixone_pitr import (
+    AsyncPitrManager,
+    Pitr,
+    PitrAlreadyExistsError,
+    PitrManager,
+    PitrNotFoundError,
+    PitrStatus,
+    PitrTargetError,
+    PitrValidationError,
+    RestorePitr,
+    TablePitr,
+    TransactionPitrManager,
+    apply_plan,
+    get_pitrs,
+    plan_pitrs,
+    prune_history,
+    prune_history_async,
+    renew_pitr,
+    renew_pitr_async,
+)
+from sqlalchemy_matrixone_pitr.emulator import Emulator
+from tests.conftest import Server
+from tests.proxy import Proxy
+
+Names = Callable[[], list[str]]
+REBUILD = "ALTER TABLE orders ADD COLUMN c{} INT"
+
+
+def run(engine: Engine, *statements: str) -> None:
+    with engine.begin() as conn:
+        for statement in statements:
+            conn.execute(text(statement))
+
+
+def statuses(engine: Engine, prefix: str) -> dict[str, str]:
+    return {
+        pitr.name.removeprefix(prefix): str(pitr.status)
+        for pitr in get_pitrs(engine, with_status=True)
+        if pitr.name.startswith(prefix)
+    }
+
+
+@pytest.fixture
+def manager(engine: Engine, server: Server, database: str, prefix: str) -> PitrManager:
+    """One table with a policy."""
+    if server.version < (3,):
+        pytest.skip("on 2.x the server takes every old generation for active")
+    run(engine, "CREATE TABLE orders (id INT PRIMARY KEY)", "INSERT INTO orders VALUES (1)")
+    made = PitrManager(engine)
+    made.create_table_pitr(prefix, database, "orders", 7)
+    return made
+
+
+def test_renewal_and_its_repetition(engine: Engine, manager: PitrManager, prefix: str) -> None:
+    assert renew_pitr(engine, prefix).status is PitrStatus.ACTIVE
+    for number in (2, 3):
+        run(engine, REBUILD.format(number))
+        renewed = renew_pitr(engine, prefix)
+        assert renewed == Pitr.table(
+            f"{prefix}__{number}", "orders", "7d", database_name=renewed.database_name
+        )
+        assert renewed.status is None
+        again = renew_pitr(engine, f"{prefix}__{number}")
+        assert (again.name, again.status) == (renewed.name, PitrStatus.ACTIVE)
+    assert statuses(engine, prefix) == {"": "detached", "__2": "detached", "__3": "active"}
+
+
+def test_managers_take_a_policys_name_for_its_newest_generation(
+    engine: Engine, manager: PitrManager, prefix: str, database: str, pitr_names: Names
+) -> None:
+    run(engine, REBUILD.format(1))
+    manager.renew(prefix)
+    assert manager.get(prefix).name == f"{prefix}__2"
+    assert manager.exists(prefix)
+    assert manager.get(prefix.upper()).name == f"{prefix}__2"
+    assert [pitr.name for pitr in manager.list(database_name=database)] == [f"{prefix}__2"]
+    everything = manager.list(database_name=database, generations=True)
+    assert sorted(pitr.name for pitr in everything) == [prefix, f"{prefix}__2"]
+    assert manager.alter(prefix, 9, "d").name == f"{prefix}__2"
+    ranges = {pitr.name: str(pitr.range) for pitr in everything}
+    assert ranges[prefix] == "7d"
+    with engine.connect() as conn:
+        inside = TransactionPitrManager(conn)
+        assert inside.get(prefix).name == f"{prefix}__2"
+        assert inside.alter(prefix, 8, "d").name == f"{prefix}__2"
+        assert inside.delete(prefix)
+        assert inside.get(prefix).name == prefix
+        assert [p.name for p in inside.list(database_name=database)] == [prefix]
+        conn.rollback()
+    assert manager.delete(prefix)
+    assert pitr_names() == [prefix]  # its history stays
+    assert manager.delete(prefix)
+    assert not manager.delete(prefix)
+
+
+def test_renewal_loses_no_history(engine: Engine, manager: PitrManager, prefix: str) -> None:
+    """A row from before the rebuild, and one from after it, each by its own generation."""
+
+    def moment() -> dt.datetime:
+        time.sleep(1.1)
+        found = dt.datetime.now(dt.UTC)
+        time.sleep(0.1)
+        return found
+
+    database = str(engine.url.database)
+    before = moment()
+    run(engine, REBUILD.format(1))
+    renewed = manager.renew(prefix)
+    time.sleep(1.1)
+    run(engine, "INSERT INTO orders VALUES (2, 2)")
+    after = moment()
+    run(engine, "DELETE FROM orders WHERE id > 0")
+    with engine.connect() as conn:
+        conn.execute(RestorePitr(renewed.name, after, database=database, table="orders"))
+        assert conn.execute(text("SELECT * FROM orders ORDER BY id")).all() == [(1, None), (2, 2)]
+        conn.commit()
+        conn.execute(RestorePitr(prefix, before, database=database, table="orders"))
+        assert conn.execute(text("SELECT * FROM orders")).all() == [(1,)]
+
+
+def test_without_its_history(
+    engine: Engine, manager: PitrManager, prefix: str, pitr_names: Names
+) -> None:
+    run(engine, REBUILD.format(1))
+    manager.renew(prefix)
+    run(engine, REBUILD.format(2))
+    with pytest.warns(SAWarning, match="up to 7d of history of table .*orders"):
+        renewed = renew_pitr(engine, prefix, keep_history=False)
+    assert renewed.name == prefix
+    assert statuses(engine, prefix) == {"": "active"}
+    assert pitr_names() == [prefix]
+
+
+def test_a_warning_that_is_an_error_comes_before_anything_is_sent(
+    engine: Engine, manager: PitrManager, prefix: str, pitr_names: Names
+) -> None:
+    run(engine, REBUILD.format(1))
+    with pytest.raises(SAWarning):  # warnings are errors in these tests
+        renew_pitr(engine, prefix, keep_history=False)
+    assert statuses(engine, prefix) == {"": "detached"}
+
+
+def test_refusals(engine: Engine, manager: PitrManager, prefix: str, server: Server) -> None:
+    with pytest.raises(PitrNotFoundError, match="does not exist"):
+        renew_pitr(engine, f"{prefix}_none")
+    with pytest.raises(PitrValidationError):
+        renew_pitr(engine, "a b")
+    with pytest.raises(PitrValidationError, match="keep_history"):
+        renew_pitr(engine, prefix, keep_history="yes")  # type: ignore[arg-type]
+    with pytest.raises(PitrValidationError, match="takes an Engine"):
+        renew_pitr("engine", prefix)  # type: ignore[arg-type]
+    run(engine, "DROP TABLE orders")
+    with pytest.raises(PitrTargetError, match="does not exist any more"):
+        renew_pitr(engine, prefix)
+
+
+def test_where_the_server_takes_the_old_one_for_active(
+    engine: Engine, manager: PitrManager, prefix: str, server: Server
+) -> None:
+    """TRUNCATE on 3.0.9: its stale row blocks a second one."""
+    run(engine, "TRUNCATE TABLE orders")
+    if server.version >= (4,):
+        assert renew_pitr(engine, prefix).name == f"{prefix}__2"
+        return
+    with pytest.raises(PitrAlreadyExistsError, match="keep_history=False"):
+        renew_pitr(engine, prefix)
+    metadata = MetaData()
+    Table("orders", metadata, Column("id", Integer), TablePitr("7d", prefix))
+    plan = plan_pitrs(engine, metadata)
+    assert [action.kind for action in plan.destructive] == ["renew"]
+    assert apply_plan(engine, plan, allow_destructive=True).ok
+    assert statuses(engine, prefix) == {"__2": "active"}
+
+
+def test_a_plan_renews(engine: Engine, manager: PitrManager, prefix: str) -> None:
+    metadata = MetaData()
+    Table("orders", metadata, Column("id", Integer), TablePitr("7d", prefix))
+    assert plan_pitrs(engine, metadata).in_sync
+    run(engine, REBUILD.format(1))
+    plan = plan_pitrs(engine, metadata)
+    assert [(a.kind, a.pitr.name, a.destructive) for a in plan.actions] == [
+        ("renew", f"{prefix}__2", False)
+    ]
+    assert apply_plan(engine, plan).ok
+    assert plan_pitrs(engine, metadata).in_sync
+    assert [pitr.name for pitr in plan_pitrs(engine, metadata).history] == [prefix]
+
+
+def test_twice_at_once(
+    engine: Engine, manager: PitrManager, prefix: str, pitr_names: Names
+) -> None:
+    run(engine, REBUILD.format(1))
+    found: list[Pitr] = []
+    threads = [
+        threading.Thread(target=lambda: found.append(renew_pitr(engine, prefix))) for _ in range(4)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert {pitr.name for pitr in found} == {f"{prefix}__2"}
+    assert pitr_names() == [prefix, f"{prefix}__2"]
+
+
+def test_renewal_is_one_statement(
+    proxied_engine: Engine, proxy: Proxy, server: Server, database: str, prefix: str
+) -> None:
+    """The target is unprotected for no longer."""
+    if server.version < (3,):
+        pytest.skip("on 2.x the server takes every old generation for active")
+    run(proxied_engine, "CREATE TABLE orders (id INT PRIMARY KEY)")
+    PitrManager(proxied_engine).create_table_pitr(prefix, database, "orders")
+    run(proxied_engine, REBUILD.format(1))
+    proxy.clear()
+    renew_pitr(proxied_engine, prefix)
+    assert len(proxy.matching("^DROP")) == 0
+    assert len(proxy.matching("CREATE PITR")) == 1
+
+
+def test_in_a_transaction(
+    engine: Engine, manager: PitrManager, prefix: str, pitr_names: Names
+) -> None:
+    """Also after a rebuild in that very transaction; effective at its COMMIT."""
+    with Session(engine) as session:
+        inside = TransactionPitrManager(session)
+        assert inside.renew(prefix).status is PitrStatus.ACTIVE
+        session.execute(text(REBUILD.format(1)))
+        renewed = inside.renew(prefix)
+        assert renewed.name == f"{prefix}__2"
+        assert inside.get(prefix).name == f"{prefix}__2"
+        assert pitr_names() == [prefix]
+        session.rollback()
+    assert pitr_names() == [prefix]
+    assert statuses(engine, prefix) == {"": "active"}
+    with engine.begin() as conn:
+        conn.execute(text(REBUILD.format(1)))
+        TransactionPitrManager(conn).renew(prefix)
+    assert statuses(engine, prefix) == {"": "detached", "__2": "active"}
+
+
+def test_through_asyncio(
+    make_async_engine: Callable[..., AsyncEngine],
+    matrixone_engine: Engine,
+    server: Server,
+    database: str,
+    prefix: str,
+) -> None:
+    if server.version < (3,):
+        pytest.skip("on 2.x the server takes every old generation for active")
+    run(matrixone_engine, "CREATE TABLE orders (id INT PRIMARY KEY)")
+    PitrManager(matrixone_engine).create_table_pitr(prefix, database, "orders")
+    run(matrixone_engine, REBUILD.format(1))
+
+    async def main() -> tuple[str, str]:
+        engine = make_async_engine()
+        try:
+            first = await renew_pitr_async(engine, prefix)
+            second = await AsyncPitrManager(engine).renew(prefix)
+            assert all(not p.name.startswith(prefix) for p in await prune_history_async(engine))
+            return first.name, second.name
+        finally:
+            await engine.dispose()
+
+    assert asyncio.run(main()) == (f"{prefix}__2", f"{prefix}__2")
+
+
+@pytest.mark.emulator_only
+def test_prune() -> None:
+    """Not before the last restorable moment has passed."""
+    with Emulator("3.0.9") as emulator:
+        engine = create_engine(emulator.url())
+        run(engine, "CREATE DATABASE shop", "CREATE TABLE shop.orders (id INT PRIMARY KEY)")
+        manager = PitrManager(engine)
+        manager.create_table_pitr("week", "shop", "orders", 7)
+        for number in (1, 2):
+            emulator.advance(dt.timedelta(days=4))
+            run(engine, f"ALTER TABLE shop.orders ADD COLUMN c{number} INT")
+            manager.renew("week")
+        assert prune_history(engine) == []
+        emulator.advance(dt.timedelta(days=4))
+        assert [pitr.name for pitr in prune_history(engine)] == ["week"]
+        assert prune_history(engine) == []
+        emulator.advance(dt.timedelta(days=400))
+        assert [pitr.name for pitr in prune_history(engine)] == ["week__2"]
+        assert [pitr.name for pitr in manager.list(generations=True)] == ["week__3"]
+        engine.dispose()
