@@ -20,10 +20,12 @@ from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from . import server
+from .ddl import TARGET_CHECKED
 from .errors import (
     PitrAlreadyExistsError,
     PitrError,
     PitrTargetError,
+    PitrUnsupportedError,
     PitrValidationError,
     answered_by_server,
 )
@@ -405,7 +407,7 @@ class _Run:
             return _Result(action, Outcome.NOT_TRIED, None)
         try:
             for element in action.elements:
-                send_now(connection, element, {})
+                send_now(connection, element, {TARGET_CHECKED: True})
         except Exception as error:
             result = self._look(action, error)
             if result.outcome is not Outcome.DONE:
@@ -498,8 +500,7 @@ def _subject(action: Action | Conflict) -> tuple[object, ...]:
     return split_generation(action.pitr.name)[0], target_of(action.pitr)
 
 
-def conflict_error(conflict: Conflict) -> PitrAlreadyExistsError:
+def conflict_error(conflict: Conflict) -> PitrError:
     """What a conflict is as an error."""
-    return PitrAlreadyExistsError(
-        f"{conflict.pitr!r} cannot be made so: {conflict.reason}", name=conflict.pitr.name
-    )
+    kind = PitrUnsupportedError if conflict.existing is None else PitrAlreadyExistsError
+    return kind(f"{conflict.pitr!r} cannot be made so: {conflict.reason}", name=conflict.pitr.name)

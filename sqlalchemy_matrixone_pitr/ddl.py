@@ -15,12 +15,14 @@ import dataclasses
 import datetime as dt
 import functools
 import re
+import warnings
 from collections.abc import Mapping
-from typing import Any, Self
+from typing import Any, Final, Self
 
+from sqlalchemy import text
 from sqlalchemy import types as sqltypes
-from sqlalchemy.engine import Connection, Dialect
-from sqlalchemy.exc import CompileError
+from sqlalchemy.engine import Connection, CursorResult, Dialect
+from sqlalchemy.exc import CompileError, SAWarning
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import DDLCompiler, IdentifierPreparer
 from sqlalchemy.sql.ddl import ExecutableDDLElement
@@ -40,7 +42,7 @@ from .model import (
     to_level,
 )
 from .server import SUPPORTED_DIALECTS
-from .transaction import TransactionalDDLElement
+from .transaction import TransactionalDDLElement, is_autocommit
 
 
 class PitrDDLElement(TransactionalDDLElement):
@@ -100,6 +102,11 @@ class CreatePitr(PitrDDLElement):
         resolved = self._resolved_copy()
         resolved.pitr = dataclasses.replace(self.pitr, database_name=database)
         return resolved
+
+    def _send(self, connection: Connection, options: Mapping[str, Any]) -> CursorResult[Any]:
+        if self.pitr.level is PitrLevel.TABLE and not options.get(TARGET_CHECKED):
+            warn_of_unprotectable(connection, self.pitr)
+        return super()._send(connection, options)
 
     def __repr__(self) -> str:
         return f"CreatePitr({self.pitr!r}{', if_not_exists=True' if self.if_not_exists else ''})"
@@ -268,6 +275,38 @@ def _restore_level(
     chosen = told or given
     assert chosen is not None
     return chosen
+
+
+TARGET_CHECKED: Final = "matrixone_pitr_target_checked"
+"""Execution option of a statement whose table is known to be one that can be protected."""
+
+
+def warn_of_unprotectable(connection: Connection, pitr: Pitr) -> None:
+    """Say so where the server will take a table's PITR that protects nothing.
+
+    4.x records the table's logical id, and its garbage collection looks for the id, which a rebuild
+    or TRUNCATE has changed. Asked when the statement is sent, since the transaction may have
+    rebuilt the table after it was executed.
+    """
+    version = server.matrixone_version(connection)
+    if version is None or version < server.LOGICAL_IDS:
+        return
+    statement = text(
+        "SELECT rel_id, rel_logical_id FROM mo_catalog.mo_tables WHERE account_id = "
+        "current_account_id() AND reldatabase = :database AND relname = :table"
+    )
+    names = {"database": pitr.database_name, "table": pitr.table_name}
+    found = connection.execute(statement, names).first()
+    if not is_autocommit(connection):
+        connection.exec_driver_sql("ROLLBACK")  # nothing but this question is open
+    if found is not None and found[0] != found[1]:
+        warnings.warn(
+            f"PITR {pitr.name!r} will be listed and protect nothing: table "
+            f"{pitr.database_name}.{pitr.table_name} was rebuilt or truncated, and MatrixOne 4.x "
+            "records an id that it no longer has. Protect its database instead",
+            SAWarning,
+            stacklevel=2,
+        )
 
 
 def resolve_database(connection: Connection, name: str | None, options: Mapping[str, Any]) -> str:

@@ -204,9 +204,12 @@ def _missing(declared: Declared, state: ServerState, made: _Targets) -> list[Pit
         pitr.with_status(PitrStatus.DETACHED) if _object(pitr) in made else pitr
         for pitr in state.pitrs
     ]
-    plan = compare(declared.pitrs(), there)
+    unprotectable = state.unprotectable - made
+    plan = compare(declared.pitrs(), there, unprotectable=unprotectable)
     for conflict in plan.conflicts:
-        raise conflict_error(conflict)
+        if conflict.existing is not None:
+            raise conflict_error(conflict)
+        warnings.warn(str(conflict_error(conflict)), SAWarning, stacklevel=2)
     return [
         action.pitr
         for action in plan.actions

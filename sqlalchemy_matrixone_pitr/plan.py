@@ -12,6 +12,7 @@ the same target, another range           Alter; destructive where it may be shor
 the same target, detached                Renew: the next generation
 another target, in a database of ours    Drop and Create; destructive
 another target, of somebody else         Conflict, which names both
+a table that cannot be protected (4.x)   Conflict
 its object has another policy            Conflict; or Drop and Create, with ``drop_undeclared``
 not declared, in a database of ours      ``undeclared``; Drop with ``drop_undeclared``
 =======================================  ====================================================
@@ -175,10 +176,13 @@ class Drop(Action):
 
 @dataclass(frozen=True, slots=True)
 class Conflict:
-    """A declared policy that cannot be made so, and what stands in its way."""
+    """A declared policy that cannot be made so, and what stands in its way.
+
+    :ivar existing: the policy that does; None where the server itself cannot protect the target.
+    """
 
     pitr: Pitr
-    existing: Pitr
+    existing: Pitr | None
     reason: str
 
     def to_dict(self) -> dict[str, Any]:
@@ -186,8 +190,8 @@ class Conflict:
         return {
             "name": self.pitr.name,
             "target": target_text(self.pitr),
-            "existing_name": self.existing.name,
-            "existing_target": target_text(self.existing),
+            "existing_name": self.existing and self.existing.name,
+            "existing_target": self.existing and target_text(self.existing),
             "reason": self.reason,
         }
 
@@ -319,6 +323,7 @@ def compare(
     stale: Collection[str] = (),
     ended: Mapping[str, dt.datetime] | None = None,
     now: dt.datetime | None = None,
+    unprotectable: Collection[tuple[str, str | None]] = (),
 ) -> Plan:
     """The Plan that makes ``existing`` what is ``declared``. Pure: nothing is read or sent.
 
@@ -336,6 +341,7 @@ def compare(
     :param ended: when policies were detached; an undeclared detached one is dropped only after its
         last restorable moment.
     :param now: the server's present; without it nothing is dropped for its age.
+    :param unprotectable: databases and tables of which a policy made now would protect nothing.
     :raises PitrValidationError: a declared policy without its database.
 
     >>> plan = compare([Pitr.account("nightly", "14d")], [Pitr.account("nightly", "7d")])
@@ -348,7 +354,14 @@ def compare(
     _check_declared(wanted)
     ours = frozenset(databases) | {p.database_name for p in wanted if p.database_name is not None}
     comparison = _Comparison(
-        wanted, there, ours, drop_undeclared, frozenset(stale), ended or {}, now
+        wanted,
+        there,
+        ours,
+        drop_undeclared,
+        frozenset(stale),
+        ended or {},
+        now,
+        frozenset(unprotectable),
     )
     comparison.run()
     return Plan(
@@ -392,7 +405,9 @@ class _Comparison:
         stale: frozenset[str],
         ended: Mapping[str, dt.datetime],
         now: dt.datetime | None,
+        unprotectable: frozenset[tuple[str, str | None]],
     ) -> None:
+        self.unprotectable = unprotectable
         self.wanted = wanted
         self.ours = ours
         self.drop_undeclared = drop_undeclared
@@ -444,7 +459,9 @@ class _Comparison:
             self._other_target(pitr, policy)
             return
         other = self.blocking.get(target)
-        if other is None:
+        if self._is_unprotectable(pitr):
+            self.conflicts.append(Conflict(pitr, None, unprotectable_text(pitr)))
+        elif other is None:
             self.actions.append(Create(pitr, "the server does not have it"))
         else:
             self._blocked(pitr, other)
@@ -459,7 +476,13 @@ class _Comparison:
         if current.range != pitr.range:
             self.actions.append(_alter(pitr, current))
 
+    def _is_unprotectable(self, pitr: Pitr) -> bool:
+        return (pitr.database_name or "", pitr.table_name) in self.unprotectable
+
     def _renew(self, pitr: Pitr, policy: Policy) -> None:
+        if self._is_unprotectable(pitr):
+            self.conflicts.append(Conflict(pitr, None, unprotectable_text(pitr)))
+            return
         number = policy.next_number
         renewed = _renamed(pitr, generation_name(pitr.name, number))
         newest = policy.generations[-1]
@@ -563,6 +586,15 @@ def _alter(pitr: Pitr, current: Pitr) -> Alter:
         return Alter(current.with_range(pitr.range), reason, current, True, cost)
     cost = "the server's shown recovery window starts anew; what can be restored stays"
     return Alter(current.with_range(pitr.range), reason, current, False, cost)
+
+
+def unprotectable_text(pitr: Pitr) -> str:
+    """Why a table cannot be protected by a policy of its own, for people."""
+    return (
+        f"{target_text(pitr)} was rebuilt or truncated, and a policy that MatrixOne 4.x makes for "
+        "it from then on protects nothing: it records an id that the table no longer has. Protect "
+        f"database {pitr.database_name} instead, or make the table anew"
+    )
 
 
 def dropping_cost(pitr: Pitr) -> str:
@@ -713,6 +745,7 @@ def compare_with(
         stale=state.stale,
         ended=state.ended,
         now=state.now,
+        unprotectable=state.unprotectable,
     )
 
 

@@ -383,8 +383,16 @@ class CatalogObject(NamedTuple):
     id: int
     made: dt.datetime
     logical_id: int
-    """From 4.0 on a table keeps it when it is rebuilt, and an ordinary CREATE PITR records it,
-    which then protects nothing; before 4.0, and for a database, it is the id."""
+    """From 4.0 on a table keeps it when it is rebuilt; before 4.0, and for a database, the id."""
+
+    @property
+    def protectable(self) -> bool:
+        """Whether a PITR that is made now protects it.
+
+        CREATE PITR of 4.x records the logical id of a table, and the server's garbage collection
+        looks for the id: a table that was rebuilt or truncated since it was made has another one.
+        """
+        return self.id == self.logical_id
 
 
 Objects: TypeAlias = "dict[tuple[str, str | None], CatalogObject]"
@@ -412,6 +420,11 @@ class ServerState:
     stale: frozenset[str]
     ended: Mapping[str, dt.datetime]
     objects: Objects
+
+    @property
+    def unprotectable(self) -> frozenset[tuple[str, str | None]]:
+        """Tables that no PITR of their own can protect any more (4.x)."""
+        return frozenset(key for key, found in self.objects.items() if not found.protectable)
 
 
 def read_state(
@@ -567,7 +580,7 @@ def _status_by_ids(connection: Connection, pitrs: Sequence[Pitr], now: Objects) 
             for pitr in list(doubtful[moment]):
                 object_now = now[pitr.database_name or "", pitr.table_name]
                 if then.get((pitr.database_name or "", pitr.table_name)) == object_now.id:
-                    statuses[id(pitr)] = _active(pitr, object_now)
+                    statuses[id(pitr)] = _active(object_now)
                     doubtful[moment].remove(pitr)
     for moment, some in doubtful.items():
         then = _past_ids(connection, some, moment) if some else {}
@@ -577,7 +590,7 @@ def _status_by_ids(connection: Connection, pitrs: Sequence[Pitr], now: Objects) 
             statuses[id(pitr)] = (
                 PitrStatus.UNKNOWN
                 if was is None
-                else _active(pitr, object_now)
+                else _active(object_now)
                 if was == object_now.id
                 else PitrStatus.DETACHED
             )
@@ -591,22 +604,15 @@ def _status_without_past(pitr: Pitr, now: Objects) -> PitrStatus | None:
     if found is None:
         return PitrStatus.DETACHED
     if found.made < pitr.created_time:
-        return _active(pitr, found)
+        return _active(found)
     if found.made < pitr.created_time + _SECOND:
         return PitrStatus.UNKNOWN  # before or after it, in the same second
     return None
 
 
-def _active(pitr: Pitr, found: CatalogObject) -> PitrStatus:
-    """The status of a PITR whose object is the one it was made for.
-
-    Of a table that had been rebuilt before, an ordinary CREATE PITR of 4.x records an id that the
-    table no longer has; a renewal of this package records the right one, and so does another of
-    ours, but only a renewal tells by its name.
-    """
-    if found.id == found.logical_id or split_generation(pitr.name)[1] > 1:
-        return PitrStatus.ACTIVE
-    return PitrStatus.DETACHED
+def _active(found: CatalogObject) -> PitrStatus:
+    """The status of a PITR whose object is the one it was made for."""
+    return PitrStatus.ACTIVE if found.protectable else PitrStatus.DETACHED
 
 
 def _past_ids(

@@ -383,7 +383,9 @@ def flush(connection: Connection, items: Sequence[_Queued]) -> None:
             current = None
             connection.exec_driver_sql("COMMIT")
         except BaseException as error:
-            refused = isinstance(error, DBAPIError) and answered_by_server(error)
+            refused = isinstance(error, Warning) or (  # a warning that is an error: not sent
+                isinstance(error, DBAPIError) and answered_by_server(error)
+            )
             _undo(connection, error)
             outcome = _Outcome(
                 done=done,
