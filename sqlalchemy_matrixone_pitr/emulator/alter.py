@@ -49,6 +49,9 @@ def alter_table(session: StorageSession, statement: AlterTable) -> Result:
     definition = sorted_indexes(definition)
     for key in definition.foreign_keys:
         refuse_keyless_parent(session, version, definition, key)
+    session.storage.locks.wait_free(
+        session, ("publishing", version.account_id), session.context.deadline_seconds, session.gone
+    )
     session.storage.locks.acquire(
         session, ("rebuild", version.account_id, version.id), session.context.deadline_seconds
     )

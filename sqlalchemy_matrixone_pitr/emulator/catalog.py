@@ -75,7 +75,7 @@ class Catalog:
     """All PITRs of one server; thread-safe."""
 
     def __init__(self, clock: Clock, version: tuple[int, int, int], mo_catalog_id: int) -> None:
-        self._clock = clock
+        self.clock = clock
         self._version = version
         self.whole_seconds = version < (3, 0, 0)
         """Whether mo_pitr keeps times as 2.x does"""
@@ -91,19 +91,13 @@ class Catalog:
         """CREATE PITR; every check of section 3 in its order."""
         if not who.is_admin:
             raise no_privilege()
-        if stmt.level == "cluster" and not who.is_sys:
-            raise SqlError.internal("only sys tenant can create cluster level pitr")
-        if stmt.level == "account" and stmt.account and not who.is_sys:
-            raise SqlError.internal("only sys tenant can create tenant level pitr for other tenant")
-        _check_range(stmt.length, stmt.unit, least=1)
-        if stmt.name == HIDDEN:
-            raise SqlError.internal("pitr name is reserved")
+        check_request(who, stmt)
         barrier = self._race if self._version < (4, 0, 0) else None
         if barrier is None:
             with self._creating:
                 row = self._checked(who, stmt, find)
                 if row is not None:
-                    self._insert(row)
+                    self.insert(row)
             return
         # The race of 3.0.9: every creator has looked before any of them writes.
         row = None
@@ -113,7 +107,7 @@ class Catalog:
             with suppress(threading.BrokenBarrierError):
                 barrier.wait(timeout=10)
         if row is not None:
-            self._insert(row)
+            self.insert(row)
 
     def alter(self, who: Identity, stmt: AlterPitr) -> None:
         """ALTER PITR: the window starts anew, even where the range stays the same."""
@@ -127,7 +121,7 @@ class Catalog:
                 if stmt.if_exists:
                     return
                 raise SqlError.internal(f"pitr {stmt.name} does not exist")
-            row.modified_time = self._clock.now()
+            row.modified_time = self.clock.now()
             row.length, row.unit = stmt.length, stmt.unit.lower()
             self._touch(row)
 
@@ -142,10 +136,17 @@ class Catalog:
                 if stmt.if_exists:
                     return
                 raise SqlError.internal(f"pitr {stmt.name} does not exist")
-            self._rows.remove(row)
+            self.remove(who, name)
+
+    def remove(self, who: Identity, name: str) -> None:
+        """Without that name for this creator, and without the hidden row when it stands alone."""
+        with self._lock:
+            row = self._named(who, name)
+            if row is not None:
+                self._rows.remove(row)
             for other in self._rows:
                 if other.ghost and other.name == name and other.create_account == who.account_id:
-                    other.ghost_until = self._clock.now() + _GHOST_NS
+                    other.ghost_until = self.clock.now() + _GHOST_NS
             if all(other.name == HIDDEN for other in self._rows):
                 self._rows.clear()
 
@@ -154,7 +155,7 @@ class Catalog:
     def rows(self) -> list[PitrRow]:
         """Every row, oldest change first; updated rows come last, as in the server's table."""
         with self._lock:
-            now = self._clock.now()
+            now = self.clock.now()
             self._rows = [r for r in self._rows if r.ghost_until is None or r.ghost_until > now]
             return list(self._rows)
 
@@ -163,6 +164,18 @@ class Catalog:
         name = self._lookup_name(raw_name)
         with self._lock:
             return self._named(who, name)
+
+    def has(self, who: Identity, name: str) -> bool:
+        """Whether this creator has a PITR of that name, as it is stored."""
+        with self._lock:
+            return self._named(who, name) is not None
+
+    def check_hidden(self, unit: str) -> None:
+        """The hidden row's range is compared with every new one; INTERNAL wrote units unfolded."""
+        hidden = next((row for row in self.rows() if row.name == HIDDEN), None)
+        for known in () if hidden is None else (hidden.unit, unit):
+            if known not in UNITS:
+                raise SqlError.internal(f"unknown unit '{known}'")
 
     @contextmanager
     def race(self, creators: int) -> Iterator[None]:
@@ -189,7 +202,7 @@ class Catalog:
         """Its own PITRs go; those that sys made for it are detached."""
         with self._lock:
             self._rows = [row for row in self._rows if row.create_account != account_id]
-            now = self._clock.now()
+            now = self.clock.now()
             for row in list(self._rows):
                 if row.account_name == name and row.object_id == account_id and row.status:
                     self._set_detached(row, now)
@@ -279,10 +292,10 @@ class Catalog:
                 # table finds it (seen on 4.2.0).
                 object_id = self._table(database, table, find)
                 taken = f"database `{database}` table `{table}` already has a pitr"
-        if self._is_taken(who, stmt.level, account_name, database, table):
+        if self.is_taken(who, stmt.level, account_name, database, table):
             raise SqlError.internal(taken)
         name = self._fitting(name)
-        now = self._clock.now()
+        now = self.clock.now()
         return PitrRow(
             str(uuid.uuid4()),
             name,
@@ -310,9 +323,10 @@ class Catalog:
             f"than Dest length {_NAME_LIMIT}"
         )
 
-    def _is_taken(
+    def is_taken(
         self, who: Identity, level: str, account_name: str, database: str, table: str
     ) -> bool:
+        """Whether this creator has an active PITR of that object."""
         for row in self.rows():
             if row.create_account != who.account_id:
                 continue
@@ -360,15 +374,17 @@ class Catalog:
         check_name(name)
         return unescape(name)
 
-    def _insert(self, row: PitrRow) -> None:
+    def insert(self, row: PitrRow) -> None:
+        """Write a checked row, and the hidden one with the first of all."""
         with self._lock:
+            self.check_hidden(row.unit)
             row.ghost = any(
                 (other.name, other.create_account) == (row.name, row.create_account)
                 for other in self._rows
             )
             self._rows.append(row)
             hidden = next((other for other in self._rows if other.name == HIDDEN), None)
-            now = self._clock.now()
+            now = self.clock.now()
             if hidden is None:
                 self._rows.append(
                     PitrRow(
@@ -398,6 +414,17 @@ class Catalog:
 def _balanced(name: str) -> bool:
     """Whether the backslashes at the end are escaped ones."""
     return (len(name) - len(name.rstrip("\\"))) % 2 == 0
+
+
+def check_request(who: Identity, stmt: CreatePitr) -> None:
+    """What can be refused before anything is looked up."""
+    if stmt.level == "cluster" and not who.is_sys:
+        raise SqlError.internal("only sys tenant can create cluster level pitr")
+    if stmt.level == "account" and stmt.account and not who.is_sys:
+        raise SqlError.internal("only sys tenant can create tenant level pitr for other tenant")
+    _check_range(stmt.length, stmt.unit, least=1)
+    if stmt.name == HIDDEN:
+        raise SqlError.internal("pitr name is reserved")
 
 
 def _check_range(length: int, unit: str, *, least: int) -> None:

@@ -22,6 +22,7 @@ class CreatePitr:
     account: str = ""
     database: str = ""
     table: str = ""
+    internal: bool = False
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,7 @@ class AlterPitr:
 class DropPitr:
     name: str
     if_exists: bool = False
+    internal: bool = False
 
 
 @dataclass(frozen=True)
@@ -204,8 +206,8 @@ class _Parser:
             else:
                 raise self._error()
         length, unit = self._range()
-        self._accept("internal")
-        return CreatePitr(name, level, length, unit, quiet, account, database, table)
+        internal = self._internal()
+        return CreatePitr(name, level, length, unit, quiet, account, database, table, internal)
 
     def _alter(self) -> AlterPitr:
         quiet = self._accept("if", "exists")
@@ -216,8 +218,10 @@ class _Parser:
     def _drop(self) -> DropPitr:
         quiet = self._accept("if", "exists")
         name = self._name()
-        self._accept("internal")
-        return DropPitr(name, quiet)
+        return DropPitr(name, quiet, self._internal())
+
+    def _internal(self) -> bool:
+        return self._version >= (3, 0, 0) and self._accept("internal")
 
     def _show(self) -> ShowPitr:
         if not self._accept("where"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 from typing import Protocol
 
-from . import grammar, listing, recovery, windows
+from . import grammar, listing, planned, recovery, windows
 from .accounts import SYS_ID, Identity
 from .state import Server
 from .storage import Result, StorageSession
@@ -26,26 +26,30 @@ class PitrStatements:
         self._server = server
         self._storage = storage
         self._asker = asker
+        self._planned = planned.Planned(server.catalog, server.version)
 
     @property
     def _who(self) -> Identity:
         return self._asker.identity
 
-    def execute(self, stmt: grammar.Statement) -> Result:
-        """Its result; a refusal is raised."""
+    def execute(self, stmt: grammar.Statement, object_id: int | None = None) -> Result:
+        """Its result; a refusal is raised. *object_id*: what PREPARE found, for INTERNAL of 3.x."""
         server = self._server
         match stmt:
             case grammar.CreatePitr():
                 if server.version >= (4, 2, 0):
-                    server.storage.locks.wait_free(
-                        self._storage,
-                        ("rebuild", self._who.account_id),
-                        self._asker.deadline_seconds,
-                        self._storage.interrupted.is_set,
-                    )
-                server.catalog.create(self._who, stmt, self)
+                    self._wait_for_publication(hold=stmt.internal)
+                if stmt.internal:
+                    if object_id is None or server.version >= (4, 0, 0):
+                        object_id = planned.check(self._who, stmt, self)
+                    action = self._planned.create(self._who, stmt, object_id)
+                    self._storage.at_commit.append(action)
+                else:
+                    server.catalog.create(self._who, stmt, self)
             case grammar.AlterPitr():
                 server.catalog.alter(self._who, stmt)
+            case grammar.DropPitr(internal=True):
+                self._storage.at_commit.append(self._planned.drop(self._who, stmt))
             case grammar.DropPitr():
                 server.catalog.drop(self._who, stmt)
             case grammar.RestorePitr():
@@ -66,6 +70,15 @@ class PitrStatements:
                     ),
                 )
         return Result([], [])
+
+    def _wait_for_publication(self, *, hold: bool) -> None:
+        """From 4.2 on a new PITR and a rebuild of a table wait for each other's transaction."""
+        account, locks = self._who.account_id, self._server.storage.locks
+        seconds, gone = self._asker.deadline_seconds, self._storage.interrupted.is_set
+        for key in ("rebuild", "publishing"):
+            locks.wait_free(self._storage, (key, account), seconds, gone)
+        if hold:
+            locks.acquire(self._storage, ("publishing", account), seconds, gone)
 
     def _restore(self, stmt: grammar.RestorePitr) -> None:
         """A restore has a transaction of its own; the session's is empty, and goes on."""
@@ -115,6 +128,14 @@ class PitrStatements:
             if found is not None:
                 return found.logical_id if self._server.version >= (4, 0, 0) else found.id
         return None
+
+    def present_database_id(self, name: str) -> int | None:
+        found = self._storage.find_database(name)
+        return None if found is None else found.id
+
+    def present_table_id(self, database: str, name: str) -> int | None:
+        found = self._storage.find_table(database, name)
+        return None if found is None else found.id
 
     def _searched(self) -> list[int]:
         if self._who.account_id != SYS_ID:

@@ -10,13 +10,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from . import grammar
+from . import grammar, planned
 from .accounts import Identity, no_privilege
 from .administration import is_administrative
 from .assignments import Assignment, Reader
 from .columns import Column
 from .errors import SqlError
 from .pitr import PitrStatements
+from .prepared import Prepared, PreparedStatements, is_prepared, refused
 from .state import Server
 from .storage import Result
 from .variables import Variables
@@ -56,6 +57,7 @@ class Session:
         self._status = STATUS_AUTOCOMMIT
         self._storage = server.storage.session(self)
         self.pitr = PitrStatements(server, self._storage, self)
+        self._prepared = PreparedStatements(server.version, self.user_variable)
 
     # -- SessionContext -----------------------------------------------------------------
 
@@ -146,7 +148,9 @@ class Session:
                 return self._begin()
             case "start" if second == "transaction":
                 return self._begin()
-        if pitr is not None and not isinstance(pitr, grammar.ShowRecoveryWindow):
+        if is_prepared(source):
+            return self._statement_of_prepared(source)
+        if pitr is not None:
             self._require_privilege(pitr)
         self._refuse_in_transaction(source, pitr)
         if first == "set" and not is_administrative(source) and not _sets_transaction(source):
@@ -157,6 +161,42 @@ class Session:
             first in ("lock", "unlock") and self._server.version >= (4, 0, 0)
         )
         return self._run(lambda: self._ordinary(source, pitr), commits=ends)
+
+    def _statement_of_prepared(self, source: Source) -> Result:
+        match source.words(1)[0]:
+            case "prepare":
+                inside = self._active
+                return self._run(lambda: self._prepare(source, inside_transaction=inside))
+            case "execute":
+                named = self._prepared.find(source)
+                if named is not None:
+                    self._refuse_in_transaction(named.source, named.statement)
+                return self._run(lambda: self._execute_prepared(source))
+        return self._run(lambda: self._prepared.deallocate(source))
+
+    def _prepare(self, source: Source, *, inside_transaction: bool) -> Result:
+        name, inner, statement = self._prepared.read(source)
+        self._require_privilege(statement)
+        if inside_transaction:
+            self._refuse_in_transaction(inner, statement)
+        error = refused(statement)
+        if error is not None:
+            raise error
+        object_id = 0
+        if isinstance(statement, grammar.CreatePitr):
+            object_id = planned.check(self.identity, statement, self.pitr)
+        elif isinstance(statement, grammar.ShowPitr):
+            self.pitr.execute(statement)
+        self._prepared.keep(name, Prepared(inner, statement, object_id))
+        return Result([], [])
+
+    def _execute_prepared(self, source: Source) -> Result:
+        found = self._prepared.executed(source)
+        object_id: int | None = found.object_id
+        if isinstance(found.statement, grammar.CreatePitr) and self._server.version >= (4, 0, 0):
+            # 3.x goes on with what it found at PREPARE.
+            object_id = planned.check(self.identity, found.statement, self.pitr)
+        return self.pitr.execute(found.statement, object_id)
 
     @staticmethod
     def _read_ending(source: Source) -> None:
@@ -184,6 +224,8 @@ class Session:
 
     def _require_privilege(self, pitr: grammar.Statement) -> None:
         """CREATE, ALTER and DROP want the administrator's role itself."""
+        if isinstance(pitr, grammar.ShowRecoveryWindow):
+            return
         if isinstance(pitr, (grammar.ShowPitr, grammar.RestorePitr)):
             allowed = self._server.accounts.may_all(self.identity)
         else:
@@ -276,8 +318,6 @@ class Session:
                 return self._kill(source)
             case "lock" | "unlock" if words[1] == "tables":
                 return Result([], [])
-            case "prepare" | "execute" | "deallocate":
-                raise SqlError.unsupported(source.statement)
         return self._storage.execute(source.statement)
 
     def _become(self, identity: Identity) -> None:

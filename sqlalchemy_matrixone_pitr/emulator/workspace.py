@@ -58,6 +58,8 @@ class StorageSession(Surroundings, Resolver):
         """Whether BEGIN opened the transaction: then a clone is part of it"""
         self._cascaded = 0
         self._events: list[Event] = []
+        self.at_commit: list[Callable[[], None]] = []
+        """What is to be done beside sqlite when the open transaction is committed"""
         self._clones: list[str] = []
         self._failure = Failure()
         self._connection = self.store.connect()
@@ -106,10 +108,18 @@ class StorageSession(Surroundings, Resolver):
                 if events:
                     for listener in self.storage.on_commit:
                         listener(events)
+                self._act()
             finally:
                 self._end()
         else:
-            self._end()
+            try:
+                self._act()
+            finally:
+                self._end()
+
+    def _act(self) -> None:
+        for action in self.at_commit:
+            action()
 
     def rollback(self) -> None:
         self.in_transaction = False
@@ -123,6 +133,7 @@ class StorageSession(Surroundings, Resolver):
 
     def _end(self) -> None:
         self._events = []
+        self.at_commit = []
         self._clones = []
         self.explicit = False
         self._savepoint = False
