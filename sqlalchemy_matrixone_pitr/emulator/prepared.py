@@ -93,6 +93,8 @@ class PreparedStatements:
         if first.kind is Kind.STRING and behind[0].kind is Kind.END:
             text = first.value
         elif first.kind is Kind.OTHER and first.value == "@":
+            if self._version < (3, 0, 0):
+                raise source.error(first._replace(end=behind[0].end))
             value = self._variable(source.text(behind[0].start, source.tokens[-2].end))
             if not isinstance(value, str):
                 raise SqlError.unsupported(source.statement)
@@ -123,9 +125,17 @@ def is_prepared(source: Source) -> bool:
     return first in ("prepare", "execute", "deallocate") or (first, second) == ("drop", "prepare")
 
 
-def refused(statement: grammar.Statement) -> SqlError | None:
-    """For those PITR statements that the server has no plan for."""
+def refused(statement: grammar.Statement, version: tuple[int, int, int]) -> SqlError | None:
+    """For those PITR statements that the server has no plan for; 2.x only plans SHOW PITR."""
     match statement:
+        case grammar.CreatePitr(name, _, length, unit, quiet) if version < (3, 0, 0):
+            name = f"if not exists {name}" if quiet else name
+            target = _target(statement)
+            if statement.table:
+                target = f"table {statement.database}.{statement.table}"
+            shown = f"create pitr {name} for {target} range {length}  {unit}"
+        case grammar.DropPitr(name, quiet) if version < (3, 0, 0):
+            shown = f"drop pitr {'if exists ' if quiet else ''}{name}"
         case grammar.AlterPitr(name, length, unit, quiet):
             shown = f"alter pitr {'if exists ' if quiet else ''}{name} range {length}  {unit}"
         case grammar.ShowRecoveryWindow():
@@ -142,7 +152,9 @@ def refused(statement: grammar.Statement) -> SqlError | None:
     return SqlError.internal(f"statement: '{shown}'")
 
 
-def _target(statement: grammar.RestorePitr | grammar.ShowRecoveryWindow) -> str:
+def _target(
+    statement: grammar.CreatePitr | grammar.RestorePitr | grammar.ShowRecoveryWindow,
+) -> str:
     if statement.level == "cluster":
         return "cluster"
     parts = []

@@ -179,7 +179,7 @@ class Session:
         self._require_privilege(statement)
         if inside_transaction:
             self._refuse_in_transaction(inner, statement)
-        error = refused(statement)
+        error = refused(statement, self._server.version)
         if error is not None:
             raise error
         object_id = 0

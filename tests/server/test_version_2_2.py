@@ -238,3 +238,29 @@ def test_show_create_table_stumbles_over_two_actions(shop: Client, action: str) 
     assert error is not None
     assert error[0] == 1105
     assert action.replace(" ", "_") in error[1]
+
+
+@pytest.mark.parametrize(
+    ("statement", "shown"),
+    [
+        ("CREATE PITR ~_p RANGE 1 'D'", "create pitr ~_p for account range 1  D"),
+        (
+            "CREATE PITR IF NOT EXISTS ~_p FOR TABLE ~ t RANGE 1 'd'",
+            "create pitr if not exists ~_p for table ~.t range 1  d",
+        ),
+        ("DROP PITR IF EXISTS ~_p", "drop pitr if exists ~_p"),
+    ],
+)
+def test_create_and_drop_cannot_be_prepared(say: Client, statement: str, shown: str) -> None:
+    quoted = statement.replace("'", "''")
+    assert say.error(f"PREPARE s FROM '{quoted}'") == internal(f"statement: '{shown}'")
+    error = say.error("PREPARE s FROM @text")
+    assert error is not None
+    assert error[1].endswith('line 1 column 20 near " @text";')
+
+
+def test_internal_is_no_word_of_the_grammar(say: Client) -> None:
+    error = say.error("DROP PITR ~_p INTERNAL")
+    assert error is not None
+    assert error[0] == 1064
+    assert error[1].endswith(' near " INTERNAL";')
