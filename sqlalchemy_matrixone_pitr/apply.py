@@ -17,15 +17,14 @@ from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 
 from sqlalchemy.engine import Connection, Engine
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 
 from . import server
-from .ddl import TARGET_CHECKED
+from .ddl import TABLE_CHECKED
 from .errors import (
     PitrAlreadyExistsError,
     PitrError,
     PitrTargetError,
-    PitrUnsupportedError,
     PitrValidationError,
     answered_by_server,
 )
@@ -396,18 +395,30 @@ class _Run:
 
     @contextlib.contextmanager
     def _connection(self) -> Iterator[Connection]:
-        with side_connection(self.engine) as connection:
-            attach(self.engine)
-            connection = connection.execution_options(isolation_level="AUTOCOMMIT")
-            connection.exec_driver_sql("SET AUTOCOMMIT = 1")  # the driver's flag lies
-            yield connection
+        """A connection in autocommit; where a pooled one turns out to be dead, another."""
+        driver_error = self.engine.dialect.loaded_dbapi.Error
+        for last in (False, True):
+            with side_connection(self.engine) as connection:
+                attach(self.engine)
+                try:
+                    connection = connection.execution_options(isolation_level="AUTOCOMMIT")
+                    connection.exec_driver_sql("SET AUTOCOMMIT = 1")  # the driver's flag lies
+                except (driver_error, DBAPIError) as error:
+                    connection.invalidate()
+                    if not last:
+                        continue
+                    if isinstance(error, DBAPIError):
+                        raise
+                    raise OperationalError("SET AUTOCOMMIT = 1", None, error) from error
+                yield connection
+                return
 
     def _do(self, connection: Connection, action: Action) -> _Result:
         if self._depends_on_blocked(action):
             return _Result(action, Outcome.NOT_TRIED, None)
         try:
             for element in action.elements:
-                send_now(connection, element, {TARGET_CHECKED: True})
+                send_now(connection, element, {TABLE_CHECKED: True})
         except Exception as error:
             result = self._look(action, error)
             if result.outcome is not Outcome.DONE:
@@ -500,7 +511,8 @@ def _subject(action: Action | Conflict) -> tuple[object, ...]:
     return split_generation(action.pitr.name)[0], target_of(action.pitr)
 
 
-def conflict_error(conflict: Conflict) -> PitrError:
+def conflict_error(conflict: Conflict) -> PitrAlreadyExistsError:
     """What a conflict is as an error."""
-    kind = PitrUnsupportedError if conflict.existing is None else PitrAlreadyExistsError
-    return kind(f"{conflict.pitr!r} cannot be made so: {conflict.reason}", name=conflict.pitr.name)
+    return PitrAlreadyExistsError(
+        f"{conflict.pitr!r} cannot be made so: {conflict.reason}", name=conflict.pitr.name
+    )

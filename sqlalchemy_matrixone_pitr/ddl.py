@@ -15,20 +15,24 @@ import dataclasses
 import datetime as dt
 import functools
 import re
-import warnings
 from collections.abc import Mapping
 from typing import Any, Final, Self
 
 from sqlalchemy import text
 from sqlalchemy import types as sqltypes
 from sqlalchemy.engine import Connection, CursorResult, Dialect
-from sqlalchemy.exc import CompileError, SAWarning
+from sqlalchemy.exc import CompileError, DBAPIError
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import DDLCompiler, IdentifierPreparer
 from sqlalchemy.sql.ddl import ExecutableDDLElement
 
 from . import server
-from .errors import PitrValidationError
+from .errors import (
+    PitrAlreadyExistsError,
+    PitrTargetError,
+    PitrValidationError,
+    from_dbapi_error,
+)
 from .model import (
     Pitr,
     PitrLevel,
@@ -87,6 +91,8 @@ class CreatePitr(PitrDDLElement):
     CREATE PITR `shop_week` FOR DATABASE `shop` RANGE 7 'd'
     """
 
+    internal = False
+
     def __init__(self, pitr: Pitr, if_not_exists: bool = False) -> None:
         if not isinstance(pitr, Pitr):
             raise PitrValidationError(f"CreatePitr takes a Pitr, not {shorten(pitr)}")
@@ -103,10 +109,39 @@ class CreatePitr(PitrDDLElement):
         resolved.pitr = dataclasses.replace(self.pitr, database_name=database)
         return resolved
 
+    def as_internal(self) -> Self:
+        """The same for a table of 4.x that was rebuilt: see :func:`_visit_create`."""
+        copied = copy.copy(self)
+        copied.internal = True
+        return copied
+
     def _send(self, connection: Connection, options: Mapping[str, Any]) -> CursorResult[Any]:
-        if self.pitr.level is PitrLevel.TABLE and not options.get(TARGET_CHECKED):
-            warn_of_unprotectable(connection, self.pitr)
-        return super()._send(connection, options)
+        asked = self.internal or self.pitr.level is not PitrLevel.TABLE
+        if not asked and not options.get(TABLE_CHECKED) and was_rebuilt(connection, self.pitr):
+            return self.as_internal()._send(connection, options)
+        if not self.internal:
+            return super()._send(connection, options)
+        try:
+            sent = super()._send(connection, options)
+        except DBAPIError as error:
+            raise self._explained(error) from error
+        if not is_autocommit(connection):
+            connection.exec_driver_sql("COMMIT")  # this form is undone by a rollback
+        return sent
+
+    def _explained(self, error: DBAPIError) -> Exception:
+        """Of a rebuilt table that has a policy, the server says that it does not exist."""
+        typed = from_dbapi_error(error, name=self.name, statement=str(self))
+        if not isinstance(typed, PitrTargetError):
+            return typed or error
+        return PitrAlreadyExistsError(
+            f"table {self.pitr.database_name}.{self.pitr.table_name} has an active PITR already "
+            f"(the server says: {typed})",
+            name=self.name,
+            errno=typed.errno,
+            statement=typed.statement,
+            orig=typed.orig,
+        )
 
     def __repr__(self) -> str:
         return f"CreatePitr({self.pitr!r}{', if_not_exists=True' if self.if_not_exists else ''})"
@@ -277,20 +312,17 @@ def _restore_level(
     return chosen
 
 
-TARGET_CHECKED: Final = "matrixone_pitr_target_checked"
-"""Execution option of a statement whose table is known to be one that can be protected."""
+TABLE_CHECKED: Final = "matrixone_pitr_table_checked"
+"""Execution option of a CreatePitr that knows whether its table was rebuilt."""
 
 
-def warn_of_unprotectable(connection: Connection, pitr: Pitr) -> None:
-    """Say so where the server will take a table's PITR that protects nothing.
+def was_rebuilt(connection: Connection, pitr: Pitr) -> bool:
+    """Whether a table of 4.x has another id than it was made with: rebuilt, or truncated.
 
-    4.x records the table's logical id, and its garbage collection looks for the id, which a rebuild
-    or TRUNCATE has changed. Asked when the statement is sent, since the transaction may have
-    rebuilt the table after it was executed.
+    Asked when the statement is sent, since its own transaction may have rebuilt the table.
     """
-    version = server.matrixone_version(connection)
-    if version is None or version < server.LOGICAL_IDS:
-        return
+    if server.require_matrixone(connection) < server.LOGICAL_IDS:
+        return False
     statement = text(
         "SELECT rel_id, rel_logical_id FROM mo_catalog.mo_tables WHERE account_id = "
         "current_account_id() AND reldatabase = :database AND relname = :table"
@@ -299,14 +331,7 @@ def warn_of_unprotectable(connection: Connection, pitr: Pitr) -> None:
     found = connection.execute(statement, names).first()
     if not is_autocommit(connection):
         connection.exec_driver_sql("ROLLBACK")  # nothing but this question is open
-    if found is not None and found[0] != found[1]:
-        warnings.warn(
-            f"PITR {pitr.name!r} will be listed and protect nothing: table "
-            f"{pitr.database_name}.{pitr.table_name} was rebuilt or truncated, and MatrixOne 4.x "
-            "records an id that it no longer has. Protect its database instead",
-            SAWarning,
-            stacklevel=2,
-        )
+    return found is not None and found[0] != found[1]
 
 
 def resolve_database(connection: Connection, name: str | None, options: Mapping[str, Any]) -> str:
@@ -424,6 +449,11 @@ def _database(element: PitrDDLElement, compiler: DDLCompiler, name: str | None) 
 
 @compiles(CreatePitr, *SUPPORTED_DIALECTS)
 def _visit_create(element: CreatePitr, compiler: DDLCompiler, **kw: Any) -> str:
+    """With ``INTERNAL`` for a table that 4.x has rebuilt.
+
+    Without it the server records the table's logical id, which its garbage collection does not look
+    for: the PITR would be listed and protect nothing. With it the planner records the present id.
+    """
     return _words(
         "CREATE PITR",
         "IF NOT EXISTS" if element.if_not_exists else None,
@@ -431,6 +461,7 @@ def _visit_create(element: CreatePitr, compiler: DDLCompiler, **kw: Any) -> str:
         "FOR",
         _create_target(element, compiler),
         _range(compiler, element.pitr.range),
+        "INTERNAL" if element.internal else None,
     )
 
 

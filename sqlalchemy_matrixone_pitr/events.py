@@ -204,12 +204,9 @@ def _missing(declared: Declared, state: ServerState, made: _Targets) -> list[Pit
         pitr.with_status(PitrStatus.DETACHED) if _object(pitr) in made else pitr
         for pitr in state.pitrs
     ]
-    unprotectable = state.unprotectable - made
-    plan = compare(declared.pitrs(), there, unprotectable=unprotectable)
+    plan = compare(declared.pitrs(), there)
     for conflict in plan.conflicts:
-        if conflict.existing is not None:
-            raise conflict_error(conflict)
-        warnings.warn(str(conflict_error(conflict)), SAWarning, stacklevel=2)
+        raise conflict_error(conflict)
     return [
         action.pitr
         for action in plan.actions

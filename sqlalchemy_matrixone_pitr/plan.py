@@ -12,7 +12,6 @@ the same target, another range           Alter; destructive where it may be shor
 the same target, detached                Renew: the next generation
 another target, in a database of ours    Drop and Create; destructive
 another target, of somebody else         Conflict, which names both
-a table that cannot be protected (4.x)   Conflict
 its object has another policy            Conflict; or Drop and Create, with ``drop_undeclared``
 not declared, in a database of ours      ``undeclared``; Drop with ``drop_undeclared``
 =======================================  ====================================================
@@ -71,6 +70,7 @@ class Action:
     :ivar destructive: whether history that can be restored now may no longer be: it shortens a
         range, drops, or moves a target.
     :ivar cost: what it costs, for people; None where nothing.
+    :ivar rebuilt: whether the table was rebuilt on 4.x, which takes another form of CREATE.
     """
 
     kind: ClassVar[str]
@@ -81,6 +81,7 @@ class Action:
     existing: Pitr | None = None
     destructive: bool = False
     cost: str | None = None
+    rebuilt: bool = False
 
     @property
     def elements(self) -> tuple[PitrDDLElement, ...]:
@@ -91,6 +92,10 @@ class Action:
     def statements(self) -> tuple[str, ...]:
         """The SQL of :attr:`elements`, as a person reads it."""
         return tuple(str(element) for element in self.elements)
+
+    def _creation(self) -> CreatePitr:
+        element = CreatePitr(self.pitr)
+        return element.as_internal() if self.rebuilt else element
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""
@@ -128,7 +133,7 @@ class Create(Action):
 
     @property
     def elements(self) -> tuple[PitrDDLElement, ...]:
-        return (CreatePitr(self.pitr),)
+        return (self._creation(),)
 
 
 class Alter(Action):
@@ -156,10 +161,9 @@ class Renew(Action):
 
     @property
     def elements(self) -> tuple[PitrDDLElement, ...]:
-        create = CreatePitr(self.pitr)
         if self.destructive and self.existing is not None:
-            return DropPitr(self.existing.name), create
-        return (create,)
+            return DropPitr(self.existing.name), self._creation()
+        return (self._creation(),)
 
 
 class Drop(Action):
@@ -176,13 +180,10 @@ class Drop(Action):
 
 @dataclass(frozen=True, slots=True)
 class Conflict:
-    """A declared policy that cannot be made so, and what stands in its way.
-
-    :ivar existing: the policy that does; None where the server itself cannot protect the target.
-    """
+    """A declared policy that cannot be made so, and what stands in its way."""
 
     pitr: Pitr
-    existing: Pitr | None
+    existing: Pitr
     reason: str
 
     def to_dict(self) -> dict[str, Any]:
@@ -190,8 +191,8 @@ class Conflict:
         return {
             "name": self.pitr.name,
             "target": target_text(self.pitr),
-            "existing_name": self.existing and self.existing.name,
-            "existing_target": self.existing and target_text(self.existing),
+            "existing_name": self.existing.name,
+            "existing_target": target_text(self.existing),
             "reason": self.reason,
         }
 
@@ -323,7 +324,7 @@ def compare(
     stale: Collection[str] = (),
     ended: Mapping[str, dt.datetime] | None = None,
     now: dt.datetime | None = None,
-    unprotectable: Collection[tuple[str, str | None]] = (),
+    rebuilt: Collection[tuple[str, str | None]] = (),
 ) -> Plan:
     """The Plan that makes ``existing`` what is ``declared``. Pure: nothing is read or sent.
 
@@ -341,7 +342,7 @@ def compare(
     :param ended: when policies were detached; an undeclared detached one is dropped only after its
         last restorable moment.
     :param now: the server's present; without it nothing is dropped for its age.
-    :param unprotectable: databases and tables of which a policy made now would protect nothing.
+    :param rebuilt: tables of 4.x that were rebuilt, whose policies are made by another statement.
     :raises PitrValidationError: a declared policy without its database.
 
     >>> plan = compare([Pitr.account("nightly", "14d")], [Pitr.account("nightly", "7d")])
@@ -361,7 +362,7 @@ def compare(
         frozenset(stale),
         ended or {},
         now,
-        frozenset(unprotectable),
+        frozenset(rebuilt),
     )
     comparison.run()
     return Plan(
@@ -405,9 +406,9 @@ class _Comparison:
         stale: frozenset[str],
         ended: Mapping[str, dt.datetime],
         now: dt.datetime | None,
-        unprotectable: frozenset[tuple[str, str | None]],
+        rebuilt: frozenset[tuple[str, str | None]],
     ) -> None:
-        self.unprotectable = unprotectable
+        self.rebuilt = rebuilt
         self.wanted = wanted
         self.ours = ours
         self.drop_undeclared = drop_undeclared
@@ -459,10 +460,8 @@ class _Comparison:
             self._other_target(pitr, policy)
             return
         other = self.blocking.get(target)
-        if self._is_unprotectable(pitr):
-            self.conflicts.append(Conflict(pitr, None, unprotectable_text(pitr)))
-        elif other is None:
-            self.actions.append(Create(pitr, "the server does not have it"))
+        if other is None:
+            self.actions.append(self._create(pitr, "the server does not have it"))
         else:
             self._blocked(pitr, other)
 
@@ -476,13 +475,14 @@ class _Comparison:
         if current.range != pitr.range:
             self.actions.append(_alter(pitr, current))
 
-    def _is_unprotectable(self, pitr: Pitr) -> bool:
-        return (pitr.database_name or "", pitr.table_name) in self.unprotectable
+    def _create(self, pitr: Pitr, reason: str, existing: Pitr | None = None) -> Create:
+        return Create(pitr, reason, existing, rebuilt=self._is_rebuilt(pitr))
+
+    def _is_rebuilt(self, pitr: Pitr) -> bool:
+        return (pitr.database_name or "", pitr.table_name) in self.rebuilt
 
     def _renew(self, pitr: Pitr, policy: Policy) -> None:
-        if self._is_unprotectable(pitr):
-            self.conflicts.append(Conflict(pitr, None, unprotectable_text(pitr)))
-            return
+        rebuilt = self._is_rebuilt(pitr)
         number = policy.next_number
         renewed = _renamed(pitr, generation_name(pitr.name, number))
         newest = policy.generations[-1]
@@ -492,9 +492,10 @@ class _Comparison:
             "truncated or restored since"
         )
         if blocking is None:
-            self.actions.append(Renew(renewed, reason, newest))
+            self.actions.append(Renew(renewed, reason, newest, rebuilt=rebuilt))
         elif split_generation(blocking.name)[0] == pitr.name:
-            self.actions.append(Renew(renewed, reason, blocking, True, replacing_cost(blocking)))
+            cost = replacing_cost(blocking)
+            self.actions.append(Renew(renewed, reason, blocking, True, cost, rebuilt))
         else:
             self._blocked(renewed, blocking)
 
@@ -519,7 +520,7 @@ class _Comparison:
             self.actions.append(
                 Drop(generation, reason, generation, True, dropping_cost(generation))
             )
-        self.actions.append(Create(pitr, reason, current))
+        self.actions.append(self._create(pitr, reason, current))
 
     def _blocked(self, pitr: Pitr, other: Pitr) -> None:
         """The object has an active policy of another name."""
@@ -527,7 +528,8 @@ class _Comparison:
         base = split_generation(other.name)[0]
         in_our_reach = other.database_name is None or other.database_name in self.ours
         if self.drop_undeclared and in_our_reach and not self._is_declared(base, other):
-            self.actions.append(Create(pitr, f"it takes the place of {other.name}", other))
+            reason = f"it takes the place of {other.name}"
+            self.actions.append(self._create(pitr, reason, other))
             return
         self.conflicts.append(
             Conflict(
@@ -586,15 +588,6 @@ def _alter(pitr: Pitr, current: Pitr) -> Alter:
         return Alter(current.with_range(pitr.range), reason, current, True, cost)
     cost = "the server's shown recovery window starts anew; what can be restored stays"
     return Alter(current.with_range(pitr.range), reason, current, False, cost)
-
-
-def unprotectable_text(pitr: Pitr) -> str:
-    """Why a table cannot be protected by a policy of its own, for people."""
-    return (
-        f"{target_text(pitr)} was rebuilt or truncated, and a policy that MatrixOne 4.x makes for "
-        "it from then on protects nothing: it records an id that the table no longer has. Protect "
-        f"database {pitr.database_name} instead, or make the table anew"
-    )
 
 
 def dropping_cost(pitr: Pitr) -> str:
@@ -745,7 +738,7 @@ def compare_with(
         stale=state.stale,
         ended=state.ended,
         now=state.now,
-        unprotectable=state.unprotectable,
+        rebuilt=state.rebuilt,
     )
 
 

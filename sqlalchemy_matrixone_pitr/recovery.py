@@ -23,7 +23,6 @@ from .errors import (
     PitrAlreadyExistsError,
     PitrNotFoundError,
     PitrTargetError,
-    PitrUnsupportedError,
     PitrValidationError,
 )
 from .generations import (
@@ -37,7 +36,7 @@ from .generations import (
 )
 from .locking import DEFAULT_TIMEOUT, account_lock
 from .model import Pitr, check_pitr_name
-from .plan import dropping_cost, replacing_cost, unprotectable_text
+from .plan import dropping_cost, replacing_cost
 from .reflection import ServerState, read_state, reading
 from .transaction import TransactionalDDLElement, attach, idle, send_idle, side_connection
 
@@ -81,8 +80,6 @@ def renew_pitr(
     :raises PitrTargetError: its object does not exist any more.
     :raises PitrAlreadyExistsError: the server takes the old generation for active still (3.0.9
         after TRUNCATE, 2.2 after any rebuild): its history cannot be kept.
-    :raises PitrUnsupportedError: MatrixOne 4.x, which can never protect a table by itself again
-        once an ALTER or TRUNCATE has rebuilt it.
 
     >>> from sqlalchemy import create_engine
     >>> engine = create_engine(url)
@@ -134,16 +131,8 @@ def renewal(
     """What is executed to renew a policy that no longer protects its object.
 
     :raises PitrAlreadyExistsError: its history cannot be kept.
-    :raises PitrUnsupportedError: the server can no longer protect its object by itself.
     """
-    renewed = renewed_pitr(policy, keep_history)
-    if (renewed.database_name or "", renewed.table_name) in state.unprotectable:
-        raise PitrUnsupportedError(
-            f"PITR {policy.name!r} cannot be renewed: {unprotectable_text(renewed)}. What was "
-            "before can still be restored",
-            name=policy.name,
-        )
-    create = CreatePitr(renewed)
+    create = CreatePitr(renewed_pitr(policy, keep_history))
     if keep_history:
         _check_free(state, policy)
         return [create]

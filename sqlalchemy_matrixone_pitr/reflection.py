@@ -386,13 +386,13 @@ class CatalogObject(NamedTuple):
     """From 4.0 on a table keeps it when it is rebuilt; before 4.0, and for a database, the id."""
 
     @property
-    def protectable(self) -> bool:
-        """Whether a PITR that is made now protects it.
+    def rebuilt(self) -> bool:
+        """Whether a table of 4.x was rebuilt or truncated since it was made.
 
-        CREATE PITR of 4.x records the logical id of a table, and the server's garbage collection
-        looks for the id: a table that was rebuilt or truncated since it was made has another one.
+        An ordinary CREATE PITR then records the logical id, and the server's garbage collection
+        looks for the id: it protects nothing.
         """
-        return self.id == self.logical_id
+        return self.id != self.logical_id
 
 
 Objects: TypeAlias = "dict[tuple[str, str | None], CatalogObject]"
@@ -422,9 +422,9 @@ class ServerState:
     objects: Objects
 
     @property
-    def unprotectable(self) -> frozenset[tuple[str, str | None]]:
-        """Tables that no PITR of their own can protect any more (4.x)."""
-        return frozenset(key for key, found in self.objects.items() if not found.protectable)
+    def rebuilt(self) -> frozenset[tuple[str, str | None]]:
+        """The tables of 4.x that were rebuilt: see :attr:`CatalogObject.rebuilt`."""
+        return frozenset(key for key, found in self.objects.items() if found.rebuilt)
 
 
 def read_state(
@@ -580,7 +580,7 @@ def _status_by_ids(connection: Connection, pitrs: Sequence[Pitr], now: Objects) 
             for pitr in list(doubtful[moment]):
                 object_now = now[pitr.database_name or "", pitr.table_name]
                 if then.get((pitr.database_name or "", pitr.table_name)) == object_now.id:
-                    statuses[id(pitr)] = _active(object_now)
+                    statuses[id(pitr)] = _active(pitr, object_now)
                     doubtful[moment].remove(pitr)
     for moment, some in doubtful.items():
         then = _past_ids(connection, some, moment) if some else {}
@@ -590,7 +590,7 @@ def _status_by_ids(connection: Connection, pitrs: Sequence[Pitr], now: Objects) 
             statuses[id(pitr)] = (
                 PitrStatus.UNKNOWN
                 if was is None
-                else _active(object_now)
+                else _active(pitr, object_now)
                 if was == object_now.id
                 else PitrStatus.DETACHED
             )
@@ -604,15 +604,21 @@ def _status_without_past(pitr: Pitr, now: Objects) -> PitrStatus | None:
     if found is None:
         return PitrStatus.DETACHED
     if found.made < pitr.created_time:
-        return _active(found)
+        return _active(pitr, found)
     if found.made < pitr.created_time + _SECOND:
         return PitrStatus.UNKNOWN  # before or after it, in the same second
     return None
 
 
-def _active(found: CatalogObject) -> PitrStatus:
-    """The status of a PITR whose object is the one it was made for."""
-    return PitrStatus.ACTIVE if found.protectable else PitrStatus.DETACHED
+def _active(pitr: Pitr, found: CatalogObject) -> PitrStatus:
+    """The status of a PITR whose object is the one it was made for.
+
+    Whether a PITR of a rebuilt table was made so that it protects is told by nothing that this
+    account can read, except for a renewal of this package, by its name.
+    """
+    if found.rebuilt and split_generation(pitr.name)[1] == 1:
+        return PitrStatus.UNKNOWN
+    return PitrStatus.ACTIVE
 
 
 def _past_ids(

@@ -383,10 +383,9 @@ def flush(connection: Connection, items: Sequence[_Queued]) -> None:
             current = None
             connection.exec_driver_sql("COMMIT")
         except BaseException as error:
-            refused = isinstance(error, Warning) or (  # a warning that is an error: not sent
-                isinstance(error, DBAPIError) and answered_by_server(error)
-            )
-            _undo(connection, error)
+            answer = error.__cause__ if isinstance(error, PitrError) else error
+            refused = isinstance(answer, DBAPIError) and answered_by_server(answer)
+            _undo(connection, answer)
             outcome = _Outcome(
                 done=done,
                 failed=[item] if current and refused else [],

@@ -123,10 +123,13 @@ def database(server: Server, prefix: str) -> Iterator[str]:
     """A database of the test's own, dropped afterwards with every PITR of the test's prefix."""
     server.query(f"CREATE DATABASE {prefix}")
     yield prefix
-    server.query(f"DROP DATABASE IF EXISTS {prefix}")
-    for row in server.query("SHOW PITR"):
-        if str(row[0]).startswith(prefix):
-            server.query(f"DROP PITR IF EXISTS `{row[0]}`")
+    connection = server.connect()
+    with connection, connection.cursor() as cursor:
+        cursor.execute(f"DROP DATABASE IF EXISTS {prefix}")
+        cursor.execute("SHOW PITR")
+        for row in cursor.fetchall():
+            if str(row[0]).startswith(prefix):
+                cursor.execute(f"DROP PITR IF EXISTS `{row[0]}`")
 
 
 @pytest.fixture

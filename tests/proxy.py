@@ -54,7 +54,7 @@ class Proxy:
         return [s for s in self.statements if re.search(pattern, s, re.IGNORECASE)]
 
     def close(self) -> None:
-        self._listener.close()
+        _close(self._listener)
         for open_socket in list(self._sockets):
             _close(open_socket)
 

@@ -187,16 +187,21 @@ def ten_processes(how: str, url: str, name: str) -> list[str]:
         )
         for _ in range(10)
     ]
-    for process in processes:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "ready\n"
-    for process in processes:
-        assert process.stdin is not None
-        process.stdin.write("\n")
-        process.stdin.flush()
-    said = [process.communicate(timeout=120)[0].strip() for process in processes]
-    assert [process.returncode for process in processes] == [0] * 10
-    return said
+    try:
+        for process in processes:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "ready\n"
+        for process in processes:
+            assert process.stdin is not None
+            process.stdin.write("\n")
+            process.stdin.flush()
+        said = [process.communicate(timeout=120)[0].strip() for process in processes]
+        assert [process.returncode for process in processes] == [0] * 10
+        return said
+    finally:
+        for process in processes:
+            process.kill()
+            process.communicate()
 
 
 @pytest.mark.parametrize(
@@ -207,6 +212,8 @@ def test_ten_processes_with_the_lock(
     server: Server, database: str, prefix: str, how: str, first: str, others: set[str]
 ) -> None:
     """Exactly one creates it, on 3.0.9 too, where the catalogue would be damaged."""
+    if server.version < (3,):
+        pytest.skip("2.x hands the lock on among two; of ten waiters some wait for minutes")
     url = server.url(database=database).render_as_string(hide_password=False)
     said = ten_processes(how, url, f"{prefix}_d")
     assert said.count(first) == 1

@@ -1,0 +1,273 @@
+"""Applying a plan while the connection is cut at each of its statements."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+from sqlalchemy import Column, Engine, Integer, MetaData, Table, create_engine
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from sqlalchemy_matrixone_pitr import (
+    ApplyReport,
+    PitrManager,
+    Plan,
+    TablePitr,
+    apply_plan,
+    apply_plan_async,
+    plan_pitrs,
+)
+from tests.conftest import Server
+from tests.proxy import Proxy, When
+
+Names = Callable[[], list[str]]
+NUMBER = 20
+
+
+@pytest.fixture
+def metadata(prefix: str, server: Server, database: str) -> MetaData:
+    """Twenty tables, each with a policy; nine of the policies are there already and differ."""
+    made = MetaData()
+    connection = server.connect(database)
+    cursor = connection.cursor()
+    for number in range(NUMBER):
+        name = f"t{number:02}"
+        Table(name, made, Column("id", Integer), TablePitr("7d", f"{prefix}_{number:02}"))
+        cursor.execute(f"CREATE TABLE {name} (id INT)")
+        if number % 2 and number < 18:
+            cursor.execute(
+                f"CREATE PITR {prefix}_{number:02} FOR TABLE {database} {name} RANGE 2 'd'"
+            )
+    connection.close()
+    return made
+
+
+def told(report: ApplyReport) -> dict[str, int]:
+    counts = {
+        "done": len(report.done),
+        "skipped": len(report.skipped),
+        "failed": len(report.failed),
+        "unknown": len(report.unknown),
+        "not_tried": len(report.not_tried),
+    }
+    assert sum(counts.values()) == NUMBER
+    return {what: count for what, count in counts.items() if count}
+
+
+def assert_ends_well(engine: Engine, metadata: MetaData, pitr_names: Names, prefix: str) -> None:
+    """Running it again does the rest, and nothing twice."""
+    report = apply_plan(engine, plan_pitrs(engine, metadata))
+    assert report.ok
+    assert plan_pitrs(engine, metadata).in_sync
+    assert pitr_names() == [f"{prefix}_{number:02}" for number in range(NUMBER)]
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("position", range(NUMBER))
+def test_cut_at_each_action(
+    proxied_engine: Engine,
+    proxy: Proxy,
+    metadata: MetaData,
+    prefix: str,
+    pitr_names: Names,
+    when: When,
+    position: int,
+) -> None:
+    """What the server has heard of is done, as reading back tells; the rest was not tried."""
+    plan = plan_pitrs(proxied_engine, metadata)
+    assert len(plan.actions) == NUMBER
+    action = plan.actions[position]
+    proxy.clear()
+    proxy.cut(f"^(CREATE|ALTER) PITR `{action.pitr.name}`", when)
+    report = apply_plan(proxied_engine, plan, 1)
+    if when == "after":
+        assert told(report) == {"done": NUMBER}
+    else:
+        expected = {"done": position, "failed": 1, "not_tried": NUMBER - position - 1}
+        assert told(report) == {what: count for what, count in expected.items() if count}
+        assert [failure.action for failure in report.failed] == [action]
+        assert isinstance(report.failed[0].error, DBAPIError)
+    sent = proxy.matching("^(CREATE|ALTER) PITR")
+    assert len(sent) == len(set(sent))
+    assert_ends_well(proxied_engine, metadata, pitr_names, prefix)
+
+
+OTHERS = [
+    "^BEGIN",
+    "connection_id",
+    "FOR UPDATE",
+    "^SHOW PITR",
+    "mo_tables",
+    "mo_pitr",
+    "SET AUTOCOMMIT = 1",
+    "SET @pitr_time_zone",
+]
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("pattern", OTHERS)
+def test_cut_at_what_comes_before_the_first_action(
+    proxied_engine: Engine,
+    proxy: Proxy,
+    metadata: MetaData,
+    prefix: str,
+    pitr_names: Names,
+    pattern: str,
+    when: When,
+) -> None:
+    """Raised as it is, nothing was sent; or the work began, and its report is right."""
+    plan = plan_pitrs(proxied_engine, metadata)
+    before = pitr_names()
+    proxy.clear()
+    proxy.cut(pattern, when)
+    try:
+        report = apply_plan(proxied_engine, plan, 1)
+    except DBAPIError:
+        assert pitr_names() == before
+        assert proxy.matching("^(CREATE|ALTER) PITR") == []
+    else:
+        assert told(report) == {"done": NUMBER}
+    assert_ends_well(proxied_engine, metadata, pitr_names, prefix)
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_cut_among_four_connections(
+    proxied_engine: Engine,
+    proxy: Proxy,
+    metadata: MetaData,
+    prefix: str,
+    pitr_names: Names,
+    when: When,
+) -> None:
+    plan = plan_pitrs(proxied_engine, metadata)
+    proxy.cut(f"^CREATE PITR `{prefix}_10`", when)
+    report = apply_plan(proxied_engine, plan, 4, keep_going=True)
+    expected = {"done": NUMBER} if when == "after" else {"done": NUMBER - 1, "failed": 1}
+    assert told(report) == expected
+    assert_ends_well(proxied_engine, metadata, pitr_names, prefix)
+
+
+def test_the_server_is_gone_for_good(
+    server: Server, database: str, metadata: MetaData, prefix: str, pitr_names: Names
+) -> None:
+    """Reading back fails too: unknown, and said to be."""
+    proxy = Proxy(server.host, server.port)
+    engine = create_engine(server.url(database=database, port=proxy.port))
+    plan = plan_pitrs(engine, metadata)
+    proxy.on(f"^ALTER PITR `{prefix}_05`", proxy.close)
+    report = apply_plan(engine, plan, 1)
+    assert len(report.unknown) == 1
+    assert report.unknown[0].pitr.name == f"{prefix}_05"
+    assert "unknown, run the plan again" in str(report)
+    assert not report.ok
+    engine.dispose()
+    direct = create_engine(server.url(database=database))
+    assert_ends_well(direct, metadata, pitr_names, prefix)
+    direct.dispose()
+
+
+@pytest.mark.parametrize("concurrency", [1, 4])
+def test_interrupted(
+    proxied_engine: Engine,
+    proxy: Proxy,
+    metadata: MetaData,
+    prefix: str,
+    pitr_names: Names,
+    concurrency: int,
+) -> None:
+    """Ctrl-C: what is on its way is waited for, and the report comes with the exception."""
+    plan = plan_pitrs(proxied_engine, metadata)
+
+    def interrupt() -> None:
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+        time.sleep(0.1)
+
+    proxy.on(f"^CREATE PITR `{prefix}_10`", interrupt)
+    with pytest.raises(KeyboardInterrupt) as caught:
+        apply_plan(proxied_engine, plan, concurrency)
+    report: ApplyReport = caught.value.report  # type: ignore[attr-defined]
+    assert told(report)["not_tried"] > 0
+    ranges = {p.name: str(p.range) for p in PitrManager(proxied_engine).list()}
+    for action in report.done:
+        assert ranges[action.pitr.name] == "7d"
+    assert_ends_well(proxied_engine, metadata, pitr_names, prefix)
+
+
+def test_cut_on_an_async_engine(
+    make_async_engine: Callable[..., AsyncEngine],
+    matrixone_engine: Engine,
+    proxy: Proxy,
+    metadata: MetaData,
+    prefix: str,
+    pitr_names: Names,
+) -> None:
+    plan = plan_pitrs(matrixone_engine, metadata)
+
+    async def main() -> ApplyReport:
+        engine = make_async_engine(proxy.port)
+        proxy.cut(f"^CREATE PITR `{prefix}_10`", "after")
+        try:
+            return await apply_plan_async(engine, plan, 4)
+        finally:
+            await engine.dispose()
+
+    assert told(asyncio.run(main())) == {"done": NUMBER}
+    assert_ends_well(matrixone_engine, metadata, pitr_names, prefix)
+
+
+def test_a_cancelled_task(
+    make_async_engine: Callable[..., AsyncEngine],
+    matrixone_engine: Engine,
+    proxy: Proxy,
+    metadata: MetaData,
+    prefix: str,
+    pitr_names: Names,
+) -> None:
+    """The lock is free again, and another run does the rest."""
+    plan = plan_pitrs(matrixone_engine, metadata)
+
+    async def main() -> None:
+        engine = make_async_engine(proxy.port)
+        task = asyncio.ensure_future(apply_plan_async(engine, plan, 2))
+        loop = asyncio.get_running_loop()
+
+        def cancel() -> None:
+            loop.call_soon_threadsafe(task.cancel)
+
+        proxy.on(f"^CREATE PITR `{prefix}_10`", cancel)
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        await engine.dispose()
+
+    asyncio.run(main())
+    assert_ends_well(matrixone_engine, metadata, pitr_names, prefix)
+
+
+@pytest.fixture
+def thousand(server: Server, database: str, prefix: str) -> Iterator[tuple[MetaData, Engine]]:
+    engine = create_engine(server.url(database=database))
+    metadata = MetaData()
+    for number in range(200):
+        pitr = TablePitr("7d", f"{prefix}_{number}")
+        Table(f"t{number}", metadata, Column("id", Integer), pitr)
+    metadata.create_all(engine)
+    yield metadata, engine
+    engine.dispose()
+
+
+def test_one_writing_statement_for_each_policy(
+    thousand: tuple[MetaData, Engine], server: Server, proxy: Proxy, database: str
+) -> None:
+    metadata, _ = thousand
+    engine = create_engine(server.url(database=database, port=proxy.port))
+    plan: Plan = plan_pitrs(engine, metadata)
+    proxy.clear()
+    assert apply_plan(engine, plan, 4).ok
+    assert len(proxy.matching("^(CREATE|ALTER|DROP|INSERT|UPDATE|DELETE|EXECUTE)")) == 200
+    assert len(proxy.statements) < 200 + 60
+    engine.dispose()
