@@ -13,10 +13,10 @@ from collections.abc import Iterator
 import sqlalchemy
 from sqlalchemy import URL, create_engine, make_url
 
-from benchmarks import create_drop, emulator, imports, statements
+from benchmarks import create_drop, emulator, imports, plans, statements
 from sqlalchemy_matrixone_pitr import PitrManager
 
-PARTS = ("create-drop", "statements", "emulator", "imports")
+PARTS = ("create-drop", "statements", "plans", "emulator", "imports")
 
 
 def main() -> None:
@@ -27,6 +27,8 @@ def main() -> None:
     parser.add_argument(
         "--statements", type=int, default=100_000, help="after which the emulator is weighed"
     )
+    parser.add_argument("--policies", type=int, default=10_000, help="that are planned")
+    parser.add_argument("--tables", type=int, default=1_000, help="whose policies are applied")
     arguments = parser.parse_args()
     parts: list[str] = arguments.parts or list(PARTS)
     if unknown := set(parts) - set(PARTS):
@@ -34,12 +36,14 @@ def main() -> None:
     rounds: int = arguments.rounds
 
     print(f"Python {platform.python_version()}, SQLAlchemy {sqlalchemy.__version__}")
-    if {"create-drop", "statements"} & set(parts):
+    if {"create-drop", "statements", "plans"} & set(parts):
         with server(arguments.url) as url, database(url) as name:
             if "create-drop" in parts:
                 create_drop.run(url, name, rounds, pairs=5)
             if "statements" in parts:
                 statements.run(url, name, rounds, times=10)
+            if "plans" in parts:
+                plans.run(url, name, rounds, arguments.policies, arguments.tables)
     if "emulator" in parts:
         emulator.run(rounds, arguments.statements)
     if "imports" in parts:

@@ -104,6 +104,10 @@ def on_engine(url: str | None, config: str | None, work: Callable[[Engine], _R])
             ) from missing
         try:
             return work(engine)
+        except TypeError as error:  # the driver's, of what follows the ? of the URL
+            if "unexpected keyword argument" not in str(error):
+                raise
+            raise CliError(f"the driver does not know an option of the URL: {error}") from None
         finally:
             engine.dispose()
 

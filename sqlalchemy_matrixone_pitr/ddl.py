@@ -16,9 +16,9 @@ import datetime as dt
 import functools
 import re
 from collections.abc import Mapping
-from typing import Any, Final, Self
+from typing import Any, Final, Self, TypeAlias
 
-from sqlalchemy import text
+from sqlalchemy import bindparam, text
 from sqlalchemy import types as sqltypes
 from sqlalchemy.engine import Connection, CursorResult, Dialect
 from sqlalchemy.exc import CompileError, DBAPIError
@@ -46,7 +46,7 @@ from .model import (
     to_level,
 )
 from .server import SUPPORTED_DIALECTS
-from .transaction import TransactionalDDLElement, is_autocommit
+from .transaction import TOGETHER, Together, TransactionalDDLElement, is_autocommit
 
 
 class PitrDDLElement(TransactionalDDLElement):
@@ -116,8 +116,7 @@ class CreatePitr(PitrDDLElement):
         return copied
 
     def _send(self, connection: Connection, options: Mapping[str, Any]) -> CursorResult[Any]:
-        asked = self.internal or self.pitr.level is not PitrLevel.TABLE
-        if not asked and not options.get(TABLE_CHECKED) and was_rebuilt(connection, self.pitr):
+        if not self.internal and self._needs_internal(connection, options):
             return self.as_internal()._send(connection, options)
         if not self.internal:
             return super()._send(connection, options)
@@ -128,6 +127,25 @@ class CreatePitr(PitrDDLElement):
         if not is_autocommit(connection):
             connection.exec_driver_sql("COMMIT")  # this form is undone by a rollback
         return sent
+
+    @property
+    def _table(self) -> tuple[str | None, str | None]:
+        return self.pitr.database_name, self.pitr.table_name
+
+    def _needs_internal(self, connection: Connection, options: Mapping[str, Any]) -> bool:
+        """Whether the table was rebuilt; asked once for all elements that are sent together."""
+        if self.pitr.level is not PitrLevel.TABLE or options.get(TABLE_CHECKED):
+            return False
+        together = options.get(TOGETHER) or Together([self])
+        rebuilt: _Tables | None = together.answers.get(TABLE_CHECKED)
+        if rebuilt is None:
+            tables = {
+                element._table
+                for element in together.elements
+                if isinstance(element, CreatePitr) and element.pitr.level is PitrLevel.TABLE
+            }
+            rebuilt = together.answers[TABLE_CHECKED] = rebuilt_tables(connection, tables)
+        return self._table in rebuilt
 
     def _explained(self, error: DBAPIError) -> Exception:
         """Of a rebuilt table that has a policy, the server says that it does not exist."""
@@ -315,23 +333,30 @@ def _restore_level(
 TABLE_CHECKED: Final = "matrixone_pitr_table_checked"
 """Execution option of a CreatePitr that knows whether its table was rebuilt."""
 
+_Tables: TypeAlias = set[tuple[str | None, str | None]]
 
-def was_rebuilt(connection: Connection, pitr: Pitr) -> bool:
-    """Whether a table of 4.x has another id than it was made with: rebuilt, or truncated.
 
-    Asked when the statement is sent, since its own transaction may have rebuilt the table.
+def rebuilt_tables(connection: Connection, tables: _Tables) -> _Tables:
+    """Those of some tables that 4.x has rebuilt or truncated since they were made.
+
+    They have another id than their logical one. Asked when a statement is sent, since its own
+    transaction may have rebuilt the table; one question, however many tables.
     """
     if server.require_matrixone(connection) < server.LOGICAL_IDS:
-        return False
+        return set()
     statement = text(
-        "SELECT rel_id, rel_logical_id FROM mo_catalog.mo_tables WHERE account_id = "
-        "current_account_id() AND reldatabase = :database AND relname = :table"
-    )
-    names = {"database": pitr.database_name, "table": pitr.table_name}
-    found = connection.execute(statement, names).first()
+        "SELECT reldatabase, relname FROM mo_catalog.mo_tables WHERE account_id = "
+        "current_account_id() AND rel_id <> rel_logical_id AND reldatabase IN :databases "
+        "AND relname IN :tables"
+    ).bindparams(bindparam("databases", expanding=True), bindparam("tables", expanding=True))
+    names = {
+        "databases": sorted({database or "" for database, _ in tables}),
+        "tables": sorted({table or "" for _, table in tables}),
+    }
+    found: _Tables = {(row[0], row[1]) for row in connection.execute(statement, names)}
     if not is_autocommit(connection):
         connection.exec_driver_sql("ROLLBACK")  # nothing but this question is open
-    return found is not None and found[0] != found[1]
+    return found & tables
 
 
 def resolve_database(connection: Connection, name: str | None, options: Mapping[str, Any]) -> str:

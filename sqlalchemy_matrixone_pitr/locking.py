@@ -112,10 +112,10 @@ def _wait_in_thread(engine: Engine, connection: Connection, number: int, timeout
     try:
         waiting.join(timeout)
     except BaseException:
-        _give_up(engine, connection, number)
+        _give_up(engine, connection, number, waiting)
         raise
     if waiting.is_alive():
-        _give_up(engine, connection, number)
+        _give_up(engine, connection, number, waiting)
         raise _timed_out(timeout, "it still holds the lock")
     if errors:
         raise errors[0]
@@ -139,8 +139,13 @@ def _wait_in_task(engine: Engine, connection: Connection, number: int, timeout: 
     return taken
 
 
-def _give_up(engine: Engine, connection: Connection, number: int) -> None:
+def _give_up(
+    engine: Engine, connection: Connection, number: int, waiting: threading.Thread | None = None
+) -> None:
     """End the wait on the server too, and the connection, whose answer may still come."""
     with contextlib.suppress(DBAPIError), side_connection(engine) as other:
         other.exec_driver_sql(f"KILL {number}")
-    connection.invalidate()
+    if waiting is not None:
+        waiting.join(2)  # it hears of the KILL
+    if not connection.invalidated:
+        connection.invalidate()

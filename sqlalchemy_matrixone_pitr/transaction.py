@@ -23,7 +23,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import FrameType, SimpleNamespace
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from sqlalchemy import event
 from sqlalchemy.engine import Connection, CursorResult, Dialect, Engine
@@ -51,6 +51,18 @@ if TYPE_CHECKING:
     from sqlalchemy.engine.interfaces import ExceptionContext
     from sqlalchemy.ext.asyncio import AsyncConnection
     from sqlalchemy.orm import Session, SessionTransaction
+
+
+TOGETHER: Final = "matrixone_pitr_together"
+"""Execution option of a statement that is sent with others: a :class:`Together`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Together:
+    """Elements that are sent one after the other, and what one of them has asked for all."""
+
+    elements: Sequence[TransactionalDDLElement]
+    answers: dict[str, Any] = field(default_factory=dict)
 
 
 class TransactionalDDLElement(ExecutableDDLElement):
@@ -375,10 +387,11 @@ def flush(connection: Connection, items: Sequence[_Queued]) -> None:
     :raises PitrAfterCommitError: one was refused, or its answer was lost; nothing is retried.
     """
     done: list[_Queued] = []
+    together = Together([item.element for item in items])
     for position, item in enumerate(items):
         current: _Queued | None = item
         try:
-            item.element._send(connection, item.options)
+            item.element._send(connection, {**item.options, TOGETHER: together})
             done.append(item)
             current = None
             connection.exec_driver_sql("COMMIT")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from sqlalchemy import Engine, create_engine, text
 from sqlalchemy.orm import Session
@@ -56,7 +58,7 @@ def test_filters_hold_for_waiting_ones_too(engine: Engine, database: str, prefix
         # the name is held by the policy of t: nothing will be created
         inside.create(Pitr.table(f"{prefix}_t", "u", "7d"), if_not_exists=True)
 
-        def names(**wanted: str) -> list[str]:
+        def names(**wanted: Any) -> list[str]:
             return [p.name.removeprefix(prefix) for p in inside.list(**wanted)]
 
         assert names(database_name=database) == ["_d", "_t"]

@@ -136,7 +136,7 @@ def test_garbage_collected_connection_hands_its_queue_to_nobody(
 
 
 def test_statements_go_out_in_order_each_with_its_commit(
-    proxied_engine: Engine, proxy: Proxy, database: str, prefix: str
+    proxied_engine: Engine, proxy: Proxy, server: Server, database: str, prefix: str
 ) -> None:
     with proxied_engine.begin() as conn:
         conn.execute(text("CREATE TABLE t (id INT PRIMARY KEY)"))
@@ -144,7 +144,11 @@ def test_statements_go_out_in_order_each_with_its_commit(
         conn.execute(CreatePitr(Pitr.database(f"{prefix}_b", "1h", database_name=database)))
         conn.execute(AlterPitr(f"{prefix}_b", "2h"))
         conn.execute(text("INSERT INTO t VALUES (1)"))
-    assert proxy.statements[:9] == [
+    sent = list(proxy.statements)
+    if server.version >= (4,):  # whether a table was rebuilt is asked first, once for all
+        assert "rel_logical_id" in sent.pop(3)
+        assert sent.pop(3) == "ROLLBACK"
+    assert sent[:9] == [
         "CREATE TABLE t (id INT PRIMARY KEY)",
         "INSERT INTO t VALUES (1)",
         "COMMIT",
