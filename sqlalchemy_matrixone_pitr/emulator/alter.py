@@ -22,7 +22,9 @@ from .ddl import (
 )
 from .ddlparse import Action, AlterTable, ColumnSpec, KeySpec
 from .definition import ColumnDef, ForeignKeyDef, Named, TableDef, Version
+from .dialect import parse_expression
 from .errors import SqlError
+from .headings import text as expression_text
 from .records import Result
 from .workspace import StorageSession
 
@@ -143,12 +145,7 @@ def in_place(
     elif kind in ("drop_foreign", "drop_constraint"):
         new = drop_foreign(definition, action.name)
     elif kind == "comment":
-        first = definition.first_comment
-        new = replace(
-            definition,
-            comment=action.text,
-            first_comment=action.text if first is None else first,
-        )
+        new = replace(definition, comment=action.text)
     elif kind == "rename_column":
         return rename_column(session, version, action)
     elif kind == "charset":
@@ -307,7 +304,7 @@ def spoken(session: StorageSession, action: Action) -> str:
             return f"alter index {action.name} {'visible' if action.text else 'invisible'}"
         case "add_check":
             name = f"constraint {action.name} " if action.name else ""
-            check = "check (" + action.text.replace("'", '"') + ")"
+            check = f"check ({expression_text(parse_expression(action.text))})"
             return f"add {name}{check} enforced" if session.version >= (4, 0, 0) else f"add {check}"
         case "add_key" if action.key is not None:
             word = "unique key" if action.key.kind == "unique" else "index"

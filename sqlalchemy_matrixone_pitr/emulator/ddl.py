@@ -36,7 +36,7 @@ from .definition import (
 )
 from .dialect import parse_expression
 from .errors import SqlError
-from .headings import text as expression_text
+from .headings import source_text
 from .lexer import TIME_MARK, Token, tokens
 from .query import Compiler
 from .records import SYSTEM_DATABASES, Result
@@ -156,14 +156,14 @@ _BARE = re.compile(r"(current_timestamp|localtime|localtimestamp)(?:\(\))?", re.
 
 def _printed(node: exp.Expr) -> str:
     if isinstance(node, exp.Neg):
-        return f"({expression_text(node)})"
+        return f"({source_text(node)})"
     if isinstance(node, exp.Literal) and node.is_string:
         return "'" + str(node.this).replace("'", "''") + "'"
     if isinstance(node, exp.Paren):
         return f"({_printed(node.this)})"
     if isinstance(node, (exp.CurrentTimestamp,)) and node.this is not None:
         return f"current_timestamp({node.this.name})"
-    return expression_text(node)
+    return source_text(node)
 
 
 def make_column(spec: ColumnSpec, key: str) -> ColumnDef:
@@ -619,9 +619,6 @@ def rename_table(session: StorageSession, version: Version, new: Named) -> Versi
 
 def create_index(session: StorageSession, statement: CreateIndex) -> Result:
     version = session.need_table(statement.table.database, statement.table.name)
-    names = {index.name.lower() for index in version.definition.indexes}
-    if statement.if_not_exists and statement.key.name.lower() in names:
-        return Result()
     put_index(session, version, statement.key)
     return Result()
 

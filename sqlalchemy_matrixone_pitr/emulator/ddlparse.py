@@ -109,7 +109,6 @@ class RenameTables:
 class CreateIndex:
     table: Named
     key: KeySpec
-    if_not_exists: bool = False
 
 
 @dataclass
@@ -198,6 +197,11 @@ _OTHER_OBJECTS = frozenset(
 _KEY_START = {"PRIMARY", "UNIQUE", "KEY", "INDEX", "CONSTRAINT", "FOREIGN", "CHECK", "FULLTEXT"}
 
 
+_WITHOUT_LENGTH = frozenset(
+    f"{size}{kind}" for size in ("", "tiny", "medium", "long") for kind in ("text", "blob")
+) | {"json", "date"}
+"""TEXT(100) and BLOB(20) are MySQL's, not the server's."""
+
 _LIMITS = {
     "char": (255, "MaxCharLen: 255"),
     "binary": (255, "MaxCharLen: 255"),
@@ -217,6 +221,25 @@ def check_width(kind: SqlType) -> None:
         raise SqlError(
             1690, f"data out of range: data type {kind.kind},  typeLen is over the {text}"
         )
+
+
+def check_arguments(name: str, arguments: list[int], era: int) -> str:
+    """What the server's grammar itself says against a type's numbers; '' for nothing."""
+    if not arguments:
+        return ""
+    first = arguments[0]
+    exact = name in ("decimal", "numeric")
+    if name in ("datetime", "timestamp", "time") and first > 6:
+        return f"For {name.capitalize()}(fsp), fsp must in [0, 6]"
+    most = 38 if era < 4 else 65
+    if exact and first > most:
+        return f"For decimal(M), M must between 0 and {most}."
+    if name == "float" and len(arguments) > 1 and first > 255:
+        return "Display width for float out of range (max = 255)"
+    second = (arguments[1:] or [0])[0]
+    if (exact and first == 0) or ((exact or name in ("float", "double")) and first < second):
+        return "For float(M,D), double(M,D) or decimal(M,D), M must be >= D (column 'a'))"
+    return ""
 
 
 def parse(statement: str, version: tuple[int, int, int]) -> Statement:
@@ -412,7 +435,6 @@ class _Parser:
         return found
 
     def create_index(self, kind: str) -> CreateIndex:
-        exists = self.if_not_exists()
         name = self.identifier()
         algorithm = self.using()
         self.expect("ON")
@@ -420,7 +442,7 @@ class _Parser:
         key = KeySpec(kind, name, self.names(), algorithm=algorithm)
         self.key_options(key)
         self.finish()
-        return CreateIndex(table, key, exists)
+        return CreateIndex(table, key)
 
     def drop(self) -> Statement:
         if self.accept("DATABASE") or self.accept("SCHEMA"):
@@ -429,7 +451,8 @@ class _Parser:
             self.finish()
             return DropDatabase(name, exists)
         if self.accept("INDEX"):
-            exists = self.if_exists()
+            # 3.x reads IF EXISTS and forgets it.
+            exists = self.if_exists() and self.version >= (4, 0, 0)
             name = self.identifier()
             self.expect("ON")
             table = self.named()
@@ -635,6 +658,8 @@ class _Parser:
             name = "varchar"
         arguments: list[int] = []
         values: list[str] = []
+        if name.lower() in _WITHOUT_LENGTH and self.peek().upper == "(":
+            raise self.fail()
         if self.accept("("):
             while True:
                 if self.peek().kind == "string":
@@ -643,7 +668,9 @@ class _Parser:
                     arguments.append(self.number())
                 if not self.accept(","):
                     break
-            self.check_arguments(name.lower(), arguments)
+            what = check_arguments(name.lower(), arguments, self.version[0])
+            if what:
+                raise syntax_error(self.source, self.all, self.peek().start, what)
             self.expect(")")
         unsigned = False
         while True:
@@ -671,33 +698,6 @@ class _Parser:
             raise self.fail()
         check_width(found)
         return found
-
-    def check_arguments(self, name: str, arguments: list[int]) -> None:
-        """What the server's grammar itself refuses of a type's numbers."""
-        if not arguments:
-            return
-        text, first = "", arguments[0]
-        if name in ("datetime", "timestamp", "time") and first > 6:
-            text = f"For {name.capitalize()}(fsp), fsp must in [0, 6]"
-        elif name in ("decimal", "numeric"):
-            most = 38 if self.version < (4, 0, 0) else 65
-            if first > most:
-                text = f"For decimal(M), M must between 0 and {most}."
-        elif name == "float" and len(arguments) > 1 and first > 255:
-            text = "Display width for float out of range (max = 255)"
-        exact = name in ("decimal", "numeric")
-        if not text and (
-            (exact and first == 0)
-            or (
-                name in ("decimal", "numeric", "float", "double")
-                and first < (arguments[1:] or [0])[0]
-            )
-        ):
-            text = "For float(M,D), double(M,D) or decimal(M,D), M must be >= D (column 'a'))"
-        if text:
-            error = self.fail()
-            found = error.message.replace("syntax error at line", f"{text} at line", 1)
-            raise SqlError(error.code, found)
 
     def column_options(self, column: ColumnSpec) -> None:
         while True:

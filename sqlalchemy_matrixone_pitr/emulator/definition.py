@@ -64,7 +64,7 @@ class TableDef:
     """Names and texts of CHECKs, from 4.0"""
     comment: str = ""
     first_comment: str | None = None
-    """What SHOW CREATE TABLE goes on printing, whatever the comment becomes"""
+    """That of CREATE, which SHOW CREATE TABLE goes on printing, whatever the comment becomes"""
     auto_start: int = 1
     view: str | None = None
     view_database: str = ""

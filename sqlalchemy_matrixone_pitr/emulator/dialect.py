@@ -20,14 +20,7 @@ _SPECIAL = ("CAST", "CONVERT", "EXTRACT", "GROUP_CONCAT", "TRIM", "SUBSTRING", "
 class _MatrixOne(MySQL):
     """Calls stay Anonymous: labels need their spelling, and translate.py knows the functions."""
 
-    DPIPE_IS_STRING_CONCAT = True
-
     class Parser(MySQL.Parser):  # type: ignore[valid-type,misc]
-        DISJUNCTION = {  # noqa: RUF012
-            token: kind
-            for token, kind in MySQL.Parser.DISJUNCTION.items()
-            if token is not TokenType.DPIPE
-        }
         FUNCTIONS: dict[str, object] = {}  # noqa: RUF012
         FUNCTION_PARSERS = {  # noqa: RUF012
             name: parser
@@ -36,10 +29,22 @@ class _MatrixOne(MySQL):
         }
 
 
-def parse(statement: str, found: list[Token]) -> exp.Expr:
+class _Concatenating(_MatrixOne):
+    """In which `||` joins texts: 3.x, and 4.x with PIPES_AS_CONCAT; it is OR otherwise."""
+
+    class Parser(_MatrixOne.Parser):
+        DISJUNCTION = {  # noqa: RUF012
+            token: kind
+            for token, kind in MySQL.Parser.DISJUNCTION.items()
+            if token is not TokenType.DPIPE
+        }
+        TERM = {**MySQL.Parser.TERM, TokenType.DPIPE: exp.DPipe}  # noqa: RUF012
+
+
+def parse(statement: str, found: list[Token], *, concatenating: bool = True) -> exp.Expr:
     """The tree of one statement; SqlError 1064 where it is none."""
     try:
-        tree = _parse(statement)
+        tree = _parse(statement, concatenating)
     except ParseError as error:
         detail = error.errors[0] if error.errors else {}
         line, column = detail.get("line"), detail.get("col")
@@ -59,19 +64,20 @@ def parse(statement: str, found: list[Token]) -> exp.Expr:
 def form(statement: str) -> exp.Expr | None:
     """The tree of a statement that stands for many; None where it is none."""
     try:
-        return _parse(statement)
+        return _parse(statement, True)
     except (SqlglotError, RecursionError):
         return None
 
 
-def _parse(statement: str) -> exp.Expr:
+def _parse(statement: str, concatenating: bool) -> exp.Expr:
     if len(statement) > _REMEMBERED_LENGTH:
-        return _parse_anew(statement)
-    return _parse_once(statement)
+        return _parse_anew(statement, concatenating)
+    return _parse_once(statement, concatenating)
 
 
-def _parse_anew(statement: str) -> exp.Expr:
-    tree = sqlglot.parse_one(statement, dialect=_MatrixOne)
+def _parse_anew(statement: str, concatenating: bool) -> exp.Expr:
+    dialect = _Concatenating if concatenating else _MatrixOne
+    tree = sqlglot.parse_one(statement, dialect=dialect)
     return tree
 
 

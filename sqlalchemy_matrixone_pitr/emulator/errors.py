@@ -16,6 +16,9 @@ class SqlError(Exception):
         self.code = code
         self.message = message
         self.sqlstate = sqlstate
+        self.place: tuple[int, int, str] | None = None
+        """Of a 1064 in one statement of a text: where `near` begins, where the word ends, and what
+        is wrong; the text around it is known further up"""
 
     @property
     def is_syntax(self) -> bool:
@@ -28,7 +31,9 @@ class SqlError(Exception):
         return cls(20101, f"internal error: {text}")
 
     @classmethod
-    def syntax(cls, near: str, line: int = 1, column: int | None = None) -> SqlError:
+    def syntax(
+        cls, near: str, line: int = 1, column: int | None = None, what: str = "syntax error"
+    ) -> SqlError:
         """1064 in the server's shape; *near* is the text from the offending token on.
 
         Only 1,024 bytes of it are shown; the server then names a length, which is always 0.
@@ -42,7 +47,7 @@ class SqlError(Exception):
             1064,
             f"{_SYNTAX}; check the manual that "
             "corresponds to your MatrixOne server version for the right syntax to use. "
-            f'syntax error at line {line} column {at} near "{near}"{cut};',
+            f'{what} at line {line} column {at} near "{near}"{cut};',
         )
 
     @classmethod

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from sqlglot import exp
 
+from .casts import cast_value
 from .columns import (
     ANY,
     BIGINT,
@@ -18,7 +19,6 @@ from .columns import (
     JSON,
     UBIGINT,
     SqlType,
-    make_type,
     varchar,
 )
 from .convert import (
@@ -464,45 +464,9 @@ class Expressions:
 
     def cast(self, node: exp.Cast, scope: Scope) -> Value:
         value = self.value(node.this, scope)
-        target = node.to
-        if target.this == exp.DataType.Type.CHARACTER_SET:
+        if node.to.this == exp.DataType.Type.CHARACTER_SET:
             return as_text(value)
-        kind = self.cast_type(target)
-        if kind.kind == value.type.kind and kind.kind not in ("decimal", "datetime", "timestamp"):
-            return Value(value.sql, kind)
-        if value.type.kind == "any":
-            return Value(value.sql, kind)
-        if kind.kind == "decimal":
-            digits = convert(value, kind)
-            return Value(f"mo_round_decimal({digits.sql}, {kind.scale}, 'r')", kind)
-        if kind.is_integer:
-            return Value(f"mo_integer({as_number(value).sql})", kind)
-        found = convert(value, kind)
-        if kind.kind in ("datetime", "timestamp", "time"):
-            return Value(found.sql, kind)
-        if kind.kind == "char" and target.expressions:
-            return Value(f"substr({found.sql}, 1, {kind.width})", kind)
-        if kind.kind == "char":
-            return Value(found.sql, varchar(65535))
-        return Value(found.sql, kind)
-
-    def cast_type(self, target: exp.DataType) -> SqlType:
-        name = str(target.this.value).lower()
-        unsigned = name.startswith("u") and name not in ("uuid",)
-        names = {
-            "ubigint": "bigint",
-            "udecimal": "decimal",
-            "timestamptz": "timestamp",
-            "mediumint": "int",
-            "longtext": "text",
-        }
-        arguments = tuple(int(e.name) for e in target.expressions if e.name.isdigit())
-        found = make_type(names.get(name, name.lstrip("u") if unsigned else name), arguments)
-        if found is None:
-            raise self.unsupported()
-        if found.kind == "binary" and not arguments:
-            found = SqlType("varbinary", 65535)
-        return SqlType(found.kind, found.width, found.scale, unsigned and found.is_integer)
+        return cast_value(self.statement, value, node.to, self.ambient.version[0])
 
     def window(self, node: exp.Window, scope: Scope) -> Value:
         from .calls import window_function

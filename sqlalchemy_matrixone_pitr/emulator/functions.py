@@ -26,6 +26,7 @@ from .aggregates import (
     GroupConcat,
     StandardDeviation,
 )
+from .casts import cast_stored
 from .columns import (
     Stored,
     decimal_text,
@@ -422,6 +423,7 @@ _PLAIN: dict[str, tuple[int, Callable[..., Any]]] = {
     "mo_strict_integer": (1, strict_integer),
     "mo_invert": (1, invert),
     "mo_range_hours": (2, range_hours),
+    "mo_cast": (4, cast_stored),
     "mo_json": (1, to_json),
     "mo_json_extract": (-1, json_extract),
     "mo_json_unquote": (1, json_unquote),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from sqlglot import exp
 
 _BINARY: dict[type[exp.Expr], str] = {
@@ -52,6 +54,17 @@ def heading(node: exp.Expr) -> str:
     if isinstance(node, exp.Concat) and all(isinstance(e, exp.Literal) for e in node.expressions):
         return str(node.expressions[-1].this)
     return node.name if isinstance(node, exp.Column) else text(node)
+
+
+def source_text(node: exp.Expr, column: Callable[[str], str] = str) -> str:
+    """An expression that can be parsed again: strings keep their quotes."""
+    tree = exp.Paren(this=node.copy())
+    for literal in list(tree.find_all(exp.Literal)):
+        if literal.is_string:
+            literal.replace(exp.Var(this="'" + str(literal.this).replace("'", "''") + "'"))
+    for found in list(tree.find_all(exp.Column)):
+        found.replace(exp.Var(this=column(found.name)))
+    return text(tree.this)
 
 
 def _list(nodes: list[exp.Expr]) -> str:
@@ -119,6 +132,8 @@ def text(node: exp.Expr | None) -> str:
     if isinstance(node, exp.If):
         parts = [node.this, node.args.get("true"), node.args.get("false")]
         return f"if({', '.join(text(part) for part in parts if part is not None)})"
+    if isinstance(node, exp.Cast) and node.to.this == exp.DataType.Type.CHARACTER_SET:
+        return f"CONVERT({text(node.this)}, {node.to.args['kind'].name})"
     if isinstance(node, exp.Cast):
         return f"cast({text(node.this)} as {_type(node.to)})"
     if isinstance(node, exp.Window):
@@ -164,6 +179,10 @@ _CASTS = {"char": "varchar", "bigint": "signed", "ubigint": "unsigned", "timesta
 
 def _type(kind: exp.DataType) -> str:
     name = str(kind.this.value).lower()
+    if name == "boolean":
+        return "bool"
+    if name == "decimal" and not kind.expressions:
+        return "decimal(38)"
     if kind.expressions:
         return f"{name}({_list(kind.expressions)})"
     return _CASTS.get(name, name)

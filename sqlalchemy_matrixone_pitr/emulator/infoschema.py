@@ -270,9 +270,12 @@ def _columns(session: StorageSession, at: int | None) -> Iterator[Row]:
     for version in _visible(session, at, own=True):
         for position, column in enumerate(version.definition.columns, 1):
             kind = column.type
-            text = kind.kind in ("char", "varchar", "text")
+            text = kind.kind in ("char", "varchar", "text", "blob")
+            sized = text or kind.kind in ("binary", "varbinary")
             exact = kind.kind == "decimal"
-            moment = kind.kind in ("datetime", "timestamp", "time")
+            moment = kind.kind == "datetime"
+            # 3.x counts the bytes of bytes.
+            octets = 24 if session.version < (4, 0, 0) else 4
             key = key_label(version, column)
             yield (
                 "def",
@@ -283,8 +286,8 @@ def _columns(session: StorageSession, at: int | None) -> Iterator[Row]:
                 column.default,
                 "YES" if column.nullable else "NO",
                 kind.kind.upper() + (" UNSIGNED" if kind.unsigned else ""),
-                kind.width if text else None,
-                kind.width * 24 if text else None,
+                kind.width if sized else None,
+                kind.width * octets if sized else None,
                 kind.width if exact else None,
                 kind.scale if exact else None,
                 kind.scale if moment else None,

@@ -54,14 +54,19 @@ def tokens(statement: str) -> list[Token]:
     ]
 
 
-def syntax_error(statement: str, found: list[Token], offset: int) -> SqlError:
+def syntax_error(
+    statement: str, found: list[Token], offset: int, what: str = "syntax error"
+) -> SqlError:
     """1064 as the server words it: the text from the end of the token before the offending one."""
     before = [token for token in found if token.end <= offset]
     start = before[-1].end if before else 0
     offending = next((token for token in found if token.start >= offset), None)
     end = offending.end if offending else len(statement)
-    line_start = statement.rfind("\n", 0, end) + 1
-    return SqlError.syntax(statement[start:], statement.count("\n", 0, end) + 1, end - line_start)
+    line = statement.count("\n", 0, end) + 1
+    column = end - max(statement.rfind("\n", 0, end), 0)
+    error = SqlError.syntax(statement[start:], line, column, what)
+    error.place = (start, end if offending else end + 1, what)
+    return error
 
 
 def unquote(text: str) -> str:
@@ -84,6 +89,17 @@ def unquote(text: str) -> str:
             out.append(char)
             index += 1
     return "".join(out)
+
+
+def names_in_double_quotes(statement: str) -> str:
+    """The statement with back-quotes for ANSI_QUOTES' double ones."""
+    out, done = [], 0
+    for token in tokens(statement):
+        if token.kind == "string" and token.text[0] == '"':
+            name = unquote(token.text).replace("`", "``")
+            out += [statement[done : token.start], f"`{name}`"]
+            done = token.end
+    return "".join((*out, statement[done:]))
 
 
 def quote_name(name: str) -> str:
@@ -115,6 +131,31 @@ def _brace_error(statement: str, before: Token | None, brace: Token) -> SqlError
     return SqlError.syntax(statement[start:], line, brace.start + 1 - line_start)
 
 
+def _check_brace(statement: str, brace: Token) -> None:
+    """`{MO_TS = n}`, `{TIMESTAMP = 't'}`, `{AS OF TIMESTAMP 't'}`, `{SNAPSHOT = 's'}`."""
+    inside = [
+        Token(kind, text, start + brace.start + 1, end + brace.start + 1)
+        for kind, text, start, end in tokens(brace.text[1:-1])
+    ]
+    inside.append(Token("operator", "}", brace.end - 1, brace.end))
+    opening = Token("operator", "{", brace.start, brace.start + 1)
+    wrong = next((i for i, token in enumerate(inside) if not _may_follow(inside[:i], token)), None)
+    if wrong is not None:
+        raise syntax_error(statement, [opening, *inside], inside[wrong].start)
+
+
+def _may_follow(before: list[Token], token: Token) -> bool:
+    words = [one.upper for one in before]
+    if not words:
+        return token.upper in ("MO_TS", "TIMESTAMP", "SNAPSHOT", "AS")
+    if words[0] == "AS":
+        wanted = ("AS", "OF", "TIMESTAMP")
+        return len(words) >= 3 or token.upper == wanted[len(words)]
+    if len(words) == 1:
+        return token.upper == "="
+    return len(words) > 2 or token.upper != "}"
+
+
 def fold_time_parts(statement: str, found: list[Token]) -> str:
     """Put `{MO_TS = n}` into the identifier before it, where sqlglot carries it along."""
     if not any(token.kind == "brace" for token in found):
@@ -126,6 +167,7 @@ def fold_time_parts(statement: str, found: list[Token]) -> str:
         if token.kind == "brace":
             if before is None or not _ends_table_name(found[:index]):
                 raise _brace_error(statement, before, token)
+            _check_brace(statement, token)
             inside = token.text[1:-1].replace("`", "")
             out.append(statement[done : before.start])
             name = before.name.replace("`", "``")

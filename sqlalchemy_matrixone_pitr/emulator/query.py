@@ -279,7 +279,13 @@ class Compiler(Expressions):
                 if owner and owner + part.name.lower() not in keys:
                     raise not_grouped(owner + part.name.lower())
                 return
-            if is_aggregate(part) or isinstance(part, (exp.Subquery, exp.Select, exp.Exists)):
+            if isinstance(part, (exp.Subquery, exp.Select, exp.Exists)):
+                for name in self._outer_names(part, scope):
+                    # To 3.x no column of a grouped query is grouped inside a subquery of it.
+                    if self.ambient.version < (4, 0, 0) or name not in keys:
+                        raise not_grouped(name)
+                return
+            if is_aggregate(part):
                 return
             if keys and self._normal(part, scope) in keys:
                 return
@@ -311,6 +317,16 @@ class Compiler(Expressions):
             plain = isinstance(target, exp.Column) and not target.table
             if not (plain and target.name.lower() in aliases):
                 visit(target)
+
+    def _outer_names(self, subquery: exp.Expr, scope: Scope) -> Iterator[str]:
+        """The columns of this query that a subquery names with their table."""
+        inside = {table.alias_or_name.lower() for table in subquery.find_all(exp.Table)}
+        inside |= {inner.alias.lower() for inner in subquery.find_all(exp.Subquery) if inner.alias}
+        for column in subquery.find_all(exp.Column):
+            if column.table and column.table.lower() not in inside:
+                owner = self._owner(column, scope)
+                if owner:
+                    yield owner + column.name.lower()
 
     def _normal(self, node: exp.Expr, scope: Scope) -> str:
         """A text that is the same for the same expression, however its columns are named."""

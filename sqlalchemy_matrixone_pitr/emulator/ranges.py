@@ -13,6 +13,8 @@ from .errors import SqlError
 
 UNITS = ("h", "d", "mo", "y")
 _LAYOUT = "2006-01-02 15:04:05"
+LAYOUT_OF_READS = "2006-01-02 15:04:05.999999999"
+"""What the error of a `{TIMESTAMP = '...'}` names"""
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 _SECOND = 1_000_000_000
 
@@ -42,14 +44,15 @@ def _quoted(text: str) -> str:
 
 
 class _Reader:
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, layout: str) -> None:
         self.text = text
+        self.layout = layout
         self.rest = text
 
     def fail(self, element: str, rest: str) -> SqlError:
         return SqlError(
             1105,
-            f"parsing time {_quoted(self.text)} as {_quoted(_LAYOUT)}: "
+            f"parsing time {_quoted(self.text)} as {_quoted(self.layout)}: "
             f"cannot parse {_quoted(rest)} as {_quoted(element)}",
         )
 
@@ -76,9 +79,9 @@ class _Reader:
         self.rest = self.rest.lstrip(" ")
 
 
-def parse_restore_time(text: str, clock: Clock) -> int:
+def parse_restore_time(text: str, clock: Clock, layout: str = _LAYOUT) -> int:
     """The instant of a RESTORE time, read in the server's local zone; 1105 where it is none."""
-    reader = _Reader(text)
+    reader = _Reader(text, layout)
     year = reader.digits("2006", 4, 4)
     reader.literal("-")
     month = reader.digits("01", 2, 2)

@@ -15,6 +15,7 @@ from .definition import DatabaseVersion, Version
 from .errors import SqlError
 from .lexer import TIME_MARK, fold_time_parts, tokens
 from .query import Resolved
+from .ranges import LAYOUT_OF_READS, parse_restore_time
 from .records import SessionContext, VirtualTable
 from .store import Store
 from .tables import Tables
@@ -89,6 +90,10 @@ class Resolver:
         """Nanoseconds of a brace part: `MO_TS = n`, `AS OF TIMESTAMP 't'`, `TIMESTAMP = 't'`."""
         word = text.strip()
         upper = " ".join(word.upper().split())
+        if upper.startswith("SNAPSHOT"):
+            # CREATE SNAPSHOT is refused by name: there are none.
+            name = word.partition("=")[2].strip(" '\"")
+            raise SqlError.internal(f"find 0 snapshot records by name({name}), expect only 1")
         try:
             if upper.startswith("MO_TS"):
                 number = word.partition("=")[2].strip()
@@ -97,12 +102,18 @@ class Resolver:
                     raise SqlError(
                         20301, f"invalid input: invalid debug timestamp string: {number}"
                     )
+                if not number.lstrip("+-").isdigit():
+                    raise _no_number(number)
                 if int(number) > 9223372036854775807:
                     raise SqlError(
                         20203, f"invalid argument invalid input expr , bad value {number}"
                     )
                 return int(number)
-            if upper.startswith(("AS OF TIMESTAMP", "TIMESTAMP")):
+            if upper.startswith("TIMESTAMP") and "'" in word:
+                return parse_restore_time(word.split("'")[1], self.store.clock, LAYOUT_OF_READS)
+            if upper.startswith("TIMESTAMP"):
+                return int(word.partition("=")[2])
+            if upper.startswith("AS OF TIMESTAMP"):
                 quoted = word[word.index("'") : word.rindex("'") + 1]
                 return self.store.clock.parse_local(quoted[1:-1])
         except ValueError:
@@ -202,3 +213,14 @@ def _json_cell(value: object) -> object:
     if value is None or isinstance(value, (int, float, str)):
         return value
     return str(value)
+
+
+def _no_number(text: str) -> SqlError:
+    """Of a MO_TS that is no whole number."""
+    if text.upper() == "NULL":
+        return SqlError(20203, "invalid argument invalid input expr , bad value null")
+    if text.isidentifier():
+        return SqlError(20301, f"invalid input: ambiguous column reference '{text}'")
+    if text.endswith(")") or text.replace(".", "", 1).isdigit():
+        return SqlError(1064, "SQL parser error: invalid timestamp hint")
+    return SqlError.unsupported("{MO_TS = " + text + "}")

@@ -146,7 +146,8 @@ class Session:
                 return Result([], [])
             case "begin" if second in ("", "work", "transaction"):
                 return self._begin()
-            case "start" if second == "transaction":
+            case "start":
+                _read_start(source)
                 return self._begin()
         if is_prepared(source):
             return self._statement_of_prepared(source)
@@ -318,7 +319,10 @@ class Session:
                 return self._kill(source)
             case "lock" | "unlock" if words[1] == "tables":
                 return Result([], [])
-        return self._storage.execute(source.statement)
+        try:
+            return self._storage.execute(source.statement)
+        except SqlError as error:
+            raise source.placed(error) from None
 
     def _become(self, identity: Identity) -> None:
         self.identity = identity
@@ -380,6 +384,19 @@ class Session:
         # the old bits back it forgets to take this one away.
         self._status |= STATUS_AUTOCOMMIT
         return rows[0][0] if rows else None
+
+
+def _read_start(source: Source) -> None:
+    """START TRANSACTION and what may stand behind it."""
+    if source.tokens[1].word != "transaction":
+        raise source.error(source.tokens[1])
+    left = source.tokens[2:]
+    for words in (("read", "only"), ("read", "write"), ("with", "consistent", "snapshot")):
+        if tuple(token.word for token in left[: len(words)]) == words:
+            left = left[len(words) :]
+            break
+    if left[0].kind is not Kind.END:
+        raise source.error(left[0])
 
 
 def _answers_late(source: Source) -> bool:

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from sqlglot import exp
-
 from .columns import SqlType, varchar
-from .definition import TableDef, Version
+from .definition import ColumnDef, TableDef, Version
 from .dialect import parse_expression
 from .errors import SqlError
 from .functions import like
-from .headings import text as expression_text
+from .headings import source_text
 from .infoschema import default_label, index_parts, key_label, stamp, type_label
-from .lexer import Token, syntax_error, unquote
+from .lexer import Token, syntax_error, tokens, unquote
 from .query import Compiler
 
 if TYPE_CHECKING:
@@ -128,8 +127,16 @@ class _Words:
 class _Shown:
     """Rows of a SHOW with their columns, to be narrowed by LIKE or WHERE."""
 
-    def __init__(self, columns: list[tuple[str, SqlType]], rows: list[tuple[object, ...]]) -> None:
+    def __init__(
+        self,
+        columns: list[tuple[str, SqlType]],
+        rows: list[tuple[object, ...]],
+        *,
+        keeps_labels: bool = False,
+    ) -> None:
         self.columns, self.rows = columns, rows
+        self.keeps_labels = keeps_labels
+        """Whether they are spelled the same with WHERE in 3.x too"""
 
 
 def show(session: StorageSession, statement: str, found: list[Token]) -> Result:
@@ -188,15 +195,18 @@ def _result(session: StorageSession, words: _Words, shown: _Shown, *, end: bool 
 
 
 def _where(session: StorageSession, words: _Words, shown: _Shown) -> Result:
-    """SHOW ... WHERE: any expression over the columns; 3.x gives small labels."""
-    condition = words.statement[words.tokens[words.at - 1].start :]
+    """SHOW ... WHERE: any expression over the columns; 3.x gives many of them small labels."""
+    labels = [label for label, _ in shown.columns]
+    small = session.storage.version < (4, 0, 0) and not shown.keeps_labels
+    known = {label.lower() for label in labels}
+    condition = " ".join(
+        f"`{token.text}`" if token.kind == "word" and token.text.lower() in known else token.text
+        for token in words.tokens[words.at - 1 :]
+    )
     text = f"SELECT * FROM shown {condition}"
-    from .lexer import tokens
-
     compiler = _ShowCompiler(text, session, shown)
     query = compiler.query(session.parse(text, tokens(text)))
-    labels = query.labels
-    if session.storage.version < (4, 0, 0):
+    if small:
         labels = [label.lower() for label in labels]
     return session.fetch(query.sql, compiler.parameters, labels, query.types)
 
@@ -245,6 +255,8 @@ def _create(session: StorageSession, words: _Words) -> Result:
     text = create_table_text(version, session.version)
     if session.version < (3, 0, 0):
         _stumble(version, text)
+    elif session.version < (4, 0, 0):
+        _stumble_over_default(version, text)
     return _result(
         session,
         words,
@@ -266,6 +278,20 @@ def _stumble(version: Version, text: str) -> None:
                     start + len(rule) - max(line_start, 0),
                 ).message
                 raise SqlError(1105, message.removeprefix("SQL parser error: "))
+
+
+def _stumble_over_default(version: Version, text: str) -> None:
+    """3.x doubles the quotes inside a default that is an expression, and cannot read it then."""
+    for column in version.definition.columns:
+        default = column.default or ""
+        if default.startswith("(") and "'" in default:
+            near = text.index("''") + 2
+            word = re.compile(r"\w*").match(text, near)
+            stop = word.end() if word and word.end() > near else near + 1
+            line = text.count("\n", 0, stop) + 1
+            column_number = stop - max(text.rfind("\n", 0, stop), 0)
+            error = SqlError.syntax(text[near:], line, column_number)
+            raise SqlError(1105, error.message.removeprefix("SQL parser error: "))
 
 
 def _quoted(name: str) -> str:
@@ -320,23 +346,28 @@ def create_table_text(version: Version, server: tuple[int, int, int]) -> str:
     for name, text in definition.checks:
         lines.append(f"  CONSTRAINT {_quoted(name)} CHECK ({_check_text(text)})")
     body = ",\n".join(lines)
-    comment = f" COMMENT='{definition.first_comment}'" if definition.first_comment else ""
+    shown = definition.comment if definition.first_comment is None else definition.first_comment
+    comment = " COMMENT='{}'".format(shown.replace("'", "''")) if shown else ""
     return f"CREATE TABLE {_quoted(version.name)} (\n{body}\n){comment}"
 
 
 def _check_text(text: str) -> str:
     """A CHECK with its columns quoted."""
-    tree = parse_expression(text).copy()
-    for column in list(tree.find_all(exp.Column)):
-        column.replace(exp.Var(this=_quoted(column.name)))
-    return expression_text(tree)
+    return source_text(parse_expression(text), _quoted)
 
 
 def _default(text: str, server: tuple[int, int, int]) -> str:
-    """4.x doubles quotes that are doubled already."""
+    """4.x doubles quotes that are doubled already, 3.x those inside an expression."""
     if server >= (4, 0, 0) and text.startswith("'"):
         return "'" + text[1:-1].replace("'", "''") + "'"
+    if (3, 0, 0) <= server < (4, 0, 0) and text.startswith("("):
+        return text.replace("'", "''")
     return text
+
+
+def _default_label(column: ColumnDef, server: tuple[int, int, int]) -> str | None:
+    text = default_label(column)
+    return _default(text, server) if text and text.startswith("(") else text
 
 
 # Lists
@@ -404,7 +435,7 @@ def _columns(session: StorageSession, database: str, name: str, *, full: bool) -
                     type_label(column.type),
                     "YES" if column.nullable else "NO",
                     key_label(version, column),
-                    default_label(column),
+                    _default_label(column, session.version),
                     "auto_increment" if column.auto_increment else "",
                     column.comment.replace("'", "''"),
                 )
@@ -413,7 +444,7 @@ def _columns(session: StorageSession, database: str, name: str, *, full: bool) -
         labels = [*labels[:2], "Collation", *labels[2:6], "Privileges", labels[6]]
         privileges = "select,insert,update,references"
         rows = [(*row[:2], None, *row[2:6], privileges, row[6]) for row in rows]
-    return _Shown([(label, _CHAR) for label in labels], rows)
+    return _Shown([(label, _CHAR) for label in labels], rows, keeps_labels=True)
 
 
 def _indexes(session: StorageSession, words: _Words, full: bool) -> _Shown:
@@ -486,7 +517,8 @@ def _variables(session: StorageSession, words: _Words, full: bool) -> _Shown:
 def _collation(session: StorageSession, words: _Words, full: bool) -> _Shown:
     labels = ("Collation", "Charset", "Id", "Default", "Compiled", "Sortlen", "Pad_attribute")
     kinds = {"Id": _I64, "Sortlen": _U32}
-    return _Shown([(label, kinds.get(label, _NAME)) for label in labels], list(COLLATIONS))
+    columns = [(label, kinds.get(label, _NAME)) for label in labels]
+    return _Shown(columns, list(COLLATIONS), keeps_labels=True)
 
 
 def _table_status(session: StorageSession, words: _Words, full: bool) -> _Shown:

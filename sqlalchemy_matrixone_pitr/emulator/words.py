@@ -99,6 +99,21 @@ class Source:
     def text(self, start: int, end: int) -> str:
         return _text(self.raw[start:end])
 
+    def placed(self, error: SqlError) -> SqlError:
+        """An error at a place of `statement` as one in the whole text."""
+        if error.place is None:
+            return error
+        start, end, what = error.place
+        before, first = self.statement, self.tokens[0]
+        at = first.start + len(_bytes(before[:start])) if start else first.before
+        stop = first.start + len(_bytes(before[:end]))
+        if end > len(before):
+            # The end of the statement was not expected: what stands there is no part of it.
+            stop = self.tokens[-1].start
+        line = self.raw.count("\n", 0, stop) + 1
+        column = stop - max(self.raw.rfind("\n", 0, stop), 0)
+        return SqlError.syntax(_text(self.raw[at:]), line, column, what)
+
     def error(self, token: Token) -> SqlError:
         """1064 at *token*: the position behind it, the text from the blank in front of it."""
         line = self.raw.count("\n", 0, token.end)

@@ -19,7 +19,7 @@ from .definition import DatabaseVersion, Version
 from .dml import Writer
 from .errors import SqlError
 from .functions import Failure, register
-from .lexer import Token, fold_time_parts, syntax_error, tokens
+from .lexer import Token, fold_time_parts, names_in_double_quotes, syntax_error, tokens
 from .literals import literal_rows
 from .locks import never
 from .query import Compiler, result_columns
@@ -224,6 +224,8 @@ class StorageSession(Surroundings, Resolver):
 
     def _guarded(self, statement: str) -> Result:
         self._drop_savepoint()
+        if '"' in statement and self.version >= (4, 0, 0) and "ANSI_QUOTES" in self._sql_mode():
+            statement = names_in_double_quotes(statement)
         self.statement_text = statement
         self.statement_ns = self.store.clock.now()
         self._failure.error = None
@@ -344,7 +346,11 @@ class StorageSession(Surroundings, Resolver):
             raise
 
     def parse(self, statement: str, found: list[Token]) -> exp.Expr:
-        return dialect.parse(fold_time_parts(statement, found), found)
+        pipes = self.version < (4, 0, 0) or "PIPES_AS_CONCAT" in self._sql_mode()
+        return dialect.parse(fold_time_parts(statement, found), found, concatenating=pipes)
+
+    def _sql_mode(self) -> str:
+        return str(self.context.variable("sql_mode", "")).upper()
 
     def _select(self, statement: str, found: list[Token]) -> Result:
         for into, target in pairwise(found):

@@ -26,7 +26,12 @@ class Context:
         self.database = database
 
     def variable(self, name: str, scope: str) -> object:
-        known = {"autocommit": 1, "version": self.version_text, "foreign_key_checks": 1}
+        known = {
+            "autocommit": 1,
+            "version": self.version_text,
+            "foreign_key_checks": 1,
+            "sql_mode": "",
+        }
         return known[name]
 
     def variables(self, scope: str) -> Mapping[str, object]:

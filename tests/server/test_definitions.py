@@ -321,3 +321,58 @@ def test_columns_that_are_no_mysql(own: Client) -> None:
     error = own.error("CREATE TABLE t (id INT, KEY k (id, id))")
     assert error is not None
     assert error[0] == 1062
+
+
+@pytest.mark.parametrize("kind", ["TEXT(10)", "LONGTEXT(10)", "BLOB(10)", "JSON(10)", "DATE(3)"])
+def test_types_without_a_length(own: Client, kind: str) -> None:
+    """SQLAlchemy's Text(10) and LargeBinary(10) write these."""
+    error = own.error(f"CREATE TABLE n (a {kind})")
+    assert error is not None
+    word, _, length = kind.partition("(")
+    column = len("CREATE TABLE n (a (") + len(word)
+    assert error[1].endswith(f'line 1 column {column} near "({length})";')
+
+
+def test_1064_shows_the_whole_text(own: Client) -> None:
+    """Up to its end, blanks and all; columns of later lines count the end of the line before."""
+    first = own.error("\nCREATE TABLE n (\n\tid INT, \n\tv FOO(5)\n)\n\n")
+    assert first is not None
+    assert first[1].endswith('syntax error at line 4 column 7 near " FOO(5)\n)\n\n";')
+    second = own.error("CREATE TABLE n (a INT) FOO  \n")
+    assert second is not None
+    assert second[1].endswith('syntax error at line 1 column 26 near " FOO  \n";')
+
+
+def test_comments_of_tables(own: Client) -> None:
+    """One that came with the table is shown for ever."""
+    own.ok("CREATE TABLE n (a INT)", "CREATE TABLE m (a INT) COMMENT 'it''s'")
+    for comment, shown in (("'a'", " COMMENT='a'"), ("'b'", " COMMENT='b'"), ("''", "")):
+        own.ok(f"ALTER TABLE n COMMENT {comment}", f"ALTER TABLE m COMMENT {comment}")
+        assert own.ok("SHOW CREATE TABLE n").rows[0][1].endswith(f"\n){shown}")
+        assert own.ok("SHOW CREATE TABLE m").rows[0][1].endswith("\n) COMMENT='it''s'")
+
+
+def test_defaults_that_are_expressions(own: Client, server: Server) -> None:
+    """3.x cannot read those with texts in them any more, but inserts them."""
+    own.ok("CREATE TABLE n (a INT DEFAULT (1+1), b VARCHAR(10) DEFAULT (concat('p',\"q\")))")
+    own.ok("INSERT INTO n () VALUES ()")
+    assert own.ok("SELECT * FROM n").rows == [(2, "pq")]
+    shown = own("SHOW CREATE TABLE n")
+    defaults = [row[4] for row in own.ok("SHOW COLUMNS FROM n").rows]
+    if (3,) <= server.version < (4,):
+        assert shown.error is not None
+        assert shown.error[0] == 1105
+        assert shown.error[1].endswith("line 3 column 38 near \"p'', ''q''))\n)\";")
+        assert defaults == ["(1 + 1)", "(concat(''p'', ''q''))"]
+    elif server.version >= (4,):
+        assert "DEFAULT (concat('p', 'q'))" in shown.rows[0][1]
+        assert defaults == ["(1 + 1)", "(concat('p', 'q'))"]
+
+
+def test_indexes_and_if_exists(own: Client, server: Server) -> None:
+    own.ok("CREATE TABLE n (a INT)")
+    error = own.error("CREATE INDEX IF NOT EXISTS i ON n (a)")
+    assert error is not None
+    assert error[1].endswith('line 1 column 15 near " IF NOT EXISTS i ON n (a)";')
+    missing = own.error("DROP INDEX IF EXISTS i ON n")
+    assert missing == (None if server.version >= (4,) else internal("not found index: i"))

@@ -83,6 +83,52 @@ def test_grouped(groups: Client, query: str, rows: list[tuple[object, ...]]) -> 
     assert list(groups.ok(query).rows) == rows
 
 
+CORRELATED = [
+    ("SELECT a, (SELECT MAX(v) FROM p WHERE p.id = g.a) FROM g GROUP BY a ORDER BY a", "g.a"),
+    ("SELECT a FROM g GROUP BY a HAVING EXISTS (SELECT 1 FROM p WHERE p.id = g.a)", "g.a"),
+    ("SELECT a FROM g GROUP BY a ORDER BY (SELECT MAX(v) FROM p WHERE p.id = g.a)", "g.a"),
+    ("SELECT a, (SELECT COUNT(*) FROM p WHERE p.id = g.b) FROM g GROUP BY a", "g.b"),
+    ("SELECT COUNT(*), (SELECT MAX(v) FROM p WHERE p.id = g.a) FROM g", "g.a"),
+]
+
+
+@pytest.mark.parametrize(("query", "column"), CORRELATED, ids=[q for q, _ in CORRELATED])
+def test_subqueries_of_grouped_queries(
+    groups: Client, server: Server, query: str, column: str
+) -> None:
+    """3.x takes no column of the grouped query in them, grouped or not."""
+    error = groups.error(query)
+    if server.version >= (4,) and column == "g.a" and "GROUP BY a" in query:
+        assert error is None
+    else:
+        assert error is not None
+        assert error[1].startswith(f'SQL syntax error: column "{column}" must appear')
+
+
+def test_two_pipes(groups: Client, server: Server) -> None:
+    """Texts joined in 3.x, OR from 4.x on, but with PIPES_AS_CONCAT."""
+    either = groups.ok("SELECT 1 || 0, NULL || 1")
+    if server.version >= (4,):
+        assert (either.labels, either.rows) == (["1 or 0", "null or 1"], [(1, 1)])
+        assert groups.error("SELECT 'a' || 'b'") == (
+            20301,
+            "invalid input: 'a' is not a valid bool expression",
+        )
+    else:
+        assert (either.labels, either.rows) == (["concat(1, 0)", "concat(null, 1)"], [("10", None)])
+    groups.ok("SET sql_mode = 'PIPES_AS_CONCAT'")
+    joined = groups.ok("SELECT 'a' || v, v || id FROM p WHERE id = 1")
+    assert (joined.labels, joined.rows) == (["concat(a, v)", "concat(v, id)"], [("aa", "a1")])
+
+
+def test_double_quotes_of_names(groups: Client, server: Server) -> None:
+    """3.x takes them for texts in every mode."""
+    groups.ok("SET sql_mode = 'ANSI_QUOTES'")
+    rows = groups.ok('SELECT "id" FROM p ORDER BY 1').rows
+    assert rows == ([(1,), (2,)] if server.version >= (4,) else [("id",), ("id",)])
+    assert (groups.error('CREATE TABLE "q" (a INT)') is None) == (server.version >= (4,))
+
+
 def test_aggregates_where_none_may_be(groups: Client) -> None:
     assert groups.error("SELECT SUM(b) FROM g WHERE SUM(b) > 1") == (
         1149,

@@ -343,3 +343,36 @@ def test_create_table_as_select_of_the_past(past: Past, server: Server) -> None:
     else:
         assert error is None
         assert past.say.rows("SELECT * FROM ~.copy") == ROWS
+
+
+SYNTAX = (
+    "SQL parser error: You have an error in your SQL syntax; check the manual that corresponds to "
+    "your MatrixOne server version for the right syntax to use. syntax error at line 1 column "
+)
+NO_MOMENTS = [
+    ("{MO_TS = x}", 20301, "invalid input: ambiguous column reference 'x'"),
+    ("{MO_TS = 1.5}", 1064, "SQL parser error: invalid timestamp hint"),
+    ("{MO_TS = now()}", 1064, "SQL parser error: invalid timestamp hint"),
+    ("{MO_TS = NULL}", 20203, "invalid argument invalid input expr , bad value null"),
+    ("{MO_TS = 'x'}", 20301, "invalid input: invalid debug timestamp string: x"),
+    ("{MO_TS}", 1064, SYNTAX + '23 near "}";'),
+    ("{MO_TS =}", 1064, SYNTAX + '25 near "}";'),
+    ("{}", 1064, SYNTAX + '18 near "}";'),
+    ("{FOO = 1}", 1064, SYNTAX + '20 near "FOO = 1}";'),
+    (
+        "{TIMESTAMP = 'x'}",
+        1105,
+        'parsing time "x" as "2006-01-02 15:04:05.999999999": cannot parse "x" as "2006"',
+    ),
+    (
+        "{SNAPSHOT = 'no_such'}",
+        20101,
+        "internal error: find 0 snapshot records by name(no_such), expect only 1",
+    ),
+]
+
+
+@pytest.mark.parametrize(("brace", "code", "text"), NO_MOMENTS, ids=[n[0] for n in NO_MOMENTS])
+def test_what_is_no_moment(shop: Client, brace: str, code: int, text: str) -> None:
+    shop.ok("USE ~")
+    assert shop.error(f"SELECT * FROM t {brace}") == (code, text)

@@ -434,3 +434,17 @@ def test_xa_is_no_syntax(say: Client, statement: str) -> None:
     error = say.error(statement)
     assert error is not None
     assert error[0] == 1064
+
+
+@pytest.mark.parametrize("rest", ["", " READ ONLY", " READ WRITE", " WITH CONSISTENT SNAPSHOT"])
+def test_start_transaction(say: Client, rest: str) -> None:
+    assert say.ok(f"START TRANSACTION{rest}").in_transaction
+    say.ok("ROLLBACK")
+
+
+@pytest.mark.parametrize("rest", [" FOO", " ISOLATION LEVEL SERIALIZABLE"])
+def test_what_starts_no_transaction(say: Client, rest: str) -> None:
+    answer = say(f"START TRANSACTION{rest}")
+    assert answer.error is not None
+    assert answer.error[0] == 1064
+    assert answer.error[1].endswith(f' near "{rest}";')

@@ -1,0 +1,294 @@
+"""CAST and CONVERT: explicit conversions, which 3.x refuses where 4.x makes the best of a value.
+
+What values become where a column takes them is `columns.store`, and what they become beside others
+in an expression is `convert`; the server has rules of its own for each.
+"""
+
+from __future__ import annotations
+
+import datetime
+import decimal
+import json
+import math
+import re
+
+from sqlglot import exp
+
+from .columns import (
+    INTEGER_RANGES,
+    SqlType,
+    Stored,
+    as_text,
+    decimal_text,
+    float_text,
+    make_type,
+    parse_moment,
+    store,
+    varchar,
+)
+from .ddlparse import check_arguments, check_width
+from .errors import SqlError
+from .lexer import quote_text, syntax_error, tokens
+from .scope import Value
+
+_WHOLE = re.compile(r"\s*[+-]?\d+\s*")
+_LEADING_WHOLE = re.compile(r"\s*([+-]?\d+)")
+_LEADING_NUMBER = re.compile(r"\s*[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
+_NAMES = {
+    "ubigint": "bigint",
+    "udecimal": "decimal",
+    "timestamptz": "timestamp",
+    "mediumint": "int",
+    "longtext": "text",
+}
+_EPOCH = datetime.datetime(1970, 1, 1)
+
+
+def cast_value(statement: str, value: Value, node: exp.DataType, era: int) -> Value:
+    """*value* cast to what *node* says; *era* is the server's major version."""
+    kind = _target(statement, node, era)
+    if value.type.kind == "any":
+        return Value(value.sql, kind)
+    source, sql = value.type, value.sql
+    _refuse(source, kind, era)
+    if source.kind == "timestamp":
+        # What the session sees of it.
+        source, sql = SqlType("datetime", 0, source.scale), f"mo_local({sql})"
+    found = f"mo_cast({sql}, {quote_text(_packed(source))}, {quote_text(_packed(kind))}, {era})"
+    if kind.kind == "timestamp":
+        found = f"mo_utc({found})"
+    if kind.kind == "char" and not node.expressions:
+        kind = varchar(65535)
+    return Value(found, kind)
+
+
+def _target(statement: str, node: exp.DataType, era: int) -> SqlType:
+    name = str(node.this.value).lower()
+    unsigned = name.startswith("u") and name != "uuid"
+    arguments = tuple(int(e.name) for e in node.expressions if e.name.isdigit())
+    plain = _NAMES.get(name, name.lstrip("u") if unsigned else name)
+    what = check_arguments(plain, list(arguments), era)
+    if what:
+        raise _misplaced(statement, arguments, what)
+    if plain == "char" and not arguments:
+        return SqlType("char", 65535)
+    if plain == "year" and era < 4:
+        raise SqlError(20102, "data type: 'year' is not yet implemented")
+    found = make_type(plain, arguments)
+    if found is None:
+        raise SqlError.unsupported(statement)
+    if found.kind == "binary" and not arguments:
+        return SqlType("varbinary", 65535)
+    if arguments:
+        check_width(found)
+    return SqlType(found.kind, found.width, found.scale, unsigned and found.is_integer)
+
+
+def _misplaced(statement: str, arguments: tuple[int, ...], what: str) -> SqlError:
+    """1064 behind the numbers of the type, which the tree does not know the place of."""
+    found = tokens(statement)
+    texts = [token.text for token in found]
+    wanted = ["(", *",".join(map(str, arguments)).replace(",", " , ").split()]
+    for at in range(len(found) - len(wanted)):
+        if texts[at : at + len(wanted)] == wanted:
+            return syntax_error(statement, found, found[at + len(wanted)].start, what)
+    return SqlError.unsupported(statement)
+
+
+def _packed(kind: SqlType) -> str:
+    return f"{kind.kind} {kind.width} {kind.scale} {int(kind.unsigned)}"
+
+
+def _unpacked(text: str) -> SqlType:
+    kind, width, scale, unsigned = text.split()
+    return SqlType(kind, int(width), int(scale), unsigned == "1")
+
+
+def _label(kind: SqlType) -> str:
+    if kind.kind == "decimal":
+        return "DECIMAL64" if kind.width <= 18 else "DECIMAL128"
+    return kind.kind.upper() + (" UNSIGNED" if kind.unsigned else "")
+
+
+def _no_cast(source: SqlType, target: SqlType) -> SqlError:
+    pair = f"[{_label(source)} {_label(target)}]"
+    return SqlError(20203, f"invalid argument operator cast, bad value {pair}")
+
+
+def _refuse(source: SqlType, target: SqlType, era: int) -> None:
+    """Pairs of types between which there is no cast."""
+    to_json = target.kind == "json" and not source.is_text and not source.is_bytes
+    from_json = source.kind == "json" and target.is_numeric
+    if (
+        (era < 4 and (to_json or from_json))
+        or (target.kind == "date" and source.is_numeric)
+        or (target.kind in ("datetime", "timestamp") and source.is_integer)
+        or (target.kind in ("float", "double") and source.is_temporal)
+    ):
+        raise _no_cast(source, target)
+
+
+def cast_stored(value: Stored, packed_source: str, packed_target: str, era: int) -> Stored:
+    """A stored value of one type as one of another."""
+    if value is None:
+        return None
+    source, target = _unpacked(packed_source), _unpacked(packed_target)
+    if source.kind == "json" and era >= 4 and target.kind != "json":
+        return _from_json(str(value), target)
+    if target.is_integer:
+        return _integer(value, source, target, era)
+    match target.kind:
+        case "decimal":
+            return _decimal(value, source, target, era)
+        case "float" | "double":
+            return _real(value, source, target, era)
+        case "date":
+            return _date(value, source, target, era)
+        case "char" | "varchar":
+            return _text(value, source, target, era)
+        case "binary" | "varbinary":
+            data = value if isinstance(value, bytes) else as_text(value, source).encode()
+            cut = data[: target.width]
+            return cut.ljust(target.width, b"\0") if target.kind == "binary" else cut
+        case "json" if era >= 4 and not source.is_text:
+            return _to_json(value, source)
+        case "bool" if isinstance(value, (int, float)):
+            return int(value != 0)
+    return store(value, target, source)
+
+
+# Numbers
+
+
+def _integer(value: Stored, source: SqlType, target: SqlType, era: int) -> int | str:
+    _, top, label = INTEGER_RANGES[target.kind]
+    low, high = (0, top) if target.unsigned else (-(top // 2) - 1, top // 2)
+    label = f"u{label}" if target.unsigned else label
+    word = label if target.unsigned else "int"
+    bad = SqlError(20203, f"invalid argument cast to {word}, bad value {value!s}")
+    number: int
+    wraps = era >= 4 and target.kind == "bigint"
+    if isinstance(value, bytes):
+        number = int.from_bytes(value, "big")
+    elif source.is_temporal:
+        number = _moment_number(value, source, era)
+    elif isinstance(value, float):
+        if not math.isfinite(value) or abs(value) >= 1 << 64:
+            raise _beyond(label, value)
+        half = decimal.ROUND_HALF_EVEN if era >= 4 else decimal.ROUND_HALF_UP
+        number = int(decimal.Decimal(value).to_integral_value(half))
+        wraps = wraps or (target.unsigned and target.kind == "bigint")
+    elif source.kind == "decimal":
+        exact = decimal.Decimal(str(value))
+        cut = era < 4 and target.unsigned
+        number = int(exact.to_integral_value(decimal.ROUND_DOWN if cut else decimal.ROUND_HALF_UP))
+        if wraps:
+            number = min(number, high)
+    elif source.is_integer or isinstance(value, int):
+        number = int(str(value))
+    else:
+        text = str(value)
+        found = _LEADING_WHOLE.match(text) if era >= 4 else _WHOLE.fullmatch(text)
+        if found is None or (era < 4 and target.unsigned and int(found.group()) < 0):
+            raise bad
+        number = int(found.group())
+    if wraps:
+        number %= 1 << 64
+        if not target.unsigned and number >= 1 << 63:
+            number -= 1 << 64
+    if not low <= number <= high:
+        raise _beyond(label, value)
+    return number if number <= 9223372036854775807 else f"{number:020d}"
+
+
+def _beyond(label: str, value: Stored) -> SqlError:
+    shown = re.sub(r"\.0$", "", repr(value)) if isinstance(value, float) else str(value).lstrip("0")
+    return SqlError(1690, f"data out of range: data type {label}, value '{shown}'")
+
+
+def _moment_number(value: Stored, source: SqlType, era: int) -> int:
+    """Digits from 4.x on; 3.x counts from 1970: days of a DATE, seconds of a DATETIME."""
+    text = as_text(value, source)
+    moment = parse_moment(str(value)) if source.kind != "time" else None
+    if moment is None or era >= 4:
+        return int(re.sub(r"\D", "", text.partition(".")[0]) or 0)
+    since = moment - _EPOCH
+    return since.days if source.kind == "date" else since // datetime.timedelta(seconds=1)
+
+
+def _decimal(value: Stored, source: SqlType, target: SqlType, era: int) -> Stored:
+    if source.is_temporal:
+        number = str(_moment_number(value, source, era))
+        return store(number, target, SqlType("decimal", 38, 0))
+    try:
+        return store(value, target, source)
+    except SqlError:
+        text = as_text(value, source).strip()
+        if era < 4 or _LEADING_NUMBER.fullmatch(text) is None:
+            raise
+        most = decimal.Decimal(10) ** (target.width - target.scale) - decimal.Decimal(1).scaleb(
+            -target.scale
+        )
+        return decimal_text(-most if text.startswith("-") else most, target.scale)
+
+
+def _real(value: Stored, source: SqlType, target: SqlType, era: int) -> Stored:
+    if source.is_text:
+        found = _LEADING_NUMBER.match(str(value))
+        if era < 4 and (found is None or found.end() != len(str(value).rstrip())):
+            shown = json.dumps(str(value), ensure_ascii=False)
+            raise SqlError(1105, f"strconv.ParseFloat: parsing {shown}: invalid syntax")
+        value = float(found.group()) if found else 0.0
+        source = SqlType("double")
+    return store(value, target, source)
+
+
+# Moments and texts
+
+
+def _date(value: Stored, source: SqlType, target: SqlType, era: int) -> Stored:
+    if source.is_text and parse_moment(str(value)) is None and (era >= 4 or not str(value)):
+        return None
+    return store(value, target, source)
+
+
+def _text(value: Stored, source: SqlType, target: SqlType, era: int) -> str:
+    text = as_text(value, source)
+    if len(text) <= target.width:
+        return text
+    if era >= 4:
+        return text[: target.width]
+    size = f"Src length {len(text)}" if source.is_text or source.is_bytes else text
+    names = f"from {_label(source)} type to {_label(target)} type"
+    raise SqlError.internal(
+        f"Can't cast '{text}' {names}. {size} is larger than Dest length {target.width}"
+    )
+
+
+# JSON of 4.x
+
+
+def _from_json(text: str, target: SqlType) -> Stored:
+    document = json.loads(text)
+    if document is None and not target.is_text:
+        return None
+    if isinstance(document, bool) and target.is_numeric:
+        pair = f"[JSON -> {_label(target)}]"
+        raise SqlError(20203, f"invalid argument operator cast, bad value {pair}")
+    if isinstance(document, str):
+        return cast_stored(document, "varchar 65535 0 0", _packed(target), 4)
+    if target.is_numeric and isinstance(document, (int, float)):
+        packed = "double 0 0 0" if isinstance(document, float) else "bigint 0 0 0"
+        return cast_stored(document, packed, _packed(target), 4)
+    return cast_stored(text, "varchar 65535 0 0", _packed(target), 4)
+
+
+def _to_json(value: Stored, source: SqlType) -> str:
+    if source.kind == "bool":
+        return "true" if value else "false"
+    if isinstance(value, bytes):
+        return as_text(value, source)
+    if source.is_temporal:
+        kind = source if source.kind == "date" else SqlType(source.kind, 0, 6)
+        return json.dumps(as_text(value, kind))
+    return float_text(value) if isinstance(value, float) else as_text(value, source)
