@@ -139,7 +139,7 @@ class Policy:
 
 
 def policies(pitrs: Iterable[Pitr]) -> list[Policy]:
-    """The policies that PITRs are generations of, sorted by name and target.
+    """The policies that PITRs are generations of, sorted by name.
 
     A PITR whose name is numbered and whose target is not that of the others is a policy of its own.
 
@@ -153,17 +153,18 @@ def policies(pitrs: Iterable[Pitr]) -> list[Policy]:
         found[name, target_of(pitr)].append((number, pitr))
     holders: dict[str, set[Target]] = defaultdict(set)
     for (name, target), members in found.items():
-        if any(number == 1 for number, _ in members):
+        if len(members) > 1:
+            members.sort(key=lambda member: member[0])
+        if members[0][0] == 1:
             holders[name].add(target)
     made = []
     for (name, target), members in found.items():
-        members.sort(key=lambda member: member[0])
-        ordered = tuple(pitr for _, pitr in members)
-        if holders[name] and target not in holders[name]:  # "w" is another object's policy
+        ordered = tuple([pitr for _, pitr in members])
+        if name in holders and target not in holders[name]:  # "w" is another object's policy
             made += [Policy(pitr.name, (pitr,)) for pitr in ordered]
         else:
             made.append(Policy(name, ordered))
-    made.sort(key=lambda policy: (policy.name, *(part or "" for part in policy.target)))
+    made.sort(key=lambda policy: policy.name)
     return made
 
 

@@ -19,13 +19,20 @@ from tests.conftest import Server
 ROOT = Path(__file__).parents[2]
 MODULES = [
     "aio",
+    "apply",
     "ddl",
     "dialect",
     "emulator.server",
     "errors",
+    "events",
+    "generations",
+    "locking",
     "manager",
     "model",
+    "plan",
+    "recovery",
     "reflection",
+    "schema",
     "server",
     "transaction",
 ]
@@ -66,6 +73,8 @@ def test_readme(server: Server, shop: str) -> None:
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed):
         for block in blocks():
+            if "renew_pitr(" in block and server.version < (3,):
+                continue  # there the server takes every old generation for active
             code = block.replace("127.0.0.1:6001/shop", f"{server.host}:{server.port}/{shop}")
             if "Emulator" not in block:  # which has a database of its own
                 code = code.replace('"shop"', repr(shop))
@@ -73,7 +82,10 @@ def test_readme(server: Server, shop: str) -> None:
     lines = printed.getvalue().splitlines()
     assert f"orders_week table {shop} orders 7d active" in lines
     assert "[AlterPitr('orders_week', '14d')]" in lines
-    assert "[('orders_week', 'detached'), ('shop_quarter', 'active')]" in lines
+    assert "{'shop_quarter': 'active', 'orders_week': 'detached'}" in lines
+    assert "3 done" in lines
+    if server.version >= (3,):
+        assert lines[lines.index("1 to renew") + 1] == "customers_month__2"
     assert any("position 1" in line and "back-quotes" in line for line in lines)
 
 
