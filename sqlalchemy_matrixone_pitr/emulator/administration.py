@@ -9,6 +9,7 @@ from .catalog import Catalog
 from .clock import utc
 from .columns import Column, ColumnType
 from .errors import SqlError
+from .redact import unsupported
 from .storage import Result, Storage
 from .words import Kind, Source, Token, fold
 
@@ -251,7 +252,7 @@ class _Reader:
         return self._source.error(self._here)
 
     def unsupported(self) -> SqlError:
-        return SqlError.unsupported(self._source.statement)
+        return unsupported(self._source.statement)
 
     def skip(self, count: int) -> _Reader:
         self._at += count

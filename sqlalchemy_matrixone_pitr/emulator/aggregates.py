@@ -5,7 +5,7 @@ from __future__ import annotations
 import decimal
 import math
 
-from .columns import Stored, decimal_text, value_text
+from .values import Stored, decimal_text, value_text
 
 _CONTEXT = decimal.Context(prec=65, rounding=decimal.ROUND_HALF_UP)
 

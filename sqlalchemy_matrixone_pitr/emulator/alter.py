@@ -4,34 +4,33 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from .columns import SqlType, Stored
-from .ddl import (
+from .columns import SqlType
+from .constraints import constraint_error, not_null
+from .ddl import check_default, default_text, make_column, put_index, remove_index, rename_table
+from .ddlspecs import Action, AlterTable, ColumnSpec, KeySpec
+from .definition import ColumnDef, ForeignKeyDef, Named, TableDef, Version
+from .dialect import parse_expression
+from .dml import Writer
+from .errors import SqlError
+from .headings import text as expression_text
+from .keys import (
     add_foreign_key,
     add_index,
-    check_default,
-    default_text,
     find_keys,
     home_of,
-    make_column,
-    put_index,
     refuse_keyless_parent,
-    remove_index,
-    rename_table,
     set_primary,
     sorted_indexes,
 )
-from .ddlparse import Action, AlterTable, ColumnSpec, KeySpec
-from .definition import ColumnDef, ForeignKeyDef, Named, TableDef, Version
-from .dialect import parse_expression
-from .errors import SqlError
-from .headings import text as expression_text
 from .records import Result
-from .workspace import StorageSession
+from .redact import unsupported
+from .values import Stored
+from .workspace import Workspace
 
 _REBUILDING = {"add", "drop", "drop_primary", "add_primary", "set_default", "drop_default"}
 
 
-def alter_table(session: StorageSession, statement: AlterTable) -> Result:
+def alter_table(session: Workspace, statement: AlterTable) -> Result:
     version = session.need_table(statement.table.database, statement.table.name)
     if version.definition.view is not None:
         raise SqlError.internal("you should use alter view statemnt for View")
@@ -120,9 +119,7 @@ def column_of(definition: TableDef, name: str) -> ColumnDef:
 # In place
 
 
-def in_place(
-    session: StorageSession, version: Version, action: Action, started: TableDef
-) -> Version:
+def in_place(session: Workspace, version: Version, action: Action, started: TableDef) -> Version:
     """One clause; *started* is the definition before the first one."""
     home, definition = home_of(session, version), version.definition
     kind = action.kind
@@ -177,11 +174,11 @@ def in_place(
         text = spoken(session, action).removeprefix("add ")
         raise SqlError.internal(f"unsupported alter option in inplace mode: {text}")
     else:
-        raise SqlError.unsupported(session.statement_text)
+        raise unsupported(session.statement_text)
     return session.catalogue.replace(home, version, new)
 
 
-def check_rows(session: StorageSession, version: Version, definition: TableDef) -> None:
+def check_rows(session: Workspace, version: Version, definition: TableDef) -> None:
     """A new foreign key must hold for the rows that are there."""
     if not session.foreign_key_checks:
         return
@@ -210,7 +207,7 @@ def drop_foreign(definition: TableDef, name: str) -> TableDef:
     return replace(definition, foreign_keys=kept)
 
 
-def rename_column(session: StorageSession, version: Version, action: Action) -> Version:
+def rename_column(session: Workspace, version: Version, action: Action) -> Version:
     definition = version.definition
     old = column_of(definition, action.name)
     other = definition.column(action.new_name)
@@ -257,9 +254,7 @@ def rename_column(session: StorageSession, version: Version, action: Action) -> 
 # Rebuilding
 
 
-def changed(
-    session: StorageSession, version: Version, definition: TableDef, action: Action
-) -> TableDef:
+def changed(session: Workspace, version: Version, definition: TableDef, action: Action) -> TableDef:
     """The definition after one clause of a rebuilding ALTER."""
     kind = action.kind
     if kind == "add":
@@ -287,7 +282,7 @@ def changed(
     raise SqlError(20301, f"invalid input: unsupported alter option in copy mode: {text}")
 
 
-def spoken(session: StorageSession, action: Action) -> str:
+def spoken(session: Workspace, action: Action) -> str:
     """A clause as the server prints it back in its errors."""
     match action.kind:
         case "comment":
@@ -332,7 +327,7 @@ def _place(
     return (*rest[:index], column, *rest[index:])
 
 
-def add_columns(session: StorageSession, definition: TableDef, action: Action) -> TableDef:
+def add_columns(session: Workspace, definition: TableDef, action: Action) -> TableDef:
     for spec in action.columns:
         if definition.column(spec.name) is not None:
             raise SqlError(1060, f"Duplicate column name '{spec.name.lower()}'")
@@ -348,7 +343,7 @@ def add_columns(session: StorageSession, definition: TableDef, action: Action) -
 
 
 def drop_column(
-    session: StorageSession, version: Version, definition: TableDef, action: Action
+    session: Workspace, version: Version, definition: TableDef, action: Action
 ) -> TableDef:
     old = definition.column(action.name)
     if old is None:
@@ -387,7 +382,7 @@ def drop_column(
 
 
 def change_column(
-    session: StorageSession,
+    session: Workspace,
     version: Version,
     definition: TableDef,
     action: Action,
@@ -417,7 +412,7 @@ def change_column(
 
 
 def refuse_foreign_change(
-    session: StorageSession, version: Version, definition: TableDef, old: ColumnDef, new: ColumnDef
+    session: Workspace, version: Version, definition: TableDef, old: ColumnDef, new: ColumnDef
 ) -> None:
     if old.type == new.type and old.name == new.name:
         return
@@ -437,11 +432,9 @@ def refuse_foreign_change(
             )
 
 
-def rebuild(session: StorageSession, version: Version, definition: TableDef) -> Version:
+def rebuild(session: Workspace, version: Version, definition: TableDef) -> Version:
     """A new table under a new id with the old rows in their new form."""
     import sqlite3
-
-    from .dml import Writer, constraint_error, not_null
 
     old_columns = {column.key: column for column in version.definition.columns}
     same = all(
@@ -501,8 +494,6 @@ _EMPTY: dict[str, tuple[Stored, SqlType]] = {
 
 def _filled(writer: object, column: ColumnDef, number: int) -> Stored:
     """What rows that are there get in an added column."""
-    from .dml import Writer
-
     assert isinstance(writer, Writer)
     if column.default is None and not column.nullable:
         value, kind = _EMPTY.get(column.type.kind, (0, SqlType("bigint")))

@@ -19,6 +19,7 @@ from .columns import (
 from .convert import as_text, common_type, convert
 from .errors import SqlError
 from .expressions import Expressions, as_number, sort_key
+from .grouping import AGGREGATES, AGGREGATES_SINCE_4
 from .lexer import quote_text
 from .scope import Scope, Value
 
@@ -39,7 +40,7 @@ def call(compiler: Expressions, node: exp.Expr, scope: Scope) -> Value:
         )
     name = str(node.this).lower()
     arguments = list(node.expressions)
-    if name in AGGREGATES or (name in _AGGREGATES_4 and compiler.ambient.version >= (4, 0, 0)):
+    if name in AGGREGATES or (name in AGGREGATES_SINCE_4 and compiler.ambient.version >= (4, 0, 0)):
         return aggregate(compiler, name, arguments, scope)
     if name in _UNIT_CALLS:
         return _unit_call(compiler, name, arguments, scope)
@@ -74,26 +75,6 @@ def _argument_types(compiler: Expressions, arguments: list[exp.Expr], scope: Sco
 
 
 # Aggregates ------------------------------------------------------------------------------------
-
-_AGGREGATES_4 = {"stddev"}
-"""What 4.x has besides."""
-
-AGGREGATES = {
-    "count",
-    "sum",
-    "avg",
-    "min",
-    "max",
-    "any_value",
-    "stddev_pop",
-    "std",
-    "variance",
-    "var_pop",
-    "bit_and",
-    "bit_or",
-    "bit_xor",
-    "approx_count_distinct",
-}
 
 
 def aggregate(compiler: Expressions, name: str, arguments: list[exp.Expr], scope: Scope) -> Value:

@@ -14,22 +14,13 @@ import re
 
 from sqlglot import exp
 
-from .columns import (
-    INTEGER_RANGES,
-    SqlType,
-    Stored,
-    as_text,
-    decimal_text,
-    float_text,
-    make_type,
-    parse_moment,
-    store,
-    varchar,
-)
-from .ddlparse import check_arguments, check_width
+from .columnparse import check_arguments, check_width
+from .columns import INTEGER_RANGES, SqlType, make_type, varchar
 from .errors import SqlError
 from .lexer import quote_text, syntax_error, tokens
+from .redact import unsupported
 from .scope import Value
+from .values import Stored, as_text, decimal_text, float_text, parse_moment, store
 
 _WHOLE = re.compile(r"\s*[+-]?\d+\s*")
 _LEADING_WHOLE = re.compile(r"\s*([+-]?\d+)")
@@ -76,7 +67,7 @@ def _target(statement: str, node: exp.DataType, era: int) -> SqlType:
         raise SqlError(20102, "data type: 'year' is not yet implemented")
     found = make_type(plain, arguments)
     if found is None:
-        raise SqlError.unsupported(statement)
+        raise unsupported(statement)
     if found.kind == "binary" and not arguments:
         return SqlType("varbinary", 65535)
     if arguments:
@@ -92,7 +83,7 @@ def _misplaced(statement: str, arguments: tuple[int, ...], what: str) -> SqlErro
     for at in range(len(found) - len(wanted)):
         if texts[at : at + len(wanted)] == wanted:
             return syntax_error(statement, found, found[at + len(wanted)].start, what)
-    return SqlError.unsupported(statement)
+    return unsupported(statement)
 
 
 def _packed(kind: SqlType) -> str:

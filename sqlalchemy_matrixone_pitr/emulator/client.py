@@ -12,7 +12,7 @@ from collections.abc import Callable
 from . import wire
 from .accounts import Accounts, Identity
 from .errors import SqlError
-from .redact import redacted
+from .redact import redacted, unsupported
 from .session import Outcome, Session
 from .state import Server
 
@@ -148,7 +148,7 @@ class Client:
             what = "a text that is not UTF-8"
             channel.write(wire.err(SqlError(1235, f"MatrixOne emulator does not support: {what}")))
         except RecursionError:
-            channel.write(wire.err(SqlError.unsupported(wire.text(body))))
+            channel.write(wire.err(unsupported(wire.text(body))))
         except wire.ConnectionLost:
             raise
         except Exception as error:
@@ -175,7 +175,7 @@ class Client:
                     raise SqlError(1049, f"Unknown database {name}")
                 self._send(channel, session.use(name))
             case wire.COM_STMT_PREPARE:
-                raise SqlError.unsupported(f"prepared statement: {wire.text(body)}")
+                raise unsupported(f"prepared statement: {wire.text(body)}")
             case wire.COM_STMT_CLOSE:
                 # The protocol knows no answer to it.
                 pass

@@ -5,23 +5,11 @@ from __future__ import annotations
 import decimal
 from collections.abc import Iterable
 
-from .columns import (
-    ANY,
-    BIGINT,
-    BLOB,
-    BOOL,
-    DATETIME,
-    DOUBLE,
-    UBIGINT,
-    SqlType,
-    moment_text,
-    parse_moment,
-    parse_span,
-    varchar,
-)
+from .columns import ANY, BIGINT, BLOB, BOOL, DATETIME, DOUBLE, UBIGINT, SqlType, varchar
 from .errors import SqlError
 from .lexer import quote_text
 from .scope import UNKNOWN, Value
+from .values import moment_text, parse_moment, parse_span
 
 
 def text_value(text: str) -> Value:

@@ -6,8 +6,8 @@ import datetime
 import re
 from collections.abc import Callable
 
-from .columns import Stored, moment_text, parse_moment, parse_span, value_text
 from .errors import SqlError
+from .values import Stored, moment_text, parse_moment, parse_span, value_text
 
 
 def to_datetime(value: Stored) -> str | None:

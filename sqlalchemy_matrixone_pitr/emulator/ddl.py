@@ -3,139 +3,49 @@
 from __future__ import annotations
 
 import re
-import uuid
 from dataclasses import replace
 
 from sqlglot import exp
 
 from .columns import SqlType
-from .ddlparse import (
-    AlterTable,
+from .constraints import entry_text
+from .ddlspecs import (
     ColumnSpec,
-    CreateDatabase,
     CreateIndex,
     CreateTable,
     CreateView,
-    DropDatabase,
     DropIndex,
     DropTable,
-    ForeignKeySpec,
     KeySpec,
-    RenameTables,
-    Statement,
     Truncate,
 )
 from .definition import (
     ColumnDef,
     DatabaseVersion,
-    ForeignKeyDef,
-    IndexDef,
     Named,
     TableDef,
     Version,
 )
 from .dialect import parse_expression
+from .dml import Insertion, Writer, literal_cell
 from .errors import SqlError
 from .headings import source_text
+from .history import check_clone, clone_table
+from .keys import (
+    add_foreign_key,
+    add_index,
+    home_of,
+    refuse_keyless_parent,
+    set_primary,
+    sorted_indexes,
+)
 from .lexer import TIME_MARK, Token, tokens
 from .query import Compiler
 from .records import SYSTEM_DATABASES, Result
-from .store import FIRST_ID
-from .workspace import StorageSession
-
-
-def execute(session: StorageSession, statement: Statement) -> Result:
-    """Run one DDL statement in the session's transaction."""
-    session.write()
-    if isinstance(statement, CreateTable):
-        return create_table(session, statement)
-    if isinstance(statement, AlterTable):
-        from .alter import alter_table
-
-        return alter_table(session, statement)
-    if isinstance(statement, CreateDatabase):
-        return create_database(session, statement)
-    if isinstance(statement, DropDatabase):
-        return drop_database(session, statement)
-    if isinstance(statement, DropTable):
-        return drop_tables(session, statement)
-    if isinstance(statement, Truncate):
-        return truncate(session, statement)
-    if isinstance(statement, RenameTables):
-        for old, new in statement.pairs:
-            rename_table(session, session.need_table(old.database, old.name), new)
-        return Result()
-    if isinstance(statement, CreateIndex):
-        return create_index(session, statement)
-    if isinstance(statement, DropIndex):
-        return drop_index(session, statement)
-    return create_view(session, statement)
-
-
-def home_of(session: StorageSession, version: Version) -> DatabaseVersion:
-    return session.need_database(version.database, account_id=version.account_id)
-
+from .redact import unsupported
+from .workspace import Workspace
 
 # Databases
-
-
-def create_database(session: StorageSession, statement: CreateDatabase) -> Result:
-    account = session.context.account_id
-    name = statement.name
-    check_database_name(name)
-    if name in SYSTEM_DATABASES or session.catalogue.database(account, name) is not None:
-        if statement.if_not_exists and not statement.clone:
-            return Result(affected=1)
-        raise SqlError(1007, f"database {name} already exists")
-    if statement.clone:
-        from .history import clone_database
-
-        clone_database(session, statement.clone, statement.moment, name)
-        return Result()
-    database = session.catalogue.add_database(account, name)
-    session.emit("create_database", database, 0, database.id)
-    return Result(affected=1)
-
-
-def check_database_name(name: str) -> None:
-    """The server puts the name into look-ups of its own, and refuses what would break them."""
-    if any(char in " \t`\"'" for char in name):
-        raise SqlError.internal("invalid input")
-
-
-def drop_database(session: StorageSession, statement: DropDatabase) -> Result:
-    check_database_name(statement.name)
-    database = session.catalogue.database(session.context.account_id, statement.name)
-    if database is None:
-        if statement.if_exists:
-            return Result(affected=int(session.version < (4, 0, 0)))
-        raise SqlError(1008, f"Can't drop database '{statement.name}'; database doesn't exist")
-    if statement.name in SYSTEM_DATABASES:
-        raise SqlError.internal("do not have privilege to execute the statement")
-    inside = {version.version for version in session.catalogue.tables(database)}
-    for version in session.catalogue.tables(database):
-        for child, _ in session.catalogue.children(version):
-            if child.version not in inside:
-                raise SqlError.internal(
-                    "can not drop database. It has been referenced by foreign keys"
-                )
-    if session.version < (4, 0, 0):
-        for version in session.catalogue.tables(database):
-            _refuse_back_quote(version)
-    session.drop_database(database)
-    return Result(affected=1 if session.version < (4, 0, 0) else len(inside))
-
-
-def _refuse_back_quote(version: Version) -> None:
-    """3.x drops the tables by statements of its own, in which it does not double back-quotes."""
-    before, quote, after = version.name.partition("`")
-    if quote:
-        word = re.match(r"\w*", after)
-        end = len(f"drop table if exists `{version.database}`.`{before}`") + len(
-            word.group() if word else ""
-        )
-        message = SqlError.syntax(f"{after}`;", column=end).message
-        raise SqlError(1105, message.removeprefix("SQL parser error: "))
 
 
 # Tables
@@ -196,10 +106,8 @@ def _bad_default(name: str) -> SqlError:
     return SqlError(20301, f"invalid input: invalid default value for column '{name}'")
 
 
-def check_default(session: StorageSession, column: ColumnDef) -> None:
+def check_default(session: Workspace, column: ColumnDef) -> None:
     """A literal default must fit its column."""
-    from .dml import Writer, literal_cell
-
     if column.default is None:
         return
     if (
@@ -214,141 +122,7 @@ def check_default(session: StorageSession, column: ColumnDef) -> None:
         Writer(session, column.default).cell(cell[0], cell[1], column, 1)
 
 
-def find_keys(definition: TableDef, names: list[str]) -> tuple[str, ...]:
-    keys = []
-    for name in names:
-        column = definition.column(name)
-        if column is None:
-            raise SqlError(20301, f"invalid input: column '{name.lower()}' is not exist")
-        keys.append(column.key)
-    return tuple(keys)
-
-
-def add_index(definition: TableDef, spec: KeySpec) -> TableDef:
-    """The definition with one more key, named after its first column where it has no name."""
-    keys = find_keys(definition, spec.columns)
-    for key in keys:
-        kind = definition.by_key(key).type
-        if kind.kind in ("text", "blob", "json", "datalink") and spec.kind != "fulltext":
-            raise SqlError(
-                20105,
-                f"not supported: {kind.kind.upper()} column "
-                f"'{definition.by_key(key).lower}' cannot be in index",
-            )
-    for number, key in enumerate(keys):
-        if key in keys[:number]:
-            # The server's own table of keys stands in the way, under the new key's id.
-            entry = f"({FIRST_ID},{definition.by_key(key).lower})"
-            raise SqlError(1062, f"Duplicate entry '{entry}' for key '(id,column_name)'")
-    taken = {index.name.lower() for index in definition.indexes}
-    name = spec.name
-    if not name:
-        base = definition.by_key(keys[0]).lower
-        name, number = base, 2
-        while name in taken:
-            name, number = f"{base}_{number}", number + 1
-    elif name.lower() in taken:
-        raise SqlError(1061, f"duplicate key name '{name}'")
-    index = IndexDef(
-        name.lower(),
-        keys,
-        spec.kind == "unique",
-        spec.comment,
-        "fulltext" if spec.kind == "fulltext" else "",
-        spec.visible,
-        spec.parser,
-    )
-    return replace(definition, indexes=(*definition.indexes, index))
-
-
-def sorted_indexes(definition: TableDef) -> TableDef:
-    """Unique keys first, as the server lists the keys of a new table."""
-    ordered = sorted(definition.indexes, key=lambda index: not index.unique)
-    return replace(definition, indexes=tuple(ordered))
-
-
-def set_primary(definition: TableDef, names: list[str]) -> TableDef:
-    if definition.primary:
-        raise SqlError(1068, "Multiple primary key defined")
-    keys = find_keys(definition, names)
-    for number, key in enumerate(keys):
-        if key in keys[:number]:
-            lower = definition.by_key(key).lower
-            raise SqlError(20301, f"invalid input: duplicate column name '{lower}' in primary key")
-        kind = definition.by_key(key).type.kind
-        if kind in ("text", "blob", "json"):
-            raise SqlError(20105, f"not supported: {kind} type in primary key")
-    columns = tuple(
-        replace(column, nullable=False) if column.key in keys else column
-        for column in definition.columns
-    )
-    return replace(definition, columns=columns, primary=keys)
-
-
-def add_foreign_key(
-    session: StorageSession, home: DatabaseVersion, definition: TableDef, spec: ForeignKeySpec
-) -> TableDef:
-    """The definition with one more foreign key, its parent checked."""
-    keys = find_keys(definition, spec.columns)
-    parent_database = spec.parent.database or home.name
-    if (parent_database, spec.parent.name) == (home.name, definition.name):
-        parent = definition
-    else:
-        found_home = session.need_database(parent_database)
-        found = session.catalogue.table(found_home, spec.parent.name)
-        if found is None:
-            raise SqlError(1146, f"no such table {parent_database}.{spec.parent.name}")
-        parent = found.definition
-    names = spec.parent_columns or list(parent.names(parent.primary))
-    if len(names) != len(keys):
-        raise SqlError.internal("failed to add the foreign key constraint")
-    theirs = find_keys(parent, names)
-    if parent is definition and set(keys) & set(theirs):
-        raise SqlError.internal(
-            f"foreign key {definition.by_key(keys[0]).lower} can not reference to itself"
-        )
-    unique = [parent.primary, *(index.columns for index in parent.indexes if index.unique)]
-    if not any(set(theirs) <= set(group) for group in unique):
-        raise SqlError.internal("failed to add the foreign key constraint")
-    for ours, other in zip(keys, theirs, strict=True):
-        mine, their_type = definition.by_key(ours), parent.by_key(other)
-        if mine.type.kind != their_type.type.kind or mine.type.unsigned != their_type.type.unsigned:
-            raise SqlError(
-                3780,
-                f"Referencing column '{mine.lower}' and referenced column '{their_type.lower}' in "
-                f"foreign key constraint '{spec.name}' are incompatible.",
-            )
-    name = spec.name or str(uuid.uuid4())
-    if any(key.name.lower() == name.lower() for key in definition.foreign_keys):
-        raise SqlError(1061, f"Duplicate foreign key constraint name '{name}'")
-    key = ForeignKeyDef(
-        name.lower(),
-        keys,
-        parent_database,
-        spec.parent.name,
-        tuple(parent.by_key(k).name for k in theirs),
-        spec.on_delete,
-        spec.on_update,
-    )
-    return replace(definition, foreign_keys=(*definition.foreign_keys, key))
-
-
-def refuse_keyless_parent(
-    session: StorageSession, version: Version, definition: TableDef, key: ForeignKeyDef
-) -> None:
-    """Whatever makes a table anew wants a key of its parents, which they may have lost."""
-    own = (key.parent_database, key.parent_table) == (version.database, version.name)
-    found = None if own else session.catalogue.parent(version, key)
-    parent = definition if own else None if found is None else found.definition
-    if parent is None:
-        return
-    names = {name.lower() for name in key.parent_columns}
-    unique = [parent.primary, *(index.columns for index in parent.indexes if index.unique)]
-    if not any(names <= {name.lower() for name in parent.names(group)} for group in unique):
-        raise SqlError.internal("failed to add the foreign key constraint")
-
-
-def build(session: StorageSession, home: DatabaseVersion, statement: CreateTable) -> TableDef:
+def build(session: Workspace, home: DatabaseVersion, statement: CreateTable) -> TableDef:
     """The definition that CREATE TABLE (...) describes."""
     columns: list[ColumnDef] = []
     for number, spec in enumerate(statement.columns, 1):
@@ -402,14 +176,12 @@ def named_checks(statement: CreateTable) -> tuple[tuple[str, str], ...]:
     )
 
 
-def create_table(session: StorageSession, statement: CreateTable) -> Result:
+def create_table(session: Workspace, statement: CreateTable) -> Result:
     home = session.need_database(statement.name.database)
     name = statement.name.name
     if home.name in SYSTEM_DATABASES and home.name != "mysql":
         raise SqlError.internal("do not have privilege to execute the statement")
     if statement.clone is not None:
-        from .history import check_clone
-
         check_clone(session, statement.clone, statement.moment)
     if session.catalogue.table(home, name) is not None:
         # 3.x forgets IF NOT EXISTS of a clone outside of transactions.
@@ -419,8 +191,6 @@ def create_table(session: StorageSession, statement: CreateTable) -> Result:
             return Result()
         raise SqlError(1050, f"table {name} already exists")
     if statement.clone is not None:
-        from .history import clone_table
-
         clone_table(session, statement.clone, statement.moment, home, name)
         return Result()
     if statement.like is not None:
@@ -437,9 +207,7 @@ def create_table(session: StorageSession, statement: CreateTable) -> Result:
     return Result()
 
 
-def create_as_select(
-    session: StorageSession, home: DatabaseVersion, statement: CreateTable
-) -> Result:
+def create_as_select(session: Workspace, home: DatabaseVersion, statement: CreateTable) -> Result:
     """CREATE TABLE ... AS SELECT; of the past on 4.2.0 only (matrixone.md, section 6)."""
     found = tokens(statement.select)
     if any(token.kind == "brace" for token in found) and session.storage.version < (4, 0, 0):
@@ -464,8 +232,6 @@ def create_as_select(
     rows = session.run(query.sql, compiler.parameters).fetchall()
     version = session.catalogue.add_table(home, definition, source=session.statement_text)
     session.emit("create_table", version, 0, version.id)
-    from .dml import Insertion, Writer
-
     writer = Writer(session, statement.select)
     targets = writer.insert_columns(definition, query.labels)
     cells = (list(zip(row, query.types, strict=True)) for row in rows)
@@ -473,7 +239,7 @@ def create_as_select(
     return Result(affected=changed.affected)
 
 
-def _rewritten(session: StorageSession, found: list[Token]) -> str:
+def _rewritten(session: Workspace, found: list[Token]) -> str:
     """What 3.x makes of the brace part of a read of the past, and then cannot read."""
     brace = next(token for token in found if token.kind == "brace")
     return f"mo-timestamp = {session.moment(brace.text[1:-1])}}})"
@@ -485,7 +251,7 @@ def _stored_type(kind: SqlType) -> SqlType:
     return SqlType("timestamp") if kind.kind == "timestamp" else kind
 
 
-def _copied_columns(session: StorageSession, tree: exp.Expr) -> list[ColumnSpec]:
+def _copied_columns(session: Workspace, tree: exp.Expr) -> list[ColumnSpec]:
     """What the columns of a plain SELECT keep of those of its tables; nothing of other queries."""
     if not isinstance(tree, exp.Select):
         return []
@@ -535,7 +301,7 @@ def _copied(column: ColumnDef) -> ColumnSpec:
     )
 
 
-def drop_tables(session: StorageSession, statement: DropTable) -> Result:
+def drop_tables(session: Workspace, statement: DropTable) -> Result:
     if statement.view and len(statement.names) > 1:
         raise SqlError(20105, f"not supported: drop multiple ({len(statement.names)}) view")
     if session.version < (4, 0, 0) and len(statement.names) > 1:
@@ -546,7 +312,7 @@ def drop_tables(session: StorageSession, statement: DropTable) -> Result:
     return Result()
 
 
-def drop_table(session: StorageSession, name: Named, statement: DropTable) -> None:
+def drop_table(session: Workspace, name: Named, statement: DropTable) -> None:
     home = session.need_database(name.database)
     version = session.catalogue.table(home, name.name)
     if version is None or (version.definition.view is not None) != statement.view:
@@ -562,9 +328,7 @@ def drop_table(session: StorageSession, name: Named, statement: DropTable) -> No
         session.emit("drop_table", version, version.id, 0)
 
 
-def refuse_referenced(
-    session: StorageSession, version: Version, verb: str, together: set[str]
-) -> None:
+def refuse_referenced(session: Workspace, version: Version, verb: str, together: set[str]) -> None:
     if not session.foreign_key_checks:
         return
     for child, _ in session.catalogue.children(version):
@@ -574,7 +338,7 @@ def refuse_referenced(
             )
 
 
-def truncate(session: StorageSession, statement: Truncate) -> Result:
+def truncate(session: Workspace, statement: Truncate) -> Result:
     version = session.need_table(statement.name.database, statement.name.name)
     if version.definition.view is not None:
         raise SqlError(1146, f"no such table {version.database}.{version.name}")
@@ -589,13 +353,13 @@ def truncate(session: StorageSession, statement: Truncate) -> Result:
     return Result()
 
 
-def rename_table(session: StorageSession, version: Version, new: Named) -> Version:
+def rename_table(session: Workspace, version: Version, new: Named) -> Version:
     """The same id under another name; foreign keys that refer to it follow."""
     home = home_of(session, version)
     if version.definition.view is not None:
         raise SqlError.internal("you should use alter view statemnt for View")
     if new.database and new.database != home.name:
-        raise SqlError.unsupported(f"RENAME TABLE to another database {new.database}")
+        raise unsupported(f"RENAME TABLE to another database {new.database}")
     if session.catalogue.table(home, new.name) is not None:
         raise SqlError(1050, f"table {new.name} already exists")
     children = session.catalogue.children(version)
@@ -617,13 +381,13 @@ def rename_table(session: StorageSession, version: Version, new: Named) -> Versi
 # Indexes and views
 
 
-def create_index(session: StorageSession, statement: CreateIndex) -> Result:
+def create_index(session: Workspace, statement: CreateIndex) -> Result:
     version = session.need_table(statement.table.database, statement.table.name)
     put_index(session, version, statement.key)
     return Result()
 
 
-def put_index(session: StorageSession, version: Version, key: KeySpec) -> Version:
+def put_index(session: Workspace, version: Version, key: KeySpec) -> Version:
     """Add a key in place; rows that already clash are refused."""
     import sqlite3
 
@@ -638,8 +402,6 @@ def put_index(session: StorageSession, version: Version, key: KeySpec) -> Versio
             + " AND ".join(f"{k} IS NOT NULL" for k in keys)
             + f" GROUP BY {columns} HAVING count(*) > 1 LIMIT 1"
         ).fetchone()
-        from .dml import entry_text
-
         shown = [
             entry_text(cell, definition.by_key(k).type) for cell, k in zip(row, keys, strict=True)
         ]
@@ -647,7 +409,7 @@ def put_index(session: StorageSession, version: Version, key: KeySpec) -> Versio
         raise SqlError(1062, f"Duplicate entry '{entry}' for key '__mo_index_idx_col'") from None
 
 
-def drop_index(session: StorageSession, statement: DropIndex) -> Result:
+def drop_index(session: Workspace, statement: DropIndex) -> Result:
     version = session.need_table(statement.table.database, statement.table.name)
     names = {index.name for index in version.definition.indexes}
     if statement.name.lower() in names:
@@ -658,7 +420,7 @@ def drop_index(session: StorageSession, statement: DropIndex) -> Result:
 
 
 def remove_index(
-    session: StorageSession, version: Version, name: str, *, quiet: bool = False
+    session: Workspace, version: Version, name: str, *, quiet: bool = False
 ) -> Version:
     definition = version.definition
     kept = tuple(index for index in definition.indexes if index.name.lower() != name.lower())
@@ -671,7 +433,7 @@ def remove_index(
     )
 
 
-def create_view(session: StorageSession, statement: CreateView) -> Result:
+def create_view(session: Workspace, statement: CreateView) -> Result:
     home = session.need_database(statement.name.database)
     old = session.catalogue.table(home, statement.name.name)
     if old is not None:

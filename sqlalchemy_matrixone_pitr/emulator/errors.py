@@ -49,12 +49,3 @@ class SqlError(Exception):
             "corresponds to your MatrixOne server version for the right syntax to use. "
             f'{what} at line {line} column {at} near "{near}"{cut};',
         )
-
-    @classmethod
-    def unsupported(cls, statement: str) -> SqlError:
-        """1235: what the emulator does not know it never answers with an empty OK."""
-        from .redact import redacted
-
-        text = redacted(statement)
-        text = text if len(text) <= 200 else text[:200] + "..."
-        return cls(1235, f"MatrixOne emulator does not support: {text}", "42000")

@@ -32,7 +32,9 @@ from .convert import (
     truth,
 )
 from .errors import SqlError
+from .grouping import aggregates_in
 from .lexer import quote_text
+from .redact import unsupported
 from .scope import Scope, SourceColumn, Value
 
 
@@ -103,7 +105,7 @@ _CONSTANTS: dict[type[exp.Expr], str] = {
 
 
 class Expressions:
-    """Translates one statement's expressions; query.py adds the queries."""
+    """Translates one statement's expressions; query.py adds calls and queries."""
 
     def __init__(self, statement: str, ambient: Ambient) -> None:
         self.statement = statement
@@ -117,8 +119,17 @@ class Expressions:
     def query(self, node: exp.Expr, outer: Scope | None) -> CompiledQuery:
         raise NotImplementedError
 
+    def call(self, node: exp.Expr, scope: Scope) -> Value:
+        raise NotImplementedError
+
+    def special(self, node: exp.Expr, scope: Scope) -> Value:
+        raise NotImplementedError
+
+    def window_function(self, node: exp.Expr, scope: Scope) -> Value:
+        raise NotImplementedError
+
     def unsupported(self) -> SqlError:
-        return SqlError.unsupported(self.statement)
+        return unsupported(self.statement)
 
     # Dispatch
 
@@ -147,9 +158,7 @@ class Expressions:
         if isinstance(node, exp.Not):
             return Value(f"(NOT {self.condition(node.this, scope)})", BOOL)
         if isinstance(node, (exp.Anonymous, exp.If)):
-            from .calls import call
-
-            return call(self, node, scope)
+            return self.call(node, scope)
         if kind in _CONSTANTS:
             digits = int(node.this.name) if isinstance(node.this, exp.Literal) else -1
             return self.ambient.constant(_CONSTANTS[kind], digits)
@@ -235,9 +244,7 @@ class Expressions:
         if isinstance(
             node, (exp.Extract, exp.GroupConcat, exp.Trim, exp.Substring, exp.StrPosition)
         ):
-            from .calls import special
-
-            return special(self, node, scope)
+            return self.special(node, scope)
         if isinstance(node, (exp.JSONExtract, exp.JSONExtractScalar)):
             document = self.value(node.this, scope)
             found = f"mo_json_extract({document.sql}, {quote_text(_json_path(node.expression))})"
@@ -469,9 +476,7 @@ class Expressions:
         return cast_value(self.statement, value, node.to, self.ambient.version[0])
 
     def window(self, node: exp.Window, scope: Scope) -> Value:
-        from .calls import window_function
-
-        value = window_function(self, node.this, scope)
+        value = self.window_function(node.this, scope)
         parts = []
         partition = node.args.get("partition_by") or []
         if partition:
@@ -507,8 +512,6 @@ _UNIT_NAMES = {
 
 def _is_one_row(node: exp.Expr) -> bool:
     """Whether a scalar subquery cannot have several rows, as its text tells."""
-    from .query import aggregates_in
-
     query = node.unnest() if isinstance(node, exp.Subquery) else node
     if not isinstance(query, exp.Select):
         return False

@@ -27,13 +27,6 @@ from .aggregates import (
     StandardDeviation,
 )
 from .casts import cast_stored
-from .columns import (
-    Stored,
-    decimal_text,
-    float_text,
-    span_text,
-    value_text,
-)
 from .datefunctions import (
     add_interval,
     date_difference,
@@ -48,6 +41,7 @@ from .datefunctions import (
 )
 from .errors import SqlError
 from .jsonfunctions import json_extract, json_unquote, to_json
+from .values import Stored, decimal_text, float_text, span_text, value_text
 
 _CONTEXT = decimal.Context(prec=65, rounding=decimal.ROUND_HALF_UP)
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from .ddl import refuse_keyless_parent
 from .definition import DatabaseVersion, Named, Version
 from .errors import SqlError
+from .keys import refuse_keyless_parent
 from .records import SYSTEM_DATABASES
-from .workspace import StorageSession
+from .workspace import Workspace
 
 
 def copy_table(
-    session: StorageSession,
+    session: Workspace,
     source: Version,
     number: int | None,
     home: DatabaseVersion,
@@ -43,7 +43,7 @@ def copy_table(
     return version
 
 
-def _unchecked(session: StorageSession, work: Callable[[], None]) -> None:
+def _unchecked(session: Workspace, work: Callable[[], None]) -> None:
     """Copies come table by table: foreign keys hold again at the end only."""
     checks, session.foreign_key_checks = session.foreign_key_checks, False
     try:
@@ -52,7 +52,7 @@ def _unchecked(session: StorageSession, work: Callable[[], None]) -> None:
         session.foreign_key_checks = checks
 
 
-def restore_table(session: StorageSession, account: int, database: str, name: str, at: int) -> None:
+def restore_table(session: Workspace, account: int, database: str, name: str, at: int) -> None:
     number = session.catalogue.number_at(at)
     past_home = session.catalogue.database(account, database, number)
     past = None if past_home is None else session.catalogue.table(past_home, name, number)
@@ -73,9 +73,7 @@ def restore_table(session: StorageSession, account: int, database: str, name: st
     _unchecked(session, lambda: _put_back(session, past, number, home))
 
 
-def _put_back(
-    session: StorageSession, past: Version, number: int | None, home: DatabaseVersion
-) -> None:
+def _put_back(session: Workspace, past: Version, number: int | None, home: DatabaseVersion) -> None:
     present = session.catalogue.table(home, past.name)
     if present is not None:
         children = session.catalogue.children(present)
@@ -92,7 +90,7 @@ def _put_back(
 
 
 def _swap(
-    session: StorageSession,
+    session: Workspace,
     past: Version,
     number: int | None,
     home: DatabaseVersion,
@@ -122,7 +120,7 @@ def _swap(
     return version
 
 
-def restore_database(session: StorageSession, account: int, name: str, at: int) -> None:
+def restore_database(session: Workspace, account: int, name: str, at: int) -> None:
     number = session.catalogue.number_at(at)
     past = session.catalogue.database(account, name, number)
     if past is None:
@@ -134,7 +132,7 @@ def restore_database(session: StorageSession, account: int, name: str, at: int) 
 
 
 def _database_back(
-    session: StorageSession, account: int, past: DatabaseVersion, number: int | None
+    session: Workspace, account: int, past: DatabaseVersion, number: int | None
 ) -> None:
     present = session.catalogue.database(account, past.name)
     old_id = 0
@@ -154,19 +152,19 @@ def _database_back(
     session.emit("restore_database", new, old_id, new.id)
 
 
-def _outside_children(session: StorageSession, version: Version) -> bool:
+def _outside_children(session: Workspace, version: Version) -> bool:
     """Whether another database's foreign key refers to this table."""
     return any(
         child.database != version.database for child, _ in session.catalogue.children(version)
     )
 
 
-def _referenced_from_elsewhere(session: StorageSession, database: DatabaseVersion) -> bool:
+def _referenced_from_elsewhere(session: Workspace, database: DatabaseVersion) -> bool:
     return any(_outside_children(session, v) for v in session.catalogue.tables(database))
 
 
 def _related_tables_back(
-    session: StorageSession, past: DatabaseVersion, number: int | None, present: DatabaseVersion
+    session: Workspace, past: DatabaseVersion, number: int | None, present: DatabaseVersion
 ) -> None:
     """What the server restores of a database to which others refer: it cannot drop it, and brings
     back the tables that foreign keys inside of it relate, no others. It answers OK.
@@ -203,7 +201,7 @@ def _parents_first(versions: list[Version]) -> list[Version]:
     return ordered
 
 
-def restore_account(session: StorageSession, account: int, at: int, into: int | None) -> None:
+def restore_account(session: Workspace, account: int, at: int, into: int | None) -> None:
     """Every database of the account but the system's; those that came later are dropped."""
     number = session.catalogue.number_at(at)
     target = account if into is None else into
@@ -227,7 +225,7 @@ def restore_account(session: StorageSession, account: int, at: int, into: int | 
 # CLONE
 
 
-def check_clone(session: StorageSession, source: Named, moment: str) -> tuple[Version, int | None]:
+def check_clone(session: Workspace, source: Named, moment: str) -> tuple[Version, int | None]:
     """The table to copy, and the transaction as of which."""
     at = session.moment(moment) if moment else None
     number = session.catalogue.number_at(at)
@@ -247,7 +245,7 @@ def check_clone(session: StorageSession, source: Named, moment: str) -> tuple[Ve
 
 
 def clone_table(
-    session: StorageSession, source: Named, moment: str, home: DatabaseVersion, name: str
+    session: Workspace, source: Named, moment: str, home: DatabaseVersion, name: str
 ) -> None:
     """CREATE TABLE ... CLONE db.t {MO_TS = n}: a copy beside the original."""
     past, number = check_clone(session, source, moment)
@@ -261,7 +259,7 @@ def clone_table(
     _unchecked(session, work)
 
 
-def clone_database(session: StorageSession, source: str, moment: str, name: str) -> None:
+def clone_database(session: Workspace, source: str, moment: str, name: str) -> None:
     """CREATE DATABASE ... CLONE db {MO_TS = n}."""
     at = session.moment(moment) if moment else None
     number = session.catalogue.number_at(at)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import re
 
-from .columns import Stored, json_text, normal_json, value_text
 from .errors import SqlError
+from .values import Stored, json_text, normal_json, value_text
 
 
 def to_json(value: Stored) -> str | None:

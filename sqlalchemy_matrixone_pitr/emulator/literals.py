@@ -8,11 +8,12 @@ from __future__ import annotations
 import decimal
 from dataclasses import dataclass
 
-from .columns import ANY, BOOL, INTEGER_RANGES, SqlType, Stored, varchar
+from .columns import ANY, BOOL, INTEGER_RANGES, SqlType, varchar
 from .convert import decimal_type
 from .definition import ColumnDef
 from .errors import SqlError
 from .lexer import Token, syntax_error, unquote
+from .values import Stored
 
 Cell = tuple[Stored, SqlType]
 MISSING: Cell = ("DEFAULT", SqlType("missing"))

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from . import grammar
 from .errors import SqlError
+from .redact import unsupported
 from .storage import Result
 from .words import Kind, Source, Token, fold, sources
 
@@ -52,7 +53,7 @@ class PreparedStatements:
         if statement is None:
             if inner.words(1)[0] in _TRANSACTIONS:
                 raise SqlError(20301, "invalid input: cannot prepare TCL and DCL statement")
-            raise SqlError.unsupported(source.statement)
+            raise unsupported(source.statement)
         return name, inner, statement
 
     def keep(self, name: str, prepared: Prepared) -> None:
@@ -97,7 +98,7 @@ class PreparedStatements:
                 raise source.error(first._replace(end=behind[0].end))
             value = self._variable(source.text(behind[0].start, source.tokens[-2].end))
             if not isinstance(value, str):
-                raise SqlError.unsupported(source.statement)
+                raise unsupported(source.statement)
             text = value
         elif first.kind is Kind.WORD:
             return Source(source.raw, source.tokens[3:])
@@ -146,7 +147,7 @@ def refused(statement: grammar.Statement, version: tuple[int, int, int]) -> SqlE
                 target = "self account"
             shown = f"restore {target} from pitr {name} timestamp = {time}"
             if statement.source_account:
-                return SqlError.unsupported(f"PREPARE of {shown}")
+                return unsupported(f"PREPARE of {shown}")
         case _:
             return None
     return SqlError.internal(f"statement: '{shown}'")

@@ -8,10 +8,12 @@ from typing import Protocol
 
 from sqlglot import exp
 
+from . import calls
 from .columns import TEXT, Column, SqlType
 from .convert import as_text, common_type, convert
 from .errors import SqlError
 from .expressions import Ambient, CompiledQuery, Expressions, sort_key
+from .grouping import aggregate_name, aggregates_in, is_aggregate, not_grouped
 from .headings import heading
 from .lexer import TIME_MARK
 from .scope import Scope, Source, SourceColumn, Value
@@ -46,6 +48,15 @@ class _Cte:
 
 class Compiler(Expressions):
     """Translates one statement."""
+
+    def call(self, node: exp.Expr, scope: Scope) -> Value:
+        return calls.call(self, node, scope)
+
+    def special(self, node: exp.Expr, scope: Scope) -> Value:
+        return calls.special(self, node, scope)
+
+    def window_function(self, node: exp.Expr, scope: Scope) -> Value:
+        return calls.window_function(self, node, scope)
 
     def __init__(self, statement: str, session: Session, default_database: str) -> None:
         super().__init__(statement, session)
@@ -569,43 +580,6 @@ class Compiler(Expressions):
         ):
             raise SqlError(20301, f"invalid input: table '{source.alias}' specified more than once")
         scope.sources.append(source)
-
-
-def not_grouped(name: str) -> SqlError:
-    return SqlError(
-        1149,
-        f'SQL syntax error: column "{name}" must appear in the GROUP BY clause or be used in an '
-        "aggregate function",
-    )
-
-
-def is_aggregate(node: exp.Expr) -> bool:
-    from .calls import AGGREGATES
-
-    if isinstance(node, exp.Anonymous):
-        return str(node.this).lower() in AGGREGATES or str(node.this).lower() == "stddev"
-    return isinstance(node, exp.GroupConcat)
-
-
-def aggregate_name(node: exp.Expr) -> str:
-    return "group_concat" if isinstance(node, exp.GroupConcat) else str(node.this).lower()
-
-
-def aggregates_in(node: exp.Expr | None) -> Iterator[exp.Expr]:
-    """The aggregates of a part of one query, not of its subqueries, nor those over a window."""
-    if node is None or isinstance(node, (exp.Select, exp.Subquery, exp.SetOperation)):
-        return
-    if is_aggregate(node):
-        yield node
-        return
-    parts = [node]
-    if isinstance(node, exp.Window):
-        parts = [node.this, *(node.args.get("partition_by") or [])]
-        if node.args.get("order") is not None:
-            parts.append(node.args["order"])
-    for part in parts:
-        for child in part.iter_expressions():
-            yield from aggregates_in(child)
 
 
 def variable_text(value: Value) -> Value:

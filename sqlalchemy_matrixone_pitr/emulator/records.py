@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import Literal, Protocol
 
-from .columns import Column, SqlType
-
-if TYPE_CHECKING:
-    from .workspace import StorageSession
+from .columns import Column
 
 SYSTEM_DATABASES = (
     "information_schema",
@@ -95,13 +92,3 @@ class Event:
     old_id: int
     new_id: int
     at: int = 0
-
-
-@dataclass
-class VirtualTable:
-    """A table that is worked out when it is read."""
-
-    columns: list[tuple[str, SqlType]]
-    rows: Callable[[StorageSession, int | None], Iterable[tuple[object, ...]]]
-    sys_only: bool = False
-    view: bool = False

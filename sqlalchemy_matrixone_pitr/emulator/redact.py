@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 
+from .errors import SqlError
 from .words import Kind, Source, sources
 
 _MARK = re.compile(
@@ -33,6 +34,13 @@ def redacted(text: str) -> str:
     if not _is_marked(text):
         return text
     return "; ".join(_redacted(source) for source in sources(text))
+
+
+def unsupported(statement: str) -> SqlError:
+    """1235: what the emulator does not know it never answers with an empty OK."""
+    text = redacted(statement)
+    text = text if len(text) <= 200 else text[:200] + "..."
+    return SqlError(1235, f"MatrixOne emulator does not support: {text}", "42000")
 
 
 def _is_marked(text: str) -> bool:

@@ -5,25 +5,23 @@ from __future__ import annotations
 import datetime
 import json
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
 
 from sqlglot import exp
 
 from . import dialect
-from .columns import SqlType, moment_text
+from .columns import SqlType
 from .definition import DatabaseVersion, Version
 from .errors import SqlError
 from .lexer import TIME_MARK, fold_time_parts, tokens
 from .query import Resolved
 from .ranges import LAYOUT_OF_READS, parse_restore_time
-from .records import SessionContext, VirtualTable
+from .records import SessionContext
+from .redact import unsupported
+from .shared import Shared
 from .store import Store
 from .tables import Tables
-
-if TYPE_CHECKING:
-    from .storage import Storage
-    from .workspace import StorageSession
-
+from .values import moment_text
+from .virtual import VirtualTable
 
 _UPPER = frozenset(
     [
@@ -43,7 +41,7 @@ _UPPER = frozenset(
 class Resolver:
     """Finds what a session's statements name."""
 
-    storage: Storage
+    storage: Shared
     store: Store
     context: SessionContext
     catalogue: Tables
@@ -53,8 +51,9 @@ class Resolver:
     def version(self) -> tuple[int, int, int]:
         return self.storage.version
 
-    def workspace(self) -> StorageSession:
-        raise NotImplementedError
+    @property
+    def virtual(self) -> dict[tuple[str, str], VirtualTable]:
+        return self.storage.virtual
 
     # Names
 
@@ -119,7 +118,7 @@ class Resolver:
         except ValueError:
             text = word.partition("'")[2].rpartition("'")[0]
             raise SqlError(20301, f"invalid input: invalid timestamp format: {text}") from None
-        raise SqlError.unsupported("{" + text + "}")
+        raise unsupported("{" + text + "}")
 
     def _one_moment(self, text: str) -> int:
         """The moment of this statement: the first one counts for all that are named."""
@@ -181,7 +180,7 @@ class Resolver:
         columns = table.columns
         if self.version >= (4, 0, 0) and database == "information_schema" and name in _UPPER:
             columns = [(label.upper(), kind) for label, kind in columns]
-        return self.rows_source(database, name, columns, table.rows(self.workspace(), at))
+        return self.rows_source(database, name, columns, table.rows(self, at))
 
     def rows_source(
         self,
@@ -223,4 +222,4 @@ def _no_number(text: str) -> SqlError:
         return SqlError(20301, f"invalid input: ambiguous column reference '{text}'")
     if text.endswith(")") or text.replace(".", "", 1).isdigit():
         return SqlError(1064, "SQL parser error: invalid timestamp hint")
-    return SqlError.unsupported("{MO_TS = " + text + "}")
+    return unsupported("{MO_TS = " + text + "}")

@@ -2,43 +2,31 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
+from .catalogrows import index_parts, stamp
+from .collations import COLLATIONS
 from .columns import SqlType, varchar
-from .definition import ColumnDef, TableDef, Version
-from .dialect import parse_expression
+from .definition import ColumnDef
 from .errors import SqlError
 from .functions import like
-from .headings import source_text
-from .infoschema import default_label, index_parts, key_label, stamp, type_label
+from .labels import default_label, key_label, type_label
 from .lexer import Token, syntax_error, tokens, unquote
-from .query import Compiler
-
-if TYPE_CHECKING:
-    from .records import Result
-    from .workspace import StorageSession
+from .query import Compiler, result_columns
+from .records import Result
+from .redact import unsupported
+from .showcreate import (
+    create_table_text,
+    printed_default,
+    stumble_over_default,
+    stumble_over_rules,
+)
+from .workspace import Workspace
 
 _NAME = varchar(5000)
 _CHAR = SqlType("char", 255)
 _I64 = SqlType("bigint")
 _U32 = SqlType("int", unsigned=True)
-
-COLLATIONS: tuple[tuple[object, ...], ...] = (
-    ("binary", "binary", 63, "YES", "Yes", 1, "NO PAD"),
-    ("utf8_bin", "utf8", 83, "YES", "Yes", 1, "NO PAD"),
-    ("utf8_general_ci", "utf8", 33, "", "Yes", 1, "PAD SPACE"),
-    ("utf8_unicode_ci", "utf8", 192, "", "Yes", 1, "PAD SPACE"),
-    ("utf8mb4_0900_ai_ci", "utf8mb4", 255, "", "Yes", 0, "NO PAD"),
-    ("utf8mb4_0900_bin", "utf8mb4", 309, "", "Yes", 1, "NO PAD"),
-    ("utf8mb4_bin", "utf8mb4", 46, "YES", "Yes", 1, "NO PAD"),
-    ("utf8mb4_de_pb_0900_ai_ci", "utf8mb4", 256, "", "Yes", 0, "NO PAD"),
-    ("utf8mb4_general_ci", "utf8mb4", 45, "", "Yes", 1, "PAD SPACE"),
-    ("utf8mb4_is_0900_ai_ci", "utf8mb4", 257, "", "Yes", 0, "NO PAD"),
-    ("utf8mb4_lv_0900_ai_ci", "utf8mb4", 258, "", "Yes", 0, "NO PAD"),
-    ("utf8mb4_unicode_ci", "utf8mb4", 224, "", "Yes", 1, "PAD SPACE"),
-)
 
 
 _OTHERS = frozenset(
@@ -103,7 +91,7 @@ class _Words:
     def unknown(self) -> SqlError:
         """A SHOW that the server knows and the emulator does not, or that neither does."""
         word = self.tokens[self.at].upper if self.at < len(self.tokens) else ""
-        return SqlError.unsupported(self.statement) if word in _OTHERS else self.fail()
+        return unsupported(self.statement) if word in _OTHERS else self.fail()
 
     def identifier(self) -> str:
         if self.at >= len(self.tokens) or self.tokens[self.at].kind not in ("word", "quoted"):
@@ -139,18 +127,18 @@ class _Shown:
         """Whether they are spelled the same with WHERE in 3.x too"""
 
 
-def show(session: StorageSession, statement: str, found: list[Token]) -> Result:
+def show(session: Workspace, statement: str, found: list[Token]) -> Result:
     words = _Words(statement, found)
     if found[0].upper in ("DESC", "DESCRIBE", "EXPLAIN"):
         if words.at < len(found) and found[1].upper in ("SELECT", "ANALYZE", "VERBOSE", "("):
-            raise SqlError.unsupported(statement)
+            raise unsupported(statement)
         database, name = words.named()
         return _result(session, words, _columns(session, database, name, full=False), end=True)
     words.any_of("SESSION", "GLOBAL") if _next_is(words, "VARIABLES", 1) else None
     full = words.accept("FULL")
     if words.accept("CREATE"):
         return _create(session, words)
-    handler: Callable[[StorageSession, _Words, bool], _Shown] | None = None
+    handler: Callable[[Workspace, _Words, bool], _Shown] | None = None
     for names, candidate in _HANDLERS:
         if words.accept(*names):
             handler = candidate
@@ -165,10 +153,7 @@ def _next_is(words: _Words, word: str, ahead: int) -> bool:
     return index < len(words.tokens) and words.tokens[index].upper == word
 
 
-def _result(session: StorageSession, words: _Words, shown: _Shown, *, end: bool = False) -> Result:
-    from .query import result_columns
-    from .records import Result
-
+def _result(session: Workspace, words: _Words, shown: _Shown, *, end: bool = False) -> Result:
     labels = [label for label, _ in shown.columns]
     types = [kind for _, kind in shown.columns]
     if words.accept("LIKE"):
@@ -194,7 +179,7 @@ def _result(session: StorageSession, words: _Words, shown: _Shown, *, end: bool 
     return Result(result_columns(labels, types), compiled)
 
 
-def _where(session: StorageSession, words: _Words, shown: _Shown) -> Result:
+def _where(session: Workspace, words: _Words, shown: _Shown) -> Result:
     """SHOW ... WHERE: any expression over the columns; 3.x gives many of them small labels."""
     labels = [label for label, _ in shown.columns]
     small = session.storage.version < (4, 0, 0) and not shown.keeps_labels
@@ -212,14 +197,14 @@ def _where(session: StorageSession, words: _Words, shown: _Shown) -> Result:
 
 
 class _ShowCompiler(Compiler):
-    def __init__(self, text: str, session: StorageSession, shown: _Shown) -> None:
+    def __init__(self, text: str, session: Workspace, shown: _Shown) -> None:
         super().__init__(text, _ShowSession(session, shown), "")
 
 
 class _ShowSession:
     """A session in which `shown` is the rows of the SHOW."""
 
-    def __init__(self, session: StorageSession, shown: _Shown) -> None:
+    def __init__(self, session: Workspace, shown: _Shown) -> None:
         self._session, self._shown = session, shown
         self.constant, self.variable = session.constant, session.variable
         self.user_variable = session.user_variable
@@ -234,7 +219,7 @@ class _ShowSession:
 # SHOW CREATE
 
 
-def _create(session: StorageSession, words: _Words) -> Result:
+def _create(session: Workspace, words: _Words) -> Result:
     if words.accept("DATABASE"):
         words.accept("IF", "NOT", "EXISTS")
         name = session.need_database(words.identifier()).name
@@ -254,9 +239,9 @@ def _create(session: StorageSession, words: _Words) -> Result:
         raise SqlError(20301, f"invalid input: show view '{version.name}' is not a valid view")
     text = create_table_text(version, session.version)
     if session.version < (3, 0, 0):
-        _stumble(version, text)
+        stumble_over_rules(version, text)
     elif session.version < (4, 0, 0):
-        _stumble_over_default(version, text)
+        stumble_over_default(version, text)
     return _result(
         session,
         words,
@@ -264,129 +249,28 @@ def _create(session: StorageSession, words: _Words) -> Result:
     )
 
 
-def _stumble(version: Version, text: str) -> None:
-    """2.x writes SET_NULL and NO_ACTION into the text and then cannot read it (section 8)."""
-    for key in version.definition.foreign_keys:
-        for rule in (key.on_delete, key.on_update):
-            if " " in rule:
-                text = text.replace(rule, rule.replace(" ", "_"))
-                start = text.index(rule.replace(" ", "_"))
-                line_start = text.rfind("\n", 0, start)
-                message = SqlError.syntax(
-                    text[start - 1 :],
-                    text.count("\n", 0, start) + 1,
-                    start + len(rule) - max(line_start, 0),
-                ).message
-                raise SqlError(1105, message.removeprefix("SQL parser error: "))
-
-
-def _stumble_over_default(version: Version, text: str) -> None:
-    """3.x doubles the quotes inside a default that is an expression, and cannot read it then."""
-    for column in version.definition.columns:
-        default = column.default or ""
-        if default.startswith("(") and "'" in default:
-            near = text.index("''") + 2
-            word = re.compile(r"\w*").match(text, near)
-            stop = word.end() if word and word.end() > near else near + 1
-            line = text.count("\n", 0, stop) + 1
-            column_number = stop - max(text.rfind("\n", 0, stop), 0)
-            error = SqlError.syntax(text[near:], line, column_number)
-            raise SqlError(1105, error.message.removeprefix("SQL parser error: "))
-
-
-def _quoted(name: str) -> str:
-    return "`" + name.replace("`", "``") + "`"
-
-
-def _list(definition: TableDef, keys: tuple[str, ...]) -> str:
-    return ",".join(_quoted(name) for name in definition.names(keys))
-
-
-def create_table_text(version: Version, server: tuple[int, int, int]) -> str:
-    """The text of SHOW CREATE TABLE."""
-    definition = version.definition
-    lines = []
-    for column in definition.columns:
-        line = f"  {_quoted(column.name)} {column.type.text}"
-        if column.auto_increment:
-            line += " NOT NULL AUTO_INCREMENT"
-        else:
-            if not column.nullable:
-                line += " NOT NULL"
-            if column.default is not None:
-                line += f" DEFAULT {_default(column.default, server)}"
-            elif column.nullable:
-                line += f"{' NULL' if column.type.kind == 'timestamp' else ''} DEFAULT NULL"
-            if column.on_update is not None:
-                line += f" ON UPDATE {column.on_update}"
-        if column.comment:
-            line += " COMMENT '{}'".format(column.comment.replace("'", "''"))
-        lines.append(line)
-    if definition.primary:
-        lines.append(f"  PRIMARY KEY ({_list(definition, definition.primary)})")
-    for index in definition.indexes:
-        if index.algorithm == "fulltext":
-            line = f" FULLTEXT {_quoted(index.name)}({_list(definition, index.columns)})"
-            line += f" WITH PARSER {index.parser}" if index.parser else ""
-        else:
-            word = "UNIQUE KEY" if index.unique else "KEY"
-            line = f"  {word} {_quoted(index.name)} ({_list(definition, index.columns)})"
-        if index.comment:
-            line += " COMMENT '{}'".format(index.comment.replace("'", "\\'"))
-        lines.append(line)
-    for key in definition.foreign_keys:
-        parent = _quoted(key.parent_table)
-        if key.parent_database != version.database:
-            parent = f"{_quoted(key.parent_database)}.{parent}"
-        theirs = ",".join(_quoted(name) for name in key.parent_columns)
-        lines.append(
-            f"  CONSTRAINT {_quoted(key.name)} FOREIGN KEY ({_list(definition, key.columns)}) "
-            f"REFERENCES {parent} ({theirs}) ON DELETE {key.on_delete} ON UPDATE {key.on_update}"
-        )
-    for name, text in definition.checks:
-        lines.append(f"  CONSTRAINT {_quoted(name)} CHECK ({_check_text(text)})")
-    body = ",\n".join(lines)
-    shown = definition.comment if definition.first_comment is None else definition.first_comment
-    comment = " COMMENT='{}'".format(shown.replace("'", "''")) if shown else ""
-    return f"CREATE TABLE {_quoted(version.name)} (\n{body}\n){comment}"
-
-
-def _check_text(text: str) -> str:
-    """A CHECK with its columns quoted."""
-    return source_text(parse_expression(text), _quoted)
-
-
-def _default(text: str, server: tuple[int, int, int]) -> str:
-    """4.x doubles quotes that are doubled already, 3.x those inside an expression."""
-    if server >= (4, 0, 0) and text.startswith("'"):
-        return "'" + text[1:-1].replace("'", "''") + "'"
-    if (3, 0, 0) <= server < (4, 0, 0) and text.startswith("("):
-        return text.replace("'", "''")
-    return text
-
-
 def _default_label(column: ColumnDef, server: tuple[int, int, int]) -> str | None:
     text = default_label(column)
-    return _default(text, server) if text and text.startswith("(") else text
+    return printed_default(text, server) if text and text.startswith("(") else text
 
 
 # Lists
 
 
-def _databases(session: StorageSession, words: _Words, full: bool) -> _Shown:
+def _databases(session: Workspace, words: _Words, full: bool) -> _Shown:
     moment = words.brace()
     at = session.moment(moment) if moment else None
     names = {database.name for database in session.databases(at)} | {"mo_catalog"}
     return _Shown([("Database", _NAME)], [(name,) for name in sorted(names)])
 
 
-def _from(session: StorageSession, words: _Words) -> str:
+def _from(session: Workspace, words: _Words) -> str:
     if words.any_of("FROM", "IN"):
         return session.need_database(words.identifier()).name
     return session.need_database("").name
 
 
-def _tables(session: StorageSession, words: _Words, full: bool) -> _Shown:
+def _tables(session: Workspace, words: _Words, full: bool) -> _Shown:
     database = words.identifier() if words.any_of("FROM", "IN") else ""
     moment = words.brace()
     number = session.catalogue.number_at(session.moment(moment) if moment else None)
@@ -408,7 +292,7 @@ def _tables(session: StorageSession, words: _Words, full: bool) -> _Shown:
     return _Shown(columns, [(name,) for name, _ in sorted(found)])
 
 
-def _columns_of(session: StorageSession, words: _Words, full: bool) -> _Shown:
+def _columns_of(session: Workspace, words: _Words, full: bool) -> _Shown:
     if not words.any_of("FROM", "IN"):
         raise words.fail()
     database, name = words.named()
@@ -417,7 +301,7 @@ def _columns_of(session: StorageSession, words: _Words, full: bool) -> _Shown:
     return _columns(session, database, name, full=full)
 
 
-def _columns(session: StorageSession, database: str, name: str, *, full: bool) -> _Shown:
+def _columns(session: Workspace, database: str, name: str, *, full: bool) -> _Shown:
     home = session.need_database(database)
     virtual = session.storage.virtual.get((home.name, name))
     labels = ["Field", "Type", "Null", "Key", "Default", "Extra", "Comment"]
@@ -447,7 +331,7 @@ def _columns(session: StorageSession, database: str, name: str, *, full: bool) -
     return _Shown([(label, _CHAR) for label in labels], rows, keeps_labels=True)
 
 
-def _indexes(session: StorageSession, words: _Words, full: bool) -> _Shown:
+def _indexes(session: Workspace, words: _Words, full: bool) -> _Shown:
     if not words.any_of("FROM", "IN"):
         raise words.fail()
     database, name = words.named()
@@ -500,7 +384,7 @@ def _indexes(session: StorageSession, words: _Words, full: bool) -> _Shown:
     return _Shown([(label, kinds.get(label, _NAME)) for label in labels], rows)
 
 
-def _variables(session: StorageSession, words: _Words, full: bool) -> _Shown:
+def _variables(session: Workspace, words: _Words, full: bool) -> _Shown:
     scope = words.tokens[1].upper.lower() if len(words.tokens) > 2 else ""
     scope = scope if scope in ("global", "session") else ""
     found = session.context.variables(scope)
@@ -514,14 +398,14 @@ def _variables(session: StorageSession, words: _Words, full: bool) -> _Shown:
     return _Shown([("Variable_name", kind), ("Value", kind)], rows)
 
 
-def _collation(session: StorageSession, words: _Words, full: bool) -> _Shown:
+def _collation(session: Workspace, words: _Words, full: bool) -> _Shown:
     labels = ("Collation", "Charset", "Id", "Default", "Compiled", "Sortlen", "Pad_attribute")
     kinds = {"Id": _I64, "Sortlen": _U32}
     columns = [(label, kinds.get(label, _NAME)) for label in labels]
     return _Shown(columns, list(COLLATIONS), keeps_labels=True)
 
 
-def _table_status(session: StorageSession, words: _Words, full: bool) -> _Shown:
+def _table_status(session: Workspace, words: _Words, full: bool) -> _Shown:
     home = session.need_database(_from(session, words))
     labels = [
         "Name",
@@ -580,21 +464,21 @@ def _table_status(session: StorageSession, words: _Words, full: bool) -> _Shown:
     return _Shown([(label, kinds.get(label, _NAME)) for label in labels], rows)
 
 
-def _empty(*labels: str) -> Callable[[StorageSession, _Words, bool], _Shown]:
+def _empty(*labels: str) -> Callable[[Workspace, _Words, bool], _Shown]:
     return lambda session, words, full: _Shown([(label, _NAME) for label in labels], [])
 
 
-def _one(session: StorageSession, words: _Words, full: bool) -> _Shown:
+def _one(session: Workspace, words: _Words, full: bool) -> _Shown:
     return _Shown([("1", _I64)], [])
 
 
-def _warnings(session: StorageSession, words: _Words, full: bool) -> _Shown:
+def _warnings(session: Workspace, words: _Words, full: bool) -> _Shown:
     word = SqlType("label")
     columns = [("Level", word), ("Code", SqlType("smallint")), ("Message", word)]
     return _Shown(columns, [("Error", code, text) for code, text in reversed(session.errors)])
 
 
-_HANDLERS: tuple[tuple[tuple[str, ...], Callable[[StorageSession, _Words, bool], _Shown]], ...] = (
+_HANDLERS: tuple[tuple[tuple[str, ...], Callable[[Workspace, _Words, bool], _Shown]], ...] = (
     (("TABLES",), _tables),
     (("DATABASES",), _databases),
     (("SCHEMAS",), _databases),

@@ -21,7 +21,6 @@ from .columns import (
     varchar,
 )
 from .infoschema import virtual_tables
-from .locks import LockTable
 from .records import (
     SYSTEM_DATABASES,
     DatabaseInfo,
@@ -29,10 +28,10 @@ from .records import (
     Result,
     SessionContext,
     TableInfo,
-    VirtualTable,
 )
-from .store import Store
-from .workspace import StorageSession
+from .shared import Shared
+from .statements import StorageSession
+from .virtual import VirtualTable
 
 __all__ = [
     "DatabaseInfo",
@@ -64,7 +63,7 @@ _KINDS = {
 }
 
 
-class Storage:
+class Storage(Shared):
     """All databases of one emulator; safe for many threads."""
 
     def __init__(
@@ -76,14 +75,8 @@ class Storage:
         keep_history: datetime.timedelta | None = None,
     ) -> None:
         """*keep_history*: how far back the past can be read; None keeps everything."""
-        self.clock = clock
-        self.version = version
-        self.lock_timeout = lock_timeout
-        self.keep_history = keep_history
-        self.locks = LockTable()
-        self.on_commit: list[Callable[[list[Event]], None]] = []
-        self.store = Store(clock)
-        self.virtual: dict[tuple[str, str], VirtualTable] = dict(virtual_tables(version))
+        super().__init__(clock, version, lock_timeout, keep_history)
+        self.virtual.update(virtual_tables(version))
         self.create_account("sys", 0)
 
     def session(self, context: SessionContext) -> StorageSession:

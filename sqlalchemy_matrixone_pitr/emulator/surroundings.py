@@ -5,23 +5,12 @@ from __future__ import annotations
 import datetime
 import decimal
 
-from .columns import (
-    BIGINT,
-    BOOL,
-    DATE,
-    DATETIME,
-    DOUBLE,
-    TIME,
-    UBIGINT,
-    SqlType,
-    Stored,
-    moment_text,
-    parse_moment,
-)
+from .columns import BIGINT, BOOL, DATE, DATETIME, DOUBLE, TIME, UBIGINT, SqlType
 from .convert import text_value
 from .lexer import quote_text
 from .records import SessionContext
 from .scope import Value
+from .values import Stored, moment_text, parse_moment
 
 
 class Surroundings:

@@ -8,28 +8,25 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sqlglot import exp
 
-from . import ddlparse, dialect
-from .columns import UBIGINT, Column, SqlType, Stored, load
+from . import dialect
+from .columns import UBIGINT, Column, SqlType
 from .definition import DatabaseVersion, Version
-from .dml import Writer
 from .errors import SqlError
 from .functions import Failure, register
-from .lexer import Token, fold_time_parts, names_in_double_quotes, syntax_error, tokens
-from .literals import literal_rows
+from .lexer import Token, fold_time_parts, names_in_double_quotes
 from .locks import never
-from .query import Compiler, result_columns
+from .query import result_columns
 from .records import DatabaseInfo, Event, EventKind, Result, SessionContext, TableInfo
+from .redact import unsupported
 from .resolver import Resolver
+from .shared import Shared
 from .surroundings import Surroundings
 from .tables import Tables
-
-if TYPE_CHECKING:
-    from .storage import Storage
+from .values import Stored, load
 
 _LONGEST_SLEEP = 60.0
 _LOOK_SECONDS = 0.2
@@ -37,10 +34,10 @@ _PRUNE_EVERY = 64
 """Transactions between two looks for history that need not be kept."""
 
 
-class StorageSession(Surroundings, Resolver):
-    """One client's statements; used by that client's thread only."""
+class Workspace(Surroundings, Resolver):
+    """One client's transaction and what its statements use; that client's thread only."""
 
-    def __init__(self, storage: Storage, context: SessionContext) -> None:
+    def __init__(self, storage: Shared, context: SessionContext) -> None:
         self.storage = storage
         self.store = storage.store
         self.context = context
@@ -79,9 +76,6 @@ class StorageSession(Surroundings, Resolver):
                 "mo_unix_timestamp": (2, self._unix_timestamp),
             },
         )
-
-    def workspace(self) -> StorageSession:
-        return self
 
     # Transactions
 
@@ -129,7 +123,7 @@ class StorageSession(Surroundings, Resolver):
         self._end()
         for statement in clones:
             # Made inside the one open sqlite transaction, they are made again without it.
-            self._run_clone(statement)
+            self.run_clone(statement)
 
     def _end(self) -> None:
         self._events = []
@@ -207,6 +201,12 @@ class StorageSession(Surroundings, Resolver):
 
     # Statements
 
+    def dispatch(self, statement: str) -> Result:
+        raise NotImplementedError
+
+    def run_clone(self, statement: str) -> None:
+        raise NotImplementedError
+
     def execute(self, statement: str) -> Result:
         """One statement, all of it or nothing; a transaction of its own where none is open."""
         own = not self.in_transaction
@@ -237,7 +237,7 @@ class StorageSession(Surroundings, Resolver):
         if self._writing:
             self._savepoint_here()
         try:
-            return self._dispatch(statement)
+            return self.dispatch(statement)
         except sqlite3.Error as error:
             self._undo(events)
             raise self._noted(self._translated(error, statement)) from error
@@ -281,58 +281,7 @@ class StorageSession(Surroundings, Resolver):
                 else "delete or update a parent row"
             )
             return SqlError.internal(f"Cannot {side}: a foreign key constraint fails")
-        return SqlError.unsupported(f"{statement} [{text}]")
-
-    def _dispatch(self, statement: str) -> Result:
-        found = tokens(statement)
-        first = found[0].upper if found else ""
-        if first in ("SELECT", "WITH", "(", "VALUES", "TABLE"):
-            return self._select(statement, found)
-        if first in ("INSERT", "REPLACE", "UPDATE", "DELETE"):
-            return self._change(statement, found, first)
-        if first in ("SHOW", "DESC", "DESCRIBE", "EXPLAIN"):
-            from .show import show
-
-            return show(self, statement, found)
-        if first in ("CREATE", "DROP", "ALTER", "TRUNCATE", "RENAME"):
-            return self._define(statement)
-        if found and first not in _KNOWN_WORDS and found[0].kind == "word":
-            raise syntax_error(statement, found, 0)
-        if first == "DO":
-            raise SqlError(20105, f"not supported: do{statement[found[0].end :]}")
-        raise SqlError.unsupported(statement)
-
-    def _define(self, statement: str) -> Result:
-        from .ddl import execute
-
-        parsed = ddlparse.parse(statement, self.version)
-        if not (
-            isinstance(parsed, (ddlparse.CreateTable, ddlparse.CreateDatabase)) and parsed.clone
-        ):
-            return execute(self, parsed)
-        if self.explicit:
-            if not parsed.moment and self.version < (4, 0, 0):
-                parsed.moment = f"MO_TS = {self.statement_ns}"
-            return execute(self, parsed)
-        if not self._writing:
-            self._run_clone(statement)
-            return Result()
-        if not parsed.moment:
-            parsed.moment = f"MO_TS = {self.statement_ns}"
-        result = execute(self, parsed)
-        self._clones.append(statement)
-        return result
-
-    def _run_clone(self, statement: str) -> None:
-        """Without BEGIN a clone commits by itself (section 6)."""
-        other = StorageSession(self.storage, self.context)
-        try:
-            other.begin()
-            other.start_writing()
-            other.execute(statement)
-            other.commit()
-        finally:
-            other.close()
+        return unsupported(f"{statement} [{text}]")
 
     def run(
         self, sql: str, parameters: Sequence[object] | Mapping[str, object] = ()
@@ -351,44 +300,6 @@ class StorageSession(Surroundings, Resolver):
 
     def _sql_mode(self) -> str:
         return str(self.context.variable("sql_mode", "")).upper()
-
-    def _select(self, statement: str, found: list[Token]) -> Result:
-        for into, target in pairwise(found):
-            if into.upper == "INTO" and target.upper in ("OUTFILE", "DUMPFILE"):
-                raise SqlError.unsupported(statement)
-        tree = self.parse(statement, found)
-        for token in found if self.version < (4, 0, 0) else ():
-            if token.kind == "operator" and token.text in ("->", "->>"):
-                raise syntax_error(statement, found, token.start)
-        _refuse_star_alias(statement, found)
-        _refuse_unread(statement, found, self.version)
-        compiler = Compiler(statement, self, self.context.database)
-        compiler.reading_4 = self.version >= (4, 0, 0)
-        reading = not self._writing
-        if reading:
-            self._connection.execute("BEGIN")
-        try:
-            query = compiler.query(tree)
-            if not query.for_update:
-                return self.fetch(query.sql, compiler.parameters, query.labels, query.types)
-        finally:
-            if reading:
-                self._connection.execute("COMMIT")
-        self._lock_rows(compiler)
-        compiler = Compiler(statement, self, self.context.database)
-        compiler.reading_4 = self.version >= (4, 0, 0)
-        query = compiler.query(tree)
-        return self.fetch(query.sql, compiler.parameters, query.labels, query.types)
-
-    def _lock_rows(self, compiler: Compiler) -> None:
-        """SELECT ... FOR UPDATE: rows of mo_role by their own lock, others by being the writer."""
-        timeout = self.context.deadline_seconds
-        for database, name in compiler.reads:
-            if (database, name) == ("mo_catalog", "mo_role"):
-                key = ("mo_role", self.context.account_id)
-                self.storage.locks.acquire(self, key, timeout, self.gone)
-            elif (database, name) not in self.storage.virtual:
-                self.write()
 
     def fetch(
         self,
@@ -429,32 +340,6 @@ class StorageSession(Surroundings, Resolver):
         if kind.is_integer or kind.kind in ("any", "varbinary", "binary", "blob"):
             return None
         return lambda value: load(value, kind)
-
-    def _change(self, statement: str, found: list[Token], first: str) -> Result:
-        if first == "REPLACE":
-            statement = "INSERT" + statement[found[0].end :]
-            found = tokens(statement)
-        literal = literal_rows(statement, found)
-        tree = None if literal is None else dialect.form(literal.text)
-        rows = None if literal is None or tree is None else literal.rows
-        tree = tree or self.parse(statement, found)
-        self.write()
-        writer = Writer(self, statement)
-        if isinstance(tree, exp.Insert):
-            changed = writer.insert(tree, replace=first == "REPLACE", rows=rows)
-            if changed.last_insert_id:
-                self.last_insert_id = changed.last_insert_id
-            elif not changed.generating and first != "REPLACE":
-                changed.last_insert_id = self.last_insert_id
-        elif isinstance(tree, exp.Update):
-            changed = writer.update(tree)
-        elif isinstance(tree, exp.Delete):
-            changed = writer.delete(tree)
-        else:
-            raise SqlError.unsupported(statement)
-        return Result(
-            affected=changed.affected, found=changed.affected, last_insert_id=changed.last_insert_id
-        )
 
     # Cascades
 
@@ -512,27 +397,6 @@ class StorageSession(Surroundings, Resolver):
 
     # For the session layer: restoring
 
-    def restore_table(
-        self, database: str, name: str, at: int, *, account_id: int | None = None
-    ) -> None:
-        """The table as it was at *at*, under a new id, in a transaction of its own."""
-        from .history import restore_table
-
-        self._alone(lambda: restore_table(self, self._account(account_id), database, name, at))
-
-    def restore_database(self, name: str, at: int, *, account_id: int | None = None) -> None:
-        from .history import restore_database
-
-        self._alone(lambda: restore_database(self, self._account(account_id), name, at))
-
-    def restore_account(self, account_id: int, at: int, *, into: int | None = None) -> None:
-        from .history import restore_account
-
-        self._alone(lambda: restore_account(self, account_id, at, into))
-
-    def _account(self, account_id: int | None) -> int:
-        return self.context.account_id if account_id is None else account_id
-
     def _alone(self, work: Callable[[], None]) -> None:
         if self.in_transaction:
             raise SqlError.internal("unclassified statement appears in uncommitted transaction")
@@ -560,107 +424,3 @@ def _info(version: Version) -> TableInfo:
     return TableInfo(
         version.id, version.database, version.name, version.created_ns, version.logical_id
     )
-
-
-_KNOWN_WORDS = frozenset(
-    {
-        "ALTER",
-        "ANALYZE",
-        "BACKUP",
-        "BEGIN",
-        "CALL",
-        "CHECK",
-        "COMMIT",
-        "DATA",
-        "DEALLOCATE",
-        "DO",
-        "EXECUTE",
-        "GRANT",
-        "KILL",
-        "LOAD",
-        "LOCK",
-        "PREPARE",
-        "RELEASE",
-        "RESET",
-        "RESTORE",
-        "REVOKE",
-        "ROLLBACK",
-        "SAVEPOINT",
-        "SET",
-        "START",
-        "UNLOCK",
-        "UPGRADE",
-        "USE",
-    }
-)
-"""Statements that the server knows and the emulator does not."""
-
-_AFTER_STAR = frozenset(
-    [
-        "FROM",
-        "WHERE",
-        "LIMIT",
-        "ORDER",
-        "UNION",
-        "GROUP",
-        "HAVING",
-        "INTO",
-        "FOR",
-        "EXCEPT",
-        "MINUS",
-        "INTERSECT",
-    ]
-)
-
-
-_ONE_ARGUMENT = frozenset(["AVG", "MAX", "MIN", "SUM"])
-
-
-def _refuse_unread(statement: str, found: list[Token], version: tuple[int, int, int]) -> None:
-    """What sqlglot reads and the server does not."""
-    limited = False
-    old = version < (4, 0, 0)
-    for index, (token, after) in enumerate(pairwise(found)):
-        word = token.upper
-        limited = limited or word == "LIMIT"
-        if (
-            (word == "OFFSET" and after.kind == "number" and not limited)
-            or (word == "=" and after.text == "=")
-            or (word == "INTO" and after.kind == "variable")
-            or (old and word == "FOR" and after.upper == "SHARE")
-        ):
-            raise syntax_error(statement, found, after.start)
-        if old and word == "LOCK" and after.upper == "IN":
-            raise syntax_error(statement, found, token.start)
-        if after.text == "(" and (word == "COUNT" or word in _ONE_ARGUMENT):
-            _refuse_arguments(statement, found, index + 2, word)
-        locking = word in ("UPDATE", "SHARE") and index and found[index - 1].upper == "FOR"
-        if locking and after.upper in ("OF", "NOWAIT", "SKIP"):
-            raise syntax_error(statement, found, after.start)
-
-
-def _refuse_arguments(statement: str, found: list[Token], at: int, word: str) -> None:
-    """An aggregate has one argument, COUNT at least one."""
-    depth = 0
-    if at < len(found) and found[at].text == ")":
-        raise syntax_error(statement, found, found[at].start)
-    for token in found[at:]:
-        if token.kind == "operator" and token.text == "(":
-            depth += 1
-        elif token.kind == "operator" and token.text == ")":
-            depth -= 1
-            if depth < 0:
-                return
-        elif token.text == "," and not depth and word != "COUNT":
-            raise syntax_error(statement, found, token.start)
-
-
-def _refuse_star_alias(statement: str, found: list[Token]) -> None:
-    """`SELECT * frm t`: sqlglot takes a name after the star for an alias, the server does not."""
-    for before, star, after in zip(found, found[1:], found[2:], strict=False):
-        if (
-            star.text == "*"
-            and before.upper in ("SELECT", ",")
-            and (after.kind in ("word", "quoted") and after.upper not in _AFTER_STAR)
-        ):
-            raise syntax_error(statement, found, after.start)

@@ -1,0 +1,44 @@
+"""Types, defaults and keys as SHOW and information_schema spell them."""
+
+from __future__ import annotations
+
+from .columns import SqlType
+from .definition import ColumnDef, Version
+from .lexer import tokens
+
+_WIDTHS = {"tinyint": 8, "smallint": 16, "int": 32, "bigint": 64}
+
+
+def type_label(kind: SqlType) -> str:
+    """A type as SHOW COLUMNS has it: `BIGINT(64)`, `DATETIME(6)`, `TEXT(0)`."""
+    name = kind.kind.upper() + (" UNSIGNED" if kind.unsigned else "")
+    if kind.kind == "enum":
+        return "ENUM" + kind.text[4:]
+    if kind.kind == "decimal" or (kind.kind in ("float", "double") and kind.width):
+        return f"{name}({kind.width},{kind.scale})"
+    if kind.kind in _WIDTHS:
+        return f"{name}({_WIDTHS[kind.kind]})"
+    if kind.kind in ("datetime", "timestamp", "time"):
+        return f"{name}({kind.scale})"
+    return f"{name}({kind.width})"
+
+
+def default_label(column: ColumnDef) -> str | None:
+    """A default as SHOW COLUMNS has it: strings without their quotes."""
+    text = column.default
+    if text is None:
+        return None
+    found = tokens(text)
+    return text[1:-1] if len(found) == 1 and found[0].kind == "string" else text
+
+
+def key_label(version: Version, column: ColumnDef) -> str:
+    definition = version.definition
+    if column.key in definition.primary:
+        return "PRI"
+    if any(column.key in key.columns for key in definition.foreign_keys):
+        return "MUL"
+    for index in definition.indexes:
+        if index.columns[0] == column.key:
+            return "UNI" if index.unique and len(index.columns) == 1 else "MUL"
+    return ""

@@ -1,0 +1,77 @@
+"""What sqlglot reads and the server does not."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+from .lexer import Token, syntax_error
+
+_AFTER_STAR = frozenset(
+    [
+        "FROM",
+        "WHERE",
+        "LIMIT",
+        "ORDER",
+        "UNION",
+        "GROUP",
+        "HAVING",
+        "INTO",
+        "FOR",
+        "EXCEPT",
+        "MINUS",
+        "INTERSECT",
+    ]
+)
+
+_ONE_ARGUMENT = frozenset(["AVG", "MAX", "MIN", "SUM"])
+
+
+def refuse_unread(statement: str, found: list[Token], version: tuple[int, int, int]) -> None:
+    """1064 for a SELECT with such a part in it."""
+    _refuse_star_alias(statement, found)
+    limited = False
+    old = version < (4, 0, 0)
+    for index, (token, after) in enumerate(pairwise(found)):
+        word = token.upper
+        limited = limited or word == "LIMIT"
+        if (
+            (word == "OFFSET" and after.kind == "number" and not limited)
+            or (word == "=" and after.text == "=")
+            or (word == "INTO" and after.kind == "variable")
+            or (old and word == "FOR" and after.upper == "SHARE")
+        ):
+            raise syntax_error(statement, found, after.start)
+        if old and word == "LOCK" and after.upper == "IN":
+            raise syntax_error(statement, found, token.start)
+        if after.text == "(" and (word == "COUNT" or word in _ONE_ARGUMENT):
+            _refuse_arguments(statement, found, index + 2, word)
+        locking = word in ("UPDATE", "SHARE") and index and found[index - 1].upper == "FOR"
+        if locking and after.upper in ("OF", "NOWAIT", "SKIP"):
+            raise syntax_error(statement, found, after.start)
+
+
+def _refuse_arguments(statement: str, found: list[Token], at: int, word: str) -> None:
+    """An aggregate has one argument, COUNT at least one."""
+    depth = 0
+    if at < len(found) and found[at].text == ")":
+        raise syntax_error(statement, found, found[at].start)
+    for token in found[at:]:
+        if token.kind == "operator" and token.text == "(":
+            depth += 1
+        elif token.kind == "operator" and token.text == ")":
+            depth -= 1
+            if depth < 0:
+                return
+        elif token.text == "," and not depth and word != "COUNT":
+            raise syntax_error(statement, found, token.start)
+
+
+def _refuse_star_alias(statement: str, found: list[Token]) -> None:
+    """`SELECT * frm t`: sqlglot takes a name after the star for an alias, the server does not."""
+    for before, star, after in zip(found, found[1:], found[2:], strict=False):
+        if (
+            star.text == "*"
+            and before.upper in ("SELECT", ",")
+            and (after.kind in ("word", "quoted") and after.upper not in _AFTER_STAR)
+        ):
+            raise syntax_error(statement, found, after.start)
