@@ -113,9 +113,9 @@ class _PitrMethods:
 
     def exists(self, name: str) -> bool:
         """Whether this account has made a policy of that name, at any level and of any status."""
-        return self._find(check_pitr_name(name)) is not None
+        return self._find(check_pitr_name(name), times=False) is not None
 
-    def _find(self, name: str) -> Pitr | None:
+    def _find(self, name: str, *, times: bool = True) -> Pitr | None:
         raise NotImplementedError
 
 
@@ -196,7 +196,10 @@ class PitrManager(_PitrMethods):
         :raises PitrNotFoundError: this account has made none of that name.
         """
         range = PitrRange(range_value, to_unit(range_unit))
-        element = AlterPitr(self.get(name).name, range)
+        there = self._find(check_pitr_name(name), times=False)
+        if there is None:
+            raise _not_found(name)
+        element = AlterPitr(there.name, range)
         with side_connection(self._engine) as connection:
             self._send(element, connection)
             found = read_pitrs(connection, filters(name=element.name))
@@ -209,7 +212,7 @@ class PitrManager(_PitrMethods):
 
         Of a renewed one its newest generation goes; the older ones stay, and with them its history.
         """
-        found = self._find(check_pitr_name(name))
+        found = self._find(check_pitr_name(name), times=False)
         if found is None:
             return False
         try:
@@ -239,9 +242,9 @@ class PitrManager(_PitrMethods):
         """
         self._send(RestorePitr(name, at, level, account, from_account, database, table))
 
-    def _find(self, name: str) -> Pitr | None:
+    def _find(self, name: str, *, times: bool = True) -> Pitr | None:
         with reading(self._engine) as connection:
-            return find_pitr(read_generations(connection, name), name)
+            return find_pitr(read_generations(connection, name, times=times), name)
 
     def _send(self, element: TransactionalDDLElement, connection: Connection | None = None) -> None:
         element.check_dialect(self._engine.dialect)
@@ -250,7 +253,7 @@ class PitrManager(_PitrMethods):
                 stack.enter_context(account_lock(self._engine, self._timeout))
             if connection is None:
                 connection = stack.enter_context(side_connection(self._engine))
-            send(connection, element)
+            send(self._engine, connection, element)
 
 
 class TransactionPitrManager(_PitrMethods):
@@ -357,7 +360,7 @@ class TransactionPitrManager(_PitrMethods):
 
     def delete(self, name: str) -> bool:
         """Drop the policy at COMMIT; False, and nothing waits, where there is none of that name."""
-        found = self._find(check_pitr_name(name))
+        found = self._find(check_pitr_name(name), times=False)
         if found is None:
             return False
         self._execute(DropPitr(found.name))
@@ -399,7 +402,7 @@ class TransactionPitrManager(_PitrMethods):
         """
         self._execute(RestorePitr(name, at, level, account, from_account, database, table))
 
-    def _find(self, name: str) -> Pitr | None:
+    def _find(self, name: str, *, times: bool = True) -> Pitr | None:
         connection = self._connection()
         waiting = [
             element
@@ -407,7 +410,7 @@ class TransactionPitrManager(_PitrMethods):
             if name in (element.pitr_name, split_generation(element.pitr_name)[0])
         ]
         with reading(connection) as aside:
-            committed = read_generations(aside, name)
+            committed = read_generations(aside, name, times=times)
         return find_pitr(_overlay(committed, waiting), name)
 
 

@@ -472,6 +472,10 @@ class Pitr:
         """The same policy with a status."""
         return self._with(status=status)
 
+    def without_times(self) -> Pitr:
+        """The same policy as it is declared: when it was made and changed left out."""
+        return self._with(created_time=None, modified_time=None)
+
     def with_range(self, range: RangeLike) -> Pitr:
         """The same policy with another range."""
         return self._with(range=PitrRange.of(range))

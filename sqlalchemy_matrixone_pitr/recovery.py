@@ -108,7 +108,7 @@ def renew_pitr(
         elements = renewal(state, policy, keep_history)
         with side_connection(engine) as connection:
             for element in elements:
-                send(connection, element)
+                send(engine, connection, element)
         return renewed_pitr(policy, keep_history)
 
 
@@ -179,11 +179,11 @@ def object_ids(
     return found
 
 
-def send(connection: Connection, element: TransactionalDDLElement) -> None:
-    """Send an element at once, on a side connection."""
-    server.require_matrixone(connection)
+def send(engine: Engine, connection: Connection, element: TransactionalDDLElement) -> None:
+    """Send an element at once, on a side connection of an engine."""
     element.check_dialect(connection.dialect)
-    attach(connection.engine)
+    server.require_matrixone(connection)
+    attach(engine)
     with idle(connection):
         send_idle(connection, element, connection.get_execution_options(), {})
 
@@ -239,7 +239,7 @@ def prune_history(
         if dropped:
             with side_connection(engine) as connection:
                 for pitr in dropped:
-                    send(connection, DropPitr(pitr.name))
+                    send(engine, connection, DropPitr(pitr.name))
         return dropped
 
 

@@ -288,19 +288,22 @@ def read_pitrs(connection: Connection, wanted: Mapping[str, str]) -> list[Pitr]:
     return _parse_pitr_rows(rows, own_account(connection) if others else _SYS)
 
 
-def read_generations(connection: Connection, name: str) -> list[Pitr]:
+def read_generations(connection: Connection, name: str, *, times: bool = True) -> list[Pitr]:
     """The PITR of a name and those whose names begin with it and a number; none has a status.
 
     :param name: checked and folded.
+    :param times: False saves two statements, and the times are then None.
     """
+    statement = text("SHOW PITR WHERE pitr_name = :name OR pitr_name LIKE :numbered")
+    values = {"name": name, "numbered": f"{name}__%"}
+    zone = server.session_zone(connection, "+00:00") if times else contextlib.nullcontext()
     roll_back(connection)
-    with server.session_zone(connection, "+00:00"), _typed_errors():
-        statement = text("SHOW PITR WHERE pitr_name = :name OR pitr_name LIKE :numbered")
-        values = {"name": name, "numbered": f"{name}__%"}
+    with zone, _typed_errors():
         rows = [tuple(row) for row in connection.execute(statement, values)]
     others = any(row[3] == PitrLevel.ACCOUNT.value and row[4] != _SYS for row in rows)
     found = _parse_pitr_rows(rows, own_account(connection) if others else _SYS)
-    return [pitr for pitr in found if name in (pitr.name, split_generation(pitr.name)[0])]
+    named = [pitr for pitr in found if name in (pitr.name, split_generation(pitr.name)[0])]
+    return named if times else [pitr.without_times() for pitr in named]
 
 
 def _show_pitr(connection: Connection, wanted: Mapping[str, str]) -> list[tuple[Any, ...]]:

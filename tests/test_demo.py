@@ -93,7 +93,7 @@ def test_a_database_of_that_name_is_left_alone(server: Server) -> None:
         refused = subprocess.run(
             [SCRIPT, "demo", "--url", url], capture_output=True, text=True, timeout=120
         )
-        assert refused.returncode == 1
+        assert refused.returncode == 2
         assert DATABASE in refused.stderr
         assert (DATABASE,) in server.query("SHOW DATABASES")
     finally:

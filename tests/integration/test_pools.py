@@ -161,7 +161,7 @@ def test_a_manager_keeps_to_the_engines_pool(
     engine.dispose()
 
 
-def test_manager_sends_one_statement(
+def test_what_managers_send(
     proxied_engine: Engine, proxy: Proxy, database: str, prefix: str
 ) -> None:
     manager = PitrManager(proxied_engine)
@@ -173,9 +173,11 @@ def test_manager_sends_one_statement(
     proxy.clear()
     assert manager.delete(prefix)
     assert not manager.delete(prefix)
+    show = f"SHOW PITR WHERE pitr_name = '{prefix}' OR pitr_name LIKE '{prefix}__%'"
     assert [s for s in proxy.statements if s not in ("ROLLBACK", "COMMIT")] == [
+        show,  # which generation is meant
         f"DROP PITR `{prefix}`",
-        f"DROP PITR `{prefix}`",
+        show,
     ]
 
 
