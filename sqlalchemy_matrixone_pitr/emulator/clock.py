@@ -49,13 +49,13 @@ class Clock:
         text = f"{local:%Y-%m-%d %H:%M:%S}".rjust(19, "0")
         return f"{text}.{fraction:09d}"[: 20 + digits] if digits else text
 
-    def parse_local(self, text: str) -> int:
-        """The instant of a local time text; ValueError where it is none."""
+    def parse_local(self, text: str, zone: datetime.tzinfo | None = None) -> int:
+        """The instant of a time text, local without a *zone*; ValueError where it is none."""
         found = _TEXT.fullmatch(text.strip())
         if found is None:
             raise ValueError(f"not a time: {text!r}")
         year, month, day, hour, minute, second = (int(part or 0) for part in found.groups()[:6])
-        local = datetime.datetime(year, month, day, hour, minute, second, tzinfo=self.zone)
+        local = datetime.datetime(year, month, day, hour, minute, second, tzinfo=zone or self.zone)
         whole = local - _EPOCH
         fraction = int((found.group(7) or "").ljust(9, "0"))
         return (whole.days * 86_400 + whole.seconds) * 1_000_000_000 + fraction

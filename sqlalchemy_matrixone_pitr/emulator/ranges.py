@@ -13,7 +13,7 @@ from .errors import SqlError
 
 UNITS = ("h", "d", "mo", "y")
 _LAYOUT = "2006-01-02 15:04:05"
-LAYOUT_OF_READS = "2006-01-02 15:04:05.999999999"
+_LAYOUT_OF_READS = "2006-01-02 15:04:05.999999999"
 """What the error of a `{TIMESTAMP = '...'}` names"""
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 _SECOND = 1_000_000_000
@@ -79,9 +79,17 @@ class _Reader:
         self.rest = self.rest.lstrip(" ")
 
 
-def parse_restore_time(text: str, clock: Clock, layout: str = _LAYOUT) -> int:
+def parse_restore_time(text: str, clock: Clock) -> int:
     """The instant of a RESTORE time, read in the server's local zone; 1105 where it is none."""
-    reader = _Reader(text, layout)
+    return _instant(_Reader(text, _LAYOUT), clock, clock.zone)
+
+
+def parse_read_time(text: str, clock: Clock) -> int:
+    """The instant of `{TIMESTAMP = 't'}`, which is read in UTC, whatever the server's zone."""
+    return _instant(_Reader(text, _LAYOUT_OF_READS), clock, datetime.UTC)
+
+
+def _instant(reader: _Reader, clock: Clock, zone: datetime.tzinfo) -> int:
     year = reader.digits("2006", 4, 4)
     reader.literal("-")
     month = reader.digits("01", 2, 2)
@@ -108,10 +116,12 @@ def parse_restore_time(text: str, clock: Clock, layout: str = _LAYOUT) -> int:
             end += 1
         fraction, reader.rest = reader.rest[1:end], reader.rest[end:]
     if reader.rest:
-        raise SqlError(1105, f"parsing time {_quoted(text)}: extra text: {_quoted(reader.rest)}")
+        raise SqlError(
+            1105, f"parsing time {_quoted(reader.text)}: extra text: {_quoted(reader.rest)}"
+        )
     shown = f"{year:04d}-{month:02d}-{day:02d} {hour:02d}:{minute:02d}:{second:02d}"
     try:
-        return clock.parse_local(f"{shown}.{fraction[:9]}")
+        return clock.parse_local(f"{shown}.{fraction[:9]}", zone)
     except (ValueError, OverflowError):
         raise reader.out_of_range("day") from None
 

@@ -14,7 +14,7 @@ from .definition import DatabaseVersion, Version
 from .errors import SqlError
 from .lexer import TIME_MARK, fold_time_parts, tokens
 from .query import Resolved
-from .ranges import LAYOUT_OF_READS, parse_restore_time
+from .ranges import parse_read_time
 from .records import SessionContext
 from .redact import unsupported
 from .shared import Shared
@@ -36,6 +36,10 @@ _UPPER = frozenset(
     ]
 )
 """The views of information_schema whose labels are in capitals from 4.0"""
+
+
+_READABLE_NS = 3600 * 1_000_000_000
+"""How far back `{TIMESTAMP = 't'}` reads without a snapshot"""
 
 
 class Resolver:
@@ -109,7 +113,7 @@ class Resolver:
                     )
                 return int(number)
             if upper.startswith("TIMESTAMP") and "'" in word:
-                return parse_restore_time(word.split("'")[1], self.store.clock, LAYOUT_OF_READS)
+                return parse_read_time(word.split("'")[1], self.store.clock)
             if upper.startswith("TIMESTAMP"):
                 return int(word.partition("=")[2])
             if upper.startswith("AS OF TIMESTAMP"):
@@ -127,7 +131,8 @@ class Resolver:
         if at <= 0 and shown:
             shown = shown.strip("'")
             raise SqlError(20203, f"invalid argument invalid timestamp value, bad value {shown}")
-        if text.strip().upper().startswith("TIMESTAMP") and at > self.store.clock.now():
+        age = self.store.clock.now() - at
+        if text.strip().upper().startswith("TIMESTAMP") and not 0 <= age <= _READABLE_NS:
             shown = shown.strip("'")
             raise SqlError(
                 20203,

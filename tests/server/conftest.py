@@ -12,6 +12,7 @@ and, by ``MATRIXONE_URL``, on real servers that others use at the same time.
 from __future__ import annotations
 
 import contextlib
+import datetime
 import secrets
 import time
 from collections.abc import Callable, Iterator
@@ -279,6 +280,16 @@ class Moment:
 
     text: str
     nanoseconds: int
+
+    @property
+    def utc(self) -> str:
+        return self.shifted()
+
+    def shifted(self, hours: int = 0) -> str:
+        """That many hours later, in UTC."""
+        since = datetime.timedelta(microseconds=self.nanoseconds // 1000, hours=hours)
+        moment = datetime.datetime(1970, 1, 1) + since
+        return moment.strftime("%Y-%m-%d %H:%M:%S.%f")
 
 
 def moment(client: Client) -> Moment:

@@ -59,15 +59,24 @@ def test_forms(past: Past) -> None:
         f"{{MO_TS={past.at.nanoseconds}}}",
         f"{{mo_ts = {past.at.nanoseconds}}}",
         f"{{AS OF TIMESTAMP '{past.at.text}'}}",
-        f"{{TIMESTAMP = '{past.at.text}'}}",
+        f"{{TIMESTAMP = '{past.at.utc}'}}",
     ):
         assert past.say.rows(f"SELECT * FROM ~.t {form}") == ROWS, form
 
 
-@pytest.mark.parametrize("form", ["{{AS OF TIMESTAMP '{}'}}", "{{TIMESTAMP = '{}'}}"])
-def test_texts_are_read_in_the_servers_zone(past: Past, form: str) -> None:
+def test_texts_are_read_in_the_servers_zone_or_in_utc(past: Past) -> None:
     past.say.ok("UPDATE ~.t SET v = 'z'", "SET time_zone = '+09:00'")
-    assert past.say.rows(f"SELECT * FROM ~.t {form.format(past.at.text)}") == ROWS
+    assert past.say.rows(f"SELECT * FROM ~.t {{AS OF TIMESTAMP '{past.at.text}'}}") == ROWS
+    assert past.say.rows(f"SELECT * FROM ~.t {{TIMESTAMP = '{past.at.utc}'}}") == ROWS
+
+
+def test_two_hours_ago_there_must_be_a_snapshot(past: Past) -> None:
+    """Only for this form; no other asks."""
+    text = past.at.shifted(hours=-2)
+    assert past.say.error(f"SELECT * FROM ~.t {{TIMESTAMP = '{text}'}}") == (
+        20203,
+        "invalid argument invalid timestamp value, no corresponding snapshot , bad value " + text,
+    )
 
 
 def test_moments_between_changes(past: Past) -> None:
