@@ -162,8 +162,15 @@ def special(compiler: Expressions, node: exp.Expr, scope: Scope) -> Value:
     """Calls with words inside their brackets."""
     if isinstance(node, exp.Extract):
         unit = str(node.this.name).upper()
-        moment = convert(compiler.value(node.expression, scope), DATETIME)
-        return Value(f"CAST(mo_part({quote_text(unit)}, {moment.sql}) AS TEXT)", varchar(10))
+        value = compiler.value(node.expression, scope)
+        part = f"mo_part({quote_text(unit)}, {convert(value, DATETIME).sql})"
+        if value.type.kind == "date":
+            if unit in ("HOUR", "MINUTE", "SECOND", "MICROSECOND"):
+                raise SqlError.internal("invalid unit")
+            return Value(part, SqlType("int", unsigned=True))
+        if unit in ("MONTH", "DAY", "HOUR", "MINUTE", "SECOND"):
+            return Value(f"printf('%02d', {part})", varchar(10))
+        return Value(f"CAST({part} AS TEXT)", varchar(10))
     if isinstance(node, exp.GroupConcat):
         return _group_concat(compiler, node, scope)
     if isinstance(node, exp.Trim):

@@ -101,7 +101,8 @@ def _label(kind: SqlType) -> str:
     return kind.kind.upper() + (" UNSIGNED" if kind.unsigned else "")
 
 
-def _no_cast(source: SqlType, target: SqlType) -> SqlError:
+def no_cast(source: SqlType, target: SqlType) -> SqlError:
+    """Of two types between which there is no cast."""
     pair = f"[{_label(source)} {_label(target)}]"
     return SqlError(20203, f"invalid argument operator cast, bad value {pair}")
 
@@ -116,7 +117,7 @@ def _refuse(source: SqlType, target: SqlType, era: int) -> None:
         or (target.kind in ("datetime", "timestamp") and source.is_integer)
         or (target.kind in ("float", "double") and source.is_temporal)
     ):
-        raise _no_cast(source, target)
+        raise no_cast(source, target)
 
 
 def cast_stored(value: Stored, packed_source: str, packed_target: str, era: int) -> Stored:

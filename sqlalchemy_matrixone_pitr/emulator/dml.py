@@ -267,23 +267,21 @@ class Writer:
         auto = definition.auto_column
         changed = Changed(generating=auto is not None or not definition.primary)
         for row_number, cells in enumerate(rows, 1):
-            stored: list[Stored] = []
+            given = [
+                MISSING if (index := place.get(column.key)) is None else cells[index]
+                for column in definition.columns
+            ]
+            # Values are cast before a number is made, and looked at for NULL after.
+            stored = [
+                None if column is auto else self.fitted_cell(cell, column, row_number)
+                for column, cell in zip(definition.columns, given, strict=True)
+            ]
             generated = 0
-            for column in definition.columns:
-                index = place.get(column.key)
-                cell = MISSING if index is None else cells[index]
+            for place_of, (column, cell) in enumerate(zip(definition.columns, given, strict=True)):
                 if column is auto:
-                    value, made = self.auto_value(version, column, cell, row_number)
-                    generated = made or generated
-                    stored.append(value)
-                    continue
-                value, kind = self.default(column) if cell is MISSING else cell
-                if value is None:
-                    if not column.nullable:
-                        raise not_null(column)
-                    stored.append(None)
-                else:
-                    stored.append(self.cell(value, kind, column, row_number))
+                    stored[place_of], generated = self.auto_value(version, column, cell, row_number)
+                elif stored[place_of] is None and not column.nullable:
+                    raise not_null(column)
             if not definition.primary and auto is None:
                 generated = self.session.store.next_number(version.physical, lambda: 1)
             if definition.checks:
@@ -293,6 +291,10 @@ class Writer:
                 changed.last_insert_id = generated
         changed.affected += self.replaced
         return changed
+
+    def fitted_cell(self, cell: Cell, column: ColumnDef, row: int) -> Stored:
+        value, kind = self.default(column) if cell is MISSING else cell
+        return None if value is None else self.cell(value, kind, column, row)
 
     def check(self, definition: TableDef, row: list[Stored]) -> None:
         """CHECKs of 4.x, which looks at inserted rows only."""

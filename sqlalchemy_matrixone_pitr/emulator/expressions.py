@@ -8,7 +8,7 @@ from typing import Protocol
 
 from sqlglot import exp
 
-from .casts import cast_value
+from .casts import cast_value, no_cast
 from .columns import (
     ANY,
     BIGINT,
@@ -282,13 +282,38 @@ class Expressions:
             joined = " AND ".join(parts)
             return Value(f"({joined})" if operator == "=" else f"(NOT ({joined}))", BOOL)
         if isinstance(right_node, (exp.Any, exp.All)):
-            raise self.unsupported()
+            return self.quantified(left_node, operator, right_node, scope)
         return Value(
             self.compare(self.value(left_node, scope), operator, self.value(right_node, scope)),
             BOOL,
         )
 
+    def quantified(
+        self, node: exp.Expr, operator: str, right: exp.Any | exp.All, scope: Scope
+    ) -> Value:
+        """A comparison with ANY (SOME) or ALL rows of a subquery."""
+        left, inner = self.value(node, scope), self.query(right.this.unnest(), scope)
+        test = self.compare(left, operator, Value("k0", inner.types[0]))
+        if isinstance(right, exp.Any):
+            return Value(f"EXISTS (SELECT 1 FROM ({inner.sql}) WHERE {test})", BOOL)
+        return Value(f"(NOT EXISTS (SELECT 1 FROM ({inner.sql}) WHERE NOT {test}))", BOOL)
+
+    def beside_json(self, document: Value, other: Value) -> tuple[Value, Value]:
+        """What JSON is beside another type: 3.x casts no JSON, 4.x takes the text out of it."""
+        if other.type.kind == "bool" or (
+            self.ambient.version < (4, 0, 0) and other.type.is_numeric
+        ):
+            raise no_cast(document.type, other.type)
+        if self.ambient.version < (4, 0, 0):
+            return document, convert(other, JSON)
+        return Value(f"mo_json_unquote({document.sql})", varchar(65535)), other
+
     def compare(self, left: Value, operator: str, right: Value) -> str:
+        if left.type.kind == "json" and (right.type.is_text or right.type.is_numeric):
+            if right.type.kind != "json":
+                left, right = self.beside_json(left, right)
+        elif right.type.kind == "json" and (left.type.is_text or left.type.is_numeric):
+            right, left = self.beside_json(right, left)
         a, b, collation = comparable(left, right)
         return f"({a} {operator} {b}{collation})"
 
@@ -306,6 +331,10 @@ class Expressions:
     def calculate(self, left: Value, operator: str, right: Value) -> Value:
         """The server's rules: integers stay BIGINT, `/` leaves them, decimals are exact."""
         whole = any(side.type.is_integer for side in (left, right))
+        if self.ambient.version < (4, 0, 0):
+            for side, other in ((left, right), (right, left)):
+                if side.type.kind == "json" and other.type.is_numeric:
+                    raise no_cast(side.type, BIGINT if other.type.is_integer else DOUBLE)
         sides = [
             side if side.type.is_numeric else as_number(side, whole=whole) for side in (left, right)
         ]
@@ -494,7 +523,16 @@ class Expressions:
 
     def ordered(self, item: exp.Ordered, scope: Scope) -> str:
         value = self.value(item.this, scope)
-        return f"{sort_key(value)}{' DESC' if item.args.get('desc') else ''}"
+        return f"{self.sort_key(value)}{' DESC' if item.args.get('desc') else ''}"
+
+    def sort_key(self, value: Value) -> str:
+        """An ENUM is sorted by its place in the list from 4.x on, by its text before."""
+        if value.type.kind != "enum" or self.ambient.version < (4, 0, 0):
+            return sort_key(value)
+        places = " ".join(
+            f"WHEN {quote_text(text)} THEN {place}" for place, text in enumerate(value.type.values)
+        )
+        return f"(CASE {value.sql} {places} END)"
 
 
 _UNIT_NAMES = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Protocol
 
 from sqlglot import exp
@@ -12,10 +13,10 @@ from . import calls
 from .columns import TEXT, Column, SqlType
 from .convert import as_text, common_type, convert
 from .errors import SqlError
-from .expressions import Ambient, CompiledQuery, Expressions, sort_key
+from .expressions import Ambient, CompiledQuery, Expressions
 from .grouping import aggregate_name, aggregates_in, is_aggregate, not_grouped
 from .headings import heading
-from .lexer import TIME_MARK
+from .lexer import TIME_MARK, syntax_error, tokens
 from .scope import Scope, Source, SourceColumn, Value
 
 
@@ -127,13 +128,9 @@ class Compiler(Expressions):
         table: list[list[Value]] = []
         for row in node.expressions:
             cells = row.expressions
-            if (
-                len(cells) == 1
-                and isinstance(cells[0], exp.Anonymous)
-                and str(cells[0].this).lower() == "row"
-            ):
-                cells = cells[0].expressions
-            table.append(self.values(cells, scope))
+            if len(cells) != 1 or str(cells[0].this).lower() != "row":
+                raise self.rows_without_word()
+            table.append(self.values(cells[0].expressions, scope))
         types = [common_type(cell.type for cell in column) for column in zip(*table, strict=True)]
         parts = [
             "SELECT "
@@ -145,6 +142,14 @@ class Compiler(Expressions):
         ]
         labels = [f"column_{index}" for index in range(len(types))]
         return CompiledQuery(" UNION ALL ".join(parts), labels, types)
+
+    def rows_without_word(self) -> SqlError:
+        """Where VALUES is a table every row of it begins with ROW."""
+        found = tokens(self.statement)
+        at = next(
+            i for i, (a, b) in enumerate(pairwise(found)) if (a.upper, b.text) == ("VALUES", "(")
+        )
+        return syntax_error(self.statement, found, found[at + 1].start)
 
     def set_operation(self, node: exp.SetOperation, outer: Scope | None) -> CompiledQuery:
         left, right = self.query(node.left, outer), self.query(node.right, outer)
@@ -431,7 +436,7 @@ class Compiler(Expressions):
                     "SQL syntax error: for SELECT DISTINCT, ORDER BY expressions must appear in "
                     "select list",
                 )
-            parts.append(f"{sort_key(value)}{' DESC' if item.args.get('desc') else ''}")
+            parts.append(f"{self.sort_key(value)}{' DESC' if item.args.get('desc') else ''}")
         return ", ".join(parts)
 
     def limit(self, node: exp.Expr) -> str:
@@ -507,7 +512,11 @@ class Compiler(Expressions):
         """Text of one table of FROM, which *scope* knows from then on."""
         if isinstance(node, exp.Subquery):
             if isinstance(node.this, exp.Table):
-                return self.add_table(node.this, scope)
+                table = node.this
+                inner_sql = self.add_table(table, scope)
+                for join in table.args.get("joins") or []:
+                    inner_sql += self.join(join, scope)
+                return f"({inner_sql})"
             self._derived_depth += 1
             try:
                 inner = self.query(node.this, scope.outer)

@@ -7,7 +7,7 @@ from decimal import Decimal
 import pytest
 
 from tests.conftest import Server
-from tests.server.conftest import Client
+from tests.server.conftest import Client, internal
 
 
 def test_the_least_bigint(say: Client, server: Server) -> None:
@@ -322,3 +322,99 @@ def test_division_by_zero(groups: Client, server: Server, quotient: str) -> None
     refused = 1365, "division by zero"
     assert groups.error(f"SELECT {quotient}") == (refused if server.version < (4,) else None)
     assert groups.error(f"INSERT INTO e VALUES ({quotient}, 1)") == refused
+
+
+def test_joins_in_brackets(groups: Client) -> None:
+    """SQLAlchemy's joinedload of a secondary writes these."""
+    groups.ok("CREATE TABLE q (id INT)", "INSERT INTO q VALUES (1), (2), (3)")
+    rows = groups.rows(
+        "SELECT q.id, p.id, g.b FROM q LEFT OUTER JOIN (p AS p INNER JOIN g AS g "
+        "ON g.a = p.id AND g.b > 1) ON q.id = p.id ORDER BY 1"
+    )
+    assert rows == [(1, 1, 2), (2, 2, 3), (3, None, None)]
+
+
+QUANTIFIED = [
+    ("= ANY (SELECT b FROM g)", [(1,), (2,)]),
+    ("= SOME (SELECT b FROM g WHERE b = 2)", [(2,)]),
+    ("> ANY (SELECT id FROM p)", [(2,)]),
+    (">= ALL (SELECT id FROM p)", [(2,)]),
+    ("<> ALL (SELECT 2)", [(1,)]),
+    ("> ALL (SELECT a FROM e)", [(1,), (2,)]),
+    ("> ANY (SELECT a FROM e)", []),
+]
+
+
+@pytest.mark.parametrize(("condition", "rows"), QUANTIFIED, ids=[q for q, _ in QUANTIFIED])
+def test_any_and_all(groups: Client, condition: str, rows: list[tuple[object, ...]]) -> None:
+    assert groups.rows(f"SELECT id FROM p WHERE id {condition} ORDER BY id") == rows
+
+
+def test_enums_are_sorted_by_their_places_since_4(groups: Client, server: Server) -> None:
+    groups.ok(
+        "CREATE TABLE c (id INT, v ENUM('z','a','m'))",
+        "INSERT INTO c VALUES (1, 'z'), (2, 'a'), (3, 'm'), (4, NULL)",
+    )
+    places = ["z", "a", "m"] if server.version >= (4,) else ["a", "m", "z"]
+    assert groups.ok("SELECT v FROM c ORDER BY v").column == [None, *places]
+    assert groups.ok("SELECT DISTINCT v FROM c ORDER BY v DESC").column == [*places[::-1], None]
+
+
+def no_cast(pair: str) -> tuple[int, str]:
+    return 20203, f"invalid argument operator cast, bad value [{pair}]"
+
+
+BESIDE_JSON = [
+    ('{"a": 1}', "+ 0", no_cast("JSON BIGINT")),
+    ('{"a": 1}', "+ 0.0", no_cast("JSON DOUBLE")),
+    ('{"a": 1}', "> 0", no_cast("JSON BIGINT")),
+    ('{"a": true}', "= true", no_cast("JSON BOOL")),
+    ('{"a": "x"}', "= 'x'", (20301, "invalid input: json text x")),
+]
+
+
+@pytest.mark.parametrize(("document", "beside", "old"), BESIDE_JSON)
+def test_json_beside_other_types(
+    say: Client, server: Server, document: str, beside: str, old: tuple[int, str]
+) -> None:
+    """4.x reads the value out of it, but for BOOL."""
+    answer = say(f"SELECT JSON_EXTRACT('{document}', '$.a') {beside}")
+    if server.version < (4,) or "true" in beside:
+        assert answer.error == old
+    else:
+        assert answer.value == 1
+
+
+def test_extract(say: Client) -> None:
+    """Texts of two digits where there are such in a DATETIME, numbers of a DATE."""
+    answer = say.ok(
+        "SELECT EXTRACT(YEAR FROM m), EXTRACT(MONTH FROM m), EXTRACT(DAY FROM m), "
+        "EXTRACT(HOUR FROM m), EXTRACT(MINUTE FROM m), EXTRACT(SECOND FROM m), "
+        "EXTRACT(QUARTER FROM m), EXTRACT(WEEK FROM m) "
+        "FROM (SELECT CAST('2024-03-04 05:06:07' AS DATETIME) m) x"
+    )
+    assert answer.rows == [("2024", "03", "04", "05", "06", "07", "1", "10")]
+    of_date = "SELECT EXTRACT(MONTH FROM CAST('2024-03-04' AS DATE))"
+    assert say.value(of_date) == 3
+    assert say.error(of_date.replace("MONTH", "HOUR")) == internal("invalid unit")
+
+
+def test_values_as_a_table(say: Client) -> None:
+    assert say.rows("SELECT * FROM (VALUES ROW(1, 'x'), ROW(2, 'y')) AS v (a, b)") == [
+        (1, "x"),
+        (2, "y"),
+    ]
+    error = say.error("SELECT * FROM (VALUES (1, 'x')) AS v (a, b)")
+    assert error is not None
+    assert error[1].endswith("line 1 column 23 near \" (1, 'x')) AS v (a, b)\";")
+
+
+def test_values_that_cannot_be_cast_use_up_no_number(groups: Client) -> None:
+    groups.ok(
+        "CREATE TABLE n (id INT NOT NULL AUTO_INCREMENT, w VARCHAR(3) NOT NULL, PRIMARY KEY (id))"
+    )
+    assert groups.error("INSERT INTO n (w) VALUES ('long')") is not None
+    groups.ok("INSERT INTO n (w) VALUES ('a')")
+    assert groups.error("INSERT INTO n (w) VALUES (NULL)") is not None
+    groups.ok("INSERT INTO n (w) VALUES ('b')")
+    assert groups.rows("SELECT * FROM n ORDER BY id") == [(1, "a"), (3, "b")]
