@@ -46,7 +46,14 @@ from .generations import (
 )
 from .model import Pitr, PitrLevel, PitrRange, PitrStatus, PitrUnit
 from .reflection import Bind, ServerState, read_state, reading
-from .schema import SchemaMap, Schemas, databases_of, declared_pitrs, tables_of
+from .schema import (
+    Declaration,
+    SchemaMap,
+    Schemas,
+    databases_of,
+    declarations,
+    tables_of,
+)
 
 if TYPE_CHECKING:
     pass
@@ -695,11 +702,15 @@ class Declared:
         self.default = self.default or state.database
         return state
 
-    def pitrs(self) -> list[Pitr]:
-        """The declared policies."""
-        return declared_pitrs(
+    def declarations(self) -> list[Declaration]:
+        """The declared policies, and where they were declared."""
+        return declarations(
             self.metadata, database_name=self.default, schema_translate_map=self.schema_map
         )
+
+    def pitrs(self) -> list[Pitr]:
+        """The declared policies."""
+        return [declaration.pitr for declaration in self.declarations()]
 
     def databases(self) -> frozenset[str]:
         """The databases that are spoken of."""

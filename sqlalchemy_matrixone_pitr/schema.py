@@ -11,9 +11,10 @@ given to its MetaData::
 Nothing is sent here: ``plan_pitrs`` compares what is declared with the server, ``install_events``
 creates it with the tables, Alembic's autogenerate writes it into migrations.
 
-Where it is kept: a table's in ``Table.info``, which SQLAlchemy carries along with ``to_metadata()``
-and pickle; the others in ``MetaData.naming_convention``, the one dictionary of a MetaData that
-pickle and copy keep (``MetaData.info`` is lost by both).
+Where it is kept: a table's with ``Table.info``, which SQLAlchemy carries along with
+``to_metadata()`` and pickle, but beside its keys, which Alembic writes into migrations; the others
+in ``MetaData.naming_convention``, the one dictionary of a MetaData that pickle and copy keep
+(``MetaData.info`` is lost by both).
 """
 
 from __future__ import annotations
@@ -168,6 +169,8 @@ class Declaration:
 
     pitr: Pitr
     source: str
+    database: str | None = None
+    """The database as declared: None where it is the connection's."""
     on_rebuild: OnRebuild = "renew"
 
 
@@ -177,10 +180,21 @@ class Declaration:
 _given_names: weakref.WeakKeyDictionary[MetaData, dict[str, str]] = weakref.WeakKeyDictionary()
 
 
+class _Info(dict[Any, Any]):
+    """A ``Table.info`` that carries what the table declares, beside its keys."""
+
+    declared: TablePitr | Unprotected | None = None
+
+    def copy(self) -> _Info:
+        copied = _Info(self)
+        copied.declared = self.declared
+        return copied
+
+
 def item_of(table: Table) -> TablePitr | Unprotected | None:
     """What a table declares of itself."""
-    item: TablePitr | Unprotected | None = table.info.get(_KEY)
-    return item
+    info = table.__dict__.get("info")
+    return info.declared if isinstance(info, _Info) else None
 
 
 def _attach(parent: Any, item: _TableItem) -> None:
@@ -199,7 +213,9 @@ def _attach(parent: Any, item: _TableItem) -> None:
         check_database_name(parent.schema)
     if isinstance(item, TablePitr) and item.name is not None:
         _claim(parent, item.name)
-    parent.info[_KEY] = item
+    info = _Info(parent.info)
+    info.declared = item
+    parent.info = info
 
 
 def _claim(table: Table, name: str) -> None:
@@ -422,7 +438,9 @@ def _declarations_of(
         database = translate_database(policy.database_name, schema_map) or default
         name = policy.name or _conventional_name(convention, database, None, _describe(policy))
         yield Declaration(
-            Pitr.database(name, policy.range, database_name=database), _describe(policy)
+            Pitr.database(name, policy.range, database_name=database),
+            _describe(policy),
+            policy.database_name,
         )
     for table in metadata.tables.values():
         item = item_of(table)
@@ -432,7 +450,8 @@ def _declarations_of(
         source = f"table {table.fullname!r}"
         name = item.name or _conventional_name(convention, database, table.name, source)
         pitr = Pitr.table(name, table.name, item.range, database_name=database)
-        yield Declaration(pitr, source, item.on_rebuild)
+        declared = None if table.schema is None else fold(table.schema)
+        yield Declaration(pitr, source, declared, item.on_rebuild)
 
 
 def database_of(table: Table, default: str | None, schema_map: SchemaMap = None) -> str | None:

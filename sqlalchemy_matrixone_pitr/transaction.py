@@ -74,6 +74,9 @@ class TransactionalDDLElement(ExecutableDDLElement):
     deferrable = True
     """False: never queued; executed at once on an idle or AUTOCOMMIT connection, else refused."""
 
+    note_on_failure: str | None = None
+    """Added to the error when it is not done although its transaction is committed."""
+
     @property
     def pitr_name(self) -> str:
         """The name that errors carry."""
@@ -277,6 +280,11 @@ class _PendingResult(CursorResult[Any]):
         return 0
 
 
+def pending_result(connection: Connection) -> CursorResult[Any]:
+    """A result without rows, of a statement that has not been sent."""
+    return _PendingResult(connection)
+
+
 def _await_once() -> None:
     """An awaitable execute() that awaits nothing is taken for a mistake by SQLAlchemy."""
     import asyncio
@@ -304,6 +312,18 @@ def pending_pitrs(connection: Connection | AsyncConnection) -> list[Transactiona
         )
     queue = _queue_of(sync.get_transaction())
     return [] if queue is None else [item.element for item in queue.items]
+
+
+def take_back(
+    connection: Connection, unwanted: Callable[[TransactionalDDLElement], bool]
+) -> list[TransactionalDDLElement]:
+    """Remove elements from what the connection's transaction will send, and return them."""
+    queue = _queue_of(connection.get_transaction())
+    if queue is None:
+        return []
+    taken = [item.element for item in queue.items if unwanted(item.element)]
+    queue.items = [item for item in queue.items if not unwanted(item.element)]
+    return taken
 
 
 # ------------------------------------------------------------------------------------ at the commit
@@ -414,7 +434,11 @@ def flush(connection: Connection, items: Sequence[_Queued]) -> None:
                 if typed is not None:
                     typed.__cause__ = error
                     cause = typed
-            raise outcome.error(cause, item.element.pitr_name if current else None) from cause
+            report = outcome.error(cause, item.element.pitr_name if current else None)
+            for note in dict.fromkeys(late.element.note_on_failure for late in items[position:]):
+                if note is not None:
+                    report.add_note(note)
+            raise report from cause
 
 
 def _undo(connection: Connection, error: BaseException | None = None) -> None:

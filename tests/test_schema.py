@@ -137,6 +137,20 @@ def test_to_metadata_keeps_a_tables_policy() -> None:
     assert [pitr.name for pitr in declared_pitrs(other)] == ["pitr_archive_orders"]
 
 
+def test_the_tables_own_info_stays() -> None:
+    """Alembic writes it into migrations, which must not need this package."""
+    metadata = MetaData()
+    table = make("orders", metadata, TablePitr("7d", "week"), info={"owner": "sales"})
+    assert table.info == {"owner": "sales"}
+    assert dict(table.info) == {"owner": "sales"}
+    assert table.info.copy() == {"owner": "sales"}
+    bare = make("parts", metadata, TablePitr("7d", "parts_week"))
+    assert not bare.info
+    bare.info["key"] = 1
+    copied = bare.to_metadata(MetaData())
+    assert (copied.info, repr(item_of(copied))) == ({"key": 1}, "TablePitr('7d', 'parts_week')")
+
+
 def test_a_shared_naming_convention_is_not_changed() -> None:
     convention = {"ix": "ix_%(column_0_label)s"}
     one, other = MetaData(naming_convention=convention), MetaData(naming_convention=convention)

@@ -1,0 +1,73 @@
+"""What env.py calls: ``register()`` once, ``pitr_options()`` in ``context.configure``."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from alembic.autogenerate import comparators, renderers
+from alembic.operations import Operations
+from alembic.util import DispatchPriority
+
+from sqlalchemy_matrixone_pitr.schema import Schemas
+
+from .compare import compare_pitrs
+from .impl import register_impl
+from .ops import OPERATIONS, AlterPitrOp, CreatePitrOp, DropPitrOp, RenewPitrOp
+from .rebuild import Rebuilds
+from .render import RENDERERS
+from .toimpl import alter_pitr, create_pitr, drop_pitr, renew_pitr
+
+_lock = threading.Lock()
+_done = False
+
+OnVersionApply = Callable[..., Any]
+
+
+def register() -> None:
+    """Make ``op.create_pitr`` and its siblings, and autogenerate's comparator, known to Alembic.
+
+    For the process; called again, it does nothing. Safe beside other extensions: nothing of theirs
+    is replaced.
+    """
+    global _done
+    with _lock:
+        if _done:
+            return
+        for name, op in OPERATIONS.items():
+            Operations.register_operation(name)(op)
+        for kind, implementation in (
+            (CreatePitrOp, create_pitr),
+            (AlterPitrOp, alter_pitr),
+            (DropPitrOp, drop_pitr),
+            (RenewPitrOp, renew_pitr),
+        ):
+            Operations.implementation_for(kind)(implementation)
+        for kind_of_op, renderer in RENDERERS.items():
+            renderers.dispatch_for(kind_of_op)(renderer)
+        comparators.dispatch_for("autogenerate", priority=DispatchPriority.LAST)(compare_pitrs)
+        register_impl()
+        _done = True
+
+
+def pitr_options(
+    target_metadata: Schemas | None = None,
+    *,
+    on_version_apply: OnVersionApply | Iterable[OnVersionApply] = (),
+    compare_pitr: bool = True,
+    drop_undeclared: bool = False,
+) -> dict[str, Any]:
+    """Keyword arguments for ``context.configure(..., **pitr_options(metadata))``.
+
+    :param target_metadata: whose tables' policies are renewed when a migration rebuilds them.
+    :param on_version_apply: callbacks of your own for that parameter.
+    :param compare_pitr: False leaves policies out of autogenerate and ``alembic check``.
+    :param drop_undeclared: let autogenerate drop policies that nobody declares.
+    """
+    own = (on_version_apply,) if callable(on_version_apply) else tuple(on_version_apply)
+    return {
+        "on_version_apply": (*own, Rebuilds(target_metadata)),
+        "compare_pitr": compare_pitr,
+        "matrixone_pitr_drop_undeclared": drop_undeclared,
+    }

@@ -1,0 +1,176 @@
+"""``op.create_pitr`` and its siblings in migrations, up and down, in every kind of env.py."""
+
+from __future__ import annotations
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import OperationalError
+
+from sqlalchemy_matrixone_pitr import (
+    PitrAfterCommitError,
+    PitrAlreadyExistsError,
+    PitrManager,
+    PitrNotFoundError,
+    PitrValidationError,
+)
+from tests.alembic.conftest import TEMPLATES, Project
+
+TABLE = 'op.create_table("orders", sa.Column("id", sa.Integer, primary_key=True))'
+
+
+def three_revisions(project: Project) -> None:
+    project.revision(
+        1,
+        TABLE + '\nop.create_pitr("{p}", "7d", table="orders")',
+        'op.drop_pitr("{p}")\nop.drop_table("orders")',
+    )
+    project.revision(
+        2,
+        'op.alter_pitr("{p}", "14d")\nop.create_pitr("{p}_d", "1mo", level="database")',
+        'op.drop_pitr("{p}_d")\nop.alter_pitr("{p}", "7d")',
+    )
+    project.revision(3, 'op.drop_pitr("{p}")', 'op.create_pitr("{p}", "14d", table="orders")')
+
+
+@pytest.mark.parametrize("template", sorted(TEMPLATES))
+@pytest.mark.parametrize("each", [False, True])
+def test_up_down_and_up(project: Project, template: str, each: bool) -> None:
+    project.template(template)
+    project.options(transaction_per_migration=each)
+    three_revisions(project)
+    project.upgrade("0002")
+    after_two = {"": "orders 14d active", "_d": "1mo active"}
+    assert project.policies() == after_two
+    project.upgrade()
+    assert project.policies() == {"_d": "1mo active"}
+    project.downgrade("0002")
+    assert project.policies() == after_two
+    project.downgrade()
+    assert project.policies() == {}
+    project.upgrade()
+    assert project.policies() == {"_d": "1mo active"}
+    project.downgrade()
+
+
+def test_they_take_effect_at_commit(project: Project) -> None:
+    """A migration that fails leaves nothing: no table, no policy, no revision."""
+    project.revision(1, TABLE + '\nop.create_pitr("{p}", "7d", table="orders")')
+    project.revision(
+        2,
+        'op.create_pitr("{p}_d", "7d", level="database")\n'
+        'op.add_column("orders", sa.Column("c", sa.Integer))\n'
+        'op.execute("INSERT INTO nosuch VALUES (1)")',
+    )
+    project.options(transaction_per_migration=True)
+    with pytest.raises(Exception, match="nosuch"):
+        project.upgrade()
+    assert project.policies() == {"": "orders 7d active"}
+    with project.engine.connect() as conn:
+        assert conn.execute(text("SELECT version_num FROM alembic_version")).scalars().all() == [
+            "0001"
+        ]
+        with pytest.raises(OperationalError):
+            conn.execute(text("SELECT c FROM orders"))
+
+
+def test_in_an_autocommit_block(project: Project) -> None:
+    project.revision(1, TABLE)
+    project.revision(
+        2,
+        "with op.get_context().autocommit_block():\n"
+        '    op.create_pitr("{p}", "7d", table="orders")\n'
+        'op.create_pitr("{p}_d", "7d", level="database")',
+    )
+    project.options(transaction_per_migration=True)
+    project.upgrade()
+    assert project.policies() == {"": "orders 7d active", "_d": "7d active"}
+
+
+def test_before_a_rebuild_in_the_same_migration(project: Project) -> None:
+    project.revision(1, TABLE)
+    project.revision(
+        2,
+        'op.create_pitr("{p}", "7d", table="orders")\n'
+        'op.add_column("orders", sa.Column("c", sa.Integer))',
+    )
+    project.upgrade()
+    assert project.policies() == {"": "orders 7d active"}
+
+
+def test_levels(project: Project) -> None:
+    project.revision(
+        1,
+        'op.create_pitr("{p}_a", "7d", level="account")\n'
+        'op.create_pitr("{p}_d", "7d", database="{p}")\n'
+        'op.create_pitr("{p}_d", "7d", level="database", if_not_exists=True)',
+        'op.drop_pitr("{p}_a")\nop.drop_pitr("{p}_d")\nop.drop_pitr("{p}_x", if_exists=True)',
+    )
+    project.upgrade()
+    assert project.policies() == {"_a": "7d active", "_d": "7d active"}
+    project.downgrade()
+    assert project.policies() == {}
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        ('op.create_pitr("{p}", "7d")', "needs a target"),
+        ('op.create_pitr("{p}", "0d", level="account")', "0 would leave no protection"),
+        ('op.create_pitr("{p}__2", "7d", level="account")', "ends in '__2'"),
+        ('op.create_pitr("{p}", "7d", table="t", level="account")', "does not fit"),
+        ('op.alter_pitr("{p}", "7 weeks")', "range unit 'weeks' is not known"),
+        ('op.renew_pitr("{p}", range="7d", table="t", generation=1)', "generation=1"),
+    ],
+)
+def test_bad_input_is_refused_before_anything_is_sent(
+    project: Project, code: str, said: str
+) -> None:
+    project.revision(1, TABLE + "\n" + code)
+    with pytest.raises(PitrValidationError, match=said):
+        project.upgrade()
+    with project.engine.connect() as conn:
+        assert "orders" not in conn.execute(text("SHOW TABLES")).scalars().all()
+
+
+def test_what_is_missing(project: Project) -> None:
+    project.revision(1, 'op.alter_pitr("{p}", "7d")')
+    with pytest.raises(PitrNotFoundError):
+        project.upgrade()
+
+
+def test_a_failure_after_commit_says_how_to_repair(project: Project) -> None:
+    project.revision(1, 'op.create_pitr("{p}", "7d", table="nosuch")')
+    project.revision(2, TABLE)
+    with pytest.raises(PitrAfterCommitError) as caught:
+        project.upgrade("0001")
+    assert "nosuch does not exist" in str(caught.value)
+    notes = "\n".join(caught.value.__notes__)
+    assert "the revision is recorded" in notes
+    assert "mo-pitr apply" in notes
+    assert "alembic check" in notes
+    with project.engine.connect() as conn:
+        assert conn.execute(text("SELECT version_num FROM alembic_version")).scalar() == "0001"
+    project.upgrade()
+    assert project.heads == ["0002"]
+
+
+def test_an_existing_policy_of_the_same_kind_is_what_was_wanted(project: Project) -> None:
+    project.revision(1, TABLE)
+    project.revision(2, 'op.create_pitr("{p}", "7d", table="orders")')
+    project.upgrade("0001")
+    database = str(project.engine.url.database)
+    PitrManager(project.engine).create_table_pitr(project.prefix, database, "orders", 7)
+    project.upgrade()
+    assert project.policies() == {"": "orders 7d active"}
+
+
+def test_an_existing_policy_of_another_range_is_an_error(project: Project) -> None:
+    project.revision(1, TABLE)
+    project.revision(2, 'op.create_pitr("{p}", "7d", table="orders")')
+    project.upgrade("0001")
+    database = str(project.engine.url.database)
+    PitrManager(project.engine).create_table_pitr(project.prefix, database, "orders", 9)
+    with pytest.raises(PitrAfterCommitError) as caught:
+        project.upgrade()
+    assert isinstance(caught.value.__cause__, PitrAlreadyExistsError)
+    assert "with range 9d" in str(caught.value)
