@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from . import generated
 from .columns import SqlType
 from .constraints import constraint_error, not_null
 from .ddl import check_default, default_text, make_column, put_index, remove_index, rename_table
@@ -209,6 +210,7 @@ def drop_foreign(definition: TableDef, name: str) -> TableDef:
 
 def rename_column(session: Workspace, version: Version, action: Action) -> Version:
     definition = version.definition
+    generated.refuse_change(definition, action.name)
     old = column_of(definition, action.name)
     other = definition.column(action.new_name)
     if other is not None and other.key != old.key:
@@ -257,6 +259,8 @@ def rename_column(session: Workspace, version: Version, action: Action) -> Versi
 def changed(session: Workspace, version: Version, definition: TableDef, action: Action) -> TableDef:
     """The definition after one clause of a rebuilding ALTER."""
     kind = action.kind
+    if kind in ("drop", "modify", "change", "rename_column"):
+        generated.refuse_change(definition, action.name)
     if kind == "add":
         return add_columns(session, definition, action)
     if kind == "drop":
@@ -335,6 +339,7 @@ def add_columns(session: Workspace, definition: TableDef, action: Action) -> Tab
         check_default(session, column)
         columns = _place(definition.columns, column, action.position, definition)
         definition = replace(definition, columns=columns, next_key=definition.next_key + 1)
+        generated.check(definition)
         if spec.primary:
             definition = set_primary(definition, [spec.name])
         if spec.unique:
@@ -404,6 +409,7 @@ def change_column(
     check_default(session, new)
     columns = _place(definition.columns, new, action.position, definition)
     definition = replace(definition, columns=columns)
+    generated.check(definition)
     if spec.primary and old.key not in definition.primary:
         definition = set_primary(definition, [spec.name])
     if spec.unique:
@@ -437,7 +443,7 @@ def rebuild(session: Workspace, version: Version, definition: TableDef) -> Versi
     import sqlite3
 
     old_columns = {column.key: column for column in version.definition.columns}
-    same = all(
+    same = not generated.has_generated(definition) and all(
         column.key in old_columns
         and column.type == old_columns[column.key].type
         and (column.nullable or not old_columns[column.key].nullable)
@@ -466,11 +472,15 @@ def rebuild(session: Workspace, version: Version, definition: TableDef) -> Versi
                     cell = writer.cell(value, old.type, column, number)
                 elif column is auto:
                     cell = number
+                elif column.generated is not None:
+                    cell = None
                 else:
                     cell = _filled(writer, column, number)
-                if cell is None and not column.nullable:
+                if cell is None and not column.nullable and column.generated is None:
                     raise not_null(column)
                 stored.append(cell)
+            if generated.has_generated(definition):
+                writer.fill(definition, stored)
             try:
                 session.run(sql, [*stored, session.number])
             except sqlite3.IntegrityError as error:

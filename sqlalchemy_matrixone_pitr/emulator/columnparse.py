@@ -253,6 +253,12 @@ class ColumnReader(Reader):
                 self.expect("CHECK")
                 column.checks.append(CheckSpec(check_name, self.balanced()[1:-1]))
             elif token.upper in ("GENERATED", "AS") and self.version >= (4, 0, 0):
-                raise self.unsupported()
+                if self.accept("GENERATED"):
+                    self.expect("ALWAYS")
+                self.expect("AS")
+                column.generated = self.balanced()[1:-1]
+                column.stored = self.accept("STORED")
+                if not column.stored:
+                    self.accept("VIRTUAL")
             else:
                 raise self.fail()

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from sqlglot import exp
 
+from . import generated
 from .columns import SqlType
 from .constraints import entry_text
 from .ddlspecs import (
@@ -99,6 +100,8 @@ def make_column(spec: ColumnSpec, key: str) -> ColumnDef:
         default_text(spec.on_update),
         spec.auto_increment,
         spec.comment,
+        None if spec.generated is None else generated.printed(spec.generated),
+        spec.stored,
     )
 
 
@@ -141,6 +144,7 @@ def build(session: Workspace, home: DatabaseVersion, statement: CreateTable) -> 
         auto_start=statement.auto_start,
         next_key=len(columns) + 1,
     )
+    generated.check(definition)
     primary = [spec.name for spec in statement.columns if spec.primary]
     if len(primary) + sum(key.kind == "primary" for key in statement.keys) > 1:
         raise SqlError(20301, "invalid input: more than one primary key defined")

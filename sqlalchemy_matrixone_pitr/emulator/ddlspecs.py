@@ -21,6 +21,8 @@ class ColumnSpec:
     comment: str = ""
     references: ForeignKeySpec | None = None
     checks: list[CheckSpec] = field(default_factory=list)
+    generated: str | None = None
+    stored: bool = False
 
 
 @dataclass

@@ -21,6 +21,9 @@ class ColumnDef:
     on_update: str | None = None
     auto_increment: bool = False
     comment: str = ""
+    generated: str | None = None
+    """The expression that its values come from"""
+    stored: bool = False
 
     @property
     def lower(self) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from sqlglot import exp
 
+from . import generated
 from .columns import BOOL, SqlType, varchar
 from .constraints import constraint_error, not_null, refuse_key_change, strict_bool
 from .definition import ColumnDef, TableDef, Version
@@ -73,6 +74,7 @@ class Writer:
         self.compiler = Compiler(statement, session, session.context.database)
         self._constant_defaults: dict[str, Cell] = {}
         self.replaced = 0
+        self.table = ""
         self._inserted: set[int] = set()
         """The rows that this statement made, whose updates do not count"""
 
@@ -198,7 +200,7 @@ class Writer:
     @staticmethod
     def insert_columns(definition: TableDef, names: list[str]) -> list[ColumnDef]:
         if not names:
-            return list(definition.columns)
+            return [column for column in definition.columns if column.generated is None]
         columns = []
         for name in names:
             column = definition.column(name)
@@ -259,6 +261,7 @@ class Writer:
 
     def write(self, plan: Insertion, rows: Iterator[list[Cell]]) -> Changed:
         version, definition = plan.version, plan.version.definition
+        self.table = version.name
         place = {column.key: index for index, column in enumerate(plan.columns)}
         keys = ", ".join(column.key for column in definition.columns)
         marks = ", ".join("?" * (len(definition.columns) + 1))
@@ -276,23 +279,35 @@ class Writer:
                 None if column is auto else self.fitted_cell(cell, column, row_number)
                 for column, cell in zip(definition.columns, given, strict=True)
             ]
-            generated = 0
-            for place_of, (column, cell) in enumerate(zip(definition.columns, given, strict=True)):
+            number_made = 0
+            for spot, (column, cell) in enumerate(zip(definition.columns, given, strict=True)):
                 if column is auto:
-                    stored[place_of], generated = self.auto_value(version, column, cell, row_number)
-                elif stored[place_of] is None and not column.nullable:
+                    stored[spot], number_made = self.auto_value(version, column, cell, row_number)
+                elif stored[spot] is None and not column.nullable and not column.generated:
                     raise not_null(column)
+            if generated.has_generated(definition):
+                self.fill(definition, stored)
             if not definition.primary and auto is None:
-                generated = self.session.store.next_number(version.physical, lambda: 1)
+                number_made = self.session.store.next_number(version.physical, lambda: 1)
             if definition.checks:
                 self.check(definition, stored)
             changed.affected += self.write_row(plan, sql, stored, number)
-            if generated:
-                changed.last_insert_id = generated
+            if number_made:
+                changed.last_insert_id = number_made
         changed.affected += self.replaced
         return changed
 
+    def fill(self, definition: TableDef, row: list[Stored]) -> None:
+        generated.fill(self.session, self.compiler, definition, row)
+        for column, cell in zip(definition.columns, row, strict=True):
+            if cell is None and column.generated is not None and not column.nullable:
+                raise not_null(column)
+
     def fitted_cell(self, cell: Cell, column: ColumnDef, row: int) -> Stored:
+        if column.generated is not None:
+            if cell is not MISSING:
+                raise generated.not_allowed(column, self.table)
+            return None
         value, kind = self.default(column) if cell is MISSING else cell
         return None if value is None else self.cell(value, kind, column, row)
 
@@ -468,6 +483,20 @@ class Writer:
             )
         except sqlite3.IntegrityError as error:
             raise _Clash(error, columns, stored) from None
+        definition = version.definition
+        if generated.has_generated(definition):
+            keys = ", ".join(column.key for column in definition.columns)
+            look = f"SELECT {keys} FROM {version.table} WHERE rowid = ?"
+            row = list(self.session.run(look, [rowid]).fetchone())
+            self.fill(definition, row)
+            new = [
+                (column.key, cell)
+                for column, cell in zip(definition.columns, row, strict=True)
+                if column.generated is not None
+            ]
+            sets = ", ".join(f"{key} = ?" for key, _ in new)
+            values = [cell for _, cell in new]
+            self.session.run(f"UPDATE {version.table} SET {sets} WHERE rowid = ?", [*values, rowid])
 
     def update(self, tree: exp.Update) -> Changed:
         scope = Scope()
@@ -598,6 +627,8 @@ class Writer:
                 continue
             version = self.session.need_table(source.database, source.name)
             column = version.definition.column(name)
+            if column is not None and column.generated is not None:
+                raise generated.not_allowed(column, version.name)
             if column is not None:
                 return position, column
         raise SqlError.internal(f"column '{name}' not found in table")

@@ -23,7 +23,7 @@ from .catalogrows import (
 )
 from .collations import COLLATIONS
 from .columns import SqlType
-from .labels import key_label, type_label
+from .labels import extra, key_label, type_label
 from .mocatalog import (
     catalogue_tables,
 )
@@ -59,10 +59,10 @@ def _columns(session: Reader, at: int | None) -> Iterator[Row]:
                 "utf8_bin" if text else None,
                 type_label(kind),
                 key if key in ("PRI", "UNI") else "",
-                "auto_increment" if column.auto_increment else "",
+                extra(column),
                 "select,insert,update,references",
                 doubled(column.comment),
-                "",
+                column.generated or "",
                 None,
             )
 

@@ -42,3 +42,10 @@ def key_label(version: Version, column: ColumnDef) -> str:
         if index.columns[0] == column.key:
             return "UNI" if index.unique and len(index.columns) == 1 else "MUL"
     return ""
+
+
+def extra(column: ColumnDef) -> str:
+    """The column Extra of SHOW COLUMNS and of information_schema."""
+    if column.generated is not None:
+        return f"{'STORED' if column.stored else 'VIRTUAL'} GENERATED"
+    return "auto_increment" if column.auto_increment else ""

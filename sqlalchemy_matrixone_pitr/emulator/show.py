@@ -10,7 +10,7 @@ from .columns import SqlType, varchar
 from .definition import ColumnDef
 from .errors import SqlError
 from .functions import like
-from .labels import default_label, key_label, type_label
+from .labels import default_label, extra, key_label, type_label
 from .lexer import Token, syntax_error, tokens, unquote
 from .query import Compiler, result_columns
 from .records import Result
@@ -320,7 +320,7 @@ def _columns(session: Workspace, database: str, name: str, *, full: bool) -> _Sh
                     "YES" if column.nullable else "NO",
                     key_label(version, column),
                     _default_label(column, session.version),
-                    "auto_increment" if column.auto_increment else "",
+                    extra(column),
                     column.comment.replace("'", "''"),
                 )
             )

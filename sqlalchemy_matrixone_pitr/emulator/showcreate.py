@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from . import generated
 from .definition import TableDef, Version
 from .dialect import parse_expression
 from .errors import SqlError
@@ -59,7 +60,9 @@ def create_table_text(version: Version, server: tuple[int, int, int]) -> str:
         else:
             if not column.nullable:
                 line += " NOT NULL"
-            if column.default is not None:
+            if column.generated is not None:
+                line += generated.clause(column)
+            elif column.default is not None:
                 line += f" DEFAULT {printed_default(column.default, server)}"
             elif column.nullable:
                 line += f"{' NULL' if column.type.kind == 'timestamp' else ''} DEFAULT NULL"
