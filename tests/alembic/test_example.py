@@ -1,0 +1,166 @@
+"""``examples/shop``: ten revisions as Alembic writes them; up, down and up again; as a script."""
+
+from __future__ import annotations
+
+import io
+import itertools
+import os
+import re
+import shutil
+import sys
+from collections.abc import Iterator
+from contextlib import redirect_stdout
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import MetaData
+
+from sqlalchemy_matrixone_pitr import get_pitrs
+from tests.alembic.shop_stages import STAGES, models
+from tests.conftest import Server
+
+EXAMPLE = Path(__file__).parents[2] / "examples" / "shop"
+VERSIONS = EXAMPLE / "migrations" / "versions"
+REVISIONS = [f"{number:04}" for number in range(1, len(STAGES) + 1)]
+
+ENVIRONMENTS = {
+    "pymysql": ("alembic", "matrixone+pymysql"),
+    "plain mysql": ("alembic", "mysql+pymysql"),
+    "async template": ("async", "matrixone+aiomysql"),
+}
+
+
+class Shop:
+    """The example on a database of a test's own."""
+
+    def __init__(self, server: Server, database: str, environment: str, ini: Path) -> None:
+        self.server = server
+        self.database = database
+        section, scheme = ENVIRONMENTS[environment]
+        url = server.url(scheme, database).render_as_string(hide_password=False)
+        self.config = Config(ini, ini_section=section)
+        self.config.set_section_option(section, "sqlalchemy.url", url)
+
+    def state(self) -> dict[str, Any]:
+        """Tables and policies, apart from the tables that Alembic and we keep for ourselves."""
+        tables = [str(row[0]) for row in self.server.query("SHOW TABLES", self.database)]
+        state: dict[str, Any] = {
+            table: self.server.query(f"SHOW CREATE TABLE {table}", self.database)[0][1]
+            for table in tables
+            if not table.startswith("alembic_")
+        }
+        return state | self.policies()
+
+    def policies(self) -> dict[str, str]:
+        from sqlalchemy import create_engine
+
+        engine = create_engine(self.server.url("matrixone+pymysql", self.database))
+        found = {
+            pitr.name: f"{pitr.table_name or 'database'} {pitr.range} {pitr.status}"
+            for pitr in get_pitrs(engine, database_name=self.database, with_status=True)
+        }
+        engine.dispose()
+        return found
+
+    def script(self, start: str, end: str) -> str:
+        output = io.StringIO()
+        self.config.output_buffer = output
+        with redirect_stdout(output):
+            run = command.upgrade if end == "head" else command.downgrade
+            run(self.config, f"{start}:{end}", sql=True)
+        return output.getvalue()
+
+
+@pytest.fixture
+def database(database: str, server: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The example's policies have names of their own, not the test's."""
+    if server.version < (3,):
+        pytest.skip("2.x takes a rebuilt table's policy for active, and cannot renew beside it")
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.delitem(sys.modules, "models", raising=False)
+    yield database
+    monkeypatch.delitem(sys.modules, "models", raising=False)
+    for row in server.query("SHOW PITR"):
+        if str(row[0]).startswith("shop_") and row[5] == database:
+            server.query(f"DROP PITR {row[0]}")
+
+
+@pytest.fixture(params=ENVIRONMENTS)
+def shop(request: pytest.FixtureRequest, server: Server, database: str) -> Shop:
+    return Shop(server, database, request.param, EXAMPLE / "alembic.ini")
+
+
+def use(monkeypatch: pytest.MonkeyPatch, metadata: MetaData) -> None:
+    """Let env.py find other models."""
+    base = SimpleNamespace(metadata=metadata)
+    monkeypatch.setitem(sys.modules, "models", SimpleNamespace(Base=base))  # type: ignore[arg-type]
+
+
+def test_each_revision_is_as_alembic_writes_it(
+    server: Server, database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Run with ``UPDATE_EXAMPLE=1`` to write them anew."""
+    copy = tmp_path / "shop"
+    shutil.copytree(EXAMPLE, copy, ignore=shutil.ignore_patterns("versions", "__pycache__"))
+    (copy / "migrations" / "versions").mkdir()
+    shop = Shop(server, database, "pymysql", copy / "alembic.ini")
+    for number, message in enumerate(STAGES, 1):
+        use(monkeypatch, models(number))
+        command.revision(shop.config, message, autogenerate=True, rev_id=f"{number:04}")
+        command.upgrade(shop.config, "head")
+        command.check(shop.config)
+    written = {path.name: path.read_text() for path in (copy / "migrations/versions").glob("*.py")}
+    if os.environ.get("UPDATE_EXAMPLE"):
+        for name, text in written.items():
+            (VERSIONS / name).write_text(text)
+    assert len(written) == len(STAGES)
+    assert written == {path.name: path.read_text() for path in VERSIONS.glob("*.py")}
+
+
+UP = {
+    "shop_customers": "customers 1mo active",
+    "shop_orders": "orders 7d detached",
+    "shop_orders__2": "orders 14d detached",
+    "shop_orders__3": "orders 14d detached",
+    "shop_orders__4": "orders 14d active",
+}
+
+
+def test_up_down_and_up_again(shop: Shop) -> None:
+    command.upgrade(shop.config, "head")
+    assert shop.policies() == UP
+    command.check(shop.config)
+    first = shop.state()
+    command.downgrade(shop.config, "base")
+    assert "active" not in str(shop.policies())
+    assert list(shop.state().keys() - shop.policies().keys()) == []
+    command.upgrade(shop.config, "head")
+    command.check(shop.config)
+    assert tables_of(shop.state()) == tables_of(first)
+    assert active(shop.state()) == active(first)
+
+
+def test_one_revision_at_a_time(server: Server, database: str) -> None:
+    """Down again, each leaves what was there before it."""
+    shop = Shop(server, database, "pymysql", EXAMPLE / "alembic.ini")
+    states = {}
+    for revision in REVISIONS:
+        command.upgrade(shop.config, revision)
+        states[revision] = shop.state()
+    for before, revision in reversed(list(itertools.pairwise(REVISIONS))):
+        command.downgrade(shop.config, before)
+        assert tables_of(shop.state()) == tables_of(states[before]), revision
+        assert active(shop.state()) == active(states[before]), revision
+
+
+def tables_of(state: dict[str, Any]) -> dict[str, str]:
+    return {name: text for name, text in state.items() if text.startswith("CREATE")}
+
+
+def active(state: dict[str, Any]) -> dict[str, str]:
+    """What protects; a policy's name without the number of its generation."""
+    return {re.sub(r"__\d+$", "", name): text for name, text in state.items() if "active" in text}
