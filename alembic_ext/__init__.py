@@ -4,9 +4,12 @@ Importing changes nothing. ``register()``, called in env.py, makes the operation
 known to Alembic.
 """
 
+from . import op
+from .guard import guard_migrations
 from .impl import MatrixOneImpl
 from .ops import AlterPitrOp, CreatePitrOp, DropPitrOp, RenewPitrOp
 from .registration import pitr_options, register
+from .times import RestorePoint, restore_point
 
 __all__ = [
     "AlterPitrOp",
@@ -14,6 +17,10 @@ __all__ = [
     "DropPitrOp",
     "MatrixOneImpl",
     "RenewPitrOp",
+    "RestorePoint",
+    "guard_migrations",
+    "op",
     "pitr_options",
     "register",
+    "restore_point",
 ]

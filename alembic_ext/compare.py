@@ -21,7 +21,7 @@ import logging
 from typing import Any
 
 from alembic.autogenerate.api import AutogenContext
-from alembic.operations.ops import UpgradeOps
+from alembic.operations.ops import DropTableOp, UpgradeOps
 from alembic.util import PriorityDispatchResult
 from sqlalchemy import MetaData
 
@@ -34,6 +34,7 @@ from sqlalchemy_matrixone_pitr.reflection import reading
 from sqlalchemy_matrixone_pitr.schema import HasMetaData, declares_any
 
 from .ops import AlterPitrOp, CreatePitrOp, DropPitrOp, PitrOp, RenewPitrOp
+from .times import TABLE
 from .toimpl import renamed
 
 log = logging.getLogger("alembic.autogenerate.matrixone_pitr")
@@ -43,6 +44,10 @@ def compare_pitrs(
     autogen_context: AutogenContext, upgrade_ops: UpgradeOps
 ) -> PriorityDispatchResult:
     """The comparator; registered to run after all others."""
+    # our own table is nobody's to drop
+    upgrade_ops.ops[:] = [
+        op for op in upgrade_ops.ops if not (isinstance(op, DropTableOp) and op.table_name == TABLE)
+    ]
     metadata = _concerned(autogen_context)
     connection = autogen_context.connection
     if not metadata or connection is None or server.matrixone_version(connection) is None:

@@ -25,14 +25,19 @@ from sqlalchemy_matrixone_pitr.reflection import ServerState, filters, read_stat
 from sqlalchemy_matrixone_pitr.schema import Schemas
 from sqlalchemy_matrixone_pitr.transaction import pending_pitrs
 
+from .times import record
 from .toimpl import CreateWhereMissing
 
 
-class Rebuilds:
-    """The ``on_version_apply`` callback; three reading statements where table policies exist."""
+class AfterRevision:
+    """The ``on_version_apply`` callback: a few reading statements a revision.
 
-    def __init__(self, metadata: Schemas | None) -> None:
+    :param record_times: remember when the revision ran, see ``times.py``.
+    """
+
+    def __init__(self, metadata: Schemas | None, record_times: bool) -> None:
         self._metadata = metadata
+        self._record_times = record_times
 
     def __call__(self, *, ctx: MigrationContext, step: Any, **kw: Any) -> None:
         connection = ctx.connection
@@ -44,6 +49,8 @@ class Rebuilds:
             return
         for policy in self._rebuilt(connection):
             self._renew_or_warn(connection, policy)
+        if self._record_times:
+            record(ctx, step, connection)
 
     def _rebuilt(self, connection: Connection) -> list[Policy]:
         """The table policies that this revision, or one before, has ended."""

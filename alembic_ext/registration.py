@@ -15,7 +15,7 @@ from sqlalchemy_matrixone_pitr.schema import Schemas
 from .compare import compare_pitrs
 from .impl import register_impl
 from .ops import OPERATIONS, AlterPitrOp, CreatePitrOp, DropPitrOp, RenewPitrOp
-from .rebuild import Rebuilds
+from .rebuild import AfterRevision
 from .render import RENDERERS
 from .toimpl import alter_pitr, create_pitr, drop_pitr, renew_pitr
 
@@ -57,6 +57,7 @@ def pitr_options(
     on_version_apply: OnVersionApply | Iterable[OnVersionApply] = (),
     compare_pitr: bool = True,
     drop_undeclared: bool = False,
+    record_times: bool = True,
 ) -> dict[str, Any]:
     """Keyword arguments for ``context.configure(..., **pitr_options(metadata))``.
 
@@ -64,10 +65,12 @@ def pitr_options(
     :param on_version_apply: callbacks of your own for that parameter.
     :param compare_pitr: False leaves policies out of autogenerate and ``alembic check``.
     :param drop_undeclared: let autogenerate drop policies that nobody declares.
+    :param record_times: remember when each revision ran, for ``mo-pitr restore-point``, in a small
+        table beside ``alembic_version``.
     """
     own = (on_version_apply,) if callable(on_version_apply) else tuple(on_version_apply)
     return {
-        "on_version_apply": (*own, Rebuilds(target_metadata)),
+        "on_version_apply": (*own, AfterRevision(target_metadata, record_times)),
         "compare_pitr": compare_pitr,
         "matrixone_pitr_drop_undeclared": drop_undeclared,
     }

@@ -23,6 +23,7 @@ from .errors import (
     PitrRestoreError,
     PitrTargetError,
     PitrTransactionError,
+    PitrUnprotectedError,
     PitrUnsupportedError,
     PitrValidationError,
 )
@@ -59,6 +60,7 @@ __all__ = [
     "PitrTargetError",
     "PitrTransactionError",
     "PitrUnit",
+    "PitrUnprotectedError",
     "PitrUnsupportedError",
     "PitrValidationError",
     "Plan",

@@ -38,8 +38,12 @@ from alembic_ext import (
     DropPitrOp,
     MatrixOneImpl,
     RenewPitrOp,
+    RestorePoint,
+    guard_migrations,
+    op,
     pitr_options,
     register,
+    restore_point,
 )
 
 __all__ = [
@@ -48,6 +52,10 @@ __all__ = [
     "DropPitrOp",
     "MatrixOneImpl",
     "RenewPitrOp",
+    "RestorePoint",
+    "guard_migrations",
+    "op",
     "pitr_options",
     "register",
+    "restore_point",
 ]

@@ -370,6 +370,43 @@ def prune(engine: Engine, timeout: float, as_json: bool, dry_run: bool, yes: boo
         Console().line(f"{len(found)} dropped.")
 
 
+@mo_pitr.command(
+    "restore-point",
+    epilog="""\b
+    Example:
+      mo-pitr restore-point 4f2a91c07d3e -c alembic.ini
+    """,
+)
+@click.argument("revision")
+@_json
+@_connection_options
+def restore_point(engine: Engine, revision: str, as_json: bool) -> int:
+    """Print the moment just before an Alembic revision ran, and what brings its tables back.
+
+    Nothing is restored. Exits with 1 where a table cannot be brought back.
+    """
+    with needs("alembic"):
+        from .alembic import restore_point as find
+    point = find(engine, revision)
+    if as_json:
+        _print_json(
+            {
+                "format_version": 1,
+                "revision": point.revision,
+                "moment": point.moment.isoformat(),
+                "statements": point.statements,
+                "lost": point.lost,
+            }
+        )
+    else:
+        Console().line(f"-- just before {point.revision}: {point.moment.isoformat()}")
+        for statement in point.statements:
+            Console().line(statement)
+        for table in point.lost:
+            Console().line(f"-- {table}: no policy reaches that moment", "red")
+    return DRIFT if point.lost else 0
+
+
 def _plan(engine: Engine, metadata: str, drop_undeclared: bool) -> Plan:
     from .plan import plan_pitrs
 

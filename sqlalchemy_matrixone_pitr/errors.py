@@ -12,6 +12,7 @@
         ├── PitrTransactionError     not possible in this state of the transaction
         ├── PitrAfterCommitError     committed, but its PITR statements are not all done
         ├── PitrLockTimeoutError     another program holds the account's lock
+        ├── PitrUnprotectedError     a destructive step that nothing could undo
         ├── PitrUnsupportedError     not a MatrixOne server, or one that is too old
         └── PitrRestoreError         the restore was refused
 
@@ -85,6 +86,10 @@ class PitrLockTimeoutError(PitrError):
 
     Nothing was sent.
     """
+
+
+class PitrUnprotectedError(PitrError):
+    """A migration would drop what no policy could bring back; the operation was not sent."""
 
 
 class PitrUnsupportedError(PitrError):

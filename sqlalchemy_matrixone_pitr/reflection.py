@@ -407,7 +407,7 @@ class ServerState:
 
     :ivar account: the account's own name.
     :ivar database: the connection's default database.
-    :ivar now: the server's clock, UTC, whole seconds.
+    :ivar now: the server's clock, UTC.
     :ivar pitrs: with their status, newest first.
     :ivar stale: names of detached ones that the server still takes for active: they block another
         one for their object. Known to sys alone.
@@ -469,7 +469,7 @@ def read_state(
 _OBJECTS: Final = """\
 SELECT w.account, w.chosen, w.moment,
   d.datname, d.dat_id, d.created_time, t.relname, t.rel_id, t.{logical_id}, t.created_time
-FROM (SELECT current_account_name() AS account, DATABASE() AS chosen, now() AS moment) w
+FROM (SELECT current_account_name() AS account, DATABASE() AS chosen, now(6) AS moment) w
 LEFT JOIN mo_catalog.mo_database d
   ON d.account_id = current_account_id() AND (d.datname = DATABASE() OR d.datname IN :databases)
 LEFT JOIN mo_catalog.mo_tables t

@@ -19,6 +19,7 @@ from sqlalchemy_matrixone_pitr import (
     PitrRestoreError,
     PitrTargetError,
     PitrTransactionError,
+    PitrUnprotectedError,
     PitrUnsupportedError,
     PitrValidationError,
 )
@@ -165,6 +166,7 @@ def test_tree_and_its_drawing() -> None:
         PitrTransactionError,
         PitrAfterCommitError,
         PitrLockTimeoutError,
+        PitrUnprotectedError,
         PitrUnsupportedError,
         PitrRestoreError,
     ]
