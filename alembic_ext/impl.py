@@ -2,8 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from alembic.ddl.impl import _impls
-from alembic.ddl.mysql import MySQLImpl
+from alembic.ddl.mysql import (
+    MySQLAlterDefault,
+    MySQLChangeColumn,
+    MySQLImpl,
+    MySQLModifyColumn,
+)
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.schema import DropConstraint
+
+NAME = "matrixone"
 
 
 class MatrixOneImpl(MySQLImpl):
@@ -16,5 +27,20 @@ class MatrixOneImpl(MySQLImpl):
 
 
 def register_impl() -> None:
-    """Make it known for the dialect ``matrixone``, unless somebody has made another one known."""
-    _impls.setdefault("matrixone", MatrixOneImpl)
+    """Make it known for the dialect ``matrixone``, unless somebody has made another one known.
+
+    With it the DDL that Alembic has for the dialect ``mysql`` alone.
+    """
+    if NAME in _impls:
+        return
+    _impls[NAME] = MatrixOneImpl
+    constructs: tuple[Any, ...] = (
+        MySQLAlterDefault,
+        MySQLChangeColumn,
+        MySQLModifyColumn,
+        DropConstraint,
+    )
+    for construct in constructs:
+        visitors = construct.__dict__["_compiler_dispatcher"].specs
+        if "mysql" in visitors and NAME not in visitors:
+            compiles(construct, NAME)(visitors["mysql"])
