@@ -17,6 +17,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = "sqlalchemy_matrixone_pitr"
+PACKAGES = (PACKAGE, "alembic_ext")
 DRIVERS = ("aiomysql", "asyncmy", "pymysql")
 
 pytestmark = pytest.mark.xdist_group("packaging")  # built once, by one process
@@ -64,7 +65,8 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
 def package_files() -> set[str]:
     return {
         str(path.relative_to(ROOT))
-        for path in (ROOT / PACKAGE).rglob("*")
+        for package in PACKAGES
+        for path in (ROOT / package).rglob("*")
         if path.is_file() and "__pycache__" not in path.parts
     }
 
@@ -78,14 +80,21 @@ def test_the_wheel_has_the_package_and_nothing_else(built: Built) -> None:
     assert files == package_files()
 
 
-@pytest.mark.parametrize("name", ["py.typed", "emulator/__init__.py", "cli.py", "demo.py"])
+@pytest.mark.parametrize(
+    "name", ["py.typed", "emulator/__init__.py", "cli.py", "demo.py", "alembic.py"]
+)
 def test_the_wheel_has(built: Built, name: str) -> None:
     assert f"{PACKAGE}/{name}" in built.in_wheel()
 
 
+@pytest.mark.parametrize("name", ["py.typed", "ops.py", "toimpl.py", "compare.py", "render.py"])
+def test_the_wheel_has_alembics_part(built: Built, name: str) -> None:
+    assert f"alembic_ext/{name}" in built.in_wheel()
+
+
 def test_no_tests_package_is_installed(built: Built) -> None:
     tops = {name.partition("/")[0] for name in built.in_wheel() if ".dist-info/" not in name}
-    assert tops == {PACKAGE}
+    assert tops == set(PACKAGES)
 
 
 def test_entry_points(built: Built) -> None:
@@ -164,8 +173,9 @@ def test_the_sdist_has_no_leftovers(built: Built) -> None:
         "PKG-INFO",
         "README.md",
         "benchmarks",
+        "examples",
         "pyproject.toml",
-        PACKAGE,
+        *PACKAGES,
         "tests",
     }
     assert not [name for name in built.in_sdist() if "__pycache__" in name]
