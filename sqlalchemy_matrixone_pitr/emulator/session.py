@@ -153,6 +153,9 @@ class Session:
             return self._statement_of_prepared(source)
         if pitr is not None:
             self._require_privilege(pitr)
+        elif not self.identity.is_admin and any(t.word == "mo_catalog" for t in source.tokens):
+            # Not even ALL ON ACCOUNT opens the catalogue. Other objects' privileges are not kept.
+            raise no_privilege()
         self._refuse_in_transaction(source, pitr)
         if first == "set" and not is_administrative(source) and not _sets_transaction(source):
             return self._run(lambda: self._set(source), commits=True)

@@ -155,6 +155,20 @@ def test_a_role_with_all_on_the_account_shows_and_restores(user: Client, admin: 
     assert error[0] == 1105
 
 
+def test_the_catalogue_is_for_the_administrators_role(user: Client, admin: Client) -> None:
+    """The account lock of programs, a row of mo_role, too."""
+    lock = (
+        "SELECT role_id FROM mo_catalog.mo_role "
+        "WHERE role_name IN ('moadmin', 'accountadmin') FOR UPDATE"
+    )
+    assert user.error(lock) == NO_PRIVILEGE
+    admin.ok("GRANT ALL ON ACCOUNT * TO ~_r")
+    for statement in (lock, "SELECT count(*) FROM mo_catalog.mo_tables"):
+        assert user.error(statement) == NO_PRIVILEGE
+        assert admin.error(statement) is None
+        admin.ok("COMMIT")
+
+
 def test_the_administrators_role_is_not_granted_to_others(admin: Client) -> None:
     admin.ok(f"CREATE USER ~_u IDENTIFIED BY '{PASSWORD}'")
     try:
