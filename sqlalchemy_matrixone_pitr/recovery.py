@@ -9,6 +9,7 @@ Source: matrixone.md, section 4.
 
 from __future__ import annotations
 
+import datetime as dt
 import warnings
 from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
@@ -152,16 +153,26 @@ def is_rebuilt(connection: Connection, policy: Policy, committed: ServerState) -
 
 
 def object_ids(
-    connection: Connection, objects: Collection[tuple[str, str | None]]
+    connection: Connection,
+    objects: Collection[tuple[str, str | None]],
+    *,
+    at: dt.datetime | None = None,
 ) -> dict[tuple[str, str | None], int]:
     """The ids of databases and tables as a connection's own transaction sees them: one statement
-    for tables, one for databases."""
+    for tables, one for databases.
+
+    :param at: an earlier moment, aware, which a connection without a transaction can ask for.
+    """
     found: dict[tuple[str, str | None], int] = {}
+    then = ""
+    if at is not None:
+        then = f" {{MO_TS = {(at - server.EPOCH) // dt.timedelta(microseconds=1) * 1000}}}"
     tables = sorted({table for _, table in objects if table is not None})
     if tables:
         statement = text(
-            "SELECT reldatabase, relname, rel_id FROM mo_catalog.mo_tables WHERE account_id = "
-            "current_account_id() AND reldatabase IN :databases AND relname IN :tables"
+            f"SELECT reldatabase, relname, rel_id FROM mo_catalog.mo_tables{then} "
+            "WHERE account_id = current_account_id() AND reldatabase IN :databases "
+            "AND relname IN :tables"
         ).bindparams(bindparam("databases", expanding=True), bindparam("tables", expanding=True))
         databases = sorted({database for database, table in objects if table is not None})
         for database, table, rel_id in connection.execute(
@@ -171,7 +182,7 @@ def object_ids(
     alone = sorted({database for database, table in objects if table is None})
     if alone:
         statement = text(
-            "SELECT datname, dat_id FROM mo_catalog.mo_database WHERE account_id = "
+            f"SELECT datname, dat_id FROM mo_catalog.mo_database{then} WHERE account_id = "
             "current_account_id() AND datname IN :databases"
         ).bindparams(bindparam("databases", expanding=True))
         for database, dat_id in connection.execute(statement, {"databases": alone}):

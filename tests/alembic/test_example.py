@@ -97,7 +97,7 @@ def shop(request: pytest.FixtureRequest, server: Server, database: str) -> Shop:
 def use(monkeypatch: pytest.MonkeyPatch, metadata: MetaData) -> None:
     """Let env.py find other models."""
     base = SimpleNamespace(metadata=metadata)
-    monkeypatch.setitem(sys.modules, "models", SimpleNamespace(Base=base))  # type: ignore[arg-type]
+    monkeypatch.setitem(sys.modules, "models", SimpleNamespace(Base=base))
 
 
 def test_each_revision_is_as_alembic_writes_it(
