@@ -519,7 +519,7 @@ def serve(port: int, version: str, timezone: str, log: bool) -> None:
     "makes a database demo_shop there and drops it.",
 )
 def demo(url: str | None) -> None:
-    """Show the package at work in nine steps.
+    """Show the package at work in ten steps.
 
     Needs no server: it runs against the embedded MatrixOne, over the wire.
     """

@@ -16,8 +16,12 @@ from typing import Any
 
 from sqlalchemy import (
     URL,
+    Column,
     Connection,
     Engine,
+    Integer,
+    MetaData,
+    Table,
     create_engine,
     delete,
     event,
@@ -36,12 +40,18 @@ from . import (
     AsyncPitrManager,
     CreatePitr,
     Pitr,
+    PitrAlreadyExistsError,
     PitrManager,
     PitrValidationError,
     RestorePitr,
+    TablePitr,
+    apply_plan,
     get_pitrs,
     pending_pitrs,
+    plan_pitrs,
+    renew_pitr,
 )
+from .generations import split_generation
 
 DATABASE = "demo_shop"
 
@@ -215,6 +225,23 @@ def restore(engine: Engine) -> None:
     )
 
 
+def declare(engine: Engine) -> None:
+    """Policies declared beside the tables: plan, apply, and renewal after a rebuild"""
+    models = MetaData()
+    Table("carts", models, Column("id", Integer, primary_key=True), TablePitr("7d", "carts_week"))
+    models.create_all(engine)
+    plan = plan_pitrs(engine, models)
+    say(f"The plan: {plan.actions[0]}.")
+    say(f"Applied: {apply_plan(engine, plan)}.")
+    with engine.begin() as conn:
+        conn.exec_driver_sql("ALTER TABLE carts ADD COLUMN item INT")
+    say(f"An ordinary ALTER TABLE has rebuilt carts: {plan_pitrs(engine, models).summary()}.")
+    try:
+        say(f"{renew_pitr(engine, 'carts_week').name} protects it now; nothing is lost.")
+    except PitrAlreadyExistsError as error:  # 2.x takes the old one for active
+        say(f"PitrAlreadyExistsError: {error}")
+
+
 STEPS = (
     connect,
     create,
@@ -225,6 +252,7 @@ STEPS = (
     refuse,
     with_asyncio,
     restore,
+    declare,
 )
 
 
@@ -245,7 +273,8 @@ def run(server_url: str) -> None:
     finally:
         pitrs = PitrManager(root)
         for pitr in pitrs.list(database_name=DATABASE):
-            pitrs.delete(pitr.name)
+            while pitrs.delete(split_generation(pitr.name)[0]):
+                pass  # generation by generation
         with root.begin() as conn:
             conn.exec_driver_sql(f"DROP DATABASE {DATABASE}")
         engine.dispose()
