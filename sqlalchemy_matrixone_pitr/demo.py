@@ -226,7 +226,7 @@ def restore(engine: Engine) -> None:
 
 
 def declare(engine: Engine) -> None:
-    """Policies declared beside the tables: plan, apply, and renewal after a rebuild"""
+    """Policies declared beside the tables: plan, apply, renew after a rebuild"""
     models = MetaData()
     Table("carts", models, Column("id", Integer, primary_key=True), TablePitr("7d", "carts_week"))
     models.create_all(engine)
