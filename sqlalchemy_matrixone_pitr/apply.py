@@ -135,7 +135,9 @@ class ApplyReport:
             if items
         )
         lines = [counts or "nothing to do"]
-        lines += [f"  failed: {failure.action}\n    {failure.error}" for failure in self.failed]
+        for failure in self.failed:
+            notes = getattr(failure.error, "__notes__", [])
+            lines.append("\n    ".join((f"  failed: {failure.action}", str(failure.error), *notes)))
         lines += [f"  unknown, run the plan again: {action}" for action in self.unknown]
         lines += [f"  not tried: {action}" for action in self.not_tried[:20]]
         if len(self.not_tried) > 20:

@@ -107,9 +107,14 @@ def renew_pitr(
             return current
         _check_target(state, current)
         elements = renewal(state, policy, keep_history)
-        with side_connection(engine) as connection:
-            for element in elements:
-                send(engine, connection, element)
+        try:
+            with side_connection(engine) as connection:
+                for element in elements:
+                    send(engine, connection, element)
+        except PitrAlreadyExistsError as error:
+            if keep_history:  # only sys could see it beforehand
+                raise _not_beside(policy, policy.generations[-1]) from error
+            raise
         return renewed_pitr(policy, keep_history)
 
 
@@ -214,11 +219,15 @@ def _check_free(state: ServerState, policy: Policy) -> None:
     """Refuse to renew beside a row that the server takes for active still."""
     for pitr in policy.generations:
         if pitr.name in state.stale:
-            raise PitrAlreadyExistsError(
-                f"PITR {policy.name!r} cannot be renewed beside its history: {replacing_cost(pitr)}"
-                ". Give keep_history=False to drop it and protect the object from now on",
-                name=policy.name,
-            )
+            raise _not_beside(policy, pitr)
+
+
+def _not_beside(policy: Policy, stale: Pitr) -> PitrAlreadyExistsError:
+    return PitrAlreadyExistsError(
+        f"PITR {policy.name!r} cannot be renewed beside its history: {replacing_cost(stale)}. Give "
+        "keep_history=False to drop it and protect the object from now on",
+        name=policy.name,
+    )
 
 
 def _forget(policy: Policy) -> list[TransactionalDDLElement]:

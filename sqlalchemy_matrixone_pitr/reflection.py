@@ -300,10 +300,21 @@ def read_generations(connection: Connection, name: str, *, times: bool = True) -
     roll_back(connection)
     with zone, _typed_errors():
         rows = [tuple(row) for row in connection.execute(statement, values)]
+        if not times:
+            _be_oneself_again(connection)
     others = any(row[3] == PitrLevel.ACCOUNT.value and row[4] != _SYS for row in rows)
     found = _parse_pitr_rows(rows, own_account(connection) if others else _SYS)
     named = [pitr for pitr in found if name in (pitr.name, split_generation(pitr.name)[0])]
     return named if times else [pitr.without_times() for pitr in named]
+
+
+def _be_oneself_again(connection: Connection) -> None:
+    """A SET after SHOW PITR, which :func:`server.session_zone` sends at its end as well.
+
+    Until then the server (2.2 to 4.2) evaluates ``current_account_id()`` as sys's, for any account,
+    and shows it sys's catalogue. COMMIT and ROLLBACK do not end that.
+    """
+    connection.exec_driver_sql("SET @pitr_shown = 1")
 
 
 def _show_pitr(connection: Connection, wanted: Mapping[str, str]) -> list[tuple[Any, ...]]:
@@ -450,6 +461,7 @@ def read_state(
     roll_back(connection)
     with server.session_zone(connection, "+00:00"), _typed_errors():
         rows = _show_pitr(connection, wanted or {})
+        _be_oneself_again(connection)
         names: set[str] | None = None
         if tables is not None:
             of_pitrs = {row[6] for row in rows if row[3] == PitrLevel.TABLE.value}
