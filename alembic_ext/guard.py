@@ -24,6 +24,8 @@ from sqlalchemy_matrixone_pitr.plan import may_be_shorter
 from sqlalchemy_matrixone_pitr.reflection import ServerState, read_state, reading
 from sqlalchemy_matrixone_pitr.transaction import is_autocommit
 
+from .watch import before
+
 OVERRIDE = "allow_unprotected"
 """``-x allow_unprotected=true`` lets everything through."""
 
@@ -55,23 +57,17 @@ def guard_migrations(require: RangeLike = "1h") -> None:
     _required = PitrRange.of(require)
     if not _wrapped:
         _wrapped = True
-        for kind, losses in (
-            (ops.DropTableOp, _of_drop_table),
-            (ops.DropColumnOp, _of_drop_column),
-            (ops.ExecuteSQLOp, _of_text),
-        ):
-            _wrap(kind, losses)
+        before((ops.DropTableOp,), _guard(_of_drop_table))
+        before((ops.DropColumnOp,), _guard(_of_drop_column))
+        before((ops.ExecuteSQLOp,), _guard(_of_text))
 
 
-def _wrap(kind: type[Any], losses: Callable[[Any], list[Loss]]) -> None:
-    original = Operations._to_impl.dispatch(kind)
-
-    def guarded(operations: Operations, operation: Any) -> Any:
+def _guard(losses: Callable[[Any], list[Loss]]) -> Callable[[Operations, Any], None]:
+    def look(operations: Operations, operation: Any) -> None:
         for loss in losses(operation):
             check(operations.migration_context, loss)
-        return original(operations, operation)
 
-    Operations.implementation_for(kind, replace=True)(guarded)
+    return look
 
 
 def _of_drop_table(op: ops.DropTableOp) -> list[Loss]:

@@ -1,54 +1,286 @@
 """``--sql``: PITR statements are held to the end of their revision, as online they follow COMMIT.
 
-Scripts are for clients in autocommit. Nothing is asked of a server, so that names are taken as they
-stand, and the default database comes from ``sqlalchemy.url`` or ``-x pitr_database=``.
+Scripts are for clients in autocommit. Nothing is asked of a server:
+
+* The default database comes from ``sqlalchemy.url`` or ``-x pitr_database=``.
+* Of the policies that the script itself has made it knows the newest generation, and when an
+  operation rebuilds their table; it renews them as an online run does. Of others the names are
+  taken as they stand, and a comment says what a revision ends, or may end.
+* MatrixOne 4.x takes another CREATE PITR for a table that was rebuilt: say that the script is for
+  one with ``-x matrixone_version=4.2.0``.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import weakref
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
 
+from alembic.operations import Operations, ops
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
-from sqlalchemy_matrixone_pitr.ddl import CreatePitr, PitrDDLElement
+from sqlalchemy_matrixone_pitr.ddl import AlterPitr, CreatePitr, DropPitr, PitrDDLElement
 from sqlalchemy_matrixone_pitr.errors import PitrValidationError
-from sqlalchemy_matrixone_pitr.model import PitrLevel
+from sqlalchemy_matrixone_pitr.generations import (
+    generation_name,
+    split_generation,
+    target_of,
+    target_text,
+)
+from sqlalchemy_matrixone_pitr.model import Pitr, PitrLevel, fold
+from sqlalchemy_matrixone_pitr.schema import Declaration, Schemas, declarations
+from sqlalchemy_matrixone_pitr.server import LOGICAL_IDS, VERSION_OPTION, Version, parse_version
 
-_held: weakref.WeakKeyDictionary[MigrationContext, list[str]] = weakref.WeakKeyDictionary()
+from .alters import Effect, altered
+from .watch import before
+
+Key: TypeAlias = tuple[str | None, str]
+
+WATCHED = (
+    ops.AddColumnOp,
+    ops.DropColumnOp,
+    ops.AlterColumnOp,
+    ops.DropConstraintOp,
+    ops.DropTableOp,
+    ops.RenameTableOp,
+    ops.ExecuteSQLOp,
+)
+
+
+def watch_scripts() -> None:
+    """Let scripts know which tables their revisions rebuild; for the process, once."""
+    before(WATCHED, _note)
+
+
+def _note(operations: Operations, operation: ops.MigrateOperation) -> None:
+    if operations.migration_context.as_sql:
+        _script(operations.migration_context).note(operation)
 
 
 def hold(context: MigrationContext, element: PitrDDLElement) -> None:
     """Keep a statement for the end of the revision that is being written."""
-    statement = str(_with_database(context, element))
-    if context not in _held:
-        _held[context] = []
-        context.on_version_apply_callbacks = (
-            *context.on_version_apply_callbacks,
-            write_held,
+    _script(context).hold(element)
+
+
+def end_revision(context: MigrationContext, metadata: Schemas | None) -> None:
+    """Write what was held, and renew what the revision has rebuilt."""
+    _script(context).end_revision(metadata)
+
+
+_scripts: weakref.WeakKeyDictionary[MigrationContext, _Script] = weakref.WeakKeyDictionary()
+
+
+def _script(context: MigrationContext) -> _Script:
+    if context not in _scripts:
+        _scripts[context] = _Script(context)
+        context.on_version_apply_callbacks = (*context.on_version_apply_callbacks, _write_rest)
+    return _scripts[context]
+
+
+def _write_rest(*, ctx: MigrationContext, **kw: Any) -> None:
+    """Where env.py does without ``pitr_options()``."""
+    end_revision(ctx, None)
+
+
+@dataclass
+class _Made:
+    """A policy that the script has made, or renewed.
+
+    :ivar pitr: as declared, under the policy's name.
+    :ivar numbers: its generations on the server, as far as the script knows.
+    :ivar attached: whether the newest protects its object.
+    """
+
+    pitr: Pitr
+    numbers: list[int] = field(default_factory=list)
+    attached: bool = False
+
+    @property
+    def current(self) -> str:
+        return generation_name(self.pitr.name, self.numbers[-1])
+
+    def create(self) -> CreatePitr:
+        """The next generation."""
+        self.numbers.append(max(self.numbers, default=0) + 1)
+        self.attached = True
+        return CreatePitr(dataclasses.replace(self.pitr, name=self.current))
+
+
+class _Script:
+    """What one ``--sql`` run writes."""
+
+    def __init__(self, context: MigrationContext) -> None:
+        self._context = weakref.ref(context)
+        self._made: dict[str, _Made] = {}
+        self._held: list[PitrDDLElement] = []
+        self._notes: list[str] = []
+        self._effects: dict[Key, Effect] = {}
+        self._fresh: set[str] = set()
+        self._asked: set[str] = set()
+
+    @property
+    def context(self) -> MigrationContext:
+        context = self._context()
+        assert context is not None
+        return context
+
+    # -- within a revision
+
+    def note(self, operation: ops.MigrateOperation) -> None:
+        for schema, table, effect in altered(operation):
+            database = fold(schema) if schema else _default_database(self.context)
+            key = database, fold(table)
+            self._effects[key] = max(effect, self._effects.get(key, effect))
+
+    def hold(self, element: PitrDDLElement) -> None:
+        if isinstance(element, CreatePitr):
+            self._hold_create(element)
+        elif isinstance(element, AlterPitr) and element.name in self._made:
+            made = self._made[element.name]
+            made.pitr = made.pitr.with_range(element.range)
+            self._held.append(AlterPitr(made.current, element.range))
+        elif isinstance(element, DropPitr) and element.name in self._made:
+            self._hold_drop(element)
+        else:
+            self._held.append(element)
+
+    def _hold_create(self, element: CreatePitr) -> None:
+        pitr = self._with_database(element.pitr)
+        name, number = split_generation(pitr.name)
+        made = self._made.get(name)
+        if made is None or target_of(made.pitr) != target_of(pitr):
+            made = self._made[name] = _Made(dataclasses.replace(pitr, name=name), [number], True)
+            self._held.append(CreatePitr(pitr, element.if_not_exists))
+        elif not made.attached:
+            made.pitr = made.pitr.with_range(pitr.range)
+            self._held.append(made.create())
+        elif number > 1:
+            self._asked.add(name)  # what the revision rebuilds, it may say afterwards
+            return
+        else:
+            self._held.append(CreatePitr(pitr, element.if_not_exists))
+        self._fresh.add(name)
+
+    def _hold_drop(self, element: DropPitr) -> None:
+        """What this revision was about to create is not created, as online."""
+        made = self._made[element.name]
+        name, if_exists = made.current, element.if_exists
+        if element.name in self._fresh:
+            self._held = [held for held in self._held if held.pitr_name != name]
+            self._fresh.discard(element.name)
+            if_exists = True
+        made.numbers.pop()
+        made.attached = False
+        if not made.numbers:
+            del self._made[element.name]
+        self._held.append(DropPitr(name, if_exists))
+
+    def _with_database(self, pitr: Pitr) -> Pitr:
+        """With the database that online would be the connection's."""
+        in_database = pitr.level in (PitrLevel.DATABASE, PitrLevel.TABLE)
+        if pitr.database_name is not None or not in_database:
+            return pitr
+        return dataclasses.replace(pitr, database_name=default_database(self.context, pitr.name))
+
+    # -- at its end
+
+    def end_revision(self, metadata: Schemas | None) -> None:
+        declared = self._declared(metadata)
+        for name, made in sorted(self._made.items()):
+            effect = self._effects.get((made.pitr.database_name, made.pitr.table_name or ""))
+            if effect is not None and made.attached and name not in self._fresh:
+                self._ended(made, effect, declared.get(name))
+        for name, declaration in sorted(declared.items()):
+            pitr = declaration.pitr
+            effect = self._effects.get((pitr.database_name, pitr.table_name or ""))
+            if name not in self._made and effect in (Effect.REBUILDS, Effect.MAY_REBUILD):
+                self._say(pitr, effect)
+        output = self.context.impl.static_output
+        for element in self._held:
+            for line in self._written(element):
+                output(line)
+        for line in self._notes:
+            output(line)
+        self._held, self._notes = [], []
+        self._effects, self._fresh, self._asked = {}, set(), set()
+
+    def _ended(self, made: _Made, effect: Effect, declaration: Declaration | None) -> None:
+        name = made.pitr.name
+        renew = declaration is not None and declaration.on_rebuild == "renew"
+        if effect is Effect.DROPS:
+            made.attached = False
+        elif name in self._asked or (renew and effect is Effect.REBUILDS):
+            if name not in self._asked:  # the new one has the new range already
+                self._held = [held for held in self._held if not _alters(held, made.current)]
+            self._held.append(made.create())
+        else:
+            made.attached = effect is not Effect.REBUILDS
+            self._say(made.pitr, effect)
+
+    def _say(self, pitr: Pitr, effect: Effect) -> None:
+        ends = "ends" if effect is Effect.REBUILDS else "may end"
+        self._notes.append(
+            f"-- This revision {ends} the protection of {target_text(pitr)} by {pitr.name}; "
+            f"afterwards: mo-pitr renew {pitr.name}"
         )
-    _held[context].append(statement)
+
+    def _declared(self, metadata: Schemas | None) -> dict[str, Declaration]:
+        database = _default_database(self.context)
+        if metadata is None or database is None or not self._effects:
+            return {}
+        found = declarations(metadata, database_name=database)
+        return {
+            declaration.pitr.name: declaration
+            for declaration in found
+            if declaration.pitr.level is PitrLevel.TABLE
+        }
+
+    def _written(self, element: PitrDDLElement) -> list[str]:
+        lines = []
+        if isinstance(element, CreatePitr) and element.pitr.level is PitrLevel.TABLE:
+            version = _version(self.context)
+            if version is not None and version >= LOGICAL_IDS:
+                element = element.as_internal()
+            elif version is None and split_generation(element.name)[1] > 1:
+                lines.append(
+                    f"-- For MatrixOne 4.x write this script with -x {VERSION_OPTION}=4.2.0: there "
+                    "the next line protects nothing"
+                )
+        return [*lines, f"{element}{self.context.impl.command_terminator}\n"]
 
 
-def write_held(*, ctx: MigrationContext, **kw: Any) -> None:
-    """Write what was held, after a revision's own statements."""
-    statements = _held.get(ctx, [])
-    while statements:
-        ctx.impl.static_output(f"{statements.pop(0)}{ctx.impl.command_terminator}\n")
+def _alters(element: PitrDDLElement, name: str) -> bool:
+    return isinstance(element, AlterPitr) and element.name == name
 
 
-def _with_database(context: MigrationContext, element: PitrDDLElement) -> PitrDDLElement:
-    """The element with the database that online would be the connection's."""
-    if not isinstance(element, CreatePitr):
-        return element
-    pitr = element.pitr
-    if pitr.database_name is not None or pitr.level not in (PitrLevel.DATABASE, PitrLevel.TABLE):
-        return element
-    filled = dataclasses.replace(pitr, database_name=default_database(context, pitr.name))
-    return CreatePitr(filled, element.if_not_exists)
+def _asked_for(context: MigrationContext, name: str) -> str | None:
+    """An ``-x`` argument."""
+    environment = context.environment_context
+    if environment is None:
+        return None
+    asked = environment.get_x_argument(as_dictionary=True).get(name)
+    return asked if isinstance(asked, str) and asked else None
+
+
+def _version(context: MigrationContext) -> Version | None:
+    text = _asked_for(context, VERSION_OPTION)
+    return None if text is None else parse_version(f"MatrixOne-v{text}")
+
+
+def _default_database(context: MigrationContext) -> str | None:
+    asked = _asked_for(context, "pitr_database")
+    if asked is not None:
+        return fold(asked)
+    environment = context.environment_context
+    url = None if environment is None else environment.config.get_main_option("sqlalchemy.url")
+    try:
+        database = make_url(url).database if url else None
+    except ArgumentError:
+        return None
+    return fold(database) if database else None
 
 
 def default_database(context: MigrationContext, name: str) -> str:
@@ -56,20 +288,11 @@ def default_database(context: MigrationContext, name: str) -> str:
 
     :raises PitrValidationError: nothing says which.
     """
-    environment = context.environment_context
-    if environment is not None:
-        asked = environment.get_x_argument(as_dictionary=True).get("pitr_database")
-        if isinstance(asked, str) and asked:
-            return asked
-        url = environment.config.get_main_option("sqlalchemy.url")
-        try:
-            database = make_url(url).database if url else None
-        except ArgumentError:
-            database = None
-        if database:
-            return database
-    raise PitrValidationError(
-        f"PITR {name!r} names no database, and a script has no connection to ask: put the database "
-        "into sqlalchemy.url, or say -x pitr_database=NAME",
-        name=name,
-    )
+    database = _default_database(context)
+    if database is None:
+        raise PitrValidationError(
+            f"PITR {name!r} names no database, and a script has no connection to ask: put the "
+            "database into sqlalchemy.url, or say -x pitr_database=NAME",
+            name=name,
+        )
+    return database

@@ -41,6 +41,7 @@ from sqlalchemy_matrixone_pitr.reflection import (
 from sqlalchemy_matrixone_pitr.schema import Schemas
 from sqlalchemy_matrixone_pitr.transaction import pending_pitrs, take_back
 
+from .offline import end_revision
 from .times import record
 from .toimpl import HOW_TO_REPAIR, CreateWhereMissing
 
@@ -63,7 +64,10 @@ class AfterRevision:
 
     def __call__(self, *, ctx: MigrationContext, step: Any, **kw: Any) -> None:
         connection = ctx.connection
-        if ctx.as_sql or step.is_stamp or connection is None:
+        if ctx.as_sql:
+            end_revision(ctx, self._metadata)
+            return
+        if step.is_stamp or connection is None:
             return
         if connection.dialect.name not in server.SUPPORTED_DIALECTS:
             return

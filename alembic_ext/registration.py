@@ -14,6 +14,7 @@ from sqlalchemy_matrixone_pitr.schema import Schemas
 
 from .compare import compare_pitrs
 from .impl import register_impl
+from .offline import watch_scripts
 from .ops import OPERATIONS, AlterPitrOp, CreatePitrOp, DropPitrOp, RenewPitrOp
 from .rebuild import AfterRevision
 from .render import RENDERERS
@@ -48,6 +49,7 @@ def register() -> None:
             renderers.dispatch_for(kind_of_op)(renderer)
         comparators.dispatch_for("autogenerate", priority=DispatchPriority.LAST)(compare_pitrs)
         register_impl()
+        watch_scripts()
         _done = True
 
 

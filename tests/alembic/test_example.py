@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 import sys
+from argparse import Namespace
 from collections.abc import Iterator
 from contextlib import redirect_stdout
 from pathlib import Path
@@ -70,8 +71,8 @@ class Shop:
         output = io.StringIO()
         self.config.output_buffer = output
         with redirect_stdout(output):
-            run = command.upgrade if end == "head" else command.downgrade
-            run(self.config, f"{start}:{end}", sql=True)
+            change = command.upgrade if end == "head" else command.downgrade
+            change(self.config, f"{start}:{end}", sql=True)
         return output.getvalue()
 
 
@@ -164,3 +165,31 @@ def tables_of(state: dict[str, Any]) -> dict[str, str]:
 def active(state: dict[str, Any]) -> dict[str, str]:
     """What protects; a policy's name without the number of its generation."""
     return {re.sub(r"__\d+$", "", name): text for name, text in state.items() if "active" in text}
+
+
+def run(server: Server, database: str, script: str) -> None:
+    """A script, through a plain client in autocommit."""
+    connection = server.connect(database)
+    with connection, connection.cursor() as cursor:
+        for statement in script.split(";\n"):
+            lines = [line for line in statement.splitlines() if not line.startswith("--")]
+            if "".join(lines).strip():
+                cursor.execute("\n".join(lines))
+
+
+def test_as_a_script(server: Server, database: str) -> None:
+    """It ends where an online run ends; up and down."""
+    online = Shop(server, database, "pymysql", EXAMPLE / "alembic.ini")
+    command.upgrade(online.config, "head")
+    up = online.state()
+    command.downgrade(online.config, "base")
+    server.query("DROP TABLE alembic_version", database)
+    for name in online.policies():
+        server.query(f"DROP PITR {name}")
+    version = ".".join(map(str, server.version))
+    online.config.cmd_opts = Namespace(x=[f"matrixone_version={version}"])
+    run(server, database, online.script("base", "head"))
+    assert online.state() == up
+    run(server, database, online.script("head", "base"))
+    assert tables_of(online.state()) == {}
+    assert active(online.state()) == {}

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-import pytest
+from argparse import Namespace
 
-from sqlalchemy_matrixone_pitr import PitrValidationError
+import pytest
+from sqlalchemy import Column, Integer, MetaData, Table
+
+from sqlalchemy_matrixone_pitr import PitrValidationError, TablePitr
 from tests.alembic.conftest import Project
 from tests.conftest import Server
 
@@ -72,8 +75,104 @@ def test_the_database_of_an_x_argument(written: Project) -> None:
     written.config.set_main_option("sqlalchemy.url", "mysql+pymysql://")
     with pytest.raises(PitrValidationError, match="-x pitr_database=NAME"):
         written.script(lambda: written.upgrade(sql=True))
-    from argparse import Namespace
-
     written.config.cmd_opts = Namespace(x=["pitr_database=elsewhere"])
     script = written.script(lambda: written.upgrade(sql=True))
     assert "FOR TABLE `elsewhere` `orders`" in script
+
+
+def pitr_lines(script: str) -> list[str]:
+    """The PITR statements and the comments on them."""
+    return [line for line in script.splitlines() if "PITR" in line or "protect" in line]
+
+
+@pytest.fixture
+def declared(project: Project) -> Project:
+    metadata = MetaData()
+    Table("orders", metadata, Column("id", Integer), TablePitr("14d", project.prefix))
+    project.declare(metadata)
+    project.config.cmd_opts = Namespace(x=["pitr_database=shop", "matrixone_version=3.0.9"])
+    project.revision(
+        1,
+        'op.create_table("orders", sa.Column("id", sa.Integer))\n'
+        'op.create_pitr("{p}", "7d", table="orders")',
+    )
+    project.revision(
+        2,
+        'op.add_column("orders", sa.Column("c", sa.Integer))\nop.alter_pitr("{p}", "14d")',
+        'op.drop_column("orders", "c")\nop.alter_pitr("{p}", "7d")',
+    )
+    return project
+
+
+def test_a_script_renews_what_it_made_itself(declared: Project) -> None:
+    """With the range that the revision gives it, and later revisions mean the newest one."""
+    p = declared.prefix
+    declared.revision(3, 'op.alter_pitr("{p}", "1mo")')
+    declared.revision(4, 'op.drop_pitr("{p}")')
+    assert pitr_lines(declared.script(lambda: declared.upgrade(sql=True))) == [
+        f"CREATE PITR `{p}` FOR TABLE `shop` `orders` RANGE 7 'd';",
+        f"CREATE PITR `{p}__2` FOR TABLE `shop` `orders` RANGE 14 'd';",
+        f"ALTER PITR `{p}__2` RANGE 1 'mo';",
+        f"DROP PITR `{p}__2`;",
+    ]
+
+
+def test_a_script_of_one_revision_says_what_it_ends(declared: Project) -> None:
+    """It cannot know how many generations there are."""
+    p = declared.prefix
+    for run in (
+        lambda: declared.upgrade("0001:0002", sql=True),
+        lambda: declared.downgrade("0002:0001", sql=True),
+    ):
+        ended, *_ = reversed(pitr_lines(declared.script(run)))
+        assert ended == (
+            f"-- This revision ends the protection of table shop.orders by {p}; "
+            f"afterwards: mo-pitr renew {p}"
+        )
+
+
+def test_a_script_for_4_creates_what_protects_there(declared: Project) -> None:
+    p = declared.prefix
+    declared.config.cmd_opts = Namespace(x=["pitr_database=shop", "matrixone_version=4.2.0"])
+    assert pitr_lines(declared.script(lambda: declared.upgrade(sql=True))) == [
+        f"CREATE PITR `{p}` FOR TABLE `shop` `orders` RANGE 7 'd' INTERNAL;",
+        f"CREATE PITR `{p}__2` FOR TABLE `shop` `orders` RANGE 14 'd' INTERNAL;",
+    ]
+    declared.config.cmd_opts = Namespace(x=["pitr_database=shop"])
+    lines = pitr_lines(declared.script(lambda: declared.upgrade(sql=True)))
+    assert lines[0].endswith("RANGE 7 'd';")
+    assert lines[1].startswith("-- For MatrixOne 4.x write this script with -x matrixone_version")
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        ('op.execute("ALTER TABLE `orders` ADD COLUMN c INT")', "may end"),
+        ('op.execute("TRUNCATE TABLE shop.orders")', "may end"),
+        ('op.create_index("i", "orders", ["id"])', None),
+        ('op.alter_column("orders", "n", existing_type=sa.String(9), type_=sa.String(10))', None),
+        ('op.drop_table("orders")', None),
+    ],
+)
+def test_what_a_script_cannot_know_it_says(declared: Project, code: str, said: str | None) -> None:
+    declared.revision(2, code)
+    lines = pitr_lines(declared.script(lambda: declared.upgrade(sql=True)))
+    assert [said in line for line in lines[1:] if said] == ([True] if said else [])
+    assert len(lines) == (2 if said else 1)
+
+
+def test_dropped_and_made_again_by_one_script(declared: Project) -> None:
+    """What is left of the old one is its history, as online."""
+    p = declared.prefix
+    declared.revision(3, 'op.drop_pitr("{p}")')
+    declared.revision(4, 'op.create_pitr("{p}", "9d", table="orders")')
+    declared.revision(5, 'op.create_pitr("{p}_x", "9d", table="bills")\nop.drop_pitr("{p}_x")')
+    assert pitr_lines(declared.script(lambda: declared.upgrade("0001:0005", sql=True)))[2:] == [
+        f"DROP PITR `{p}`;",
+        f"CREATE PITR `{p}` FOR TABLE `shop` `orders` RANGE 9 'd';",
+        f"DROP PITR IF EXISTS `{p}_x`;",
+    ]
+    assert pitr_lines(declared.script(lambda: declared.upgrade(sql=True)))[2:4] == [
+        f"DROP PITR `{p}__2`;",
+        f"CREATE PITR `{p}__2` FOR TABLE `shop` `orders` RANGE 9 'd';",
+    ]
