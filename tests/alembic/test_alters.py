@@ -1,0 +1,113 @@
+"""What a script takes operations to do to a table's id, against what a server does."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from alembic.migration import MigrationContext
+from alembic.operations import Operations, ops
+
+from alembic_ext.alters import Effect, altered
+from tests.conftest import Server
+
+VARCHAR = sa.String(20)
+INTEGER = sa.Integer()
+
+
+def column(name: str, before: Any, **changes: Any) -> ops.AlterColumnOp:
+    """``modify_`` and ``existing_`` of a column that may be NULL."""
+    changes.setdefault("existing_nullable", True)
+    return ops.AlterColumnOp("t", name, existing_type=before, **changes)
+
+
+ALTERS: list[tuple[ops.MigrateOperation, Effect | None]] = [
+    (ops.AddColumnOp("t", sa.Column("c", sa.Integer)), Effect.REBUILDS),
+    (ops.DropColumnOp("t", "n"), Effect.REBUILDS),
+    (column("n", VARCHAR, modify_name="m"), Effect.REBUILDS),
+    (column("n", VARCHAR, modify_type=sa.String(40)), None),
+    (column("n", VARCHAR, modify_type=sa.String(20)), None),
+    (column("n", VARCHAR, modify_type=sa.String(40), modify_comment="so"), None),
+    (column("n", VARCHAR, modify_type=sa.String(9)), Effect.REBUILDS),
+    (column("n", VARCHAR, modify_type=sa.CHAR(40)), Effect.REBUILDS),
+    (column("n", VARCHAR, modify_type=sa.Text()), Effect.REBUILDS),
+    (column("n", VARCHAR, modify_nullable=False), Effect.REBUILDS),
+    (column("n", VARCHAR, modify_nullable=True), None),
+    (column("n", VARCHAR, modify_comment="so"), None),
+    (column("f", sa.CHAR(20), modify_type=sa.CHAR(40)), None),
+    (
+        column("r", VARCHAR, modify_type=sa.String(40), existing_nullable=False),
+        None,
+    ),
+    (column("r", VARCHAR, existing_nullable=False, modify_nullable=True), None),
+    (column("i", INTEGER, modify_type=sa.BigInteger()), Effect.REBUILDS),
+    (column("i", INTEGER, modify_type=sa.Integer()), Effect.REBUILDS),
+    (column("i", INTEGER, modify_comment="so"), Effect.REBUILDS),
+    (column("n", VARCHAR, modify_type=sa.String(40), modify_server_default="x"), None),
+    (
+        ops.AlterColumnOp("t", "n", existing_type=VARCHAR, modify_server_default="x"),
+        Effect.REBUILDS,
+    ),
+    (ops.DropConstraintOp("x", "t", "primary"), Effect.REBUILDS),
+    (ops.CreateIndexOp("ix", "t", ["n"]), None),
+    (ops.CreateUniqueConstraintOp("uq", "t", ["n"]), None),
+    (ops.CreateTableCommentOp("t", "so"), None),
+    (ops.DropTableOp("t"), Effect.DROPS),
+    (ops.RenameTableOp("t", "u"), Effect.DROPS),
+]
+
+
+@pytest.mark.parametrize(("op", "effect"), ALTERS)
+def test_as_the_server_does(
+    server: Server, database: str, op: ops.MigrateOperation, effect: Effect | None
+) -> None:
+    """From 3.0 on; on 2.x more of them rebuild."""
+    if server.version < (3,):
+        pytest.skip("there RENAME COLUMN and others rebuild as well")
+    server.query(
+        "CREATE TABLE t (id INT PRIMARY KEY, i INT, n VARCHAR(20), f CHAR(20), "
+        "r VARCHAR(20) NOT NULL)",
+        database,
+    )
+
+    def table_id() -> object:
+        found = server.query(
+            "SELECT rel_id FROM mo_catalog.mo_tables WHERE account_id = current_account_id() "
+            f"AND reldatabase = '{database}' AND relname = 't'"
+        )
+        return found[0][0] if found else None
+
+    before = table_id()
+    engine = sa.create_engine(server.url("matrixone+pymysql", database))
+    with engine.begin() as connection:
+        Operations(MigrationContext.configure(connection)).invoke(op)
+    engine.dispose()
+    after = table_id()
+    told = [(found.table, found.effect) for found in altered(op)]
+    assert told == ([] if effect is None else [("t", effect)])
+    assert effect is (
+        None if after == before else Effect.DROPS if after is None else Effect.REBUILDS
+    )
+
+
+@pytest.mark.parametrize(
+    ("statement", "schema", "table"),
+    [
+        ("ALTER TABLE orders ADD COLUMN c INT", None, "orders"),
+        ("\n alter table `shop`.`a``b` drop column c", "shop", "a`b"),
+        ("TRUNCATE orders", None, "orders"),
+        ("truncate table shop . orders", "shop", "orders"),
+    ],
+)
+def test_text_may_do_anything(statement: str, schema: str | None, table: str) -> None:
+    assert altered(ops.ExecuteSQLOp(statement)) == [(schema, table, Effect.MAY_REBUILD)]
+
+
+def test_other_text_does_nothing() -> None:
+    assert altered(ops.ExecuteSQLOp("INSERT INTO alter_table VALUES ('TRUNCATE orders')")) == []
+
+
+def test_a_type_that_is_not_told() -> None:
+    op = ops.AlterColumnOp("t", "n", modify_type=sa.String(40))
+    assert altered(op) == [(None, "t", Effect.MAY_REBUILD)]
