@@ -45,6 +45,15 @@ def check_width(kind: SqlType) -> None:
         )
 
 
+def check_members(values: list[str]) -> None:
+    """Of a SET."""
+    for place, value in enumerate(values):
+        if "," in value:
+            raise SqlError(20301, f"invalid input: set member \"{value}\" contains ','")
+        if value in values[:place]:
+            raise SqlError(20301, f'invalid input: duplicate set member "{value}"')
+
+
 def check_arguments(name: str, arguments: list[int], era: int) -> str:
     """What the server's grammar itself says against a type's numbers; '' for nothing."""
     if not arguments:
@@ -200,7 +209,11 @@ class ColumnReader(Reader):
         if name.upper() == "DEC":
             self.at = start
             raise self.fail()
-        found = make_type(name, tuple(arguments), unsigned=unsigned, values=tuple(values))
+        found = None
+        if name.upper() == "SET" and self.version >= (4, 0, 0):
+            check_members(values)
+        if name.upper() not in ("YEAR", "SET") or self.version >= (4, 0, 0):
+            found = make_type(name, tuple(arguments), unsigned=unsigned, values=tuple(values))
         if found is None:
             if name.upper() == "YEAR":
                 raise SqlError(20102, "data type: 'year' is not yet implemented")

@@ -24,6 +24,7 @@ class ColumnType(enum.Enum):
     DATE = ("date", 10, BINARY)
     TIME = ("time", 11, BINARY)
     DATETIME = ("datetime", 12, BINARY)
+    YEAR = ("year", 13, BINARY)
     BOOL = ("bool", 15, UTF8)
     VARCHAR = ("varchar", 15, UTF8)
     VARBINARY = ("varbinary", 15, BINARY)
@@ -72,7 +73,7 @@ class SqlType:
 
     @property
     def is_text(self) -> bool:
-        return self.kind in ("char", "varchar", "text", "enum", "uuid", "json", "datalink")
+        return self.kind in ("char", "varchar", "text", "enum", "set", "uuid", "json", "datalink")
 
     @property
     def is_bytes(self) -> bool:
@@ -94,8 +95,8 @@ class SqlType:
             return f"{kind}({self.scale})"
         if kind in ("float", "double") and self.width:
             return f"{kind}({self.width},{self.scale})"
-        if kind == "enum":
-            return "enum({})".format(
+        if kind in ("enum", "set"):
+            return kind + "({})".format(
                 ",".join("'" + v.replace("'", "''") + "'" for v in self.values)
             )
         return f"{kind} unsigned" if self.unsigned else kind
@@ -113,7 +114,7 @@ class SqlType:
         """The sqlite column type that leaves stored values as they are."""
         if self.kind == "bigint" and self.unsigned:
             return "BLOB"  # what does not fit into sqlite's integers is text of 20 digits
-        if self.kind in INTEGER_RANGES or self.kind in ("bool", "bit", "time"):
+        if self.kind in INTEGER_RANGES or self.kind in ("bool", "bit", "time", "year"):
             return "INTEGER"
         if self.kind in ("float", "double"):
             return "REAL"
@@ -152,6 +153,8 @@ _WIRE = {
     "json": ColumnType.JSON,
     "uuid": ColumnType.UUID,
     "enum": ColumnType.VAR_STRING,
+    "set": ColumnType.VAR_STRING,
+    "year": ColumnType.YEAR,
     "label": ColumnType.VARCHAR,
     "vecf32": ColumnType.VARCHAR,
     "vecf64": ColumnType.VARCHAR,
@@ -236,8 +239,10 @@ def make_type(
         return SqlType(kind, 65535 if first is None else first)
     if kind in ("datetime", "timestamp", "time"):
         return SqlType(kind, 0, first or 0)
-    if kind == "enum":
-        return SqlType("enum", 0, 0, values=values)
+    if kind in ("enum", "set"):
+        return SqlType(kind, 0, 0, values=values)
+    if kind == "year":
+        return SqlType("year", 4)
     if kind in ("vecf32", "vecf64"):
         return SqlType(kind, 65535 if first is None else first)
     return None

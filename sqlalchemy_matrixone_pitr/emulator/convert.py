@@ -93,7 +93,7 @@ def _moment(value: Value, target: SqlType) -> Value:
 def as_text(value: Value) -> Value:
     """The server's cast to a string."""
     kind, sql = value.type.kind, value.sql
-    if kind in ("char", "varchar", "text", "enum", "uuid", "json", "datalink", "any", "decimal"):
+    if kind in ("any", "decimal") or value.type.is_text:
         width = value.type.width if kind in ("char", "varchar") else 65535
         return Value(sql, varchar(width), value.literal)
     if kind in ("float", "double"):

@@ -527,6 +527,12 @@ class Expressions:
 
     def sort_key(self, value: Value) -> str:
         """An ENUM is sorted by its place in the list from 4.x on, by its text before."""
+        if value.type.kind == "set":
+            bits = " + ".join(
+                f"((',' || {value.sql} || ',' LIKE {quote_text(f'%,{text},%')}) * {1 << place})"
+                for place, text in enumerate(value.type.values)
+            )
+            return f"({bits})"
         if value.type.kind != "enum" or self.ambient.version < (4, 0, 0):
             return sort_key(value)
         places = " ".join(
@@ -576,6 +582,8 @@ def as_number(value: Value, *, whole: bool = False) -> Value:
         return value
     if kind.kind == "bit":
         return Value(value.sql, SqlType("bigint", unsigned=True))
+    if kind.kind == "year":
+        return Value(value.sql, BIGINT)
     if kind.is_temporal:
         digits = f"replace(replace(replace({as_text(value).sql}, '-', ''), ':', ''), ' ', '')"
         return Value(f"CAST({digits} AS INTEGER)", BIGINT)

@@ -12,8 +12,8 @@ _WIDTHS = {"tinyint": 8, "smallint": 16, "int": 32, "bigint": 64}
 def type_label(kind: SqlType) -> str:
     """A type as SHOW COLUMNS has it: `BIGINT(64)`, `DATETIME(6)`, `TEXT(0)`."""
     name = kind.kind.upper() + (" UNSIGNED" if kind.unsigned else "")
-    if kind.kind == "enum":
-        return "ENUM" + kind.text[4:]
+    if kind.kind in ("enum", "set"):
+        return kind.kind.upper() + kind.text[len(kind.kind) :]
     if kind.kind == "decimal" or (kind.kind in ("float", "double") and kind.width):
         return f"{name}({kind.width},{kind.scale})"
     if kind.kind in _WIDTHS:

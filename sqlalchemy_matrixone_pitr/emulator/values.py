@@ -232,6 +232,10 @@ def store(value: Stored, target: SqlType, source: SqlType, name: str = "", row: 
         return document
     if kind == "enum":
         return _store_enum(value, target)
+    if kind == "set":
+        return _store_set(value, target)
+    if kind == "year":
+        return _store_year(value, source)
     if kind == "uuid":
         try:
             return str(uuid.UUID(as_text(value, source)))
@@ -326,6 +330,39 @@ def _store_moment(value: Stored, target: SqlType, source: SqlType) -> str:
     if moment is None:
         raise SqlError(20301, f"invalid input: invalid {target.kind} value {text}")
     return moment_text(moment)[:10] if target.kind == "date" else moment_text(moment)
+
+
+def _store_set(value: Stored, target: SqlType) -> str:
+    """The members in the order of the type, each once; a number is the sum of their places."""
+    if isinstance(value, int):
+        bits, most = value, (1 << len(target.values)) - 1
+        if not 0 <= bits <= most:
+            raise SqlError.internal(
+                f"convert to MySQL set failed: value {value} overflow set boundary {most}"
+            )
+        return ",".join(v for place, v in enumerate(target.values) if bits >> place & 1)
+    text = value.decode() if isinstance(value, bytes) else str(value)
+    known = {member.lower(): member for member in target.values}
+    given = {item.lower(): item for item in text.split(",")} if text else {}
+    for lower, item in given.items():
+        if lower not in known:
+            raise SqlError.internal(
+                f"convert to MySQL set failed: item {item} is not in set [{','.join(known)}]"
+            )
+    return ",".join(member for lower, member in known.items() if lower in given)
+
+
+def _store_year(value: Stored, source: SqlType) -> int | None:
+    """Two digits are of this century up to 69; what is no year is NULL."""
+    text = as_text(value, source).strip()
+    if not text.isdigit():
+        return None
+    year = int(text)
+    if year == 0 and not source.is_text:
+        return 0
+    if year < 100:
+        return year + (2000 if year < 70 else 1900)
+    return year if 1901 <= year <= 2155 else None
 
 
 def _store_enum(value: Stored, target: SqlType) -> str:

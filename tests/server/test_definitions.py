@@ -376,3 +376,56 @@ def test_indexes_and_if_exists(own: Client, server: Server) -> None:
     assert error[1].endswith('line 1 column 15 near " IF NOT EXISTS i ON n (a)";')
     missing = own.error("DROP INDEX IF EXISTS i ON n")
     assert missing == (None if server.version >= (4,) else internal("not found index: i"))
+
+
+@pytest.fixture
+def members(own: Client, server: Server) -> Client:
+    """`own` with table ys(id, y YEAR, s SET, t SET), which 4.x has."""
+    if server.version < (4,):
+        pytest.skip("since 4.0")
+    own.ok(
+        "CREATE TABLE ys (id INT PRIMARY KEY, y YEAR, s SET('x','y','z') DEFAULT 'x', "
+        "t SET('b','a') NOT NULL)"
+    )
+    return own
+
+
+def test_years_and_sets(members: Client) -> None:
+    """What mysql.YEAR and mysql.SET write: members come in the order of the type."""
+    members.ok(
+        "INSERT INTO ys VALUES (1, 2024, 'y,x', 'a'), (2, '99', '', 'a,b'), "
+        "(3, 70, 'z,z', ''), (4, 0, 'x,y,z', 'b'), (5, 1800, 3, 2)",
+        "INSERT INTO ys (id, t) VALUES (6, 'a')",
+    )
+    assert members.rows("SELECT * FROM ys ORDER BY id") == [
+        (1, 2024, "x,y", "a"),
+        (2, 1999, "", "b,a"),
+        (3, 1970, "z", ""),
+        (4, 0, "x,y,z", "b"),
+        (5, None, "x,y", "a"),
+        (6, None, "x", "a"),
+    ]
+    assert members.ok("SELECT id FROM ys ORDER BY s, id").column == [2, 6, 1, 5, 3, 4]
+    assert members.ok("SELECT id FROM ys WHERE y > 1990 ORDER BY id").column == [1, 2]
+    assert members.value("SELECT y + 1 FROM ys WHERE id = 1") == 2025
+    types = [row[1] for row in members.ok("SHOW COLUMNS FROM ys").rows]
+    assert types == ["INT(32)", "YEAR(4)", "SET('x','y','z')", "SET('b','a')"]
+    assert "`t` set('b','a') NOT NULL" in members.ok("SHOW CREATE TABLE ys").rows[0][1]
+
+
+def test_what_is_no_member(members: Client) -> None:
+    what = "convert to MySQL set failed:"
+    assert members.error("INSERT INTO ys (id, t) VALUES (6, 'nope')") == internal(
+        f"{what} item nope is not in set [b,a]"
+    )
+    assert members.error("INSERT INTO ys (id, s, t) VALUES (8, 9, 2)") == internal(
+        f"{what} value 9 overflow set boundary 7"
+    )
+    assert members.error("CREATE TABLE n (a SET('a,b'))") == (
+        20301,
+        "invalid input: set member \"a,b\" contains ','",
+    )
+    assert members.error("CREATE TABLE n (a SET('a','a'))") == (
+        20301,
+        'invalid input: duplicate set member "a"',
+    )
