@@ -69,6 +69,8 @@ def compare_pitrs(
         raise conflict_error(conflict)
     for pitr in plan.undeclared:
         log.info("PITR %s of %s is not declared", pitr.name, target_text(pitr))
+    if not plan.actions:
+        return PriorityDispatchResult.CONTINUE
     written = _Written(declared)
     first: list[PitrOp] = []
     last: list[PitrOp] = []

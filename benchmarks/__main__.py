@@ -13,10 +13,10 @@ from collections.abc import Iterator
 import sqlalchemy
 from sqlalchemy import URL, create_engine, make_url
 
-from benchmarks import create_drop, emulator, imports, plans, statements
+from benchmarks import autogenerate, create_drop, emulator, imports, plans, statements
 from sqlalchemy_matrixone_pitr import PitrManager
 
-PARTS = ("create-drop", "statements", "plans", "emulator", "imports")
+PARTS = ("create-drop", "statements", "plans", "autogenerate", "emulator", "imports")
 
 
 def main() -> None:
@@ -36,7 +36,7 @@ def main() -> None:
     rounds: int = arguments.rounds
 
     print(f"Python {platform.python_version()}, SQLAlchemy {sqlalchemy.__version__}")
-    if {"create-drop", "statements", "plans"} & set(parts):
+    if {"create-drop", "statements", "plans", "autogenerate"} & set(parts):
         with server(arguments.url) as url, database(url) as name:
             if "create-drop" in parts:
                 create_drop.run(url, name, rounds, pairs=5)
@@ -44,6 +44,8 @@ def main() -> None:
                 statements.run(url, name, rounds, times=10)
             if "plans" in parts:
                 plans.run(url, name, rounds, arguments.policies, arguments.tables)
+            if "autogenerate" in parts:
+                autogenerate.run(url, name, rounds, arguments.policies)
     if "emulator" in parts:
         emulator.run(rounds, arguments.statements)
     if "imports" in parts:
