@@ -6,13 +6,14 @@ JOBS ?= 2
 MATRIXONE_URL ?=
 PYTEST_ARGS ?=
 BENCH_ARGS ?=
+MATRIX ?= alembic==1.18.*+sqlalchemy==2.0.36 alembic+sqlalchemy==2.0.* alembic+sqlalchemy
 
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test test-live lint types pytest bench clean
+.PHONY: help demo test test-live lint types pytest matrix bench clean
 
 # one failing check does not keep the others from being run
 MAKEFLAGS += --keep-going
@@ -39,11 +40,20 @@ test-live: $(VENV)/.dev ## the integration tests on a real server (MATRIXONE_URL
 	@test -n '$(MATRIXONE_URL)' || { echo 'say which server: make test-live MATRIXONE_URL=mysql+pymysql://user:password@host:6001/' >&2; exit 2; }
 	MATRIXONE_URL='$(MATRIXONE_URL)' $(BIN)/python -m pytest $(wildcard tests/integration tests/server) $(PYTEST_ARGS)
 
+matrix: ## tests/alembic with each pair of Alembic and SQLAlchemy in MATRIX, in venvs beside .venv
+	@set -e; for pair in $(foreach pair,$(MATRIX),'$(pair)'); do \
+		venv="$(VENV)-$$(printf %s "$$pair" | tr -c 'a-z0-9.' _)"; \
+		$(MAKE) --no-print-directory VENV="$$venv" "$$venv/.dev"; \
+		"$$venv/bin/python" -m pip --quiet --disable-pip-version-check install --upgrade $$(printf %s "$$pair" | tr + ' '); \
+		echo "== $$pair"; \
+		env -u MATRIXONE_URL "$$venv/bin/python" -m pytest -n $(JOBS) --dist loadgroup tests/alembic $(PYTEST_ARGS); \
+	done
+
 bench: $(VENV)/.dev ## the benchmarks (MATRIXONE_URL= for a real server, BENCH_ARGS=)
 	@$(BIN)/python -m benchmarks $(if $(MATRIXONE_URL),--url '$(MATRIXONE_URL)') $(BENCH_ARGS)
 
 clean: ## remove .venv, build results and caches
-	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(VENV)-* build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/.made:
