@@ -146,6 +146,6 @@ def _give_up(
     with contextlib.suppress(DBAPIError), side_connection(engine) as other:
         other.exec_driver_sql(f"KILL {number}")
     if waiting is not None:
-        waiting.join(2)  # it hears of the KILL
+        waiting.join(10)  # it hears of the KILL, and gives its connection up itself
     if not connection.invalidated:
         connection.invalidate()
