@@ -6,14 +6,15 @@ JOBS ?= 2
 MATRIXONE_URL ?=
 PYTEST_ARGS ?=
 BENCH_ARGS ?=
-MATRIX ?= alembic==1.18.*+sqlalchemy==2.0.36 alembic+sqlalchemy==2.0.* alembic+sqlalchemy
+OLDEST := alembic==1.18.0+sqlalchemy==2.0.36
+MATRIX ?= $(OLDEST) alembic+sqlalchemy==2.0.* alembic+sqlalchemy
 
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test test-live lint types pytest matrix bench clean
+.PHONY: help demo test test-live lint types pytest oldest matrix bench clean
 
 # one failing check does not keep the others from being run
 MAKEFLAGS += --keep-going
@@ -24,7 +25,7 @@ help: ## this list
 demo: $(VENV)/.demo ## the package at work on its own emulator; no server needed
 	@$(BIN)/mo-pitr demo
 
-test: lint types pytest ## the next three: all that must pass
+test: lint types pytest oldest ## the next four: all that must pass
 
 lint: $(VENV)/.dev ## ruff
 	$(BIN)/ruff check
@@ -39,6 +40,9 @@ pytest: $(VENV)/.dev ## all tests, on the emulator; they build the wheel too (JO
 test-live: $(VENV)/.dev ## the integration tests on a real server (MATRIXONE_URL=)
 	@test -n '$(MATRIXONE_URL)' || { echo 'say which server: make test-live MATRIXONE_URL=mysql+pymysql://user:password@host:6001/' >&2; exit 2; }
 	MATRIXONE_URL='$(MATRIXONE_URL)' $(BIN)/python -m pytest $(wildcard tests/integration tests/server) $(PYTEST_ARGS)
+
+oldest: ## tests/alembic with the oldest Alembic and SQLAlchemy that we support, in a venv of its own
+	@$(MAKE) --no-print-directory matrix MATRIX='$(OLDEST)'
 
 matrix: ## tests/alembic with each pair of Alembic and SQLAlchemy in MATRIX, in venvs beside .venv
 	@set -e; for pair in $(foreach pair,$(MATRIX),'$(pair)'); do \
