@@ -10,7 +10,7 @@ section 5 (recovery windows).
 from __future__ import annotations
 
 import calendar
-import copy
+import contextlib
 import datetime as dt
 import enum
 import re
@@ -80,9 +80,8 @@ def _member(kind: type[_E], value: object, what: str) -> _E:
     if isinstance(value, kind):
         return value
     if isinstance(value, str):
-        for member in kind:
-            if member.value == value.lower():
-                return member
+        with contextlib.suppress(ValueError):
+            return kind(value.lower())
     allowed = ", ".join(repr(member.value) for member in kind)
     raise PitrValidationError(f"{what} {value!r} is not known: use one of {allowed}")
 
@@ -120,28 +119,32 @@ def fold(name: str) -> str:
     return "".join("i" if character == "İ" else character.lower() for character in name)
 
 
+_UNFIT = r"\x00-\x1f\x7f-\x9f\\\ud800-\udfff"
+_UNFIT_IN_NAMES = re.compile(f"[{_UNFIT}]")
+_UNFIT_IN_PITR_NAMES = re.compile(f"[ `\"'{_UNFIT}]")
+
+
 def _check_text(name: object, what: str) -> str:
     """What holds for every identifier: real text, not empty, nothing the server would rewrite."""
     if not isinstance(name, str):
         raise PitrValidationError(f"{what} must be a str, not {type(name).__name__}: {name!r}")
     if not name:
         raise PitrValidationError(f"{what} is empty: give at least one character")
-    for position, character in enumerate(name):
-        if character < " " or "\x7f" <= character <= "\x9f":
-            raise PitrValidationError(
-                f"{what} {shorten(name)} has a control character {character!r} at position "
-                f"{position}: leave it out"
-            )
+    unfit = _UNFIT_IN_NAMES.search(name)
+    if unfit is not None:
+        character = unfit[0]
         if character == "\\":
-            raise PitrValidationError(
-                f"{what} {shorten(name)} has a backslash at position {position}, which the server "
-                "reads as an escape, even inside back-quotes: leave it out"
+            found, reason = (
+                "a backslash",
+                ", which the server reads as an escape, even in back-quotes",
             )
-        if "\ud800" <= character <= "\udfff":
-            raise PitrValidationError(
-                f"{what} {shorten(name)} has a lone surrogate at position {position}, which is no "
-                "text: leave it out"
-            )
+        elif character >= "\ud800":
+            found, reason = "a lone surrogate", ", which is no text"
+        else:
+            found, reason = f"a control character {character!r}", ""
+        raise PitrValidationError(
+            f"{what} {shorten(name)} has {found} at position {unfit.start()}{reason}: leave it out"
+        )
     if len(name) > MAX_NAME_LENGTH:
         raise PitrValidationError(
             f"{what} has {len(name)} characters, the limit is {MAX_NAME_LENGTH}: shorten it"
@@ -165,18 +168,27 @@ def check_pitr_name(name: str) -> str:
     'orders_week'
     """
     folded = _check_text(name, "PITR name")
-    for position, character in enumerate(folded):
-        if character in " `\"'":
-            raise PitrValidationError(
-                f"PITR name {shorten(name)} has the character {character!r} at position "
-                f"{position}: blanks, quotation marks and back-quotes are not allowed; use "
-                "letters, digits and _"
-            )
+    unfit = _UNFIT_IN_PITR_NAMES.search(folded)
+    if unfit is not None:
+        raise PitrValidationError(
+            f"PITR name {shorten(name)} has the character {unfit[0]!r} at position "
+            f"{unfit.start()}: blanks, quotation marks and back-quotes are not allowed; use "
+            "letters, digits and _"
+        )
     if folded == RESERVED_PITR_NAME:
         raise PitrValidationError(
             f"PITR name {name!r} is the server's own hidden PITR: choose another name"
         )
     return folded
+
+
+def fit_pitr_name(text: str) -> str:
+    """A text with ``_`` for each character that a PITR's name cannot have.
+
+    >>> fit_pitr_name("order items")
+    'order_items'
+    """
+    return _UNFIT_IN_PITR_NAMES.sub("_", text)
 
 
 def check_target_name(name: str, what: str) -> str:
@@ -481,8 +493,9 @@ class Pitr:
         return self._with(range=PitrRange.of(range))
 
     def _with(self, **changed: object) -> Pitr:
-        copied = copy.copy(self)
-        for attribute, value in changed.items():
+        copied = object.__new__(type(self))
+        for attribute in self.__slots__:
+            value = changed[attribute] if attribute in changed else getattr(self, attribute)
             object.__setattr__(copied, attribute, value)
         return copied
 

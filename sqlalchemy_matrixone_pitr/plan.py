@@ -26,7 +26,7 @@ import datetime as dt
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeAlias
+from typing import Any, ClassVar, Final, TypeAlias
 
 from sqlalchemy.engine import Connection
 
@@ -54,9 +54,6 @@ from .schema import (
     declarations,
     tables_of,
 )
-
-if TYPE_CHECKING:
-    pass
 
 FORMAT_VERSION: Final = 1
 """Of :meth:`Plan.to_dict`; it grows when a key changes its meaning or goes."""
@@ -417,6 +414,7 @@ class _Comparison:
     ) -> None:
         self.rebuilt = rebuilt
         self.wanted = wanted
+        self.declared = {(pitr.name, target_of(pitr)) for pitr in wanted}
         self.ours = ours
         self.drop_undeclared = drop_undeclared
         self.stale = stale
@@ -463,8 +461,8 @@ class _Comparison:
                 self.matched.add(id(policy))
                 self._same_target(pitr, policy)
                 return
-        for policy in named:
-            self._other_target(pitr, policy)
+        if named:
+            self._other_target(pitr, named[0])
             return
         other = self.blocking.get(target)
         if other is None:
@@ -532,9 +530,9 @@ class _Comparison:
     def _blocked(self, pitr: Pitr, other: Pitr) -> None:
         """The object has an active policy of another name."""
         what = target_text(pitr)
-        base = split_generation(other.name)[0]
+        declared = (split_generation(other.name)[0], target_of(other)) in self.declared
         in_our_reach = other.database_name is None or other.database_name in self.ours
-        if self.drop_undeclared and in_our_reach and not self._is_declared(base, other):
+        if self.drop_undeclared and in_our_reach and not declared:
             reason = f"it takes the place of {other.name}"
             self.actions.append(self._create(pitr, reason, other))
             return
@@ -546,9 +544,6 @@ class _Comparison:
                 "one active policy per object: declare it under that name, or drop that one",
             )
         )
-
-    def _is_declared(self, base: str, other: Pitr) -> bool:
-        return any(p.name == base and target_of(p) == target_of(other) for p in self.wanted)
 
     def _keep_history(self, policy: Policy) -> None:
         self.history += policy.history

@@ -40,6 +40,7 @@ from .model import (
     check_database_name,
     check_pitr_name,
     check_target_name,
+    fit_pitr_name,
     fold,
     shorten,
 )
@@ -568,7 +569,7 @@ def _conventional_name(
             f"naming_convention[{_CONVENTION!r}] {convention!r} does not name {source}: its tokens "
             "are %(object_name)s, %(database_name)s, %(level)s, and for a table %(table_name)s"
         ) from error
-    name = "".join("_" if _unfit(character) else character for character in wanted)
+    name = fit_pitr_name(wanted)
     limit = MAX_NAME_LENGTH - LONGEST_SUFFIX
     try:
         fits = name == wanted and check_declared_name(name) == name
@@ -578,12 +579,3 @@ def _conventional_name(
         return name
     digest = hashlib.sha256(wanted.encode("utf-8", "surrogatepass")).hexdigest()[:8]
     return check_pitr_name(f"{name[: limit - 9]}_{digest}")
-
-
-def _unfit(character: str) -> bool:
-    return (
-        character in " `\"'\\"
-        or character < " "
-        or "\x7f" <= character <= "\x9f"
-        or "\ud800" <= character <= "\udfff"
-    )
