@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import platform
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import sqlalchemy
 from sqlalchemy import URL, create_engine, make_url
@@ -36,16 +36,20 @@ def main() -> None:
     rounds: int = arguments.rounds
 
     print(f"Python {platform.python_version()}, SQLAlchemy {sqlalchemy.__version__}")
-    if {"create-drop", "statements", "plans", "autogenerate"} & set(parts):
-        with server(arguments.url) as url, database(url) as name:
-            if "create-drop" in parts:
-                create_drop.run(url, name, rounds, pairs=5)
-            if "statements" in parts:
-                statements.run(url, name, rounds, times=10)
-            if "plans" in parts:
-                plans.run(url, name, rounds, arguments.policies, arguments.tables)
-            if "autogenerate" in parts:
-                autogenerate.run(url, name, rounds, arguments.policies)
+    measures: dict[str, Callable[[URL, str], None]] = {
+        "create-drop": lambda url, name: create_drop.run(url, name, rounds, pairs=5),
+        "statements": lambda url, name: statements.run(url, name, rounds, times=10),
+        "plans": lambda url, name: plans.run(
+            url, name, rounds, arguments.policies, arguments.tables
+        ),
+        "autogenerate": lambda url, name: autogenerate.run(url, name, rounds, arguments.policies),
+    }
+    if set(measures) & set(parts):
+        with server(arguments.url) as url:
+            for part, measure in measures.items():
+                if part in parts:
+                    with database(url) as name:
+                        measure(url, name)
     if "emulator" in parts:
         emulator.run(rounds, arguments.statements)
     if "imports" in parts:
@@ -56,22 +60,30 @@ def main() -> None:
 def server(url: str | None) -> Iterator[URL]:
     """Where to measure."""
     if url is not None:
-        yield make_url(url).set(drivername="matrixone+pymysql", database=None)
+        yield announced(make_url(url).set(drivername="matrixone+pymysql", database=None))
         return
     from sqlalchemy_matrixone_pitr.emulator import Emulator
 
     with Emulator() as running:
-        yield make_url(running.url())
+        yield announced(make_url(running.url()))
+
+
+def announced(url: URL) -> URL:
+    """Print which server it is."""
+    engine = create_engine(url)
+    with engine.connect() as conn:
+        version = conn.exec_driver_sql("SELECT version()").scalar_one()
+    engine.dispose()
+    print(f"Server {version} at {url.host}:{url.port}")
+    return url
 
 
 @contextlib.contextmanager
 def database(url: URL, name: str = "bench_pitr") -> Iterator[str]:
-    """A database of the run's own, dropped at its end with the PITRs of all that was in it."""
+    """A database of a part's own; dropped at its end, with the PITRs of all that was in it."""
     engine = create_engine(url)
     with engine.begin() as conn:
-        version = conn.exec_driver_sql("SELECT version()").scalar_one()
         conn.exec_driver_sql(f"CREATE DATABASE {name}")
-    print(f"Server {version} at {url.host}:{url.port}")
     try:
         yield name
     finally:

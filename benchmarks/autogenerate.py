@@ -10,7 +10,7 @@ from sqlalchemy import URL, Column, Integer, MetaData, Table, create_engine
 
 from alembic_ext.compare import compare_pitrs
 from benchmarks.measure import Spread, print_table, seconds
-from benchmarks.plans import Waiting
+from benchmarks.plans import Waiting, drop_policies
 from sqlalchemy_matrixone_pitr import TablePitr, apply_plan, plan_pitrs
 from sqlalchemy_matrixone_pitr.alembic import pitr_options, register
 
@@ -64,8 +64,4 @@ def run(url: URL, database: str, rounds: int, policies: int) -> None:
         ("", "seconds", "reading statements", "share"),
         rows,
     )
-    nothing = MetaData()  # the tables go with their database: one by one takes minutes
-    Table("g0", nothing, Column("id", Integer))
-    undo = plan_pitrs(engine, nothing, drop_undeclared=True)
-    apply_plan(engine, undo, allow_destructive=True).raise_for_failed()
-    engine.dispose()
+    drop_policies(engine)
