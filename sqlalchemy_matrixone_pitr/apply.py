@@ -12,30 +12,35 @@ import enum
 import queue
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias, TypeVar
 
 from sqlalchemy.engine import Connection, Engine
-from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from . import server
-from .ddl import TABLE_CHECKED
+from .ddl import TABLE_CHECKED, PitrDDLElement
 from .errors import (
     PitrAlreadyExistsError,
     PitrError,
     PitrTargetError,
     PitrValidationError,
     answered_by_server,
+    is_name_taken,
 )
 from .generations import split_generation, target_of, target_text
 from .locking import DEFAULT_TIMEOUT, account_lock
 from .plan import Action, Conflict, Drop, Plan, Renew, again
 from .reflection import ServerState, read_state, reading
-from .transaction import attach, send_now, side_connection
+from .transaction import autocommit_connection, end_session, send_now
 
 MOST_CONNECTIONS: Final = 64
 """More connections than that change nothing but the load on the server."""
+
+
+PATIENCE: Final = 2.0
+"""Seconds that statements get to come to an end when an apply is interrupted."""
 
 
 class Outcome(enum.StrEnum):
@@ -46,7 +51,7 @@ class Outcome(enum.StrEnum):
     """Another process had done it already."""
     FAILED = "failed"
     UNKNOWN = "unknown"
-    """The connection was lost, and so was the one that would have read back."""
+    """Interrupted; or the connection was lost, and so was the one that would have read back."""
     NOT_TRIED = "not_tried"
 
 
@@ -82,8 +87,10 @@ class ApplyReport:
 
     :ivar done: took effect.
     :ivar skipped: was so already when its turn came; nothing was sent.
-    :ivar failed: had no effect, with the error.
-    :ivar unknown: sent, the answer lost, and reading back failed too: run the plan again.
+    :ivar failed: did not come about, with the error; where a renewal had to drop the old generation
+        first and has done so, a note of the error says it.
+    :ivar unknown: sent, but interrupted, or the answer lost and reading back failed too: run the
+        plan again.
     :ivar not_tried: never sent: an error came first, or the server had changed.
     """
 
@@ -248,6 +255,7 @@ class _Run:
         self.report = ApplyReport()
         self.stop = threading.Event()
         self.blocked: list[Action] = []
+        self.sending: set[int] = set()
 
     def run(self) -> ApplyReport:
         todo = self._still_to_do()
@@ -352,7 +360,11 @@ class _Run:
         except BaseException:
             self.stop.set()  # what is on its way is waited for: its outcome belongs in the report
             while running:
-                result = results.get()
+                try:
+                    result = results.get(timeout=PATIENCE)
+                except queue.Empty:
+                    self._end_what_is_sent()
+                    continue
                 if result is None:
                     running -= 1
                 else:
@@ -360,6 +372,12 @@ class _Run:
             raise
         if errors:
             raise errors[0]
+
+    def _end_what_is_sent(self) -> None:
+        """Statements may wait on the server for as long as somebody else's transaction lasts."""
+        for session in tuple(self.sending):
+            with contextlib.suppress(SQLAlchemyError):
+                end_session(self.engine, session)
 
     def _run_in_tasks(self, todo: deque[Action], workers: int) -> None:
         import asyncio
@@ -387,68 +405,98 @@ class _Run:
     def _work(self, todo: deque[Action], put: Callable[[_Result], object]) -> None:
         """Do actions until there are none, on one connection; on a new one where it is lost."""
         while todo and not self.stop.is_set():
-            with self._connection() as connection:
+            with autocommit_connection(self.engine) as connection:
+                session = server.session_number(connection)
                 while not self.stop.is_set() and not connection.invalidated:
                     try:
                         action = todo.popleft()
                     except IndexError:
                         return
-                    put(self._do(connection, action))
+                    put(self._do(connection, session, action))
 
-    @contextlib.contextmanager
-    def _connection(self) -> Iterator[Connection]:
-        """A connection in autocommit; where a pooled one turns out to be dead, another."""
-        driver_error = self.engine.dialect.loaded_dbapi.Error
-        for last in (False, True):
-            with side_connection(self.engine) as connection:
-                attach(self.engine)
-                try:
-                    connection = connection.execution_options(isolation_level="AUTOCOMMIT")
-                    connection.exec_driver_sql("SET AUTOCOMMIT = 1")  # the driver's flag lies
-                except (driver_error, DBAPIError) as error:
-                    connection.invalidate()
-                    if not last:
-                        continue
-                    if isinstance(error, DBAPIError):
-                        raise
-                    raise OperationalError("SET AUTOCOMMIT = 1", None, error) from error
-                yield connection
-                return
+    def _do(
+        self,
+        connection: Connection,
+        session: int,
+        action: Action,
+        elements: Sequence[PitrDDLElement] = (),
+    ) -> _Result:
+        """Send an action, or what is left of it, and say what came of it.
 
-    def _do(self, connection: Connection, action: Action) -> _Result:
+        :param session: the connection's ``connection_id()``.
+        """
         if self._depends_on_blocked(action):
             return _Result(action, Outcome.NOT_TRIED, None)
+        left = deque(elements or action.elements)
+        self.sending.add(session)
         try:
-            for element in action.elements:
-                send_now(connection, element, {TABLE_CHECKED: True})
+            while left:
+                send_now(connection, left[0], {TABLE_CHECKED: True})
+                left.popleft()
         except Exception as error:
-            result = self._look(action, error)
+            result = self._look(action, session, error, len(left), first=not elements)
             if result.outcome is not Outcome.DONE:
                 self._after_error(action)
             return result
+        except BaseException:  # interrupted: it may take effect
+            self.report._put(action, Outcome.UNKNOWN, None)
+            raise
+        finally:
+            self.sending.discard(session)
         return _Result(action, Outcome.DONE, None)
 
-    def _look(self, action: Action, error: Exception) -> _Result:
-        """What became of an action whose statement raised: refused, or read back."""
+    def _look(
+        self, action: Action, session: int, error: Exception, left: int, *, first: bool
+    ) -> _Result:
+        """What became of an action whose statement raised: refused, or read back.
+
+        :param left: how many of its statements had not been answered.
+        :param first: whether what is left may be sent once more.
+        """
         cause = error.__cause__ if isinstance(error, PitrError) else error
         if not isinstance(cause, DBAPIError):
             return _Result(action, Outcome.FAILED, error)
         refused = answered_by_server(cause)
-        if refused and not isinstance(error, PitrAlreadyExistsError):
-            return _Result(action, Outcome.FAILED, error)
         try:
-            with side_connection(self.engine) as connection:
-                server.require_matrixone(connection)
+            if not refused:
+                end_session(self.engine, session)
+            elif not isinstance(error, PitrAlreadyExistsError):
+                return self._failed(action, error, dropped=left < len(action.elements))
+            with reading(self.engine) as connection:
                 fresh = again(self.plan, _read(connection, self.plan))
         except SQLAlchemyError as second:
             error.add_note(f"Reading back failed too: {second}")
             return _Result(action, Outcome.UNKNOWN, error)
-        if _subject(action) not in {_subject(other) for other in fresh.actions + fresh.conflicts}:
+        rest = _of_subject(fresh.actions, action)
+        if rest is None and _of_subject(fresh.conflicts, action) is None:
             return _Result(action, Outcome.SKIPPED if refused else Outcome.DONE, None)
-        if refused and isinstance(action, Renew):
+        if isinstance(action, Renew) and action.destructive:
+            dropped = rest is not None and not rest.destructive
+            if rest is not None and dropped and not refused and first:
+                return self._finish(action, rest)
+            return self._failed(action, error, dropped=dropped)
+        if (
+            isinstance(action, Renew)
+            and isinstance(error, PitrAlreadyExistsError)
+            and not is_name_taken(error)
+        ):
             error.add_note(
                 "The server still takes the old generation for active, so that its history cannot "
-                f"be kept: renew_pitr(engine, {action.pitr.name!r}, keep_history=False) drops it."
+                f"be kept: renew_pitr(engine, {split_generation(action.pitr.name)[0]!r}, "
+                "keep_history=False) drops it."
+            )
+        return _Result(action, Outcome.FAILED, error)
+
+    def _finish(self, action: Action, rest: Action) -> _Result:
+        """Send what is left of a renewal that dropped first: its object has no protection."""
+        with autocommit_connection(self.engine) as connection:
+            return self._do(connection, server.session_number(connection), action, rest.elements)
+
+    def _failed(self, action: Action, error: Exception, *, dropped: bool) -> _Result:
+        if dropped and action.existing is not None:
+            error.add_note(
+                f"{action.existing.name} has been dropped: {target_text(action.pitr)} is "
+                "unprotected until the plan is run again."
             )
         return _Result(action, Outcome.FAILED, error)
 
@@ -511,6 +559,14 @@ def _effect(action: Action) -> tuple[object, ...]:
 def _subject(action: Action | Conflict) -> tuple[object, ...]:
     """Which policy an action is about: its name without a generation, and its target."""
     return split_generation(action.pitr.name)[0], target_of(action.pitr)
+
+
+_A = TypeVar("_A", Action, Conflict)
+
+
+def _of_subject(items: Iterable[_A], action: Action) -> _A | None:
+    """What is left to do, or in the way, of the policy that an action is about."""
+    return next((item for item in items if _subject(item) == _subject(action)), None)
 
 
 def conflict_error(conflict: Conflict) -> PitrAlreadyExistsError:

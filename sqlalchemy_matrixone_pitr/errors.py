@@ -292,6 +292,12 @@ def answered_by_server(error: DBAPIError) -> bool:
     )
 
 
+def is_name_taken(error: PitrAlreadyExistsError) -> bool:
+    """Whether the name is taken, and not, or not yet looked at, the object protected already."""
+    _, text = driver_code_and_text(error.orig)
+    return re.search(r"pitr .+ already exists$", text) is not None
+
+
 def from_dbapi_error(
     error: DBAPIError, *, name: str | None = None, statement: str | None = None
 ) -> PitrError | None:

@@ -106,10 +106,14 @@ def is_detached(pitr: Pitr) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """The PITRs of the server that are generations of one policy, oldest first; never empty."""
+    """The PITRs of the server that are generations of one policy, oldest first; never empty.
+
+    :ivar taken: numbers that a new generation cannot have: PITRs of other targets have those names.
+    """
 
     name: str
     generations: tuple[Pitr, ...]
+    taken: frozenset[int] = frozenset()
 
     @property
     def current(self) -> Pitr:
@@ -126,7 +130,9 @@ class Policy:
 
     @property
     def next_number(self) -> int:
-        return max(split_generation(pitr.name)[1] for pitr in self.generations) + 1
+        """Of the generation that a renewal creates."""
+        newest = max(split_generation(pitr.name)[1] for pitr in self.generations)
+        return next(number for number in itertools.count(newest + 1) if number not in self.taken)
 
     @property
     def target(self) -> Target:
@@ -152,18 +158,21 @@ def policies(pitrs: Iterable[Pitr]) -> list[Policy]:
         name, number = split_generation(pitr.name)
         found[name, target_of(pitr)].append((number, pitr))
     holders: dict[str, set[Target]] = defaultdict(set)
+    numbers: dict[str, list[int]] = defaultdict(list)
     for (name, target), members in found.items():
         if len(members) > 1:
             members.sort(key=lambda member: member[0])
         if members[0][0] == 1:
             holders[name].add(target)
+        numbers[name] += [number for number, _ in members]
     made = []
     for (name, target), members in found.items():
         ordered = tuple([pitr for _, pitr in members])
         if name in holders and target not in holders[name]:  # "w" is another object's policy
             made += [Policy(pitr.name, (pitr,)) for pitr in ordered]
         else:
-            made.append(Policy(name, ordered))
+            others = numbers[name] if len(numbers[name]) > len(ordered) else ()
+            made.append(Policy(name, ordered, frozenset(others)))
     made.sort(key=lambda policy: policy.name)
     return made
 

@@ -18,6 +18,7 @@ from typing import Final
 from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
+from . import server
 from .errors import (
     PitrLockTimeoutError,
     PitrPermissionError,
@@ -26,7 +27,7 @@ from .errors import (
     answered_by_server,
     from_dbapi_error,
 )
-from .transaction import side_connection
+from .transaction import end_session, side_connection
 
 DEFAULT_TIMEOUT: Final = 30.0
 """Seconds to wait for another program."""
@@ -46,17 +47,20 @@ def account_lock(engine: Engine, timeout: float = DEFAULT_TIMEOUT) -> Iterator[N
     :param timeout: seconds.
     :raises PitrLockTimeoutError: somebody else held it all that time; nothing was sent.
     :raises PitrPermissionError: the user is no administrator of the account.
+    :raises PitrUnsupportedError: not a MatrixOne server.
 
     >>> from sqlalchemy import create_engine
     >>> with account_lock(create_engine(url)):
     ...     pass  # other programs' plans, renewals and ensure_pitrs() wait
     """
-    if not timeout > 0:
-        raise PitrValidationError(f"timeout={timeout!r}: give seconds, more than 0")
+    if not 0 < timeout <= threading.TIMEOUT_MAX:
+        most = f"{threading.TIMEOUT_MAX:.0f}"
+        raise PitrValidationError(f"timeout={timeout!r}: give seconds, from 0 (excluded) to {most}")
     with side_connection(engine) as connection:
+        server.require_matrixone(connection)
         connection.exec_driver_sql("BEGIN")  # as text: the engine may be an AUTOCOMMIT one
         try:
-            number = int(connection.exec_driver_sql("SELECT connection_id()").scalar_one())
+            number = server.session_number(connection)
             rows = _wait(engine, connection, number, timeout)
             if not rows:
                 raise PitrUnsupportedError(
@@ -143,8 +147,8 @@ def _give_up(
     engine: Engine, connection: Connection, number: int, waiting: threading.Thread | None = None
 ) -> None:
     """End the wait on the server too, and the connection, whose answer may still come."""
-    with contextlib.suppress(DBAPIError), side_connection(engine) as other:
-        other.exec_driver_sql(f"KILL {number}")
+    with contextlib.suppress(DBAPIError):
+        end_session(engine, number)
     if waiting is not None:
         waiting.join(10)  # it hears of the KILL, and gives its connection up itself
     if not connection.invalidated:

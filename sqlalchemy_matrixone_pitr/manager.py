@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.engine import Connection, Engine
 
+from . import server
 from .ddl import AlterPitr, CreatePitr, DropPitr, RestorePitr
 from .errors import PitrAlreadyExistsError, PitrNotFoundError, PitrValidationError
 from .generations import find_pitr, find_policy, policies, split_generation
@@ -32,7 +33,7 @@ from .model import (
     check_pitr_name,
     to_unit,
 )
-from .recovery import is_rebuilt, renew_pitr, renewal, renewed_pitr, send
+from .recovery import is_rebuilt, renew_pitr, renewal, renewed_pitr
 from .reflection import (
     filters,
     get_pitrs,
@@ -45,8 +46,11 @@ from .reflection import (
 from .transaction import (
     SessionFlush,
     TransactionalDDLElement,
+    attach,
     execute,
+    idle,
     pending_pitrs,
+    send_idle,
     side_connection,
 )
 
@@ -253,7 +257,10 @@ class PitrManager(_PitrMethods):
                 stack.enter_context(account_lock(self._engine, self._timeout))
             if connection is None:
                 connection = stack.enter_context(side_connection(self._engine))
-            send(self._engine, connection, element)
+            server.require_matrixone(connection)
+            attach(self._engine)
+            with idle(connection):
+                send_idle(connection, element, connection.get_execution_options(), {})
 
 
 class TransactionPitrManager(_PitrMethods):

@@ -488,6 +488,10 @@ class Pitr:
         """The same policy as it is declared: when it was made and changed left out."""
         return self._with(created_time=None, modified_time=None)
 
+    def with_name(self, name: str) -> Pitr:
+        """The same policy under another name."""
+        return self._with(name=check_pitr_name(name))
+
     def with_range(self, range: RangeLike) -> Pitr:
         """The same policy with another range."""
         return self._with(range=PitrRange.of(range))

@@ -40,7 +40,6 @@ from .generations import (
     is_detached,
     policies,
     spent,
-    split_generation,
     target_of,
     target_text,
 )
@@ -341,7 +340,8 @@ def compare(
         status is taken for active.
     :param databases: databases that are ours besides those of the declared policies: undeclared
         policies in them are reported. Policies elsewhere in the account are left alone.
-    :param include: policies, declared and existing, that it returns False for are not looked at.
+    :param include: policies that it returns False for are left as they are, declared or not. It is
+        asked once for each, by the policy's own name: generations are no policies.
     :param stale: names of detached policies that the server still takes for active.
     :param ended: when policies were detached; an undeclared detached one is dropped only after its
         last restorable moment.
@@ -355,14 +355,14 @@ def compare(
       ~ alter nightly, the own account, 7d -> 14d: its range is 7d, declared is 14d
     """
     wanted = [pitr for pitr in declared if include is None or include(pitr)]
-    there = [pitr for pitr in existing if include is None or include(pitr)]
     _check_declared(wanted)
     ours = frozenset(databases) | {p.database_name for p in wanted if p.database_name is not None}
     comparison = _Comparison(
         wanted,
-        there,
+        existing,
         ours,
         drop_undeclared,
+        include,
         frozenset(stale),
         ended or {},
         now,
@@ -404,9 +404,10 @@ class _Comparison:
     def __init__(
         self,
         wanted: Sequence[Pitr],
-        there: Sequence[Pitr],
+        existing: Iterable[Pitr],
         ours: frozenset[str],
         drop_undeclared: bool,
+        include: Include | None,
         stale: frozenset[str],
         ended: Mapping[str, dt.datetime],
         now: dt.datetime | None,
@@ -414,44 +415,52 @@ class _Comparison:
     ) -> None:
         self.rebuilt = rebuilt
         self.wanted = wanted
-        self.declared = {(pitr.name, target_of(pitr)) for pitr in wanted}
+        self.levels = {(pitr.level, pitr.account_name) for pitr in wanted}
+        self.targets = {pitr.name: target_of(pitr) for pitr in wanted}
         self.ours = ours
         self.drop_undeclared = drop_undeclared
         self.stale = stale
         self.ended = ended
         self.now = now
-        self.policies = policies(there)
+        self.include = include
+        self.policies = policies(existing)
         self.by_name: dict[str, list[Policy]] = defaultdict(list)
-        self.blocking: dict[Target, Pitr] = {}
+        self.blocking: dict[Target, tuple[Policy, Pitr]] = {}
         for policy in self.policies:
             self.by_name[policy.name].append(policy)
             for pitr in policy.generations:
                 if not is_detached(pitr) or pitr.name in stale:
-                    self.blocking[target_of(pitr)] = pitr
+                    self.blocking[policy.target] = policy, pitr
         self.actions: list[Action] = []
         self.undeclared: list[Pitr] = []
         self.conflicts: list[Conflict] = []
         self.history: list[Pitr] = []
         self.unknown: list[Pitr] = []
         self.matched: set[int] = set()
+        self.in_conflict: set[int] = set()
 
     def run(self) -> None:
-        levels = {(pitr.level, pitr.account_name) for pitr in self.wanted}
-        names = {pitr.name for pitr in self.wanted}
         for pitr in self.wanted:
             self._match(pitr)
         for policy in self.policies:
             if id(policy) in self.matched:
                 self._keep_history(policy)
-            elif self._is_ours(policy, levels) and policy.name not in names:
+            elif (
+                id(policy) not in self.in_conflict
+                and self._is_ours(policy)
+                and self._is_included(policy)
+            ):
                 self._leave_or_drop(policy)
 
-    def _is_ours(self, policy: Policy, levels: set[tuple[PitrLevel, str | None]]) -> bool:
+    def _is_included(self, policy: Policy) -> bool:
+        return self.include is None or self.include(policy.current.with_name(policy.name))
+
+    def _is_ours(self, policy: Policy) -> bool:
         """Whether an undeclared policy is in a database of ours, or on a level that is declared."""
         level, account, database, _ = policy.target
         if database is not None:
             return database in self.ours
-        return (level, account) in levels
+        return (level, account) in self.levels
 
     def _match(self, pitr: Pitr) -> None:
         target = target_of(pitr)
@@ -461,14 +470,17 @@ class _Comparison:
                 self.matched.add(id(policy))
                 self._same_target(pitr, policy)
                 return
-        if named:
-            self._other_target(pitr, named[0])
+        for policy in named:
+            if policy.generations[0].name == pitr.name:  # else only a numbered one has the name
+                self._other_target(pitr, policy)
+                return
+        if self._is_blocked(pitr):
             return
-        other = self.blocking.get(target)
-        if other is None:
+        if target not in self.blocking:
             self.actions.append(self._create(pitr, "the server does not have it"))
         else:
-            self._blocked(pitr, other)
+            other = self.blocking[target][1]
+            self.actions.append(self._create(pitr, f"it takes the place of {other.name}", other))
 
     def _same_target(self, pitr: Pitr, policy: Policy) -> None:
         current = policy.current
@@ -496,20 +508,18 @@ class _Comparison:
             f"{newest.name} protects nothing new: {target_text(pitr)} was dropped, rebuilt, "
             "truncated or restored since"
         )
-        if blocking is None:
+        if blocking is not None and blocking[0] is policy:
+            stale = blocking[1]
+            cost = replacing_cost(stale)
+            self.actions.append(Renew(renewed, reason, stale, True, cost, rebuilt))
+        elif not self._is_blocked(renewed):
             self.actions.append(Renew(renewed, reason, newest, rebuilt=rebuilt))
-        elif split_generation(blocking.name)[0] == pitr.name:
-            cost = replacing_cost(blocking)
-            self.actions.append(Renew(renewed, reason, blocking, True, cost, rebuilt))
-        else:
-            self._blocked(renewed, blocking)
 
     def _other_target(self, pitr: Pitr, policy: Policy) -> None:
         """The name is held by a policy for something else."""
         current = policy.current
-        database = policy.target[2]
-        what = target_text(pitr)
-        if database is None or database not in self.ours:
+        if not self._is_in_reach(policy):
+            self.in_conflict.add(id(policy))
             self.conflicts.append(
                 Conflict(
                     pitr,
@@ -519,31 +529,42 @@ class _Comparison:
                 )
             )
             return
+        reason = f"its target moves from {target_text(current)} to {target_text(pitr)}"
+        if self._is_blocked(pitr):
+            self.in_conflict.add(id(policy))
+            return
         self.matched.add(id(policy))
-        reason = f"its target moves from {target_text(current)} to {what}"
         for generation in policy.generations:
             self.actions.append(
                 Drop(generation, reason, generation, True, dropping_cost(generation))
             )
         self.actions.append(self._create(pitr, reason, current))
 
-    def _blocked(self, pitr: Pitr, other: Pitr) -> None:
-        """The object has an active policy of another name."""
-        what = target_text(pitr)
-        declared = (split_generation(other.name)[0], target_of(other)) in self.declared
-        in_our_reach = other.database_name is None or other.database_name in self.ours
-        if self.drop_undeclared and in_our_reach and not declared:
-            reason = f"it takes the place of {other.name}"
-            self.actions.append(self._create(pitr, reason, other))
-            return
+    def _is_in_reach(self, policy: Policy) -> bool:
+        """Whether a policy may be dropped because another takes its name or its object."""
+        return policy.target[2] in self.ours and self._is_included(policy)
+
+    def _gives_way(self, policy: Policy) -> bool:
+        """Whether this plan drops a policy: its target moves, or it is undeclared."""
+        if policy.name in self.targets:
+            return self.targets[policy.name] != policy.target and self._is_in_reach(policy)
+        return self.drop_undeclared and self._is_ours(policy) and self._is_included(policy)
+
+    def _is_blocked(self, pitr: Pitr) -> bool:
+        """Whether the object has an active policy of another name, which stays: a conflict."""
+        policy, other = self.blocking.get(target_of(pitr), (None, None))
+        if policy is None or other is None or self._gives_way(policy):
+            return False
         self.conflicts.append(
             Conflict(
                 pitr,
                 other,
-                f"{what} already has the policy {other.name} ({other.range}), and the server takes "
-                "one active policy per object: declare it under that name, or drop that one",
+                f"{target_text(pitr)} already has the policy {other.name} ({other.range}), and the "
+                "server takes one active policy per object: declare it under that name, or drop "
+                "that one",
             )
         )
+        return True
 
     def _keep_history(self, policy: Policy) -> None:
         self.history += policy.history

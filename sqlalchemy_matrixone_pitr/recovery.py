@@ -11,20 +11,24 @@ from __future__ import annotations
 
 import datetime as dt
 import warnings
-from collections.abc import Collection
+from collections import deque
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import bindparam, text
 from sqlalchemy.engine import Connection, Engine
-from sqlalchemy.exc import SAWarning
+from sqlalchemy.exc import DBAPIError, SAWarning
 
 from . import server
-from .ddl import CreatePitr, DropPitr
+from .ddl import TABLE_CHECKED, CreatePitr, DropPitr, PitrDDLElement
 from .errors import (
     PitrAlreadyExistsError,
+    PitrError,
     PitrNotFoundError,
     PitrTargetError,
+    PitrTransactionError,
     PitrValidationError,
+    is_name_taken,
 )
 from .generations import (
     Policy,
@@ -38,21 +42,34 @@ from .generations import (
 from .locking import DEFAULT_TIMEOUT, account_lock
 from .model import Pitr, check_pitr_name
 from .plan import dropping_cost, replacing_cost
-from .reflection import ServerState, read_state, reading
-from .transaction import TransactionalDDLElement, attach, idle, send_idle, side_connection
+from .reflection import ServerState, read_pitrs, read_state, reading
+from .transaction import autocommit_connection, end_session, send_now
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session, scoped_session
 
 
 def engine_of(bind: Engine | Connection | Session | scoped_session[Any], what: str) -> Engine:
-    """The Engine behind a bind: what runs at once uses connections of its own."""
-    if hasattr(bind, "get_bind") and not hasattr(bind, "sync_session"):
-        bind = bind.get_bind()
-    if isinstance(bind, Connection):
-        return bind.engine
-    if isinstance(bind, Engine):
-        return bind
+    """The Engine behind a bind: what runs at once uses connections of its own.
+
+    :raises PitrTransactionError: the bind is in a transaction. What it has not committed would not
+        be seen, and 4.2 would wait for it for ever.
+    """
+    found: Any = bind
+    busy = False
+    if hasattr(found, "get_bind") and not hasattr(found, "sync_session"):
+        session = found() if callable(found) else found  # a scoped_session gives its Session
+        busy, found = session.in_transaction(), session.get_bind()
+    if isinstance(found, Connection):
+        busy, found = busy or found.in_transaction(), found.engine
+    if busy:
+        raise PitrTransactionError(
+            f"{what} acts at once, on connections of its own, and would wait for the transaction "
+            "that it is called in: commit first, or give the Engine; TransactionPitrManager has "
+            "methods that take effect at the transaction's COMMIT"
+        )
+    if isinstance(found, Engine):
+        return found
     raise PitrValidationError(
         f"{what} takes an Engine, not {type(bind).__name__} (asyncio: use the form whose name says "
         "async)"
@@ -71,13 +88,14 @@ def renew_pitr(
     Creates the next generation, ``name__2`` and so on; the old one stays, and keeps what was before
     until :func:`prune_history` finds that it holds nothing any more. A policy that still protects
     its object is returned as it is: nothing is sent. It acts at once, on connections of its own,
-    under the account lock; what the caller has not committed is not seen.
+    under the account lock: not inside a transaction, which it would wait for.
 
     :param name: the policy's name, or that of any of its generations.
     :param keep_history: False drops all generations and creates the policy under its own name. What
         can no longer be restored then is said in a warning, before anything is sent.
     :param timeout: seconds to wait for the account lock.
     :raises PitrNotFoundError: no such policy.
+    :raises PitrTransactionError: a Connection or Session that is in a transaction.
     :raises PitrTargetError: its object does not exist any more.
     :raises PitrAlreadyExistsError: the server takes the old generation for active still (3.0.9
         after TRUNCATE, 2.2 after any rebuild): its history cannot be kept.
@@ -90,7 +108,7 @@ def renew_pitr(
     Pitr('nightly', 'account', '1d', status='active')
     """
     engine = engine_of(bind, "renew_pitr")
-    check_pitr_name(name)
+    name = check_pitr_name(name)
     if not isinstance(keep_history, bool):
         raise PitrValidationError(f"keep_history must be True or False, not {keep_history!r}")
     with account_lock(engine, timeout):
@@ -106,16 +124,56 @@ def renew_pitr(
         if not policy.detached:
             return current
         _check_target(state, current)
-        elements = renewal(state, policy, keep_history)
         try:
-            with side_connection(engine) as connection:
-                for element in elements:
-                    send(engine, connection, element)
+            _carry_out(engine, renewal(state, policy, keep_history))
         except PitrAlreadyExistsError as error:
-            if keep_history:  # only sys could see it beforehand
+            if keep_history and not is_name_taken(error):  # only sys could see it beforehand
                 raise _not_beside(policy, policy.generations[-1]) from error
             raise
         return renewed_pitr(policy, keep_history)
+
+
+def _carry_out(engine: Engine, elements: Sequence[PitrDDLElement]) -> None:
+    """Send elements one right after the other; the last one creates what the others make room for.
+
+    Where the connection is lost, it is looked whether the statement took effect, and what is left
+    is sent once more.
+    """
+    left = deque(elements)
+    try:
+        try:
+            _send_all(engine, left)
+        except DBAPIError:
+            if left:
+                _send_all(engine, left)
+    except (DBAPIError, PitrError) as error:
+        if left and len(left) < len(elements):
+            error.add_note(
+                f"{', '.join(element.name for element in elements[:-1])}: dropped in part or as a "
+                "whole. The object is unprotected until this is executed: "
+                + "; ".join(map(str, left))
+            )
+        raise
+
+
+def _send_all(engine: Engine, left: deque[PitrDDLElement]) -> None:
+    """Send elements, and remove each that took effect.
+
+    :raises DBAPIError: the connection was lost; ``left`` says what is to be sent still.
+    """
+    with autocommit_connection(engine) as connection:
+        session = server.session_number(connection)
+        try:
+            while left:
+                send_now(connection, left[0], {TABLE_CHECKED: True})
+                left.popleft()
+        except DBAPIError:
+            end_session(engine, session)
+            with reading(engine) as other:
+                there = {pitr.name for pitr in read_pitrs(other, {})}
+            if (left[0].name in there) is isinstance(left[0], CreatePitr):
+                left.popleft()
+            raise
 
 
 def renewed_pitr(policy: Policy, keep_history: bool = True) -> Pitr:
@@ -131,14 +189,14 @@ def renewed_pitr(policy: Policy, keep_history: bool = True) -> Pitr:
     )
 
 
-def renewal(
-    state: ServerState, policy: Policy, keep_history: bool = True
-) -> list[TransactionalDDLElement]:
+def renewal(state: ServerState, policy: Policy, keep_history: bool = True) -> list[PitrDDLElement]:
     """What is executed to renew a policy that no longer protects its object.
 
     :raises PitrAlreadyExistsError: its history cannot be kept.
     """
     create = CreatePitr(renewed_pitr(policy, keep_history))
+    if policy.target[2:] in state.rebuilt:
+        create = create.as_internal()
     if keep_history:
         _check_free(state, policy)
         return [create]
@@ -195,15 +253,6 @@ def object_ids(
     return found
 
 
-def send(engine: Engine, connection: Connection, element: TransactionalDDLElement) -> None:
-    """Send an element at once, on a side connection of an engine."""
-    element.check_dialect(connection.dialect)
-    server.require_matrixone(connection)
-    attach(engine)
-    with idle(connection):
-        send_idle(connection, element, connection.get_execution_options(), {})
-
-
 def _check_target(state: ServerState, pitr: Pitr) -> None:
     if pitr.database_name is None:
         return
@@ -230,7 +279,7 @@ def _not_beside(policy: Policy, stale: Pitr) -> PitrAlreadyExistsError:
     )
 
 
-def _forget(policy: Policy) -> list[TransactionalDDLElement]:
+def _forget(policy: Policy) -> list[PitrDDLElement]:
     costs = "; ".join(sorted({dropping_cost(pitr) for pitr in policy.generations}))
     warnings.warn(f"PITR {policy.name!r} is renewed without its history: {costs}", SAWarning, 4)
     return [DropPitr(pitr.name) for pitr in policy.generations]
@@ -257,9 +306,9 @@ def prune_history(
         with reading(engine) as connection:
             dropped = prunable(read_state(connection, tables=()))
         if dropped:
-            with side_connection(engine) as connection:
+            with autocommit_connection(engine) as connection:
                 for pitr in dropped:
-                    send(engine, connection, DropPitr(pitr.name))
+                    send_now(connection, DropPitr(pitr.name), {})
         return dropped
 
 

@@ -118,6 +118,11 @@ def current_database(connection: Connection) -> str | None:
     return connection.exec_driver_sql("SELECT DATABASE()").scalar() or None
 
 
+def session_number(connection: Connection) -> int:
+    """The server's number of the connection's session, which KILL takes."""
+    return int(connection.exec_driver_sql("SELECT connection_id()").scalar_one())
+
+
 @contextlib.contextmanager
 def session_zone(connection: Connection, zone: str) -> Iterator[None]:
     """The session's ``time_zone`` set for a while, and put back.

@@ -598,7 +598,7 @@ def side_connection(engine: Engine) -> Iterator[Connection]:
     """
     pool = engine.pool
     if isinstance(pool, NullPool) or (isinstance(pool, QueuePool) and _has_room(pool)):
-        with engine.connect() as connection:
+        with _opened(engine) as connection:
             yield connection
         return
     aside = Engine(
@@ -613,10 +613,68 @@ def side_connection(engine: Engine) -> Iterator[Connection]:
     aside.dispatch = aside.dispatch._join(engine.dispatch)  # as engine.execution_options() does
     aside._has_events = engine._has_events
     try:
-        with aside.connect() as connection:
+        with _opened(aside) as connection:
             yield connection
     finally:
         aside.dispose()
+
+
+@contextlib.contextmanager
+def _opened(engine: Engine) -> Iterator[Connection]:
+    """A connection that is thrown away where it cannot be given back: what was done is done."""
+    connection = engine.connect()
+    try:
+        yield connection
+    finally:
+        try:
+            connection.close()
+        except Exception:
+            if not connection.invalidated:
+                connection.invalidate()
+            connection.close()
+
+
+@contextlib.contextmanager
+def autocommit_connection(engine: Engine) -> Iterator[Connection]:
+    """A side connection on which each statement takes effect at once; another one where the pool's
+    turns out to be dead.
+
+    Set by hand: SQLAlchemy undoes its isolation level by statements of the driver's own, whose
+    errors are no SQLAlchemyError and leave the pool a connection short.
+    """
+    for last in (False, True):
+        with side_connection(engine) as connection:
+            attach(engine)
+            try:
+                connection.exec_driver_sql("SET AUTOCOMMIT = 1")
+            except DBAPIError:
+                if last or not connection.invalidated:
+                    raise
+                continue
+            try:
+                yield connection
+            finally:
+                if not connection.invalidated and not is_autocommit(connection):
+                    try:
+                        connection.exec_driver_sql("SET AUTOCOMMIT = 0")
+                    except DBAPIError:
+                        connection.invalidate()
+            return
+
+
+def end_session(engine: Engine, number: int) -> None:
+    """End a session whose connection was given up: its statement may be waiting on the server still
+    (matrixone.md, section 3, "Races").
+
+    :param number: its ``connection_id()``.
+    :raises DBAPIError: the server could not be reached.
+    """
+    with side_connection(engine) as connection:
+        try:
+            connection.exec_driver_sql(f"KILL {number:d}")
+        except DBAPIError as error:
+            if not answered_by_server(error):
+                raise  # else: "Unknown connection id", it has ended
 
 
 # ------------------------------------------------------------------------------------ ORM sessions
