@@ -1,0 +1,175 @@
+"""What SQL text does, against what a server does with it."""
+
+from __future__ import annotations
+
+import pytest
+from sqlalchemy import Column, Integer, MetaData, Table, insert, text
+from sqlalchemy.dialects import mysql, sqlite
+from sqlalchemy.schema import CreateTable, DropTable
+
+from alembic_ext.sqltext import Act, Verb, acts, acts_of
+from tests.conftest import Server
+
+DROPS = [
+    "DROP TABLE orders",
+    "drop table if exists `orders`",
+    "DROP /* x */ TABLE orders",
+    "DROP TABLE /* ; */ orders",
+    "DROP -- x\n TABLE orders",
+    "DROP --\nTABLE orders",
+    "DROP # x ;\n TABLE orders",
+    "/* why ' */ DROP TABLE orders",
+    "/* a /* b */ DROP TABLE orders",
+    "/*+ x */ DROP TABLE orders",
+    "/*!50000 DROP TABLE orders */",
+    "DROP TABLE orders#more",
+]
+
+NOT_EMULATED = ["DROP // x\n TABLE orders", "DROP /*! TABLE */ orders"]
+
+NOT_DROPS = [
+    "INSERT INTO more VALUES (1, 'we DROP TABLE orders; DROP TABLE orders')",
+    "INSERT INTO more VALUES (1, 'it''s \\'; DROP TABLE orders')",
+    'INSERT INTO more VALUES (1, "\\"; DROP TABLE orders")',
+    "INSERT INTO more VALUES (1, NULL) -- DROP TABLE orders",
+    "INSERT INTO more VALUES (1, NULL) /* ; DROP TABLE orders */",
+    "ALTER TABLE orders COMMENT 'do not drop it'",
+    "CREATE VIEW v AS SELECT 1 AS `; drop table orders`",
+    "ALTER TABLE orders DROP INDEX ix",
+    "ALTER TABLE orders ALTER COLUMN key_figures DROP DEFAULT",
+]
+
+COLUMNS = [
+    "ALTER TABLE orders DROP key_figures",
+    "ALTER TABLE orders DROP COLUMN key_figures",
+    "ALTER /* */ TABLE orders DROP\n`key_figures`",
+    "ALTER TABLE orders MODIFY a INT COMMENT 'a;b, c', DROP COLUMN key_figures",
+    "ALTER TABLE orders ADD COLUMN d INT, DROP key_figures",
+    "ALTER TABLE orders ADD COLUMN d DECIMAL(9, 2), DROP key_figures",
+]
+
+RENAMES = [
+    "ALTER TABLE orders RENAME TO `or-ders`",
+    "ALTER TABLE orders RENAME AS `or-ders`",
+    "ALTER TABLE orders RENAME `or-ders`",
+]
+
+
+@pytest.fixture
+def tables(server: Server, database: str) -> Server:
+    server.query(
+        "CREATE TABLE orders (id INT PRIMARY KEY, a INT, key_figures INT DEFAULT 1, KEY ix (a))",
+        database,
+    )
+    server.query("CREATE TABLE more (id INT, note VARCHAR(80))", database)
+    return server
+
+
+def names(server: Server, statement: str, database: str) -> set[object]:
+    return {row[0] for row in server.query(statement, database)}
+
+
+@pytest.mark.parametrize("sql", DROPS + NOT_EMULATED)
+def test_it_drops(tables: Server, database: str, sql: str) -> None:
+    if sql in NOT_EMULATED and not tables.live:
+        pytest.skip("the emulator does not parse it")
+    tables.query(sql, database)
+    assert names(tables, "SHOW TABLES", database) == {"more"}
+    assert [(act.verb, act.name) for act in acts(sql)] == [(Verb.DROP_TABLE, (None, "orders"))]
+
+
+@pytest.mark.parametrize("sql", NOT_DROPS)
+def test_it_does_not_drop(tables: Server, database: str, sql: str) -> None:
+    tables.query(sql, database)
+    assert names(tables, "SHOW TABLES", database) >= {"orders", "more"}
+    assert "key_figures" in names(tables, "SHOW COLUMNS FROM orders", database)
+    assert {act.verb for act in acts(sql)} <= {Verb.ALTER_TABLE}
+
+
+@pytest.mark.parametrize("sql", COLUMNS)
+def test_it_drops_a_column(tables: Server, database: str, sql: str) -> None:
+    tables.query(sql, database)
+    assert "key_figures" not in names(tables, "SHOW COLUMNS FROM orders", database)
+    assert acts(sql) == [Act(Verb.DROP_COLUMN, (None, "orders"), sql)]
+
+
+@pytest.mark.parametrize("sql", RENAMES)
+def test_it_renames(tables: Server, database: str, sql: str) -> None:
+    tables.query(sql, database)
+    assert names(tables, "SHOW TABLES", database) == {"or-ders", "more"}
+    assert acts(sql) == [Act(Verb.RENAME_TABLE, (None, "orders"), sql, (None, "or-ders"))]
+
+
+def test_what_is_prepared_is_read(server: Server, database: str) -> None:
+    if not server.live:
+        pytest.skip("the emulator does not prepare DDL from text")
+    server.query("CREATE TABLE orders (id INT)", database)
+    sql = "PREPARE s FROM 'DROP TABLE `orders` -- it''s gone'"
+    connection = server.connect(database)
+    with connection, connection.cursor() as cursor:
+        cursor.execute(sql)
+        cursor.execute("EXECUTE s")
+    assert names(server, "SHOW TABLES", database) == set()
+    [act] = acts(sql)
+    assert (act.verb, act.name) == (Verb.DROP_TABLE, (None, "orders"))
+    assert acts("PREPARE s FROM DROP TABLE orders") == [
+        Act(Verb.DROP_TABLE, (None, "orders"), "DROP TABLE orders")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("sql", "found"),
+    [
+        ("", []),
+        (";; -- nothing\n;", []),
+        ("DROP", []),
+        ("DROP TABLE", []),
+        ("DROP TABLE orders.", []),
+        ("DROP VIEW orders", []),
+        ("ALTER TABLE", []),
+        ("ALTER VIEW orders AS SELECT 1", []),
+        ("RENAME USER a TO b", []),
+        ("CREATE TABLE", []),
+        ("PREPARE s", []),
+        ("DROP TABLE 'orders'", []),
+        ("DROP TABLE a, shop . `b``c` CASCADE", [(None, "a"), ("shop", "b`c")]),
+        ("DROP TABLE TEMPORARY orders", [(None, "orders")]),
+        ("DROP TABLE temporary", [(None, "temporary")]),
+        ("DROP TABLE temporary.orders", [("temporary", "orders")]),
+        ('DROP TABLE "or""ders"', [(None, 'or"ders')]),
+        ("DROP SCHEMA IF EXISTS shop", [(None, "shop")]),
+        ("SELECT 1; DROP DATABASE `sh;op`; SELECT 2", [(None, "sh;op")]),
+        ("DROP TABLE заказы", [(None, "заказы")]),
+        ("TRUNCATE orders", [(None, "orders")]),
+        ("truncate table shop . orders", [("shop", "orders")]),
+        ("CREATE TABLE IF NOT EXISTS shop.orders (id INT)", [("shop", "orders")]),
+        ("RENAME TABLE a TO b, shop.c TO shop.d", [(None, "a"), ("shop", "c")]),
+        ("DROP TABLE /* never ends", []),
+    ],
+)
+def test_names(sql: str, found: list[object]) -> None:
+    assert [act.name for act in acts(sql)] == found
+
+
+def test_both_names_of_a_renaming() -> None:
+    assert [(act.name, act.new_name) for act in acts("RENAME TABLE a TO b, s.c TO s.d")] == [
+        ((None, "a"), (None, "b")),
+        (("s", "c"), ("s", "d")),
+    ]
+
+
+def test_elements_are_compiled_as_they_will_be_sent() -> None:
+    table = Table("Gr%oup", MetaData(), Column("id", Integer), schema="sh%op")
+    for dialect in (mysql.dialect(), mysql.dialect(paramstyle="named")):
+        assert [act.name for act in acts_of(DropTable(table), dialect)] == [("sh%op", "Gr%oup")]
+        assert [act.verb for act in acts_of(CreateTable(table), dialect)] == [Verb.CREATE_TABLE]
+        assert acts_of(insert(table), dialect) == []
+        assert acts_of(text("INSERT INTO t VALUES (:a, '\\:b')"), dialect) == []
+
+
+def test_what_the_dialect_cannot_compile_does_nothing() -> None:
+    from sqlalchemy.dialects.mysql import insert as mysql_insert
+
+    table = Table("t", MetaData(), Column("id", Integer))
+    upsert = mysql_insert(table).values(id=1).on_duplicate_key_update(id=2)
+    assert acts_of(upsert, sqlite.dialect()) == []
