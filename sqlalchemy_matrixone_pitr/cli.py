@@ -22,12 +22,14 @@ def main() -> None:
     """Run a command; without click, say in one line what to install, and exit 2."""
     try:
         from .commands import run
-    except ModuleNotFoundError as missing:
-        if missing.name not in EXTRA:
-            raise
-        print(
-            f"mo-pitr needs {missing.name}: pip install 'sqlalchemy-matrixone-pitr[cli]'",
-            file=sys.stderr,
-        )
-        sys.exit(2)
-    sys.exit(run())
+
+        code = run()
+    except ImportError as missing:
+        hint = f"mo-pitr cannot start: {missing}"
+        if missing.name in EXTRA:
+            hint = f"mo-pitr needs {missing.name}: pip install 'sqlalchemy-matrixone-pitr[cli]'"
+        print(hint, file=sys.stderr)
+        code = 2
+    except KeyboardInterrupt:
+        code = 130
+    sys.exit(code)

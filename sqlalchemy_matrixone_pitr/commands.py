@@ -6,9 +6,9 @@ quick. What they share, the URL, the metadata, the output, is in ``console.py``.
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import functools
-import json
 import signal
 import sys
 import threading
@@ -17,7 +17,18 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .console import CliError, Console, needs, on_engine, short_errors
+from .console import (
+    CliError,
+    Console,
+    flushed,
+    load_metadata,
+    needs,
+    notes,
+    on_engine,
+    server_url,
+    short_errors,
+    waiting_is_said,
+)
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Engine
@@ -58,17 +69,29 @@ def mo_pitr() -> None:
 
 
 def run() -> int:
-    """Run the command line; the exit code."""
+    """Run the command line; the exit code. Only a command itself says 1."""
+    code = 2
+    with contextlib.suppress(OSError):  # of standard error, where nothing can be said
+        code = _run()
+    return code if flushed() else 2
+
+
+def _run() -> int:
     try:
-        code = mo_pitr.main(prog_name="mo-pitr", standalone_mode=False)
-    except click.Abort:
+        if sys.stdout is None:
+            raise CliError("standard output is closed")
+        with short_errors():
+            code = mo_pitr.main(prog_name="mo-pitr", standalone_mode=False)
+    except click.Abort as abort:
+        for note in notes(abort.__cause__):
+            Console(error=True).line(note)
         click.echo("Interrupted.", err=True)
         return 130
     except click.ClickException as error:
         error.show()
         return 2
-    except BrokenPipeError:
-        return 2
+    except SystemExit as left:  # click's: completion is done, or nobody reads standard output
+        return 2 if left.code else 0
     return code if isinstance(code, int) else 0
 
 
@@ -76,11 +99,13 @@ def run() -> int:
 
 
 def _connection_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """``--url`` and ``-c``; the command gets the engine, and what it raises is short."""
+    """``--url`` and ``-c``; the command gets the engine, and the metadata that it names.
+
+    What others' code prints meanwhile goes to standard error.
+    """
 
     @click.option(
         "--url",
-        envvar="MATRIXONE_URL",
         metavar="URL",
         help="The server, such as matrixone+pymysql://user:password@host:6001/shop "
         "[env var: MATRIXONE_URL]",
@@ -90,11 +115,15 @@ def _connection_options(command: Callable[..., Any]) -> Callable[..., Any]:
         "--config",
         type=click.Path(exists=True, dir_okay=False),
         metavar="FILE",
-        help="An alembic.ini, whose sqlalchemy.url is the server.",
+        help="An alembic.ini, whose sqlalchemy.url is the server, whatever MATRIXONE_URL says.",
     )
     @functools.wraps(command)
     def with_engine(*args: Any, url: str | None, config: str | None, **kwargs: Any) -> Any:
-        return on_engine(url, config, lambda engine: command(engine, *args, **kwargs))
+        server = server_url(url, config)
+        with contextlib.redirect_stdout(sys.stderr):
+            if "metadata" in kwargs:
+                kwargs["metadata"] = load_metadata(kwargs["metadata"])
+            return on_engine(server, lambda engine: command(engine, *args, **kwargs))
 
     return with_engine
 
@@ -108,7 +137,7 @@ _drop_undeclared = click.option(
     is_flag=True,
     help="Also drop policies in the declared databases that nobody declares.",
 )
-_metadata = click.argument("metadata", metavar="MODULE:METADATA", callback=lambda c, p, v: v)
+_metadata = click.argument("metadata", metavar="MODULE:METADATA")
 _timeout = click.option(
     "--timeout",
     type=click.FloatRange(min=0, min_open=True),
@@ -117,12 +146,6 @@ _timeout = click.option(
     metavar="SECONDS",
     help="How long to wait for another program that is changing policies.",
 )
-
-
-def _load(metadata: str) -> Schemas:
-    from .console import load_metadata
-
-    return load_metadata(metadata)
 
 
 # ----------------------------------------------------------------------------------------- commands
@@ -148,7 +171,7 @@ def show(engine: Engine, history: bool, as_json: bool) -> None:
         pitrs = [pitr for pitr in pitrs if pitr.name in newest]
     pitrs.sort(key=lambda pitr: pitr.name)
     if as_json:
-        _print_json(
+        Console().json(
             {
                 "format_version": 1,
                 "policies": [
@@ -199,7 +222,7 @@ def show(engine: Engine, history: bool, as_json: bool) -> None:
 @_connection_options
 def plan(
     engine: Engine,
-    metadata: str,
+    metadata: Schemas,
     drop_undeclared: bool,
     as_json: bool,
     as_sql: bool,
@@ -221,7 +244,7 @@ def plan(
 @_drop_undeclared
 @_json
 @_connection_options
-def check(engine: Engine, metadata: str, drop_undeclared: bool, as_json: bool) -> int:
+def check(engine: Engine, metadata: Schemas, drop_undeclared: bool, as_json: bool) -> int:
     """Exit with 1 where the server's policies are not those that are declared."""
     found = _plan(engine, metadata, drop_undeclared)
     _show_plan(found, as_json, False)
@@ -257,7 +280,7 @@ def check(engine: Engine, metadata: str, drop_undeclared: bool, as_json: bool) -
 @_connection_options
 def apply(
     engine: Engine,
-    metadata: str,
+    metadata: Schemas,
     drop_undeclared: bool,
     allow_destructive: bool,
     concurrency: int,
@@ -284,9 +307,14 @@ def apply(
     if found.actions and not yes and not _confirmed(f"Apply {found.summary()}?"):
         click.echo("Nothing was sent.", err=True)
         return DRIFT
-    report = _apply(engine, found, concurrency, keep_going, timeout)
+    try:
+        report = _apply(engine, found, concurrency, keep_going, timeout)
+    except BaseException as error:
+        if as_json and (so_far := getattr(error, "report", None)) is not None:
+            _show_report(found, so_far)
+        raise
     if as_json:
-        _print_json({"format_version": 1, "plan": found.to_dict(), "report": report.to_dict()})
+        _show_report(found, report)
     elif found.actions or found.conflicts:
         Console(error=not report.ok).report(report)
     return 0 if report.ok else 2
@@ -327,7 +355,7 @@ def renew(
         renewed = renew_pitr(engine, name, not drop_history, timeout=timeout)
     sent = renewed.status is None
     if as_json:
-        _print_json({"format_version": 1, "name": renewed.name, "renewed": sent})
+        Console().json({"format_version": 1, "name": renewed.name, "renewed": sent})
     elif sent:
         Console().line(f"{renewed.name} protects it now.")
     else:
@@ -361,7 +389,7 @@ def prune(engine: Engine, timeout: float, as_json: bool, dry_run: bool, yes: boo
         found = prune_history(engine, timeout=timeout)
     if as_json:
         names = [pitr.name for pitr in found]
-        _print_json({"format_version": 1, "dropped" if not dry_run else "would_drop": names})
+        Console().json({"format_version": 1, "dropped" if not dry_run else "would_drop": names})
     elif dry_run:
         for pitr in found:
             Console().line(f"- drop {pitr.name}")
@@ -389,7 +417,7 @@ def restore_point(engine: Engine, revision: str, as_json: bool) -> int:
         from .alembic import restore_point as find
     point = find(engine, revision)
     if as_json:
-        _print_json(
+        Console().json(
             {
                 "format_version": 1,
                 "revision": point.revision,
@@ -407,29 +435,28 @@ def restore_point(engine: Engine, revision: str, as_json: bool) -> int:
     return DRIFT if point.lost else 0
 
 
-def _plan(engine: Engine, metadata: str, drop_undeclared: bool) -> Plan:
+def _plan(engine: Engine, metadata: Schemas, drop_undeclared: bool) -> Plan:
     from .plan import plan_pitrs
 
-    return plan_pitrs(engine, _load(metadata), drop_undeclared=drop_undeclared)
+    return plan_pitrs(engine, metadata, drop_undeclared=drop_undeclared)
 
 
 def _show_plan(found: Plan, as_json: bool, as_sql: bool) -> None:
     if as_json:
-        _print_json(found.to_dict())
+        Console().json(found.to_dict())
     elif as_sql:
-        if found.actions:
-            Console().line(found.sql())
+        Console().script(found)
     else:
         Console().plan(found)
 
 
-def _print_json(value: object) -> None:
-    click.echo(json.dumps(value, indent=2, ensure_ascii=False))
+def _show_report(plan: Plan, report: ApplyReport) -> None:
+    Console().json({"format_version": 1, "plan": plan.to_dict(), "report": report.to_dict()})
 
 
 def _confirmed(question: str) -> bool:
     """Ask; on a pipe there is nobody to ask."""
-    if not sys.stdin.isatty():
+    if sys.stdin is None or not sys.stdin.isatty():
         raise CliError("not on a terminal, so nobody can be asked: give --yes. Nothing was sent.")
     return click.confirm(question, err=True)
 
@@ -439,7 +466,7 @@ def _apply(
 ) -> ApplyReport:
     from .apply import apply_plan
 
-    with Console(error=True).progress(len(found.actions), MANY) as advance:
+    with waiting_is_said(), Console(error=True).progress(len(found.actions), MANY) as advance:
         return apply_plan(
             engine,
             found,
@@ -523,7 +550,7 @@ def demo(url: str | None) -> None:
 
     Needs no server: it runs against the embedded MatrixOne, over the wire.
     """
-    with needs("cli", "emulator", "pymysql", "aiomysql"), short_errors(url):
+    with short_errors(url), needs("cli", "emulator", "pymysql", "aiomysql"):
         from .demo import main
 
         main(url)

@@ -10,24 +10,32 @@ import configparser
 import contextlib
 import importlib
 import importlib.util
+import json
 import os
+import signal
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 if TYPE_CHECKING:
     from sqlalchemy import URL
-    from sqlalchemy.engine import Engine
+    from sqlalchemy.engine import Dialect, Engine
 
     from .apply import ApplyReport
     from .plan import Plan
     from .schema import Schemas
 
 _R = TypeVar("_R")
+
+TRACEBACK = "MO_PITR_TRACEBACK"
+"""The environment variable that has an error's traceback printed too."""
+
+WAITING = "Waiting for what is on its way; Ctrl-C again leaves at once.\n"
 
 
 class CliError(click.ClickException):
@@ -55,13 +63,36 @@ def needs(*extras: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def short_errors(url: str | None = None) -> Iterator[None]:
-    """What SQLAlchemy and this package refuse is a message, not a traceback."""
-    from sqlalchemy.exc import SQLAlchemyError
+    """Any error is a message and exit 2; Python's own way, exit 1, would mean drift.
 
+    :param url: whose password is not printed.
+    """
     try:
         yield
-    except SQLAlchemyError as error:
-        raise CliError(without_password(str(error), url)) from error
+    except (click.ClickException, click.Abort, click.exceptions.Exit):
+        raise
+    except Exception as error:
+        if os.environ.get(TRACEBACK):
+            whole = "".join(traceback.format_exception(error))
+            click.echo(without_password(whole, url), err=True, nl=False)
+        raise CliError(without_password(_sentence(error), url)) from error
+
+
+def _sentence(error: Exception) -> str:
+    """What an error says, its notes, and, where nobody expected it, how to see more."""
+    from sqlalchemy.exc import SQLAlchemyError
+
+    text = str(error)
+    if not isinstance(error, SQLAlchemyError):
+        text = f"{type(error).__name__}: {text}"
+        if not os.environ.get(TRACEBACK):
+            text += f" ({TRACEBACK}=1 shows where)"
+    return printable("\n".join((text, *notes(error))))
+
+
+def notes(error: BaseException | None) -> list[str]:
+    """What was added to an exception on its way."""
+    return list(getattr(error, "__notes__", ()))
 
 
 def without_password(text: str, url: str | None) -> str:
@@ -76,18 +107,26 @@ def without_password(text: str, url: str | None) -> str:
 # --------------------------------------------------------------------------------------- the server
 
 
-def on_engine(url: str | None, config: str | None, work: Callable[[Engine], _R]) -> _R:
-    """Do something with an engine of the server that was named, and dispose of it.
-
-    An asyncio driver is taken too: the work runs in SQLAlchemy's greenlet.
-    """
-    if url is None and config is not None:
-        url = _url_of(config)
-    if url is None:
+def server_url(url: str | None, config: str | None) -> str:
+    """The URL of the server: what is named comes before the environment."""
+    if url is not None and config is not None:
+        raise click.UsageError("give --url or -c, not both: each names a server")
+    if config is not None:
+        return _url_of(config)
+    found = os.environ.get("MATRIXONE_URL") if url is None else url
+    if found is None or (url is None and not found):
         raise click.UsageError(
             "which server? Give --url, or MATRIXONE_URL, or -c alembic.ini "
             "(matrixone+pymysql://user:password@host:6001/database)"
         )
+    return found
+
+
+def on_engine(url: str, work: Callable[[Engine], _R]) -> _R:
+    """Do something with an engine of a server, and dispose of it.
+
+    An asyncio driver is taken too: the work runs in SQLAlchemy's greenlet.
+    """
     with short_errors(url):
         made = _parsed(url)
         from sqlalchemy import create_engine
@@ -95,19 +134,21 @@ def on_engine(url: str | None, config: str | None, work: Callable[[Engine], _R])
         try:
             if made.get_dialect().is_async:
                 return asyncio.run(_on_async_engine(made, work))
-            engine = create_engine(made)
+            with _options_that_fit():
+                engine = create_engine(made)
         except ModuleNotFoundError as missing:
             raise CliError(
                 f"the driver of {made.drivername!r} needs {missing.name}: "
                 "pip install 'sqlalchemy-matrixone-pitr[pymysql]', and use a "
                 "matrixone+pymysql:// URL"
             ) from missing
+        except KeyboardInterrupt as interrupt:
+            for note in notes(interrupt.__context__):  # the cancelled task's
+                interrupt.add_note(note)
+            raise
+        _connect_or_say(engine)
         try:
             return work(engine)
-        except TypeError as error:  # the driver's, of what follows the ? of the URL
-            if "unexpected keyword argument" not in str(error):
-                raise
-            raise CliError(f"the driver does not know an option of the URL: {error}") from None
         finally:
             engine.dispose()
 
@@ -116,11 +157,42 @@ async def _on_async_engine(url: URL, work: Callable[[Engine], _R]) -> _R:
     from sqlalchemy.ext.asyncio import create_async_engine
     from sqlalchemy.util import greenlet_spawn
 
-    engine = create_async_engine(url)
+    with _options_that_fit():
+        engine = create_async_engine(url)
+    _connect_or_say(engine.sync_engine)
     try:
         return await greenlet_spawn(work, engine.sync_engine)
     finally:
         await engine.dispose()
+
+
+def _connect_or_say(engine: Engine) -> None:
+    """What the driver raises when it connects, and is no error of the server, is the URL's."""
+    from sqlalchemy import event
+
+    @event.listens_for(engine, "do_connect")
+    def connect(dialect: Dialect, record: object, arguments: Any, options: Any) -> Any:
+        with _options_that_fit(dialect.loaded_dbapi.Error):
+            return dialect.connect(*arguments, **options)
+
+
+@contextlib.contextmanager
+def _options_that_fit(*answers: type[Exception]) -> Iterator[None]:
+    """The driver's complaints of a URL's host and options are a message.
+
+    :param answers: errors that are the server's, or the network's.
+    """
+    from sqlalchemy.exc import SQLAlchemyError
+
+    others: tuple[type[Exception], ...] = (SQLAlchemyError, ModuleNotFoundError, *answers)
+    try:
+        yield
+    except others:
+        raise
+    except Exception as error:
+        raise CliError(
+            f"the driver cannot use the URL, its host or an option: {type(error).__name__}: {error}"
+        ) from error
 
 
 def _parsed(url: str) -> URL:
@@ -147,6 +219,13 @@ def _url_of(config: str) -> str:
     try:
         parser.read(config, "utf-8")
         found = parser.get("alembic", "sqlalchemy.url", fallback=None)
+    except UnicodeDecodeError:
+        raise CliError(f"{config} is not UTF-8") from None
+    except configparser.InterpolationError:
+        raise CliError(
+            f"{config} has a % in sqlalchemy.url that begins no %(name)s of a value there: write a "
+            "% as %%"
+        ) from None
     except configparser.Error:
         raise CliError(f"{config} is not an alembic.ini that can be read") from None
     if not found:
@@ -169,13 +248,13 @@ def load_metadata(argument: str) -> Schemas:
             f"{argument!r} names no metadata: write MODULE:NAME, such as shop.models:Base or "
             "models.py:metadata"
         )
-    module = _import(module_name)
-    found: Any = module
-    for part in path.split("."):
-        try:
-            found = getattr(found, part)
-        except AttributeError:
-            raise CliError(f"{module_name} has no {path}") from None
+    with _shown_as_they_are(module_name):
+        found = _import(module_name)
+        for part in path.split("."):
+            try:
+                found = getattr(found, part)
+            except AttributeError:
+                raise CliError(f"{module_name} has no {path}") from None
     from .errors import PitrValidationError
     from .schema import metadatas
 
@@ -188,22 +267,15 @@ def load_metadata(argument: str) -> Schemas:
 
 
 def _import(name: str) -> Any:
-    of_file = name.endswith(".py") or os.sep in name
+    if name.endswith(".py") or os.sep in name:
+        return _import_file(Path(name))
+    sys.path.insert(0, os.getcwd())
     try:
-        if of_file:
-            return _import_file(Path(name))
-        sys.path.insert(0, os.getcwd())
         return importlib.import_module(name)
     except ModuleNotFoundError as missing:
-        asked = f"{missing.name}."
-        if not of_file and (name == missing.name or name.startswith(asked)):
+        if name == missing.name or name.startswith(f"{missing.name}."):
             raise CliError(f"there is no module {missing.name} (looked for {name})") from None
-        _show_theirs(missing)
-    except CliError:
         raise
-    except Exception as error:
-        _show_theirs(error)
-    raise CliError(f"{name} could not be imported")
 
 
 def _import_file(path: Path) -> Any:
@@ -219,15 +291,23 @@ def _import_file(path: Path) -> Any:
     return module
 
 
-def _show_theirs(error: Exception) -> None:
-    """The traceback of the user's module, from where it begins."""
-    frames = error.__traceback__
-    while frames is not None and (
-        frames.tb_frame.f_code.co_filename.startswith("<frozen importlib")
-        or frames.tb_frame.f_code.co_filename in (__file__, importlib.__file__)
-    ):
-        frames = frames.tb_next
-    click.echo("".join(traceback.format_exception(type(error), error, frames)), err=True, nl=False)
+@contextlib.contextmanager
+def _shown_as_they_are(module: str) -> Iterator[None]:
+    """Errors of the user's module, its own exit too: their traceback, from where it begins."""
+    try:
+        yield
+    except (CliError, KeyboardInterrupt):
+        raise
+    except BaseException as error:
+        frames = error.__traceback__
+        while frames is not None and (
+            frames.tb_frame.f_code.co_filename.startswith("<frozen importlib")
+            or frames.tb_frame.f_code.co_filename in (__file__, importlib.__file__)
+        ):
+            frames = frames.tb_next
+        theirs = "".join(traceback.format_exception(type(error), error, frames))
+        click.echo(theirs, err=True, nl=False)
+        raise CliError(f"{module} could not be imported") from None
 
 
 # ------------------------------------------------------------------------------------------- output
@@ -241,7 +321,10 @@ def printable(text: str) -> str:
 
 
 class Console:
-    """Lines, tables and bars; plain where the stream is no terminal."""
+    """Lines, tables and bars; plain where the stream is no terminal.
+
+    Standard output is the process's own, whatever ``sys.stdout`` is while others' code runs.
+    """
 
     _COLOURS: Mapping[str, str] = {
         "+": "green",
@@ -253,15 +336,38 @@ class Console:
 
     def __init__(self, *, error: bool = False) -> None:
         self._error = error
-        stream = sys.stderr if error else sys.stdout
-        self._terminal = stream.isatty()
+        self._stream = sys.stderr if error else sys.__stdout__
+        self._terminal = self._stream is not None and self._stream.isatty()
         self._colour = self._terminal and not os.environ.get("NO_COLOR")
 
     def line(self, text: str, colour: str | None = None) -> None:
         text = printable(text)
         if colour is not None and self._colour:
             text = click.style(text, fg=colour)
-        click.echo(text, err=self._error, color=self._colour)
+        self._write(text)
+
+    def json(self, value: object) -> None:
+        self._write(json.dumps(value, indent=2, ensure_ascii=False))
+
+    def script(self, plan: Plan) -> None:
+        """A plan's statements, and as comments what it cannot do."""
+        lines = [f"-- {' '.join(str(conflict).splitlines())}" for conflict in plan.conflicts]
+        if plan.actions:
+            lines.append(plan.sql())
+        if lines:
+            text = "\n".join(lines)
+            self._write(printable(text) if self._terminal else text)
+
+    def _write(self, text: str) -> None:
+        if self._stream is None:
+            return
+        try:
+            click.echo(text, self._stream, color=self._colour)
+        except BrokenPipeError:
+            raise click.exceptions.Exit(2) from None  # nobody reads it
+        except OSError as error:
+            which = "error" if self._error else "output"
+            raise CliError(f"standard {which}: {error.strerror}") from error
 
     def plan(self, plan: Plan) -> None:
         """A plan: what is to be done, what it costs, what is left alone."""
@@ -301,16 +407,17 @@ class Console:
                 padded = (cell.ljust(width) for cell, width in zip(cells, widths, strict=True))
                 self.line("  ".join(padded).rstrip())
             return
-        from rich.console import Console as RichConsole
-        from rich.table import Table
-        from rich.text import Text
+        with needs("cli"):
+            from rich.console import Console as RichConsole
+            from rich.table import Table
+            from rich.text import Text
 
         table = Table(box=None, pad_edge=False)
         for head in heads:
             table.add_column(head, overflow="fold")
         for cells in rows:
             table.add_row(*(Text(printable(cell), style=styles.get(cell, "")) for cell in cells))
-        RichConsole(no_color=not self._colour, highlight=False).print(table)
+        RichConsole(file=self._stream, no_color=not self._colour, highlight=False).print(table)
 
     @contextlib.contextmanager
     def progress(self, total: int, many: int) -> Iterator[Callable[[], None]]:
@@ -318,16 +425,54 @@ class Console:
         if total < many or not self._colour:
             yield lambda: None
             return
-        from rich.console import Console as RichConsole
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
+        with needs("cli"):
+            from rich.console import Console as RichConsole
+            from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
-        console = RichConsole(stderr=self._error)
         with Progress(
             BarColumn(),
             MofNCompleteColumn(),
             TimeRemainingColumn(),
-            console=console,
+            console=RichConsole(file=self._stream),
             transient=True,
         ) as bar:
             task = bar.add_task("apply", total=total)
             yield lambda: bar.advance(task)
+
+
+# -------------------------------------------------------------------------------------- interrupted
+
+
+@contextlib.contextmanager
+def waiting_is_said() -> Iterator[None]:
+    """Say at the first Ctrl-C that it is heard; what it does stays as it was."""
+    before = signal.getsignal(signal.SIGINT)
+    if not callable(before):  # ignored, as of a job in the background
+        yield
+        return
+
+    def interrupted(number: int, frame: FrameType | None) -> None:
+        signal.signal(signal.SIGINT, before)
+        if sys.stderr is not None:
+            with contextlib.suppress(OSError):  # unbuffered: it may come in the middle of a line
+                os.write(sys.stderr.fileno(), b"\n" + WAITING.encode())
+        before(number, frame)
+
+    signal.signal(signal.SIGINT, interrupted)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def flushed() -> bool:
+    """Whether all output is out. What is not is given up, or Python would try, and say so."""
+    done = True
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            if stream is not None:
+                stream.flush()
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+            done = False
+    return done

@@ -12,6 +12,7 @@ import struct
 import subprocess
 import sys
 import termios
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -21,6 +22,7 @@ from sqlalchemy import Engine, create_engine
 
 from sqlalchemy_matrixone_pitr import Pitr, PitrManager
 from sqlalchemy_matrixone_pitr.emulator import Emulator
+from tests.proxy import Proxy
 from tests.test_cli import SCRIPT
 
 MODELS = """
@@ -184,6 +186,17 @@ def test_sql_and_dry_run(run: Run, engine: Engine) -> None:
     assert run("plan", "models:Base", "--sql").stdout == ""
 
 
+def test_conflicts_are_comments_of_a_script(run: Run, engine: Engine) -> None:
+    PitrManager(engine).create_table_pitr("other", "shop", "t1", 9)
+    script = run("plan", "models:Base", "--sql", "--exit-code")
+    assert script.returncode == 1
+    first, *statements = script.stdout.splitlines()
+    assert first.startswith("-- ! conflict week_1, table shop.t1: ")
+    assert len(statements) == 3
+    for statement in statements:
+        assert statement.startswith("CREATE PITR ")
+
+
 def test_destructive(run: Run, engine: Engine) -> None:
     manager = PitrManager(engine)
     manager.create_table_pitr("week_0", "shop", "t0", 9)
@@ -254,6 +267,51 @@ def test_errors_of_the_users_module_are_shown_as_they_are(run: Run, tmp_path: Pa
             assert "console.py" not in shown.stderr
 
 
+@pytest.mark.parametrize(
+    "source",
+    [
+        "import sys; sys.exit(1)",
+        "def __getattr__(name): raise SystemExit(1)",
+        "def __getattr__(name): raise RuntimeError('mine')",
+    ],
+)
+def test_a_module_that_leaves_is_no_drift(run: Run, tmp_path: Path, source: str) -> None:
+    (tmp_path / "leaving.py").write_text(f"{source}\n")
+    for argument in ("leaving:metadata", "leaving.py:metadata"):
+        shown = run("check", argument)
+        assert (shown.returncode, shown.stdout) == (2, "")
+        assert "leaving.py" in shown.stderr
+        assert "SystemExit: 1" in shown.stderr or "RuntimeError: mine" in shown.stderr
+        assert "console.py" not in shown.stderr
+        assert shown.stderr.endswith("Error: leaving could not be imported\n") or (
+            shown.stderr.endswith("Error: leaving.py could not be imported\n")
+        )
+
+
+def test_what_a_module_prints_is_no_output_of_a_command(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "noisy.py").write_text(
+        "print('at import')\n"
+        + MODELS.format(tables=3)
+        + "from sqlalchemy import Engine, event\n"
+        + "@event.listens_for(Engine, 'before_cursor_execute')\n"
+        + "def show(conn, cursor, statement, *rest): print('later', statement)\n"
+    )
+    planned = run("plan", "noisy:Base", "--json")
+    assert len(json.loads(planned.stdout)["actions"]) == 4
+    assert "at import" in planned.stderr
+    assert "later SHOW PITR" in planned.stderr
+    assert run("plan", "noisy:Base", "--sql").stdout.startswith("CREATE PITR `days`")
+
+
+def test_a_module_may_run_a_loop_of_its_own(run: Run, emulator: Emulator, tmp_path: Path) -> None:
+    (tmp_path / "looping.py").write_text(
+        "import asyncio\nasyncio.run(asyncio.sleep(0))\n" + MODELS.format(tables=3)
+    )
+    url = emulator.url("aiomysql", database="shop")
+    planned = run("plan", "looping:Base", "--url", url)
+    assert (planned.returncode, planned.stderr) == (0, "")
+
+
 def test_declarations_that_contradict_each_other(run: Run, tmp_path: Path) -> None:
     (tmp_path / "bad.py").write_text(
         MODELS.format(tables=1) + "declare_pitrs(metadata, Pitr.account('week_0', '7d'))\n"
@@ -319,6 +377,72 @@ def test_an_alembic_ini(run: Run, emulator: Emulator, tmp_path: Path) -> None:
     assert run("show", "-c", "alembic.ini", MATRIXONE_URL=None).returncode == 2
 
 
+def test_what_is_named_comes_before_the_environment(
+    run: Run, emulator: Emulator, tmp_path: Path
+) -> None:
+    url = emulator.url(database="shop")
+    nobody = "matrixone+pymysql://dump:111@127.0.0.1:1/shop"
+    ini = tmp_path / "alembic.ini"
+    ini.write_text(f"[alembic]\nsqlalchemy.url = {url}\n")
+    assert run("plan", "models:Base", "-c", "alembic.ini", MATRIXONE_URL=nobody).returncode == 0
+    assert run("plan", "models:Base", "--url", url, MATRIXONE_URL=nobody).returncode == 0
+    assert run("plan", "models:Base", MATRIXONE_URL=nobody).returncode == 2
+    assert "which server?" in run("plan", "models:Base", MATRIXONE_URL="").stderr
+    assert run("plan", "models:Base", "--url", "").returncode == 2
+    ini.write_text("[alembic]\n")
+    assert "no sqlalchemy.url" in run("plan", "models:Base", "-c", "alembic.ini").stderr
+    both = run("plan", "models:Base", "--url", url, "-c", "alembic.ini")
+    assert (both.returncode, both.stdout) == (2, "")
+    assert "give --url or -c, not both" in both.stderr
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"[alembic]\nsqlalchemy.url = mysql://dump:s%23cret@h/\n", "write a % as %%"),
+        (b"[alembic]\nsqlalchemy.url = mysql://dump:%(s3cret)s@h/\n", "write a % as %%"),
+        (b"[alembic]\nsqlalchemy.url = mysql://dump:s\xe9cret@h/\n", "is not UTF-8"),
+        (b"no section\n", "is not an alembic.ini that can be read"),
+    ],
+)
+def test_an_alembic_ini_that_cannot_be_read(
+    run: Run, tmp_path: Path, content: bytes, said: str
+) -> None:
+    (tmp_path / "alembic.ini").write_bytes(content)
+    refused = run("show", "-c", "alembic.ini")
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert said in refused.stderr
+    assert "cret" not in refused.stderr
+    assert "Traceback" not in refused.stderr
+
+
+@pytest.mark.parametrize("driver", ["pymysql", "aiomysql", "asyncmy"])
+@pytest.mark.parametrize(
+    ("host", "options"),
+    [
+        ("127.0.0.1", "nosuch=1"),
+        ("127.0.0.1", "connect_timeout=abc"),
+        ("127.0.0.1", "charset=abc"),
+        ("a..b", ""),
+    ],
+)
+def test_a_url_that_the_driver_cannot_use(
+    run: Run, emulator: Emulator, driver: str, host: str, options: str
+) -> None:
+    url = emulator.url(driver, database="shop").replace("127.0.0.1", host)
+    refused = run("check", "models:Base", "--url", f"{url}?{options}")
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert refused.stderr.startswith("Error: ")
+
+
+def test_a_certificate_that_is_not_there(run: Run, emulator: Emulator) -> None:
+    refused = run("show", "--url", f"{emulator.url()}?ssl_ca=/no/such.pem")
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert refused.stderr.startswith(
+        "Error: the driver cannot use the URL, its host or an option: FileNotFoundError: "
+    )
+
+
 @pytest.mark.parametrize("driver", ["matrixone+aiomysql", "mysql+asyncmy", "mysql+pymysql"])
 def test_any_driver(run: Run, emulator: Emulator, driver: str) -> None:
     url = emulator.url(database="shop").replace("matrixone+pymysql", driver)
@@ -356,6 +480,96 @@ def test_a_server_that_is_another(run: Run, tmp_path: Path) -> None:
     shown = run("show", "--url", f"sqlite:///{tmp_path}/x.db")
     assert shown.returncode == 2
     assert "sqlite database has no PITR" in shown.stderr
+
+
+# -- what nobody expected ------------------------------------------------------------------------
+
+
+BROKEN = """
+from sqlalchemy import Engine, event
+@event.listens_for(Engine, "before_cursor_execute")
+def stop(*arguments):
+    error = ZeroDivisionError("of nobody")
+    error.add_note("but a note")
+    raise error
+"""
+
+
+def test_any_error_is_a_line_and_no_drift(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "broken.py").write_text(MODELS.format(tables=3) + BROKEN)
+    failed = run("check", "broken:Base")
+    assert (failed.returncode, failed.stdout) == (2, "")
+    assert failed.stderr == (
+        "Error: ZeroDivisionError: of nobody (MO_PITR_TRACEBACK=1 shows where)\nbut a note\n"
+    )
+    traced = run("check", "broken:Base", MO_PITR_TRACEBACK="1")
+    assert traced.returncode == 2
+    assert traced.stderr.startswith("Traceback")
+    assert traced.stderr.endswith("Error: ZeroDivisionError: of nobody\nbut a note\n")
+
+
+@pytest.mark.parametrize("timeout", ["inf", "1e300", "nan", "0"])
+def test_a_timeout_that_is_none(run: Run, engine: Engine, timeout: str) -> None:
+    refused = run("apply", "models:Base", "--yes", "--timeout", timeout)
+    assert refused.returncode == 2
+    assert "timeout" in refused.stderr
+    assert "Traceback" not in refused.stderr
+    assert PitrManager(engine).list() == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "redirected", "said"),
+    [
+        ("plan models:Base", "| true", ""),
+        ("show", "| true", ""),
+        ("--help", "| true", ""),
+        ("demo", "| true", ""),
+        ("plan models:Base", "> /dev/full", "Error: standard output: No space left on device\n"),
+        ("plan models:Base --json", "> /dev/full", "Error: standard output: No space left"),
+        ("--help", "> /dev/full", "Error: OSError: [Errno 28] No space left on device"),
+        ("show", ">&-", "Error: standard output is closed\n"),
+        ("apply models:Base --yes", ">&-", "Error: standard output is closed\n"),
+        ("nosuch", "2> /dev/full", ""),
+        ("check nosuch:Base", "2>&-", ""),
+        ("apply models:Base", "<&-", "Error: not on a terminal"),
+    ],
+)
+def test_nobody_reads_it(
+    engine: Engine,
+    environment: dict[str, str],
+    tmp_path: Path,
+    arguments: str,
+    redirected: str,
+    said: str,
+) -> None:
+    ran = subprocess.run(
+        ["bash", "-c", f"sleep 0 | {SCRIPT} {arguments} {redirected}; exit ${{PIPESTATUS[1]}}"],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        cwd=tmp_path,
+        env={**environment, "PYTHONUNBUFFERED": ""},
+    )
+    assert ran.returncode == 2
+    assert ran.stderr.startswith(said)
+    assert said or ran.stderr == ""
+    assert "Traceback" not in ran.stderr
+    assert "Exception ignored" not in ran.stderr
+    assert PitrManager(engine).list() == []
+
+
+def test_errors_that_cannot_be_told_stop_nothing(
+    engine: Engine, environment: dict[str, str], tmp_path: Path
+) -> None:
+    ran = subprocess.run(
+        ["bash", "-c", f"{SCRIPT} apply models:Base --yes 2>&-"],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        cwd=tmp_path,
+        env=environment,
+    )
+    assert (ran.returncode, ran.stdout.splitlines()[-1]) == (0, "4 done")
 
 
 # -- a person at a terminal ------------------------------------------------------------------------
@@ -442,6 +656,70 @@ def test_interrupted(
         assert err.strip().endswith("Interrupted.")
         conn.rollback()
     assert PitrManager(engine).list() == []
+
+
+@pytest.mark.parametrize(
+    ("driver", "concurrency", "as_json"),
+    [
+        ("pymysql", "1", False),
+        ("pymysql", "4", True),
+        ("aiomysql", "1", True),
+        ("aiomysql", "4", False),
+    ],
+)
+def test_interrupted_while_it_sends(
+    engine: Engine,
+    environment: dict[str, str],
+    emulator: Emulator,
+    tmp_path: Path,
+    driver: str,
+    concurrency: str,
+    as_json: bool,
+) -> None:
+    """Ctrl-C while a statement is on its way: what was done, and what was not, is said."""
+    proxy = Proxy(emulator.host, emulator.port)
+    arrived = threading.Event()
+    goes_on = threading.Event()
+
+    def hold() -> None:
+        arrived.set()
+        goes_on.wait(30)
+
+    proxy.on("CREATE PITR `week_1`", hold)
+    url = emulator.url(driver, database="shop").replace(f":{emulator.port}/", f":{proxy.port}/")
+    process = subprocess.Popen(
+        [SCRIPT, "apply", "models:Base", "--yes", "--concurrency", concurrency]
+        + ["--json"] * as_json,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=tmp_path,
+        env={**environment, "MATRIXONE_URL": url},
+    )
+    with process:
+        assert arrived.wait(30)
+        time.sleep(0.5)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=30)
+    goes_on.set()
+    proxy.close()
+    assert process.returncode == 130
+    assert "Traceback" not in err
+    assert "Waiting for what is on its way; Ctrl-C again leaves at once." in err
+    assert err.strip().endswith("Interrupted.")
+    # an interrupted connection tells nothing; one that the server ended lets read back
+    assert re.search(r"(unknown, run the plan again|failed): \+ create week_1", err)
+    if concurrency == "1":
+        assert "2 done" in err
+        assert "not tried: + create week_2" in err
+    else:
+        assert "3 done" in err
+    if as_json:
+        report = json.loads(out)["report"]
+        assert report["ok"] is False
+        assert [action["name"] for action in report["unknown"] + report["failed"]] == ["week_1"]
+    else:
+        assert out.startswith("Plan: 4 to create\n")
 
 
 def test_the_lock_held_by_another(run: Run, emulator: Emulator) -> None:
