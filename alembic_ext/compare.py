@@ -35,7 +35,6 @@ from sqlalchemy_matrixone_pitr.schema import HasMetaData, declares_any
 
 from .ops import AlterPitrOp, CreatePitrOp, DropPitrOp, PitrOp, RenewPitrOp
 from .times import TABLE
-from .toimpl import renamed
 
 log = logging.getLogger("alembic.autogenerate.matrixone_pitr")
 
@@ -153,12 +152,11 @@ class _Written:
             database = declaration.database
         elif database == self._default:
             database = None
-        plain = renamed(pitr, name)
         return Pitr(
             name,
-            plain.level,
-            plain.range,
-            account_name=plain.account_name,
+            pitr.level,
+            pitr.range,
+            account_name=pitr.account_name,
             database_name=database,
-            table_name=plain.table_name,
+            table_name=pitr.table_name,
         )

@@ -14,7 +14,7 @@ import pytest
 from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
-from sqlalchemy import Engine, MetaData, create_engine
+from sqlalchemy import Engine, MetaData, create_engine, text
 
 from sqlalchemy_matrixone_pitr import get_pitrs
 from tests.conftest import SYNC_SCHEMES, Server
@@ -171,6 +171,10 @@ class Project:
             for pitr in get_pitrs(self.engine, with_status=True)
             if pitr.name.startswith(self.prefix)
         }
+
+    def tables(self) -> set[str]:
+        with self.engine.connect() as conn:
+            return set(conn.execute(text("SHOW TABLES")).scalars())
 
     @property
     def heads(self) -> list[str]:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import pytest
 from sqlalchemy import text
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import OperationalError, SAWarning
 
 from sqlalchemy_matrixone_pitr import (
     PitrAfterCommitError,
     PitrAlreadyExistsError,
     PitrManager,
-    PitrNotFoundError,
     PitrValidationError,
 )
 from tests.alembic.conftest import TEMPLATES, Project
+from tests.conftest import Server
 
 TABLE = 'op.create_table("orders", sa.Column("id", sa.Integer, primary_key=True))'
 
@@ -132,10 +132,56 @@ def test_bad_input_is_refused_before_anything_is_sent(
         assert "orders" not in conn.execute(text("SHOW TABLES")).scalars().all()
 
 
-def test_what_is_missing(project: Project) -> None:
-    project.revision(1, 'op.alter_pitr("{p}", "7d")')
-    with pytest.raises(PitrNotFoundError):
+@pytest.mark.parametrize(
+    "operation",
+    [
+        'op.alter_pitr("{p}", "7d")',
+        'op.drop_pitr("{p}")',
+        'op.drop_pitr("{p}", existing_range="7d", existing_level="account")',
+    ],
+)
+def test_what_is_missing_is_a_warning(project: Project, operation: str) -> None:
+    project.revision(1, operation + "\n" + TABLE)
+    with pytest.warns(SAWarning, match=rf"{project.prefix}' does not exist .* mo-pitr apply"):
         project.upgrade()
+    assert "orders" in project.tables()
+    assert project.policies() == {}
+
+
+def test_a_creation_that_failed_leaves_the_way_up_and_down(
+    project: Project, server: Server
+) -> None:
+    """The revisions after it alter and drop what is not there; the cause is mended meanwhile."""
+    p = project.prefix
+    server.query(f"CREATE PITR {p} FOR ACCOUNT RANGE 1 'h'")
+    project.revision(
+        1,
+        TABLE + '\nop.create_pitr("{p}", "7d", table="orders")',
+        'op.drop_pitr("{p}", existing_range="7d", existing_table="orders")\n'
+        'op.drop_table("orders")',
+    )
+    project.revision(
+        2,
+        'op.alter_pitr("{p}", "14d", existing_range="7d")',
+        'op.alter_pitr("{p}", "7d", existing_range="14d")',
+    )
+    project.revision(
+        3,
+        'op.drop_pitr("{p}", existing_range="14d", existing_table="orders")',
+        'op.create_pitr("{p}", "14d", table="orders")',
+    )
+    with pytest.raises(PitrAfterCommitError, match="already exists"):
+        project.upgrade()
+    server.query(f"DROP PITR {p}")
+    with pytest.warns(SAWarning, match="does not exist"):
+        project.upgrade()
+    assert project.policies() == {}
+    project.downgrade("0002")
+    assert project.policies() == {"": "orders 14d active"}
+    server.query(f"DROP PITR {p}")
+    with pytest.warns(SAWarning, match="does not exist"):
+        project.downgrade()
+    assert "orders" not in project.tables()
 
 
 def test_a_failure_after_commit_says_how_to_repair(project: Project) -> None:

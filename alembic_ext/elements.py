@@ -1,0 +1,257 @@
+"""The PITR statements of a migration: what each means is decided when it is sent.
+
+They are sent after the transaction's COMMIT, each under the account lock. A policy's name means its
+newest generation then, so that what the transaction's other statements and other programs have done
+before counts, and several processes that migrate at once end with each policy once.
+
+The revision is recorded by then. So what the server would refuse, and what is not there, is told by
+a warning that says what to do, and the rest is done.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from typing import Any, Self
+
+from sqlalchemy.engine import Connection, CursorResult
+from sqlalchemy.exc import DBAPIError, SAWarning
+
+from sqlalchemy_matrixone_pitr.ddl import AlterPitr, CreatePitr, DropPitr, PitrDDLElement
+from sqlalchemy_matrixone_pitr.errors import (
+    PitrAlreadyExistsError,
+    PitrError,
+    from_dbapi_error,
+    is_name_taken,
+)
+from sqlalchemy_matrixone_pitr.generations import (
+    Policy,
+    find_pitr,
+    find_policy,
+    is_detached,
+    split_generation,
+    target_of,
+    target_text,
+)
+from sqlalchemy_matrixone_pitr.locking import account_lock
+from sqlalchemy_matrixone_pitr.model import Pitr, PitrRange
+from sqlalchemy_matrixone_pitr.recovery import object_ids, renewal
+from sqlalchemy_matrixone_pitr.reflection import (
+    ServerState,
+    read_generations,
+    read_state,
+    reading,
+)
+from sqlalchemy_matrixone_pitr.transaction import is_autocommit, pending_result
+
+HOW_TO_REPAIR = (
+    "The migration itself is committed, and the revision is recorded: it will not run again. See "
+    "what is missing with alembic check or mo-pitr plan MODULE:metadata, mend the cause, and "
+    "create it with mo-pitr apply MODULE:metadata. Later revisions go on: of a policy that they "
+    "alter or drop and that is not there they only warn."
+)
+
+
+class OfMigration(PitrDDLElement):
+    """What the three have in common."""
+
+    note_on_failure = HOW_TO_REPAIR
+
+    def _send(self, connection: Connection, options: Mapping[str, Any]) -> CursorResult[Any]:
+        with account_lock(connection.engine):
+            element = self.decide(connection)
+            if element is None:
+                return pending_result(connection)
+            return element._send(connection, options)
+
+    def decide(self, connection: Connection) -> PitrDDLElement | None:
+        """What is sent now; None is nothing. The account lock is held."""
+        raise NotImplementedError
+
+
+# ------------------------------------------------------------------------------------------- create
+
+
+class CreateWhereMissing(OfMigration, CreatePitr):
+    """CREATE PITR, of a policy that must not be there.
+
+    One of that name for the same object that still protects it is what is wanted; one that protects
+    nothing any more is renewed. Anything else in the way is the server's to refuse.
+    """
+
+    was_there = False
+    """Whether the transaction had the object when the operation ran."""
+
+    def resolve(self, connection: Connection, options: Mapping[str, Any]) -> Self:
+        resolved = super().resolve(connection, options)
+        if resolved is not self and not is_autocommit(connection):
+            resolved.was_there = bool(object_ids(connection, [_object(resolved.pitr)]))
+        return resolved
+
+    def decide(self, connection: Connection) -> PitrDDLElement | None:
+        database, table = _object(self.pitr)
+        with reading(connection.engine) as aside:
+            state = read_state(
+                aside,
+                databases=[database] if database else [],
+                tables=[] if table is None else [table],
+            )
+        policy = find_policy(state.pitrs, split_generation(self.name)[0])
+        if policy is not None and policy.target != target_of(self.pitr):
+            policy = None
+        if policy is not None and not policy.detached:
+            return self.decide_attached(policy.current)
+        if self.was_there and (database, table) not in state.objects:
+            self.tell_gone()
+            return None
+        if policy is None:
+            return self.creation()
+        return next_generation(state, policy, self.pitr.range)
+
+    def creation(self) -> CreatePitr:
+        """Of a policy that is not there at all."""
+        return CreatePitr(self.pitr, self.if_not_exists)
+
+    def tell_gone(self) -> None:
+        """The transaction has dropped or renamed the object since."""
+        _warn(
+            f"PITR {self.name!r} is not created: {target_text(self.pitr)} was dropped or renamed "
+            "since, in the same transaction"
+        )
+
+    def decide_attached(self, there: Pitr) -> PitrDDLElement | None:
+        """Of a policy that protects its object."""
+        if there.range != self.pitr.range and not self.if_not_exists:
+            raise PitrAlreadyExistsError(
+                f"PITR {there.name!r} is there with range {there.range}, the migration creates it "
+                f"with {self.pitr.range}: alter or drop it first",
+                name=self.name,
+            )
+        return None
+
+
+class RenewWhereDetached(CreateWhereMissing):
+    """The next generation of a policy; one that still protects its object gets the range alone."""
+
+    def creation(self) -> CreatePitr:
+        return CreatePitr(self.pitr.with_name(split_generation(self.name)[0]))
+
+    def tell_gone(self) -> None:
+        """There is nothing to protect."""
+
+    def decide_attached(self, there: Pitr) -> PitrDDLElement | None:
+        return None if there.range == self.pitr.range else AlterPitr(there.name, self.pitr.range)
+
+
+class _NextGeneration(CreatePitr):
+    """CREATE PITR beside the older generations, which the server may take for active still.
+
+    Only sys sees that beforehand.
+    """
+
+    policy: Policy
+
+    def _send(self, connection: Connection, options: Mapping[str, Any]) -> CursorResult[Any]:
+        try:
+            return super()._send(connection, options)
+        except (DBAPIError, PitrError) as error:
+            typed = from_dbapi_error(error) if isinstance(error, DBAPIError) else error
+            if not isinstance(typed, PitrAlreadyExistsError) or is_name_taken(typed):
+                raise
+            _warn_not_renewed(self.policy, str(typed))
+            return pending_result(connection)
+
+
+def next_generation(state: ServerState, policy: Policy, range: PitrRange) -> _NextGeneration | None:
+    """What renews a policy that protects nothing any more; a warning where nothing can."""
+    for other in state.pitrs:
+        if target_of(other) == policy.target and not is_detached(other):
+            _warn_not_renewed(policy, f"{other.name} protects it, and there can be one only")
+            return None
+    try:
+        [create] = renewal(state, policy)
+    except PitrAlreadyExistsError as error:
+        _warn_not_renewed(policy, str(error))
+        return None
+    assert isinstance(create, CreatePitr)
+    renewed = _NextGeneration(create.pitr.with_range(range))
+    renewed.policy = policy
+    return renewed
+
+
+def _warn_not_renewed(policy: Policy, why: str) -> None:
+    _warn(
+        f"{target_text(policy.target)} was rebuilt, truncated or replaced, and its policy "
+        f"{policy.name!r} protects nothing new. It is not renewed: {why}. On the command line: "
+        f"mo-pitr renew {policy.name} --drop-history"
+    )
+
+
+# ----------------------------------------------------------------------------------- alter and drop
+
+
+class AlterNewest(OfMigration, AlterPitr):
+    """ALTER PITR, of a policy's newest generation, unless it has the range already.
+
+    :param policy: the name that the migration gives.
+    :param name: the generation's, as it is expected.
+    """
+
+    def __init__(self, policy: str, range: PitrRange, name: str) -> None:
+        super().__init__(name, range)
+        self.policy = policy
+
+    def decide(self, connection: Connection) -> PitrDDLElement | None:
+        with reading(connection.engine) as aside:
+            there = find_pitr(read_generations(aside, self.policy), self.policy)
+        if there is None:
+            _warn_missing(self.policy, f"alter_pitr to {self.range}")
+            return None
+        return None if there.range == self.range else AlterPitr(there.name, self.range)
+
+
+class DropNewest(OfMigration, DropPitr):
+    """DROP PITR, of a policy's newest generation.
+
+    :param policy: the name that the migration gives.
+    :param name: the generation's, as it is expected.
+    :param if_exists: say nothing where there is none.
+    :param if_active: only one that still protects its object; what is left else is history.
+    """
+
+    def __init__(self, policy: str, name: str, if_exists: bool, if_active: bool) -> None:
+        super().__init__(name, if_exists)
+        self.policy = policy
+        self.if_active = if_active
+
+    def decide(self, connection: Connection) -> PitrDDLElement | None:
+        with reading(connection.engine) as aside:
+            there = find_pitr(
+                read_state(aside, tables=()).pitrs
+                if self.if_active
+                else read_generations(aside, self.policy),
+                self.policy,
+            )
+        if there is None:
+            if not self.if_exists and not self.if_active:
+                _warn_missing(self.policy, "drop_pitr")
+            return None
+        if self.if_active and is_detached(there):
+            return None
+        return DropPitr(there.name)
+
+
+def _object(pitr: Pitr) -> tuple[str, str | None]:
+    return pitr.database_name or "", pitr.table_name
+
+
+def _warn_missing(name: str, what: str) -> None:
+    _warn(
+        f"PITR {name!r} does not exist in this account, and {what} has done nothing. A revision "
+        "before may have failed to create it: alembic check says whether it is missing, mo-pitr "
+        "apply MODULE:metadata creates it"
+    )
+
+
+def _warn(message: str) -> None:
+    warnings.warn(message, SAWarning, stacklevel=2)
