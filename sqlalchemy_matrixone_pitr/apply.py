@@ -19,7 +19,6 @@ from typing import Any, Final, TypeAlias, TypeVar
 from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from . import server
 from .ddl import TABLE_CHECKED, PitrDDLElement
 from .errors import (
     PitrAlreadyExistsError,
@@ -176,6 +175,9 @@ def apply_plan(
     timeout: float = DEFAULT_TIMEOUT,
 ) -> ApplyReport:
     """Make a plan so, and say what became of each action. It can simply be run again.
+
+    From 4.2 on the server lets a statement wait for another session's uncommitted ALTER TABLE, for
+    as long as that lasts. Ctrl-C ends the wait, on the server too.
 
     :param concurrency: connections that send at once, 1 to 64.
     :param allow_destructive: without it a plan after which less can be restored is refused.
@@ -405,8 +407,7 @@ class _Run:
     def _work(self, todo: deque[Action], put: Callable[[_Result], object]) -> None:
         """Do actions until there are none, on one connection; on a new one where it is lost."""
         while todo and not self.stop.is_set():
-            with autocommit_connection(self.engine) as connection:
-                session = server.session_number(connection)
+            with autocommit_connection(self.engine) as (connection, session):
                 while not self.stop.is_set() and not connection.invalidated:
                     try:
                         action = todo.popleft()
@@ -489,8 +490,8 @@ class _Run:
 
     def _finish(self, action: Action, rest: Action) -> _Result:
         """Send what is left of a renewal that dropped first: its object has no protection."""
-        with autocommit_connection(self.engine) as connection:
-            return self._do(connection, server.session_number(connection), action, rest.elements)
+        with autocommit_connection(self.engine) as (connection, session):
+            return self._do(connection, session, action, rest.elements)
 
     def _failed(self, action: Action, error: Exception, *, dropped: bool) -> _Result:
         if dropped and action.existing is not None:

@@ -15,7 +15,7 @@ import dataclasses
 import datetime as dt
 import functools
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, Self, TypeAlias
 
 from sqlalchemy import bindparam, text
@@ -328,6 +328,19 @@ def _restore_level(
     chosen = told or given
     assert chosen is not None
     return chosen
+
+
+def overlay(committed: Sequence[Pitr], waiting: Iterable[TransactionalDDLElement]) -> list[Pitr]:
+    """Committed policies with a transaction's waiting statements laid over them."""
+    after = {pitr.name: pitr for pitr in reversed(committed)}
+    for element in waiting:
+        if isinstance(element, CreatePitr):
+            after.setdefault(element.name, element.pitr)
+        elif isinstance(element, AlterPitr) and element.name in after:
+            after[element.name] = after[element.name].with_range(element.range)
+        elif isinstance(element, DropPitr):
+            after.pop(element.name, None)
+    return list(reversed(after.values()))
 
 
 TABLE_CHECKED: Final = "matrixone_pitr_table_checked"

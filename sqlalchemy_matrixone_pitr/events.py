@@ -20,7 +20,7 @@ from sqlalchemy.exc import SAWarning
 
 from . import server
 from .apply import ApplyReport, apply_plan, conflict_error
-from .ddl import CreatePitr, DropPitr
+from .ddl import CreatePitr, DropPitr, overlay
 from .errors import PitrUnsupportedError, PitrValidationError
 from .generations import policies, target_of
 from .locking import DEFAULT_TIMEOUT
@@ -28,12 +28,13 @@ from .model import Pitr, PitrLevel, PitrStatus, fold
 from .plan import Action, Create, Declared, Renew, compare
 from .reflection import ServerState, read_pitrs, read_state, reading
 from .schema import Schemas, database_of, declares_any, metadatas
+from .transaction import pending_pitrs, take_back
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncEngine
 
 _lock = threading.Lock()
-_installed: weakref.WeakSet[MetaData] = weakref.WeakSet()
+_installed: weakref.WeakKeyDictionary[MetaData, _Events] = weakref.WeakKeyDictionary()
 
 _Targets = set[tuple[str | None, str | None]]
 
@@ -79,10 +80,11 @@ def install_events(
         )
     for one in metadatas(metadata):
         with _lock:
-            if one in _installed:
+            if (there := _installed.get(one)) is not None:
+                there.set(only_on_matrixone, database_name)
                 continue
-            _installed.add(one)
-        events = _Events(only_on_matrixone, database_name)
+            events = _installed[one] = _Events(only_on_matrixone, database_name)
+        event.listen(one, "before_create", events.before_create)
         event.listen(one, "after_create", events.after_create)
         event.listen(one, "before_drop", events.before_drop)
 
@@ -91,8 +93,16 @@ class _Events:
     """The listeners of one MetaData."""
 
     def __init__(self, only_on_matrixone: bool, database_name: str | None) -> None:
+        self.set(only_on_matrixone, database_name)
+
+    def set(self, only_on_matrixone: bool, database_name: str | None) -> None:
+        """The options of :func:`install_events`."""
         self._quiet = only_on_matrixone
         self._database = database_name
+
+    def before_create(self, target: MetaData, connection: Any, **kw: Any) -> None:
+        """Refuse another database before it has the tables, which it may not roll back."""
+        self._concerns(target, connection)
 
     def after_create(
         self,
@@ -108,7 +118,10 @@ class _Events:
         declared = self._declared(target, connection)
         made = _targets(declared, tables or ())
         if isinstance(connection, Connection) and checkfirst:
-            wanted = _missing(declared, _read_aside(connection, declared), made)
+            state = _read_aside(connection, declared)
+            wanted = _missing(
+                declared, state, overlay(state.pitrs, pending_pitrs(connection)), made
+            )
         else:
             wanted = [p for p in declared.pitrs() if not _is_of_table(p) or _object(p) in made]
         for pitr in wanted:
@@ -130,13 +143,16 @@ class _Events:
             state = _read_aside(connection, declared)
             left = _targets(declared, target.tables.values()) & set(state.objects) - going
             wanted = {(pitr.name, target_of(pitr)) for pitr in declared.pitrs()}
-            names = [
+            found = [
                 pitr.name
-                for policy in policies(state.pitrs)
+                for policy in policies(overlay(state.pitrs, pending_pitrs(connection)))
                 if (policy.name, policy.target) in wanted
                 for pitr in policy.generations
                 if (_object(pitr) in going if _is_of_table(pitr) else not left)
             ]
+            take_back(connection, lambda e: isinstance(e, CreatePitr) and e.name in found)
+            committed = {pitr.name for pitr in state.pitrs}
+            names = [name for name in found if name in committed]
         else:
             left = _targets(declared, target.tables.values()) - going
             names = [
@@ -177,7 +193,9 @@ class _Events:
 def _read_aside(connection: Connection, declared: Declared) -> ServerState:
     """What is committed: the tables' own transaction is open, and takes no reading of PITRs."""
     with reading(connection.engine) as aside:
-        return read_state(aside, databases=declared.databases())
+        state = read_state(aside, databases=declared.databases())
+    declared.account = state.account
+    return state
 
 
 def _targets(declared: Declared, tables: Iterable[Table]) -> _Targets:
@@ -195,22 +213,31 @@ def _is_of_table(pitr: Pitr) -> bool:
     return pitr.level is PitrLevel.TABLE
 
 
-def _missing(declared: Declared, state: ServerState, made: _Targets) -> list[Pitr]:
+def _missing(
+    declared: Declared, state: ServerState, pitrs: Sequence[Pitr], made: _Targets
+) -> list[Pitr]:
     """The PITRs to create: for tables made just now, and for others that lack one.
 
-    What is listed for a table that was made just now is of an earlier table of that name: renewed.
+    What is committed for a table that was made just now is of an earlier table of that name:
+    renewed.
+
+    :param pitrs: as they will be after the transaction's COMMIT.
     """
     there = [
-        pitr.with_status(PitrStatus.DETACHED) if _object(pitr) in made else pitr
-        for pitr in state.pitrs
+        pitr.with_status(PitrStatus.DETACHED)
+        if _object(pitr) in made and pitr.created_time is not None
+        else pitr
+        for pitr in pitrs
     ]
-    plan = compare(declared.pitrs(), there)
+    plan = compare(declared.pitrs(), there, stale=state.stale)
     for conflict in plan.conflicts:
         raise conflict_error(conflict)
+    _warn_of([action for action in plan.destructive if isinstance(action, Renew)])
     return [
         action.pitr
         for action in plan.actions
         if isinstance(action, Create | Renew)
+        and not action.destructive
         and (
             not _is_of_table(action.pitr)
             or _object(action.pitr) in made
@@ -258,22 +285,28 @@ def ensure_pitrs(
         state = declared.read(connection)
         plan = declared.plan(state)
 
-    def possible(action: Action) -> bool:
-        there = action.pitr.database_name is None or _object(action.pitr) in state.objects
-        return there and not action.destructive
+    def exists(action: Action) -> bool:
+        return action.pitr.database_name is None or _object(action.pitr) in state.objects
 
-    left = [action for action in plan.destructive if _object(action.pitr) in state.objects]
+    def possible(action: Action) -> bool:
+        return exists(action) and not action.destructive
+
+    left = [action for action in plan.destructive if exists(action)]
     report = apply_plan(engine, plan.only(possible), keep_going=True, timeout=timeout)
     report.raise_for_failed()
+    _warn_of(left)
+    return report
+
+
+def _warn_of(left: Sequence[Action]) -> None:
     if left:
         lines = "\n".join(f"  {action}" for action in left)
         warnings.warn(
             f"not done, because less could be restored afterwards:\n{lines}\n"
             "See them with plan_pitrs(), and do them with apply_plan(allow_destructive=True).",
             SAWarning,
-            stacklevel=2,
+            stacklevel=3,
         )
-    return report
 
 
 class _Hook:

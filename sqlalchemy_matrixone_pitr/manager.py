@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy.engine import Connection, Engine
 
 from . import server
-from .ddl import AlterPitr, CreatePitr, DropPitr, RestorePitr
+from .ddl import AlterPitr, CreatePitr, DropPitr, RestorePitr, overlay
 from .errors import PitrAlreadyExistsError, PitrNotFoundError, PitrValidationError
 from .generations import find_pitr, find_policy, policies, split_generation
 from .locking import DEFAULT_TIMEOUT, account_lock
@@ -352,7 +352,7 @@ class TransactionPitrManager(_PitrMethods):
             # all of them where some wait: a name may be held by a policy that the filters leave out
             committed = read_pitrs(aside, {} if waiting else wanted)
             own = own_account(aside) if "account_name" in wanted else ""
-        found = [pitr for pitr in _overlay(committed, waiting) if _matches(pitr, wanted, own)]
+        found = [pitr for pitr in overlay(committed, waiting) if _matches(pitr, wanted, own)]
         return found if generations else _newest(found)
 
     def alter(self, name: str, range_value: int, range_unit: PitrUnit | str) -> Pitr:
@@ -418,7 +418,7 @@ class TransactionPitrManager(_PitrMethods):
         ]
         with reading(connection) as aside:
             committed = read_generations(aside, name, times=times)
-        return find_pitr(_overlay(committed, waiting), name)
+        return find_pitr(overlay(committed, waiting), name)
 
 
 def _newest(pitrs: builtins.list[Pitr]) -> builtins.list[Pitr]:
@@ -437,18 +437,3 @@ def _matches(pitr: Pitr, wanted: Mapping[str, str], own: str) -> bool:
         "table_name": pitr.table_name,
     }
     return all(shown[column] == value for column, value in wanted.items())
-
-
-def _overlay(
-    committed: builtins.list[Pitr], waiting: builtins.list[TransactionalDDLElement]
-) -> builtins.list[Pitr]:
-    """Committed policies with a transaction's waiting statements laid over them."""
-    after = {pitr.name: pitr for pitr in reversed(committed)}
-    for element in waiting:
-        if isinstance(element, CreatePitr):
-            after.setdefault(element.name, element.pitr)
-        elif isinstance(element, AlterPitr) and element.name in after:
-            after[element.name] = after[element.name].with_range(element.range)
-        elif isinstance(element, DropPitr):
-            after.pop(element.name, None)
-    return list(reversed(after.values()))

@@ -247,13 +247,22 @@ class Plan:
         return tuple(action for action in self.actions if action.destructive)
 
     def only(self, chosen: Callable[[Action], bool]) -> Plan:
-        """The same plan with some of its actions.
+        """The same plan with some of its actions. A Create goes with the Drop that it needs.
 
         >>> plan = compare([Pitr.account("nightly", "7d")], [])
         >>> plan.only(lambda action: not isinstance(action, Create)).actions
         ()
         """
-        actions = tuple(action for action in self.actions if chosen(action))
+        kept = [action for action in self.actions if chosen(action)]
+        stays = {drop.pitr.name for drop in self.actions if isinstance(drop, Drop)}
+        stays -= {drop.pitr.name for drop in kept if isinstance(drop, Drop)}
+        actions = tuple(
+            action
+            for action in kept
+            if not isinstance(action, Create)
+            or action.existing is None
+            or stays.isdisjoint((action.pitr.name, action.existing.name))
+        )
         return Plan(
             actions, self.undeclared, self.conflicts, self.history, self.unknown, self.scope
         )
@@ -703,7 +712,10 @@ class Declared:
     """Declarations as they are on one connection: with its databases and its schema map.
 
     :ivar default: the database of what names none; of :meth:`read`, unless it is given.
+    :ivar account: the own account, once it is read: a policy that names it is for the own one.
     """
+
+    account: str | None = None
 
     def __init__(
         self, metadata: Schemas, options: Mapping[str, Any], default: str | None = None
@@ -716,6 +728,7 @@ class Declared:
         """What the server has of it, and which database is meant where none is named."""
         state = read_state(connection, databases=self.databases(), tables=tables_of(self.metadata))
         self.default = self.default or state.database
+        self.account = state.account
         return state
 
     def declarations(self) -> list[Declaration]:
@@ -726,7 +739,13 @@ class Declared:
 
     def pitrs(self) -> list[Pitr]:
         """The declared policies."""
-        return [declaration.pitr for declaration in self.declarations()]
+        return [
+            Pitr.account(pitr.name, pitr.range) if self._is_own(pitr) else pitr
+            for pitr in (declaration.pitr for declaration in self.declarations())
+        ]
+
+    def _is_own(self, pitr: Pitr) -> bool:
+        return pitr.account_name is not None and pitr.account_name == self.account
 
     def databases(self) -> frozenset[str]:
         """The databases that are spoken of."""

@@ -161,8 +161,7 @@ def _send_all(engine: Engine, left: deque[PitrDDLElement]) -> None:
 
     :raises DBAPIError: the connection was lost; ``left`` says what is to be sent still.
     """
-    with autocommit_connection(engine) as connection:
-        session = server.session_number(connection)
+    with autocommit_connection(engine) as (connection, session):
         try:
             while left:
                 send_now(connection, left[0], {TABLE_CHECKED: True})
@@ -306,7 +305,7 @@ def prune_history(
         with reading(engine) as connection:
             dropped = prunable(read_state(connection, tables=()))
         if dropped:
-            with autocommit_connection(engine) as connection:
+            with autocommit_connection(engine) as (connection, _):
                 for pitr in dropped:
                     send_now(connection, DropPitr(pitr.name), {})
         return dropped

@@ -11,17 +11,17 @@ given to its MetaData::
 Nothing is sent here: ``plan_pitrs`` compares what is declared with the server, ``install_events``
 creates it with the tables, Alembic's autogenerate writes it into migrations.
 
-Where it is kept: a table's with ``Table.info``, which SQLAlchemy carries along with
-``to_metadata()`` and pickle, but beside its keys, which Alembic writes into migrations; the others
-in ``MetaData.naming_convention``, the one dictionary of a MetaData that pickle and copy keep
-(``MetaData.info`` is lost by both).
+Where it is kept, in two places each, since programs assign one of them anew: a table's on the
+Table, and with ``Table.info``, which ``to_metadata()`` carries along, but beside its keys, which
+Alembic writes into migrations; the others in ``MetaData.info``, and in
+``MetaData.naming_convention``, the one dictionary of a MetaData that pickle and copy keep.
 """
 
 from __future__ import annotations
 
 import hashlib
 import weakref
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal, Protocol, TypeAlias, get_args
 
@@ -52,6 +52,7 @@ DEFAULT_NAMING: Final = "pitr_%(object_name)s"
 """Names of policies that are given none; ``metadata.naming_convention["pitr"]`` overrules it."""
 
 _KEY: Final = "matrixone_pitr"
+_ATTRIBUTE: Final = "_matrixone_pitr"
 _CONVENTION: Final = "pitr"
 
 
@@ -194,8 +195,10 @@ class _Info(dict[Any, Any]):
 
 def item_of(table: Table) -> TablePitr | Unprotected | None:
     """What a table declares of itself."""
-    info = table.__dict__.get("info")
-    return info.declared if isinstance(info, _Info) else None
+    found: TablePitr | Unprotected | None = table.__dict__.get(_ATTRIBUTE)
+    if found is None and isinstance(info := table.__dict__.get("info"), _Info):
+        found = info.declared
+    return found
 
 
 def _attach(parent: Any, item: _TableItem) -> None:
@@ -204,19 +207,26 @@ def _attach(parent: Any, item: _TableItem) -> None:
             f"{item!r} stands in a Table or in __table_args__, not in {type(parent).__name__}"
         )
     assert isinstance(item, TablePitr | Unprotected)
-    there = item_of(parent)
-    if there is not None and there is not item:
-        raise PitrValidationError(
-            f"table {parent.fullname!r} is declared twice, by {there!r} and by {item!r}: keep one"
-        )
-    check_target_name(parent.name, "table name")
-    if parent.schema is not None:
-        check_database_name(parent.schema)
+    _check_table(parent, item, item_of(parent))
     if isinstance(item, TablePitr) and item.name is not None:
         _claim(parent, item.name)
     info = _Info(parent.info)
     info.declared = item
     parent.info = info
+    parent.__dict__[_ATTRIBUTE] = item
+
+
+def _check_table(
+    table: Table, item: TablePitr | Unprotected, there: TablePitr | Unprotected | None
+) -> None:
+    """Whether a table may declare something, where something may be declared already."""
+    if there is not None and there is not item:
+        raise PitrValidationError(
+            f"table {table.fullname!r} is declared twice, by {there!r} and by {item!r}: keep one"
+        )
+    check_target_name(table.name, "table name")
+    if table.schema is not None:
+        check_database_name(table.schema)
 
 
 def _claim(table: Table, name: str) -> None:
@@ -255,8 +265,19 @@ def _describe(policy: Pitr | DatabasePitr) -> str:
 
 
 def _declared(metadata: MetaData) -> _Declared:
-    found: Any = metadata.naming_convention.get(_KEY)
-    return found if isinstance(found, _Declared) else _Declared()
+    found: Any = metadata.info.get(_KEY) or metadata.naming_convention.get(_KEY)
+    if not isinstance(found, _Declared):
+        return _Declared()
+    _keep(metadata, found)
+    return found
+
+
+def _keep(metadata: MetaData, declared: _Declared) -> None:
+    """The naming convention is replaced, never changed in place: MetaData may share it."""
+    metadata.info[_KEY] = declared
+    if metadata.naming_convention.get(_KEY) is not declared:
+        convention: Any = {**metadata.naming_convention, _KEY: declared}
+        metadata.naming_convention = convention
 
 
 def declare_pitrs(
@@ -286,40 +307,38 @@ def declare_pitrs(
         )
     before = _declared(metadata)
     known = list(before.policies)
-    of_tables: list[tuple[Table, TablePitr]] = []
+    sources = {
+        item.name: f"table {table.fullname!r}"
+        for table in metadata.tables.values()
+        if isinstance(item := item_of(table), TablePitr) and item.name is not None
+    }
+    sources |= {policy.name: _describe(policy) for policy in known if policy.name is not None}
+    of_tables: dict[Table, TablePitr] = {}
     for policy in policies:
         if not isinstance(policy, Pitr | DatabasePitr):
             raise PitrValidationError(
                 f"declare_pitrs takes policies such as Pitr.database('shop_week', '7d'), not "
                 f"{shorten(policy)}"
             )
-        if isinstance(policy, Pitr):
+        if policy.name is not None:
             check_declared_name(policy.name)
-            if policy.level is PitrLevel.TABLE:
-                item = TablePitr(policy.range, policy.name)
-                of_tables.append((_table_of(metadata, policy), item))
-                continue
+            if policy.name in sources:
+                raise _same_name(policy.name, sources[policy.name], _describe(policy))
+            sources[policy.name] = _describe(policy)
+        if isinstance(policy, Pitr) and policy.level is PitrLevel.TABLE:
+            table, item = _table_of(metadata, policy), TablePitr(policy.range, policy.name)
+            _check_table(table, item, of_tables.get(table) or item_of(table))
+            of_tables[table] = item
+            continue
         for other in known:
-            if policy.name is not None and policy.name == other.name:
-                raise _same_name(policy.name, _describe(other), _describe(policy))
             if _level_and_target(policy) == _level_and_target(other):
                 raise _same_target(_describe(other), _describe(policy))
-        for table in metadata.tables.values():
-            item_there = item_of(table)
-            if (
-                isinstance(item_there, TablePitr)
-                and policy.name is not None
-                and item_there.name == policy.name
-            ):
-                raise _same_name(policy.name, f"table {table.fullname!r}", _describe(policy))
         known.append(policy)
-    for table, item in of_tables:
-        item._set_parent(table)
     changed = _Declared(tuple(known), before.require_all or require_all)
-    if changed.require_all:
-        _require_all([metadata], changed)
-    # replaced, never changed in place: the dictionary may be shared with other MetaData
-    metadata.naming_convention = {**metadata.naming_convention, _KEY: changed}  # type: ignore[dict-item]
+    _require_all({metadata: changed}, protected=of_tables)
+    for table, item in of_tables.items():
+        _attach(table, item)
+    _keep(metadata, changed)
 
 
 def _table_of(metadata: MetaData, policy: Pitr) -> Table:
@@ -412,8 +431,10 @@ def declarations(
     if database_name is not None:
         database_name = check_database_name(database_name)
     found: list[Declaration] = []
+    shared: set[int] = set()
     for metadata in given:
-        found += _declarations_of(metadata, database_name, schema_translate_map)
+        found += _declarations_of(metadata, database_name, schema_translate_map, shared)
+        shared |= {id(policy) for policy in _declared(metadata).policies}
     names: dict[str, Declaration] = {}
     targets: dict[object, Declaration] = {}
     for declaration in found:
@@ -422,17 +443,23 @@ def declarations(
             raise _same_name(pitr.name, other.source, declaration.source)
         if (other := targets.setdefault(target_of(pitr), declaration)) is not declaration:
             raise _same_target(other.source, declaration.source)
-    _require_all(given)
+    _require_all({one: _declared(one) for one in given}, database_name, schema_translate_map)
     order = list(PitrLevel)
     found.sort(key=lambda declaration: (order.index(declaration.pitr.level), declaration.pitr.name))
     return found
 
 
 def _declarations_of(
-    metadata: MetaData, default: str | None, schema_map: SchemaMap
+    metadata: MetaData, default: str | None, schema_map: SchemaMap, shared: Collection[int]
 ) -> Iterator[Declaration]:
+    """What one MetaData declares.
+
+    :param shared: ids of policies that another one of the same ``naming_convention`` declares too.
+    """
     convention = metadata.naming_convention.get(_CONVENTION, DEFAULT_NAMING)
     for policy in _declared(metadata).policies:
+        if id(policy) in shared:
+            continue
         if isinstance(policy, Pitr) and policy.level is not PitrLevel.DATABASE:
             yield Declaration(policy, _describe(policy))
             continue
@@ -457,9 +484,13 @@ def _declarations_of(
 
 def database_of(table: Table, default: str | None, schema_map: SchemaMap = None) -> str | None:
     """The database of a table: its schema, through the map; none is the default database."""
-    schema = None if table.schema is None else fold(table.schema)
-    database = translate_database(schema, schema_map) or default
+    database = _database_of(table, default, schema_map)
     return None if database is None else check_database_name(database)
+
+
+def _database_of(table: Table, default: str | None, schema_map: SchemaMap) -> str | None:
+    schema = None if table.schema is None else fold(table.schema)
+    return translate_database(schema, schema_map) or default
 
 
 def databases_of(
@@ -498,34 +529,44 @@ def tables_of(schemas: Schemas) -> frozenset[str]:
     )
 
 
-def _require_all(given: Sequence[MetaData], changed: _Declared | None = None) -> None:
-    """Refuse tables without a policy, where that was asked for."""
-    declared = {id(metadata): changed or _declared(metadata) for metadata in given}
+def _require_all(
+    given: Mapping[MetaData, _Declared],
+    default: str | None = None,
+    schema_map: SchemaMap = None,
+    *,
+    protected: Collection[Table] = (),
+) -> None:
+    """Refuse tables without a policy, where that was asked for.
+
+    :param default: the default database; as long as it is not known, a table or policy that names
+        none may be of any.
+    :param protected: tables that are being given a policy.
+    """
+    policies = [policy for declared in given.values() for policy in declared.policies]
     everywhere = any(
         isinstance(policy, Pitr)
         and (
             policy.level is PitrLevel.CLUSTER
             or (policy.level is PitrLevel.ACCOUNT and policy.account_name is None)
         )
-        for one in declared.values()
-        for policy in one.policies
+        for policy in policies
     )
     databases = {
-        policy.database_name
-        for one in declared.values()
-        for policy in one.policies
+        translate_database(policy.database_name, schema_map) or default
+        for policy in policies
         if _level_and_target(policy)[0] is PitrLevel.DATABASE
     }
-    for metadata in given:
-        if not declared[id(metadata)].require_all or everywhere:
+
+    def is_covered(table: Table) -> bool:
+        if item_of(table) is not None or table in protected or getattr(table, "is_view", False):
+            return True
+        database = _database_of(table, default, schema_map)
+        return None in databases or database in databases or (database is None and bool(databases))
+
+    for metadata, declared in given.items():
+        if not declared.require_all or everywhere:
             continue
-        bare = sorted(
-            table.fullname
-            for table in metadata.tables.values()
-            if item_of(table) is None
-            and (None if table.schema is None else fold(table.schema)) not in databases
-            and not getattr(table, "is_view", False)
-        )
+        bare = sorted(table.fullname for table in metadata.tables.values() if not is_covered(table))
         if bare:
             shown = ", ".join(map(repr, bare[:5])) + (" ..." if len(bare) > 5 else "")
             raise PitrValidationError(

@@ -629,15 +629,15 @@ def _opened(engine: Engine) -> Iterator[Connection]:
         try:
             connection.close()
         except Exception:
-            if not connection.invalidated:
+            if not connection.closed:
                 connection.invalidate()
-            connection.close()
+                connection.close()
 
 
 @contextlib.contextmanager
-def autocommit_connection(engine: Engine) -> Iterator[Connection]:
-    """A side connection on which each statement takes effect at once; another one where the pool's
-    turns out to be dead.
+def autocommit_connection(engine: Engine) -> Iterator[tuple[Connection, int]]:
+    """A side connection on which each statement takes effect at once, and the server's number of
+    its session; another one where the pool's turns out to be dead.
 
     Set by hand: SQLAlchemy undoes its isolation level by statements of the driver's own, whose
     errors are no SQLAlchemyError and leave the pool a connection short.
@@ -647,12 +647,13 @@ def autocommit_connection(engine: Engine) -> Iterator[Connection]:
             attach(engine)
             try:
                 connection.exec_driver_sql("SET AUTOCOMMIT = 1")
+                session = server.session_number(connection)
             except DBAPIError:
                 if last or not connection.invalidated:
                     raise
                 continue
             try:
-                yield connection
+                yield connection, session
             finally:
                 if not connection.invalidated and not is_autocommit(connection):
                     try:

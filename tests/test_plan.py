@@ -260,6 +260,64 @@ def test_include() -> None:
     assert did(plan) == ["+ create nightly, the own account, 7d"]
 
 
+def test_include_is_asked_for_policies_not_for_generations() -> None:
+    there = [detached(week()), active(week("orders_week__2"))]
+    asked: list[str] = []
+
+    def all_but_orders(pitr: Pitr) -> bool:
+        asked.append(pitr.name)
+        return pitr.name != "orders_week"
+
+    others = Pitr.database("shop_days", "2d", database_name="shop")
+    plan = compare([week(), others], there, include=all_but_orders, drop_undeclared=True)
+    assert did(plan) == ["+ create shop_days, database shop, 2d"]
+    assert set(asked) == {"orders_week", "shop_days"}
+    only = compare([week()], there, include=lambda pitr: pitr.name == "orders_week")
+    assert only.in_sync
+    assert len(only.history) == 1
+
+
+def test_what_is_not_included_may_stand_in_the_way() -> None:
+    moved = compare(
+        [week(), week("other", "items")],
+        [active(week("orders_week", "parts")), active(week("theirs", "items"))],
+        include=lambda pitr: pitr.table_name != "parts" and pitr.name != "theirs",
+        drop_undeclared=True,
+    )
+    assert moved.actions == ()
+    assert [conflict.existing.name for conflict in moved.conflicts] == ["orders_week", "theirs"]
+
+
+def test_two_policies_change_places() -> None:
+    plan = compare(
+        [week("a", "two"), week("b", "one")], [active(week("a", "one")), active(week("b", "two"))]
+    )
+    assert did(plan) == [
+        "- drop a, table shop.one, 7d",
+        "- drop b, table shop.two, 7d",
+        "+ create a, table shop.two, 7d",
+        "+ create b, table shop.one, 7d",
+    ]
+
+
+def test_a_policy_moves_to_where_another_is() -> None:
+    there = [active(week("a", "one")), active(week("b", "two"))]
+    plan = compare([week("a", "two")], there)
+    assert plan.actions == ()
+    assert plan.conflicts[0].existing.name == "b"
+
+
+def test_somebody_elses_numbered_name() -> None:
+    """It neither is nor becomes a generation of ours."""
+    theirs = active(week("orders_week__2", "items"))
+    plan = compare([week()], [theirs])
+    assert did(plan) == ["+ create orders_week, table shop.orders, 7d"]
+    assert plan.undeclared == (theirs,)
+    renewed = compare([week()], [theirs, detached(week())])
+    assert did(renewed) == ["* renew orders_week__3, table shop.orders, 7d"]
+    assert compare([week()], [theirs, detached(week()), active(week("orders_week__3"))]).in_sync
+
+
 def test_order() -> None:
     plan = compare(
         [week(), week("b", "b"), week("c", "c", "9d"), Pitr.account("nightly", "7d")],
@@ -273,6 +331,16 @@ def test_order() -> None:
         "create",
         "create",
     ]
+
+
+def test_only_takes_no_create_without_the_drop_that_it_needs() -> None:
+    moved = compare([week(), week("new", "new")], [active(week(table="orders_old"))])
+    assert did(moved.only(lambda action: not action.destructive)) == [
+        "+ create new, table shop.new, 7d"
+    ]
+    replaced = compare([week()], [active(week("other"))], drop_undeclared=True)
+    assert replaced.only(lambda action: not action.destructive).actions == ()
+    assert len(replaced.only(lambda action: True).actions) == 2
 
 
 def test_only() -> None:

@@ -161,6 +161,36 @@ def test_a_shared_naming_convention_is_not_changed() -> None:
     assert [index.name for index in table.indexes] == ["ix_t_a"]
 
 
+def test_a_new_naming_convention_keeps_the_declarations() -> None:
+    metadata = MetaData()
+    declare_pitrs(metadata, Pitr.account("nightly", "7d"), require_all=True)
+    metadata.naming_convention = {"ix": "ix_%(column_0_label)s"}
+    assert [pitr.name for pitr in declared_pitrs(metadata)] == ["nightly"]
+    other = pickle.loads(pickle.dumps(metadata))
+    declare_pitrs(other, Pitr.cluster("all", "7d"))
+    other.naming_convention = {}
+    assert [pitr.name for pitr in declared_pitrs(other)] == ["all", "nightly"]
+
+
+def test_metadata_that_share_a_convention_that_declares() -> None:
+    one = MetaData()
+    declare_pitrs(one, Pitr.account("nightly", "7d"))
+    other = MetaData(naming_convention=one.naming_convention)
+    assert [pitr.name for pitr in declared_pitrs([one, other])] == ["nightly"]
+    declare_pitrs(other, Pitr.cluster("all", "7d"))
+    assert [pitr.name for pitr in declared_pitrs([one, other])] == ["all", "nightly"]
+
+
+def test_a_tables_new_info_keeps_its_policy() -> None:
+    metadata = MetaData()
+    table = make("orders", metadata, TablePitr("7d", "week"))
+    table.info = {"owner": "sales"}
+    Table("orders", metadata, Column("x", Integer), extend_existing=True, info={"a": 1})
+    other = pickle.loads(pickle.dumps(metadata))
+    for one in (metadata, other):
+        assert [pitr.name for pitr in declared_pitrs(one)] == ["week"]
+
+
 # -- conflicts -------------------------------------------------------------------------------------
 
 
@@ -281,6 +311,49 @@ def test_require_all() -> None:
         declared_pitrs(metadata, database_name="shop")
     with pytest.raises(PitrValidationError, match="'parts'"):
         declare_pitrs(metadata, Pitr.account("theirs", "7d", account_name="acme"))
+
+
+@pytest.mark.parametrize(
+    ("schema", "policy"),
+    [
+        (None, Pitr.database("w", "7d", database_name="shop")),
+        ("shop", DatabasePitr("7d")),
+        ("SHOP", Pitr.database("w", "7d", database_name="shop")),
+    ],
+)
+def test_require_all_compares_the_databases_that_are_meant(schema: Any, policy: Any) -> None:
+    metadata = MetaData()
+    make("orders", metadata, schema=schema)
+    declare_pitrs(metadata, policy, require_all=True)
+    assert len(declared_pitrs(metadata, database_name="shop")) == 1
+    make("parts", metadata, schema="stock")
+    if not isinstance(policy, DatabasePitr):
+        with pytest.raises(PitrValidationError, match=r"'stock\.parts'"):
+            declared_pitrs(metadata)
+    with pytest.raises(PitrValidationError, match=r"'stock\.parts'"):
+        declared_pitrs(metadata, database_name="shop")
+    translated = {"stock": "shop"}
+    assert declared_pitrs(metadata, database_name="shop", schema_translate_map=translated)
+
+
+def test_refused_as_a_whole() -> None:
+    metadata = MetaData()
+    table = make("orders", metadata)
+    make("parts", metadata)
+    week = Pitr.table("week", "orders", "7d")
+    for others, matches in (
+        ([Pitr.table("other", "orders", "7d")], "declared twice"),
+        ([Pitr.account("week", "7d")], r"'week' is declared twice, by Pitr\('week', 'table'"),
+        ([Pitr.table("parts_week", "nothing", "7d")], "does not have"),
+        ([Pitr.account("a", "7d"), Pitr.account("b", "7d")], "one target"),
+    ):
+        with pytest.raises(PitrValidationError, match=matches):
+            declare_pitrs(metadata, week, *others)
+        assert (item_of(table), declared_pitrs(metadata)) == (None, [])
+    with pytest.raises(PitrValidationError, match="'parts'"):
+        declare_pitrs(metadata, week, require_all=True)
+    assert item_of(table) is None
+    declare_pitrs(metadata, week, Pitr.table("parts_week", "parts", "7d"), require_all=True)
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ import pytest
 from sqlalchemy import Column, Engine, Integer, MetaData, Table, create_engine
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.pool import QueuePool
 
 from sqlalchemy_matrixone_pitr import (
     ApplyReport,
@@ -136,6 +137,98 @@ def test_cut_at_what_comes_before_the_first_action(
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("pattern", ["SET AUTOCOMMIT = 0", "^ROLLBACK", "^COMMIT"])
+def test_cut_at_what_comes_after_the_last_action(
+    proxied_engine: Engine, proxy: Proxy, metadata: MetaData, pattern: str, when: When
+) -> None:
+    """What is done is done: nothing is raised, and the pool has all its connections."""
+    plan = plan_pitrs(proxied_engine, metadata)
+    last = plan.actions[-1].pitr.name
+    proxy.on(f"PITR `{last}`", lambda: proxy.cut(pattern, when))
+    assert told(apply_plan(proxied_engine, plan, 1)) == {"done": NUMBER}
+    assert isinstance(proxied_engine.pool, QueuePool)
+    assert proxied_engine.pool.checkedout() == 0
+    assert plan_pitrs(proxied_engine, metadata).in_sync
+
+
+@pytest.fixture
+def truncated(prefix: str, server: Server, database: str, engine: Engine) -> MetaData:
+    """A table whose policy the server takes for active although it is not: DROP, then CREATE."""
+    if server.version >= (4,):
+        pytest.skip("TRUNCATE detaches on 4.x")
+    made = MetaData()
+    Table("orders", made, Column("id", Integer, primary_key=True), TablePitr("7d", f"{prefix}_o"))
+    made.create_all(engine)
+    apply_plan(engine, plan_pitrs(engine, made)).raise_for_failed()
+    server.query("TRUNCATE TABLE orders", database)
+    return made
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("kind", ["DROP", "CREATE"])
+def test_cut_between_the_drop_and_the_create_of_a_renewal(
+    proxied_engine: Engine,
+    proxy: Proxy,
+    truncated: MetaData,
+    prefix: str,
+    pitr_names: Names,
+    kind: str,
+    when: When,
+) -> None:
+    """What is left is sent once more, since the table has no protection meanwhile."""
+    plan = plan_pitrs(proxied_engine, truncated)
+    assert [len(action.elements) for action in plan.destructive] == [2]
+    proxy.cut(f"^{kind} PITR", when)
+    report = apply_plan(proxied_engine, plan, allow_destructive=True)
+    if (kind, when) == ("DROP", "before"):
+        assert (len(report.failed), pitr_names()) == (1, [f"{prefix}_o"])
+        assert "has been dropped" not in str(report)
+    else:
+        assert (len(report.done), report.ok) == (1, True)
+        assert plan_pitrs(proxied_engine, truncated).in_sync
+
+
+def test_a_renewal_that_ends_after_its_drop_says_so(
+    server: Server, database: str, truncated: MetaData, prefix: str, pitr_names: Names
+) -> None:
+    proxy = Proxy(server.host, server.port)
+    engine = create_engine(server.url(database=database, port=proxy.port))
+    plan = plan_pitrs(engine, truncated)
+
+    def drop() -> None:
+        server.query("DROP TABLE orders", database)
+
+    proxy.on("^CREATE PITR", drop)
+    report = apply_plan(engine, plan, allow_destructive=True)
+    assert (len(report.failed), pitr_names()) == (1, [])
+    assert f"{prefix}_o has been dropped: table {database}.orders is unprotected" in str(report)
+    engine.dispose()
+    proxy.close()
+
+
+def test_an_answer_that_comes_too_late(
+    server: Server, database: str, metadata: MetaData, prefix: str, pitr_names: Names
+) -> None:
+    """4.2 lets CREATE PITR wait for another session's ALTER TABLE. What the driver gave up is ended
+    on the server too: that it failed stays true."""
+    if server.version < (4,):
+        pytest.skip("CREATE PITR waits for nobody before 4.x")
+    url = server.url(database=database)
+    engine = create_engine(url, connect_args={"read_timeout": 1})
+    plan = plan_pitrs(engine, metadata).only(lambda action: action.pitr.table_name == "t10")
+    other = server.connect(database)
+    other.begin()
+    other.cursor().execute("ALTER TABLE t10 ADD COLUMN x INT")
+    report = apply_plan(engine, plan)
+    assert [failure.action for failure in report.failed] == list(plan.actions)
+    other.commit()
+    other.close()
+    time.sleep(1)
+    assert f"{prefix}_10" not in pitr_names()
+    engine.dispose()
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
 def test_cut_among_four_connections(
     proxied_engine: Engine,
     proxy: Proxy,
@@ -192,6 +285,8 @@ def test_interrupted(
         apply_plan(proxied_engine, plan, concurrency)
     report: ApplyReport = caught.value.report  # type: ignore[attr-defined]
     assert told(report)["not_tried"] > 0
+    if concurrency == 1:
+        assert [action.pitr.name for action in report.unknown] == [f"{prefix}_10"]
     ranges = {p.name: str(p.range) for p in PitrManager(proxied_engine).list()}
     for action in report.done:
         assert ranges[action.pitr.name] == "7d"
@@ -228,10 +323,10 @@ def test_a_cancelled_task(
     prefix: str,
     pitr_names: Names,
 ) -> None:
-    """The lock is free again, and another run does the rest."""
+    """The lock is free again, what was on its way is unknown, and another run does the rest."""
     plan = plan_pitrs(matrixone_engine, metadata)
 
-    async def main() -> None:
+    async def main() -> ApplyReport:
         engine = make_async_engine(proxy.port)
         task = asyncio.ensure_future(apply_plan_async(engine, plan, 2))
         loop = asyncio.get_running_loop()
@@ -240,11 +335,16 @@ def test_a_cancelled_task(
             loop.call_soon_threadsafe(task.cancel)
 
         proxy.on(f"^CREATE PITR `{prefix}_10`", cancel)
-        with pytest.raises(asyncio.CancelledError):
+        with pytest.raises(asyncio.CancelledError) as caught:
             await task
         await engine.dispose()
+        report: ApplyReport = caught.value.report  # type: ignore[attr-defined]
+        return report
 
-    asyncio.run(main())
+    report = asyncio.run(main())
+    assert f"{prefix}_10" in {action.pitr.name for action in (*report.unknown, *report.done)}
+    there = pitr_names()
+    assert not [action for action in report.not_tried if action.pitr.name in there[10:]]
     assert_ends_well(matrixone_engine, metadata, pitr_names, prefix)
 
 

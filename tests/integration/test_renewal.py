@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import pytest
 from sqlalchemy import Column, Engine, Integer, MetaData, Table, create_engine, text
-from sqlalchemy.exc import SAWarning
+from sqlalchemy.exc import DBAPIError, SAWarning
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.orm import Session
 
@@ -24,6 +24,7 @@ from sqlalchemy_matrixone_pitr import (
     PitrNotFoundError,
     PitrStatus,
     PitrTargetError,
+    PitrTransactionError,
     PitrValidationError,
     RestorePitr,
     TablePitr,
@@ -39,7 +40,7 @@ from sqlalchemy_matrixone_pitr import (
 )
 from sqlalchemy_matrixone_pitr.emulator import Emulator
 from tests.conftest import Server
-from tests.proxy import Proxy
+from tests.proxy import Proxy, When
 
 Names = Callable[[], list[str]]
 
@@ -88,6 +89,78 @@ def test_renewal_and_its_repetition(
         again = renew_pitr(engine, f"{prefix}__{number}")
         assert (again.name, again.status) == (renewed.name, PitrStatus.ACTIVE)
     assert statuses(engine, prefix) == {"": "detached", "__2": "detached", "__3": "active"}
+
+
+def test_a_number_that_somebody_else_has(
+    engine: Engine, manager: PitrManager, prefix: str, database: str
+) -> None:
+    run(engine, "CREATE TABLE items (id INT)")
+    manager.create_table_pitr(f"{prefix}__2", database, "items")
+    run(engine, rebuild())
+    assert renew_pitr(engine, prefix.upper()).name == f"{prefix}__3"
+    assert statuses(engine, prefix) == {"": "detached", "__2": "active", "__3": "active"}
+    assert renew_pitr(engine, prefix).name == f"{prefix}__3"
+
+
+@pytest.mark.parametrize("in_session", [False, True])
+def test_not_inside_a_transaction(
+    engine: Engine, manager: PitrManager, prefix: str, in_session: bool
+) -> None:
+    """4.2 would wait for it for ever, with the account lock held."""
+    run(engine, rebuild())
+    with Session(engine) if in_session else engine.connect() as bind:
+        assert renew_pitr(bind, prefix).name == f"{prefix}__2"
+        bind.execute(text("SELECT 1"))
+        for act in (lambda: renew_pitr(bind, prefix), lambda: prune_history(bind)):
+            with pytest.raises(PitrTransactionError, match="commit first"):
+                act()
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("pattern", ["^DROP PITR", "^CREATE PITR", "SET AUTOCOMMIT = 0"])
+@pytest.mark.filterwarnings("ignore:PITR .* is renewed without its history")
+def test_cut_on_the_way_without_history(
+    proxied_engine: Engine,
+    proxy: Proxy,
+    manager: PitrManager,
+    prefix: str,
+    pattern: str,
+    when: When,
+) -> None:
+    """What is left is sent once more, and nothing twice."""
+    run(proxied_engine, rebuild())
+    if pattern.startswith("^"):
+        proxy.cut(pattern, when)
+    else:  # connecting sends it too
+        proxy.on("^CREATE PITR", lambda: proxy.cut(pattern, when))
+    assert renew_pitr(proxied_engine, prefix, keep_history=False).name == prefix
+    assert statuses(proxied_engine, prefix) == {"": "active"}
+
+
+@pytest.mark.filterwarnings("ignore:PITR .* is renewed without its history")
+def test_one_that_ends_after_its_drop_says_what_is_missing(
+    server: Server, database: str, manager: PitrManager, prefix: str
+) -> None:
+    proxy = Proxy(server.host, server.port)
+    engine = create_engine(server.url(database=database, port=proxy.port))
+    run(engine, rebuild())
+    proxy.on("^CREATE PITR", proxy.close)
+    with pytest.raises(DBAPIError) as caught:
+        renew_pitr(engine, prefix, keep_history=False)
+    [note] = caught.value.__notes__
+    assert "unprotected until this is executed: CREATE PITR" in note
+    engine.dispose()
+
+
+def test_drop_and_create_go_back_to_back(
+    proxied_engine: Engine, proxy: Proxy, manager: PitrManager, prefix: str
+) -> None:
+    run(proxied_engine, rebuild())
+    proxy.clear()
+    with pytest.warns(SAWarning, match="without its history"):
+        renew_pitr(proxied_engine, prefix, keep_history=False)
+    [position] = [n for n, s in enumerate(proxy.statements) if s.startswith("DROP PITR")]
+    assert proxy.statements[position + 1].startswith("CREATE PITR")
 
 
 def test_managers_take_a_policys_name_for_its_newest_generation(

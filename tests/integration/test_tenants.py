@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 from sqlalchemy import Column, Engine, Integer, MetaData, Table, create_engine, text
+from sqlalchemy.exc import SAWarning
 
 from sqlalchemy_matrixone_pitr import (
     DatabasePitr,
@@ -115,3 +116,21 @@ def test_reading_leaves_the_session_as_it_was(shop: Engine) -> None:
         with single.connect() as conn:
             assert conn.execute(text(account)).scalar() == own
     single.dispose()
+
+
+def test_the_own_account_by_its_name(shop: Engine, prefix: str) -> None:
+    """It is the same as the own account, so that a policy for it is in sync once it is there."""
+    metadata = MetaData()
+    declare_pitrs(metadata, Pitr.account("nightly", "7d", account_name=f"{prefix}_acc"))
+    assert str(ensure_pitrs(shop, metadata)) == "1 done"
+    assert plan_pitrs(shop, metadata).in_sync
+    assert str(ensure_pitrs(shop, metadata)) == "nothing to do"
+
+
+def test_ensure_leaves_a_longer_range_of_the_account(shop: Engine) -> None:
+    PitrManager(shop).create_account_pitr("nightly", range_value=9)
+    metadata = MetaData()
+    declare_pitrs(metadata, Pitr.account("nightly", "7d"))
+    with pytest.warns(SAWarning, match=r"not done.*\n.*9d -> 7d"):
+        assert ensure_pitrs(shop, metadata).ok
+    assert str(PitrManager(shop).get("nightly").range) == "9d"
