@@ -7,9 +7,7 @@ undoes the rest of its revision.
 
 from __future__ import annotations
 
-import re
 import weakref
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -17,17 +15,21 @@ import alembic.context
 from alembic.config import Config
 from alembic.operations import Operations, ops
 from alembic.runtime.migration import MigrationContext
+from sqlalchemy import text
 from sqlalchemy.engine import Connection, Transaction
 
 from sqlalchemy_matrixone_pitr import server
 from sqlalchemy_matrixone_pitr.ddl import AlterPitr, DropPitr
 from sqlalchemy_matrixone_pitr.errors import PitrUnprotectedError
-from sqlalchemy_matrixone_pitr.generations import is_detached
-from sqlalchemy_matrixone_pitr.model import Pitr, PitrLevel, PitrRange, RangeLike, fold
+from sqlalchemy_matrixone_pitr.generations import is_detached, split_generation
+from sqlalchemy_matrixone_pitr.model import Pitr, PitrLevel, PitrRange, RangeLike, fold, shorten
 from sqlalchemy_matrixone_pitr.plan import may_be_shorter
-from sqlalchemy_matrixone_pitr.reflection import read_state, reading
+from sqlalchemy_matrixone_pitr.reflection import ServerState, read_state, reading
 from sqlalchemy_matrixone_pitr.transaction import is_autocommit, pending_pitrs
 
+from .ops import AlterPitrOp, DropPitrOp
+from .registration import register
+from .sqltext import Act, Verb, acts_of
 from .watch import before
 
 OVERRIDE = "allow_unprotected"
@@ -54,14 +56,16 @@ def guard_migrations(require: RangeLike = "1h") -> None:
 
     In env.py beside ``register()``, for what it runs; elsewhere for the process. Called again, it
     changes the requirement. Looked at are ``op.drop_table``, ``op.drop_column``, and in
-    ``op.execute`` the statements ``DROP DATABASE``, ``DROP TABLE`` and ``ALTER TABLE ... DROP``;
-    what a migration sends through ``op.get_bind()`` is not seen. A policy that the same revision
-    drops or shortens, before or after, counts as it will be then. Scripts (``--sql``) are not
-    guarded: they ask no server. A table that the migration itself has made may go.
+    ``op.execute``, text or element, the statements ``DROP DATABASE``, ``DROP TABLE`` and ``ALTER
+    TABLE ... DROP``, prepared ones too; what a migration sends through ``op.get_bind()`` is not
+    seen. A table counts as what it was before the revision, whatever it is called by now; one that
+    the migration itself has made may go. A policy that the same revision drops or shortens, before
+    or after, counts as it will be then. Scripts (``--sql``) are not guarded: they ask no server.
 
     :param require: how far back a policy must reach, at the least.
     :raises PitrUnprotectedError: from the operation, or at the end of the revision.
     """
+    register()
     global _required, _wrapped
     required = PitrRange.of(require)
     config = _config_of_env()
@@ -71,10 +75,10 @@ def guard_migrations(require: RangeLike = "1h") -> None:
         config.attributes[REQUIRED] = required
     if not _wrapped:
         _wrapped = True
-        before((ops.DropTableOp,), _guard(_of_drop_table))
-        before((ops.DropColumnOp,), _guard(_of_drop_column))
-        before((ops.ExecuteSQLOp,), _guard(_of_text))
-        before((ops.RenameTableOp,), _follow)
+        before((ops.DropTableOp, ops.DropColumnOp), _look_at_drop)
+        before((ops.ExecuteSQLOp,), _look_at_text)
+        before((ops.RenameTableOp,), _look_at_rename)
+        before((DropPitrOp, AlterPitrOp), _look_at_policy)
 
 
 def _config_of_env() -> Config | None:
@@ -85,65 +89,81 @@ def _config_of_env() -> Config | None:
         return None
 
 
-def _guard(losses: Callable[[Any], list[Loss]]) -> Callable[[Operations, Any], None]:
-    def look(operations: Operations, operation: Any) -> None:
-        for loss in losses(operation):
-            check(operations.migration_context, loss)
-
-    return look
-
-
-def _of_drop_table(op: ops.DropTableOp) -> list[Loss]:
-    return [Loss(f"drop_table({op.table_name!r})", op.schema, op.table_name)]
-
-
-def _of_drop_column(op: ops.DropColumnOp) -> list[Loss]:
-    return [Loss(f"drop_column({op.table_name!r}, {op.column_name!r})", op.schema, op.table_name)]
+def _look_at_drop(operations: Operations, op: ops.DropTableOp | ops.DropColumnOp) -> None:
+    context = operations.migration_context
+    if _requirement(context) is None:
+        return
+    if isinstance(op, ops.DropColumnOp):
+        shown = f"drop_column({op.table_name!r}, {op.column_name!r})"
+        check(context, Loss(shown, op.schema, op.table_name))
+    else:
+        check(context, Loss(f"drop_table({op.table_name!r})", op.schema, op.table_name))
 
 
-_PLAIN = r"(?:`(?:[^`]|``)+`|[^\s`;,.()]+)"
-_OBJECT = rf"(?:({_PLAIN})\s*\.\s*)?({_PLAIN})"
-_OBJECTS = rf"{_PLAIN}(?:\s*[.,]\s*{_PLAIN})*"
-_DROPS = re.compile(
-    rf"\bDROP\s+(?P<kind>DATABASE|SCHEMA|TABLE)\s+(?:IF\s+EXISTS\s+)?(?P<dropped>{_OBJECTS})"
-    rf"|\bALTER\s+TABLE\s+(?P<altered>{_OBJECTS})\s[^;]*?\bDROP\s+"
-    r"(?!INDEX|KEY|CONSTRAINT|FOREIGN|PRIMARY|CHECK|PARTITION|DEFAULT)",
-    re.IGNORECASE,
-)
+def _look_at_text(operations: Operations, op: ops.ExecuteSQLOp) -> None:
+    context = operations.migration_context
+    if _requirement(context) is None:
+        return
+    for act in acts_of(op.sqltext, context.dialect):
+        if act.verb is Verb.RENAME_TABLE and act.new_name is not None:
+            _follow(context, _key(context, *act.name), _key(context, *act.new_name))
+        elif act.verb in (Verb.DROP_DATABASE, Verb.DROP_TABLE, Verb.DROP_COLUMN):
+            check(context, _loss(act))
 
 
-def _of_text(op: ops.ExecuteSQLOp) -> list[Loss]:
-    found = []
-    for match in _DROPS.finditer(str(op.sqltext)):
-        shown = f"execute({match[0]!r})"
-        is_database = (match["kind"] or "TABLE").upper() != "TABLE"
-        for schema, name in re.findall(_OBJECT, match["dropped"] or match["altered"]):
-            if is_database:
-                found.append(Loss(shown, _unquoted(name), None))
-            else:
-                found.append(Loss(shown, _unquoted(schema) or None, _unquoted(name)))
-    return found
+def _loss(act: Act) -> Loss:
+    database, name = act.name
+    shown = f"execute({shorten(act.statement)})"
+    if act.verb is Verb.DROP_DATABASE:
+        return Loss(shown, name, None)
+    return Loss(shown, database, name)
 
 
-def _unquoted(name: str) -> str:
-    return name[1:-1].replace("``", "`") if name.startswith("`") else name
+def _look_at_rename(operations: Operations, op: ops.RenameTableOp) -> None:
+    context = operations.migration_context
+    if _requirement(context) is not None:
+        old, new = op.table_name, str(op.new_table_name)
+        _follow(context, _key(context, op.schema, old), _key(context, op.schema, new))
 
 
 # ------------------------------------------------------------------------------------ one revision
 
 Key: TypeAlias = tuple[str | None, str | None]
+"""A database, None where none is chosen, and a table in it, None for the database itself."""
+
+
+def _key(context: MigrationContext, database: str | None, table: str | None) -> Key:
+    assert context.connection is not None
+    named = fold(database) if database else server.current_database(context.connection)
+    return named, None if table is None else fold(table)
+
+
+@dataclass(frozen=True, slots=True)
+class _Passed:
+    """What was dropped under a policy.
+
+    :ivar key: the object, as it is committed.
+    :ivar by: the policies that were enough.
+    :ivar transaction: that undoes it; None where nothing does.
+    """
+
+    loss: Loss
+    key: Key
+    by: frozenset[str]
+    transaction: Transaction | None
 
 
 @dataclass
 class _Revision:
     """What the revision that runs has done so far.
 
-    :ivar passed: what was dropped under a policy, and in which transaction.
-    :ivar renamed: the tables that it renamed: what each was called before.
+    :ivar earlier: what revisions before it have dropped in the same transaction.
+    :ivar renamed: what each renamed table was called before, and in which transaction.
     """
 
-    passed: list[tuple[Loss, Key, Transaction | None]] = field(default_factory=list)
-    renamed: dict[Key, Key] = field(default_factory=dict)
+    passed: list[_Passed] = field(default_factory=list)
+    earlier: list[_Passed] = field(default_factory=list)
+    renamed: dict[Key, tuple[Key, Transaction | None]] = field(default_factory=dict)
 
 
 _revisions: weakref.WeakKeyDictionary[MigrationContext, _Revision] = weakref.WeakKeyDictionary()
@@ -156,25 +176,28 @@ def _revision(context: MigrationContext) -> _Revision:
     return _revisions[context]
 
 
+def _follow(context: MigrationContext, old: Key, new: Key) -> None:
+    assert context.connection is not None
+    _revision(context).renamed[new] = old, context.connection.get_transaction()
+
+
 def _end_revision(*, ctx: MigrationContext, **kw: Any) -> None:
     """Look again: a policy may have been dropped after what it covered, in one transaction."""
-    revision = _revisions[ctx]
-    assert ctx.connection is not None
-    now = ctx.connection.get_transaction()
-    revision.passed = [passed for passed in revision.passed if passed[2] is now]
-    for loss, key, _ in revision.passed:
-        _check_object(ctx, loss, key, " at the end of the revision")
-    if not revision.passed:
-        revision.renamed = {}
-
-
-def _follow(operations: Operations, operation: ops.RenameTableOp) -> None:
-    context = operations.migration_context
-    if _requirement(context) is None:
+    revision, connection, required = _revisions[ctx], ctx.connection, _requirement(ctx)
+    assert connection is not None
+    now = connection.get_transaction()
+    open_still = [p for p in (*revision.earlier, *revision.passed) if p.transaction is now]
+    revision.earlier, revision.passed = open_still, []
+    if not open_still or required is None:
         return
-    database = _database(context, operation.schema)
-    new, old = fold(str(operation.new_table_name)), fold(operation.table_name)
-    _revision(context).renamed[database, new] = database, old
+    state = _state(connection, None)
+    for passed in open_still:
+        left = _after_commit(connection, _covering(state.pitrs, passed.key))
+        if not _enough(left, required):
+            when = " at the end of the revision"
+            raise PitrUnprotectedError(
+                _refusal(connection, passed.loss, passed.key, left, required, when)
+            )
 
 
 def check(context: MigrationContext, loss: Loss) -> None:
@@ -182,12 +205,25 @@ def check(context: MigrationContext, loss: Loss) -> None:
 
     :raises PitrUnprotectedError: no active policy covers the object for long enough.
     """
-    if _requirement(context) is None:
+    connection, required = context.connection, _requirement(context)
+    if connection is None or required is None:
         return
-    key = _database(context, loss.database), None if loss.table is None else fold(loss.table)
-    if _check_object(context, loss, key):
-        assert context.connection is not None
-        _revision(context).passed.append((loss, key, context.connection.get_transaction()))
+    key = _key(context, loss.database, loss.table)
+    state = _state(connection, key[0])
+    committed = _committed(connection, state, key, dict(_revision(context).renamed))
+    if committed is None:
+        return
+    left = _after_commit(connection, _covering(state.pitrs, committed))
+    by = _enough(left, required)
+    if not by:
+        raise PitrUnprotectedError(_refusal(connection, loss, committed, left, required))
+    transaction = None if is_autocommit(connection) else connection.get_transaction()
+    _revision(context).passed.append(_Passed(loss, committed, by, transaction))
+
+
+def _state(connection: Connection, database: str | None) -> ServerState:
+    with reading(connection.engine) as aside:
+        return read_state(aside, databases=[] if database is None else [database])
 
 
 def _requirement(context: MigrationContext) -> PitrRange | None:
@@ -204,28 +240,96 @@ def _requirement(context: MigrationContext) -> PitrRange | None:
     return None if server.matrixone_version(connection) is None else required
 
 
-def _database(context: MigrationContext, name: str | None) -> str | None:
-    assert context.connection is not None
-    return fold(name) if name else server.current_database(context.connection)
+# --------------------------------------------------------------------------- what a name stands for
+
+_HERE = (
+    "SELECT relname, {id} FROM mo_catalog.mo_tables WHERE account_id = current_account_id() "
+    "AND reldatabase = :database AND (relname = :table OR {id} = :id)"
+)
 
 
-def _check_object(context: MigrationContext, loss: Loss, key: Key, when: str = "") -> bool:
-    """Whether there is something to lose, which a policy covers."""
+def _committed(
+    connection: Connection,
+    state: ServerState,
+    key: Key,
+    renamed: dict[Key, tuple[Key, Transaction | None]],
+) -> Key | None:
+    """The committed object that a name stands for in the connection's transaction, if it is one.
+
+    Told by the id; 4.x keeps a logical one when a table is rebuilt. Where none is known, as before
+    4.0 after a rebuild, by what the revision has renamed.
+    """
+    database, table = key
+    if database is None or table is None:
+        return key if database is not None and (database, None) in state.objects else None
+    there = state.objects.get((database, table))
+    ids = _ids_here(connection, state, key, None if there is None else there.logical_id)
+    here = ids.pop(table, None)
+    for known, found in state.objects.items():
+        if known[1] is not None and found.logical_id == here:
+            return known
+    if here is not None and there is not None:
+        return None if ids else key  # else it goes by another name by now
+    now = connection.get_transaction()
+    while key in renamed and renamed[key][1] is now:
+        key = renamed.pop(key)[0]
+        if key in state.objects:
+            return key
+    return None
+
+
+def _ids_here(
+    connection: Connection, state: ServerState, key: Key, committed: int | None
+) -> dict[str, int]:
+    """Of the table that has the name now, and of the one that had it: name -> id."""
+    column = "rel_logical_id" if state.version >= server.LOGICAL_IDS else "rel_id"
+    values = {"database": key[0], "table": key[1], "id": committed}
+    return {
+        name: int(found)
+        for name, found in connection.execute(text(_HERE.format(id=column)), values)
+    }
+
+
+# ---------------------------------------------------------------------------------------- policies
+
+
+def _look_at_policy(operations: Operations, op: DropPitrOp | AlterPitrOp) -> None:
+    """Refuse to drop or shorten what alone covers a loss of this revision that is committed."""
+    context = operations.migration_context
     connection, required = context.connection, _requirement(context)
-    assert connection is not None
-    assert required is not None
-    with reading(connection.engine) as aside:
-        state = read_state(aside, databases=[key[0]] if key[0] else [])
-    renamed = dict(_revision(context).renamed)
-    while key not in state.objects and key in renamed:
-        key = renamed.pop(key)
-    if key not in state.objects:
-        return False  # not committed yet, or not there: nothing is lost
-    covering = [pitr for pitr in state.pitrs if _covers(pitr, *key)]
-    left = _after_commit(connection, covering)
-    if any(_is_enough(pitr, required) for pitr in left.values() if pitr is not None):
-        return True
-    raise PitrUnprotectedError(_refusal(connection, loss, key, left, required, when))
+    if connection is None or required is None or context not in _revisions:
+        return
+    now = connection.get_transaction()
+    over = [p for p in _revisions[context].passed if p.transaction is not now]
+    if not over:
+        return
+    pitrs = _state(connection, None).pitrs
+    for passed in over:
+        left = _after_commit(connection, [pitr for pitr in pitrs if pitr.name in passed.by])
+        for name, pitr in left.items():
+            if op.name in (name, split_generation(name)[0]) and pitr is not None:
+                left[name] = pitr.with_range(op.range) if isinstance(op, AlterPitrOp) else None
+        if any(pitr and not may_be_shorter(required, pitr.range) for pitr in left.values()):
+            continue
+        shown = "alter_pitr" if isinstance(op, AlterPitrOp) else "drop_pitr"
+        raise PitrUnprotectedError(
+            f"{shown}({op.name!r}) is not sent: it alone could bring back for {required} what "
+            f"{passed.loss.operation} of this revision has dropped, which is committed. Do it in "
+            f"a later revision. To go on without: alembic -x {OVERRIDE}=true upgrade."
+        )
+
+
+def _covering(pitrs: list[Pitr], key: Key) -> list[Pitr]:
+    return [pitr for pitr in pitrs if _covers(pitr, *key)]
+
+
+def _enough(left: dict[str, Pitr | None], required: PitrRange) -> frozenset[str]:
+    """The names of those that reach back far enough."""
+    return frozenset(
+        name
+        for name, pitr in left.items()
+        if pitr is not None and not is_detached(pitr) and not may_be_shorter(required, pitr.range)
+    )
 
 
 def _after_commit(connection: Connection, pitrs: list[Pitr]) -> dict[str, Pitr | None]:
@@ -260,22 +364,19 @@ def _covers(pitr: Pitr, database: str | None, table: str | None) -> bool:
     return table is not None and (pitr.database_name, pitr.table_name) == (database, table)
 
 
-def _is_enough(pitr: Pitr, required: PitrRange) -> bool:
-    return not is_detached(pitr) and not may_be_shorter(required, pitr.range)
-
-
 def _refusal(
     connection: Connection,
     loss: Loss,
     key: Key,
     left: dict[str, Pitr | None],
     required: PitrRange,
-    when: str,
+    when: str = "",
 ) -> str:
     database, table = key
     what = f"table {database}.{table}" if table is not None else f"database {database}"
     there = "; ".join(f"{name} {_falls_short(pitr)}" for name, pitr in left.items())
-    target = f"table={table!r}" if table is not None else f"database={database!r}"
+    named = [f"database={database!r}"] if loss.database or table is None else []
+    target = ", ".join([*named, f"table={table!r}"] if table is not None else named)
     block = (
         " This runs inside autocommit_block(): what the block has done so far stays."
         if is_autocommit(connection)
