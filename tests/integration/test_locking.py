@@ -21,6 +21,7 @@ from sqlalchemy_matrixone_pitr import (
     PitrLockTimeoutError,
     PitrManager,
     PitrPermissionError,
+    PitrUnsupportedError,
     PitrValidationError,
     account_lock,
     apply_plan,
@@ -131,7 +132,15 @@ def test_through_asyncio(
     assert pitr_names() == [f"{prefix}_d"]
 
 
-@pytest.mark.parametrize("timeout", [0, -1, float("nan")])
+def test_another_server() -> None:
+    sqlite = create_engine("sqlite://")
+    for act in (lambda: renew_pitr(sqlite, "week"), lambda: prune_history(sqlite)):
+        with pytest.raises(PitrUnsupportedError, match="a sqlite database has no PITR"):
+            act()
+    sqlite.dispose()
+
+
+@pytest.mark.parametrize("timeout", [0, -1, float("nan"), float("inf"), 1e300])
 def test_a_senseless_timeout(engine: Engine, timeout: float) -> None:
     with pytest.raises(PitrValidationError, match="timeout"), account_lock(engine, timeout):
         pass
