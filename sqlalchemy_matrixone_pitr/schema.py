@@ -174,6 +174,8 @@ class Declaration:
     database: str | None = None
     """The database as declared: None where it is the connection's."""
     on_rebuild: OnRebuild = "renew"
+    named: bool = True
+    """Whether it was given its name; else the naming convention made it."""
 
 
 # ---------------------------------------------------------------------------------------- declaring
@@ -456,7 +458,6 @@ def _declarations_of(
 
     :param shared: ids of policies that another one of the same ``naming_convention`` declares too.
     """
-    convention = metadata.naming_convention.get(_CONVENTION, DEFAULT_NAMING)
     for policy in _declared(metadata).policies:
         if id(policy) in shared:
             continue
@@ -464,22 +465,20 @@ def _declarations_of(
             yield Declaration(policy, _describe(policy))
             continue
         database = translate_database(policy.database_name, schema_map) or default
-        name = policy.name or _conventional_name(convention, database, None, _describe(policy))
-        yield Declaration(
-            Pitr.database(name, policy.range, database_name=database),
-            _describe(policy),
-            policy.database_name,
-        )
+        source = _describe(policy)
+        name = policy.name or conventional_name(metadata, database, source=source)
+        pitr = Pitr.database(name, policy.range, database_name=database)
+        yield Declaration(pitr, source, policy.database_name, named=policy.name is not None)
     for table in metadata.tables.values():
         item = item_of(table)
         if not isinstance(item, TablePitr):
             continue
         database = database_of(table, default, schema_map)
         source = f"table {table.fullname!r}"
-        name = item.name or _conventional_name(convention, database, table.name, source)
+        name = item.name or conventional_name(metadata, database, table.name, source=source)
         pitr = Pitr.table(name, table.name, item.range, database_name=database)
         declared = None if table.schema is None else fold(table.schema)
-        yield Declaration(pitr, source, declared, item.on_rebuild)
+        yield Declaration(pitr, source, declared, item.on_rebuild, item.name is not None)
 
 
 def database_of(table: Table, default: str | None, schema_map: SchemaMap = None) -> str | None:
@@ -578,14 +577,22 @@ def _require_all(
 # ------------------------------------------------------------------------------------------- naming
 
 
-def _conventional_name(
-    convention: object, database: str | None, table: str | None, source: str
+def conventional_name(
+    metadata: MetaData, database: str | None, table: str | None = None, *, source: str = "this"
 ) -> str:
     """The name of a policy that was given none: the convention, made fit to be a PITR's name.
 
     What a PITR's name cannot have becomes ``_``; what was changed gets a digest, so that different
     objects keep different names.
+
+    :param table: of a table's policy; None is the database's.
+    :param source: what declares it, for messages.
+    :raises PitrValidationError: the database is not known, or the convention names nothing.
+
+    >>> conventional_name(MetaData(), "shop", "orders")
+    'pitr_shop_orders'
     """
+    convention: object = metadata.naming_convention.get(_CONVENTION, DEFAULT_NAMING)
     if database is None:
         raise PitrValidationError(
             f"{source} declares a policy without a name, and its database, which the name "

@@ -417,7 +417,10 @@ def flush(connection: Connection, items: Sequence[_Queued]) -> None:
             connection.exec_driver_sql("COMMIT")
         except BaseException as error:
             answer = error.__cause__ if isinstance(error, PitrError) else error
-            refused = isinstance(answer, DBAPIError) and answered_by_server(answer)
+            if isinstance(answer, DBAPIError):
+                refused = answered_by_server(answer)
+            else:
+                refused = isinstance(error, PitrError)  # by ourselves: it was not sent
             _undo(connection, answer)
             outcome = _Outcome(
                 done=done,
