@@ -494,7 +494,12 @@ def _apply(
     show_default=True,
     help="Port on 127.0.0.1; 0 takes a free one.",
 )
-@click.option("--version", default="4.2.0", show_default=True, help="MatrixOne version to be.")
+@click.option(
+    "--version",
+    default="4.2.0",
+    show_default=True,
+    help="MatrixOne version to be: 2.2.2, 3.0.9 or 4.2.0.",
+)
 @click.option(
     "--timezone",
     default="UTC",

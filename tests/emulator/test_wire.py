@@ -183,9 +183,9 @@ def test_url_quotes_and_takes_whole_schemes() -> None:
         )
 
 
-@pytest.mark.parametrize("version", ["2.0.3", "4", "", "x.y.z"])
+@pytest.mark.parametrize("version", ["2.0.3", "4", "", "x.y.z", "9.9.9", "4.2.1"])
 def test_versions_that_are_refused(version: str) -> None:
-    with pytest.raises(ValueError, match=r"version|2\.1"):
+    with pytest.raises(ValueError, match="give one of these"):
         Emulator(version=version)
 
 
