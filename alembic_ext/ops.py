@@ -4,7 +4,7 @@ Each carries literals only, and knows its reverse from its own fields. What they
 ``toimpl.py``; the text of a migration that calls them in ``render.py``.
 
 A *name* is a policy's: where it was renewed, the newest generation is meant, found when the
-operation runs. In ``--sql`` scripts it is taken as it stands.
+statement is sent. In ``--sql`` scripts it is taken as it stands.
 """
 
 from __future__ import annotations
@@ -124,7 +124,8 @@ class CreatePitrOp(PitrOp):
         :param account: another account (sys only).
         :param database: None is the connection's default database.
         :param table: in that database.
-        :param if_not_exists: the server compares names only.
+        :param if_not_exists: leave one of that name as it is; the server compares names only. One
+            that no longer protects the same object is renewed all the same.
         """
         operations.invoke(
             cls(
@@ -158,6 +159,8 @@ class AlterPitrOp(PitrOp):
         cls, operations: Operations, name: str, range: str, *, existing_range: str | None = None
     ) -> None:
         """Change a policy's range when the migration's transaction commits.
+
+        One that is not there is a warning: an earlier revision may have failed to create it.
 
         :param existing_range: what it is before, so that the operation can be reversed.
         """
@@ -229,8 +232,10 @@ class DropPitrOp(PitrOp):
     ) -> None:
         """Drop a policy when the migration's transaction commits.
 
-        Of a renewed one its newest generation goes; older ones stay as history.
+        Of a renewed one its newest generation goes; older ones stay as history. One that is not
+        there is a warning.
 
+        :param if_exists: no warning; and one that no longer protects its object stays as history.
         :param existing_range: with the other ``existing_*`` what it is before, so that the
             operation can be reversed.
         """
@@ -300,7 +305,8 @@ class RenewPitrOp(PitrOp):
         """Create a policy's next generation when the migration's transaction commits.
 
         For an object that was rebuilt, which ended its protection. Where the policy still protects
-        its object, or was renewed meanwhile, nothing is done.
+        its object, or was renewed meanwhile, it gets the range, where that differs. Where the
+        server takes the old generation for active still, a warning says how to go on.
 
         :param generation: its number in a ``--sql`` script; online the next free one is taken.
         """

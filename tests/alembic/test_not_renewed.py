@@ -1,0 +1,183 @@
+"""Rebuilds after which a policy cannot be renewed beside its history, and users who may not look.
+
+The migration succeeds, and a warning says what to do.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+
+import pytest
+from sqlalchemy import Column, Integer, MetaData, Table
+from sqlalchemy.exc import SAWarning
+
+from sqlalchemy_matrixone_pitr import PitrPermissionError, TablePitr, renew_pitr
+from sqlalchemy_matrixone_pitr.emulator import Emulator
+from tests.alembic.conftest import Project
+from tests.conftest import LIVE, Server
+
+TABLE = 'op.create_table("orders", sa.Column("id", sa.Integer, primary_key=True))'
+CREATE = 'op.create_pitr("{p}", "7d", table="orders")'
+SWAP = """
+op.create_table("orders_new", sa.Column("id", sa.Integer, primary_key=True))
+op.rename_table("orders", "orders_old")
+op.rename_table("orders_new", "orders")
+op.drop_table("orders_old")
+"""
+ARCHIVE = 'op.rename_table("orders", "orders_2025")\n' + TABLE
+SAID = "its policy .* protects nothing new. It is not renewed: .* mo-pitr renew .* --drop-history"
+
+
+@pytest.fixture
+def declared(project: Project) -> Project:
+    metadata = MetaData()
+    Table(
+        "orders", metadata, Column("id", Integer, primary_key=True), TablePitr("7d", project.prefix)
+    )
+    project.declare(metadata)
+    project.revision(1, TABLE + "\n" + CREATE)
+    project.upgrade()
+    return project
+
+
+@pytest.mark.parametrize("code", [SWAP, ARCHIVE])
+def test_a_table_that_takes_the_place_of_another(declared: Project, code: str) -> None:
+    """The server goes by the name, and takes the old generation for active still."""
+    declared.revision(2, code + "\n" + 'op.create_pitr("{p}_d", "1h", level="database")')
+    with pytest.warns(SAWarning, match=SAID):
+        declared.upgrade()
+    assert declared.policies() == {"": "orders 7d detached", "_d": "1h active"}
+    with pytest.warns(SAWarning, match="without its history"):
+        renew_pitr(declared.engine, declared.prefix, keep_history=False)
+    declared.upgrade()
+    assert declared.policies() == {"": "orders 7d active", "_d": "1h active"}
+
+
+@pytest.mark.parametrize("statement", ["TRUNCATE TABLE orders", "DELETE FROM orders"])
+def test_truncated(declared: Project, server: Server, statement: str) -> None:
+    """3.x takes the old generation for active still, 4.x does not."""
+    server.query("INSERT INTO orders VALUES (1)", declared.prefix)
+    declared.revision(2, f'op.execute("{statement}")')
+    if server.version >= (4,):
+        declared.upgrade()
+        assert declared.policies() == {"": "orders 7d detached", "__2": "orders 7d active"}
+        return
+    with pytest.warns(SAWarning, match=SAID):
+        declared.upgrade()
+    assert declared.policies() == {"": "orders 7d detached"}
+
+
+@pytest.fixture
+def of_2_2() -> Iterator[Server]:
+    if LIVE:
+        pytest.skip("of the emulator's 2.2.2")
+    with Emulator(version="2.2.2") as emulator:
+        yield Server(emulator.host, emulator.port, "dump", "111", (2, 2, 2), False)
+
+
+@pytest.mark.emulator_only
+def test_2_2_takes_every_old_generation_for_active(project: Project, of_2_2: Server) -> None:
+    of_2_2.query(f"CREATE DATABASE {project.prefix}")
+    url = of_2_2.url("matrixone+pymysql", project.prefix)
+    project.config.set_main_option("sqlalchemy.url", url.render_as_string(hide_password=False))
+    project.revision(1, TABLE + "\n" + CREATE)
+    project.revision(2, 'op.add_column("orders", sa.Column("c", sa.Integer))')
+    project.upgrade("0001")
+    metadata = MetaData()
+    Table("orders", metadata, Column("id", Integer), TablePitr("7d", project.prefix))
+    project.declare(metadata)
+    with pytest.warns(SAWarning, match=SAID):
+        project.upgrade()
+
+
+def test_a_renamed_table_is_named(declared: Project) -> None:
+    declared.revision(2, 'op.rename_table("orders", "bills")')
+    declared.revision(3, 'op.execute("SELECT 1")')
+    said = rf"orders was renamed to {declared.prefix}.bills, and its policy '{declared.prefix}'"
+    with pytest.warns(SAWarning, match=said):
+        declared.upgrade("0002")
+    declared.upgrade()
+    assert declared.policies() == {"": "orders 7d detached"}
+
+
+def test_a_table_that_is_dropped_is_no_matter(declared: Project) -> None:
+    declared.revision(2, 'op.drop_table("orders")')
+    declared.upgrade()
+
+
+def test_made_and_rebuilt_in_the_first_revisions_autocommit_block(declared: Project) -> None:
+    p = declared.prefix
+    declared.revision(
+        2,
+        TABLE.replace("orders", "bills") + "\n"
+        "with op.get_context().autocommit_block():\n"
+        '    op.create_pitr("{p}_b", "7d", table="bills")\n'
+        '    op.add_column("bills", sa.Column("c", sa.Integer))',
+    )
+    metadata = MetaData()
+    Table("bills", metadata, Column("id", Integer), TablePitr("7d", f"{p}_b"))
+    declared.declare(metadata)
+    declared.options(transaction_per_migration=True)
+    declared.upgrade()
+    assert declared.policies() == {
+        "": "orders 7d active",
+        "_b": "bills 7d detached",
+        "_b__2": "bills 7d active",
+    }
+
+
+@pytest.fixture
+def ordinary(project: Project, server: Server, prefix: str) -> Iterator[Project]:
+    """A project whose user may do everything in its database, and is no administrator."""
+    role, user = f"{prefix}_r", f"{prefix}_u"
+    for statement in (
+        f"CREATE ROLE {role}",
+        f"CREATE USER {user} IDENTIFIED BY '111' DEFAULT ROLE {role}",
+        f"GRANT ALL ON DATABASE {prefix} TO {role}",
+        f"GRANT CONNECT ON ACCOUNT * TO {role}",
+        f"GRANT ALL ON TABLE *.* TO {role}",
+    ):
+        server.query(statement)
+    url = server.url("matrixone+pymysql", prefix, user=user, password="111")
+    project.config.set_main_option("sqlalchemy.url", url.render_as_string(hide_password=False))
+    yield project
+    server.query(f"DROP USER {user}")
+    server.query(f"DROP ROLE {role}")
+
+
+def test_an_ordinary_user_migrates(ordinary: Project, caplog: pytest.LogCaptureFixture) -> None:
+    ordinary.revision(1, TABLE)
+    ordinary.revision(2, 'op.add_column("orders", sa.Column("c", sa.Integer))')
+    with caplog.at_level(logging.INFO, "alembic.runtime.matrixone_pitr"):
+        ordinary.upgrade()
+    said = [r for r in caplog.records if "policies are not looked at" in r.getMessage()]
+    assert [record.levelname for record in said] == ["INFO"]
+    assert "administrator" in said[0].getMessage()
+
+
+def test_where_policies_are_declared_it_is_a_warning(
+    ordinary: Project, caplog: pytest.LogCaptureFixture
+) -> None:
+    metadata = MetaData()
+    Table("orders", metadata, Column("id", Integer), TablePitr("7d", ordinary.prefix))
+    ordinary.declare(metadata)
+    ordinary.revision(1, TABLE)
+    with caplog.at_level(logging.INFO, "alembic.runtime.matrixone_pitr"):
+        ordinary.upgrade()
+    [said] = [r for r in caplog.records if "policies are not looked at" in r.getMessage()]
+    assert said.levelname == "WARNING"
+    assert "mo-pitr plan" in said.getMessage()
+
+
+@pytest.mark.parametrize(
+    "operation",
+    [CREATE, 'op.alter_pitr("{p}", "7d")', 'op.drop_pitr("{p}")'],
+)
+def test_an_operation_is_refused_before_anything_is_committed(
+    ordinary: Project, operation: str
+) -> None:
+    ordinary.revision(1, TABLE + "\n" + operation)
+    with pytest.raises(PitrPermissionError, match="administrator"):
+        ordinary.upgrade()
+    assert "orders" not in ordinary.tables()
