@@ -70,6 +70,15 @@ def restore_table(session: Workspace, account: int, database: str, name: str, at
         for child, _ in session.catalogue.children(present)
     ):
         return  # the server leaves a referenced table as it is, and answers OK
+    for key in past.definition.foreign_keys:
+        parent_home = session.catalogue.database(account, key.parent_database)
+        is_own = (key.parent_database, key.parent_table) == (database, name)
+        if not is_own and (
+            parent_home is None or session.catalogue.table(parent_home, key.parent_table) is None
+        ):
+            if session.version < (3, 0, 0):
+                return  # 2.2 restores nothing either, and answers OK
+            raise SqlError(1146, f"no such table {key.parent_database}.{key.parent_table}")
     _unchecked(session, lambda: _put_back(session, past, number, home))
 
 

@@ -134,6 +134,31 @@ def test_restore_of_a_database_with_keys_between_its_tables(their_shop: Client) 
     assert error is not None
 
 
+def test_a_table_comes_back_after_the_one_that_it_refers_to(
+    their_shop: Client, server: Server
+) -> None:
+    """2.2 answers OK, and restores nothing."""
+    their_shop.ok(
+        "CREATE TABLE ~.child (id INT, t INT, FOREIGN KEY (t) REFERENCES ~.t (id))",
+        "CREATE TABLE ~.own (id INT PRIMARY KEY, o INT, FOREIGN KEY (o) REFERENCES ~.own (id))",
+        "INSERT INTO ~.child VALUES (1, 1)",
+        "INSERT INTO ~.own VALUES (1, 1)",
+        "CREATE PITR ~_d FOR DATABASE ~ RANGE 1 'd'",
+    )
+    at = moment(their_shop)
+
+    def restore(table: str) -> str:
+        return f"RESTORE DATABASE ~ TABLE {table} FROM PITR ~_d '{at.text}'"
+
+    their_shop.ok("DROP TABLE ~.child", "DROP TABLE ~.own", "DROP TABLE ~.t")
+    refused = None if server.version < (3,) else (1146, "no such table ~.t")
+    assert their_shop.error(restore("child")) == refused
+    assert their_shop.rows("SHOW TABLES FROM ~") == []
+    their_shop.ok(restore("own"), restore("t"), restore("child"))
+    assert their_shop.rows("SELECT * FROM ~.child") == [(1, 1)]
+    assert their_shop.rows("SELECT * FROM ~.own") == [(1, 1)]
+
+
 @pytest.mark.parametrize("target", ["DATABASE ~", "DATABASE ~ TABLE t"])
 def test_what_is_referenced_from_another_database_is_not_restored(
     their_shop: Client, target: str
