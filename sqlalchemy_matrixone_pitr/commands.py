@@ -12,7 +12,7 @@ import functools
 import signal
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import Engine
 
     from .apply import ApplyReport
+    from .ddl import PitrDDLElement
+    from .model import Pitr
     from .plan import Plan
     from .schema import Schemas
 
@@ -117,9 +119,18 @@ def _connection_options(command: Callable[..., Any]) -> Callable[..., Any]:
         metavar="FILE",
         help="An alembic.ini, whose sqlalchemy.url is the server, whatever MATRIXONE_URL says.",
     )
+    @click.option(
+        "-n",
+        "--name",
+        "section",
+        metavar="SECTION",
+        help="The section of that file, as alembic's own -n.  [default: alembic]",
+    )
     @functools.wraps(command)
-    def with_engine(*args: Any, url: str | None, config: str | None, **kwargs: Any) -> Any:
-        server = server_url(url, config)
+    def with_engine(
+        *args: Any, url: str | None, config: str | None, section: str | None, **kwargs: Any
+    ) -> Any:
+        server = server_url(url, config, section)
         with contextlib.redirect_stdout(sys.stderr):
             if "metadata" in kwargs:
                 kwargs["metadata"] = load_metadata(kwargs["metadata"])
@@ -129,7 +140,7 @@ def _connection_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 _json = click.option("--json", "as_json", is_flag=True, help="Print JSON, and nothing else.")
-_sql = click.option("--sql", "as_sql", is_flag=True, help="Print the plan as a script.")
+_sql = click.option("--sql", "as_sql", is_flag=True, help="Print what is to be done as a script.")
 _dry_run = click.option("--dry-run", is_flag=True, help="Only show what would be done.")
 _yes = click.option("--yes", "-y", is_flag=True, help="Do not ask.")
 _drop_undeclared = click.option(
@@ -243,11 +254,14 @@ def plan(
 @_metadata
 @_drop_undeclared
 @_json
+@_sql
 @_connection_options
-def check(engine: Engine, metadata: Schemas, drop_undeclared: bool, as_json: bool) -> int:
+def check(
+    engine: Engine, metadata: Schemas, drop_undeclared: bool, as_json: bool, as_sql: bool
+) -> int:
     """Exit with 1 where the server's policies are not those that are declared."""
     found = _plan(engine, metadata, drop_undeclared)
-    _show_plan(found, as_json, False)
+    _show_plan(found, as_json, as_sql)
     return 0 if found.in_sync else DRIFT
 
 
@@ -316,7 +330,7 @@ def apply(
     if as_json:
         _show_report(found, report)
     elif found.actions or found.conflicts:
-        Console(error=not report.ok).report(report)
+        Console(error=as_sql or not report.ok).report(report)
     return 0 if report.ok else 2
 
 
@@ -334,10 +348,19 @@ def apply(
 )
 @_timeout
 @_json
+@_sql
+@_dry_run
 @_yes
 @_connection_options
 def renew(
-    engine: Engine, name: str, drop_history: bool, timeout: float, as_json: bool, yes: bool
+    engine: Engine,
+    name: str,
+    drop_history: bool,
+    timeout: float,
+    as_json: bool,
+    as_sql: bool,
+    dry_run: bool,
+    yes: bool,
 ) -> None:
     """Protect a policy's object again after it was rebuilt.
 
@@ -347,19 +370,64 @@ def renew(
 
     from .recovery import renew_pitr
 
+    if as_sql or dry_run:
+        newest, elements = _renewal(engine, name, not drop_history)
+        if as_sql and not as_json:
+            Console().script(elements)
+        elif dry_run:
+            _say_renewal(newest, bool(elements), as_json, "would_renew", "would protect it")
+    if dry_run:
+        return
     if drop_history and not yes and not _confirmed(f"Drop the history of {name!r}?"):
         raise CliError("nothing was sent")
     with warnings.catch_warnings():
         if drop_history:
             warnings.simplefilter("ignore")  # that was asked for, and said
         renewed = renew_pitr(engine, name, not drop_history, timeout=timeout)
-    sent = renewed.status is None
+    _say_renewal(
+        renewed, renewed.status is None, as_json, "renewed", "protects it now", error=as_sql
+    )
+
+
+def _renewal(
+    engine: Engine, name: str, keep_history: bool
+) -> tuple[Pitr, Sequence[PitrDDLElement]]:
+    """The PITR that would be a policy's newest, and what would be executed for that.
+
+    What could no longer be restored is said on standard error.
+    """
+    import warnings
+
+    from .generations import find_policy
+    from .model import check_pitr_name
+    from .recovery import _check_target, renewal, renewed_pitr
+    from .reflection import read_state, reading
+
+    with reading(engine) as connection:
+        state = read_state(connection, tables=())
+    policy = find_policy(state.pitrs, check_pitr_name(name))
+    if policy is None:
+        raise CliError(f"PITR {name!r} does not exist in this account: mo-pitr show lists them")
+    if not policy.detached:
+        return policy.current, ()
+    _check_target(state, policy.current)
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        elements = renewal(state, policy, keep_history)
+    for warning in said:
+        Console(error=True).line(str(warning.message))
+    return renewed_pitr(policy, keep_history), elements
+
+
+def _say_renewal(
+    pitr: Pitr, renewed: bool, as_json: bool, key: str, verb: str, *, error: bool = False
+) -> None:
     if as_json:
-        Console().json({"format_version": 1, "name": renewed.name, "renewed": sent})
-    elif sent:
-        Console().line(f"{renewed.name} protects it now.")
+        Console().json({"format_version": 1, "name": pitr.name, key: renewed})
+    elif renewed:
+        Console(error=error).line(f"{pitr.name} {verb}.")
     else:
-        Console().line(f"{renewed.name} still protects it: nothing was to be done.")
+        Console(error=error).line(f"{pitr.name} still protects it: nothing is to be done.")
 
 
 @mo_pitr.command(
@@ -370,17 +438,23 @@ def renew(
 )
 @_timeout
 @_json
+@_sql
 @_dry_run
 @_yes
 @_connection_options
-def prune(engine: Engine, timeout: float, as_json: bool, dry_run: bool, yes: bool) -> None:
+def prune(
+    engine: Engine, timeout: float, as_json: bool, as_sql: bool, dry_run: bool, yes: bool
+) -> None:
     """Drop older generations that hold nothing any more."""
+    from .ddl import DropPitr
     from .recovery import prunable, prune_history
     from .reflection import read_state, reading
 
     with reading(engine) as connection:
         found = prunable(read_state(connection, tables=()))
-    if found and not dry_run and not as_json:
+    if as_sql and not as_json:
+        Console().script(DropPitr(pitr.name) for pitr in found)
+    elif not as_json:
         for pitr in found:
             Console().line(f"- drop {pitr.name}")
     if found and not dry_run:
@@ -390,12 +464,9 @@ def prune(engine: Engine, timeout: float, as_json: bool, dry_run: bool, yes: boo
     if as_json:
         names = [pitr.name for pitr in found]
         Console().json({"format_version": 1, "dropped" if not dry_run else "would_drop": names})
-    elif dry_run:
-        for pitr in found:
-            Console().line(f"- drop {pitr.name}")
-        Console().line(f"{len(found)} would be dropped.")
     else:
-        Console().line(f"{len(found)} dropped.")
+        done = "would be dropped" if dry_run else "dropped"
+        Console(error=as_sql).line(f"{len(found)} {done}.")
 
 
 @mo_pitr.command(
@@ -445,7 +516,8 @@ def _show_plan(found: Plan, as_json: bool, as_sql: bool) -> None:
     if as_json:
         Console().json(found.to_dict())
     elif as_sql:
-        Console().script(found)
+        statements = (sent for action in found.actions for sent in action.statements)
+        Console().script(statements, found.conflicts)
     else:
         Console().plan(found)
 

@@ -15,7 +15,7 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -107,12 +107,14 @@ def without_password(text: str, url: str | None) -> str:
 # --------------------------------------------------------------------------------------- the server
 
 
-def server_url(url: str | None, config: str | None) -> str:
+def server_url(url: str | None, config: str | None, section: str | None = None) -> str:
     """The URL of the server: what is named comes before the environment."""
     if url is not None and config is not None:
         raise click.UsageError("give --url or -c, not both: each names a server")
+    if section is not None and config is None:
+        raise click.UsageError("-n names a section of a file: give the file with -c")
     if config is not None:
-        return _url_of(config)
+        return _url_of(config, section or "alembic")
     found = os.environ.get("MATRIXONE_URL") if url is None else url
     if found is None or (url is None and not found):
         raise click.UsageError(
@@ -213,12 +215,12 @@ def _parsed(url: str) -> URL:
     return made
 
 
-def _url_of(config: str) -> str:
-    """``sqlalchemy.url`` of an alembic.ini."""
+def _url_of(config: str, section: str) -> str:
+    """``sqlalchemy.url`` of a section of an alembic.ini."""
     parser = configparser.ConfigParser({"here": str(Path(config).resolve().parent)})
     try:
         parser.read(config, "utf-8")
-        found = parser.get("alembic", "sqlalchemy.url", fallback=None)
+        found = parser.get(section, "sqlalchemy.url", fallback=None)
     except UnicodeDecodeError:
         raise CliError(f"{config} is not UTF-8") from None
     except configparser.InterpolationError:
@@ -229,7 +231,10 @@ def _url_of(config: str) -> str:
     except configparser.Error:
         raise CliError(f"{config} is not an alembic.ini that can be read") from None
     if not found:
-        raise CliError(f"{config} has no sqlalchemy.url in its section [alembic]: give --url")
+        raise CliError(
+            f"{config} has no sqlalchemy.url in its section [{section}]: name another section with "
+            "-n, or give --url"
+        )
     return found
 
 
@@ -349,11 +354,10 @@ class Console:
     def json(self, value: object) -> None:
         self._write(json.dumps(value, indent=2, ensure_ascii=False))
 
-    def script(self, plan: Plan) -> None:
-        """A plan's statements, and as comments what it cannot do."""
-        lines = [f"-- {' '.join(str(conflict).splitlines())}" for conflict in plan.conflicts]
-        if plan.actions:
-            lines.append(plan.sql())
+    def script(self, statements: Iterable[object], comments: Iterable[object] = ()) -> None:
+        """SQL statements, a line each, and before them what is not one."""
+        lines = [f"-- {' '.join(str(comment).splitlines())}" for comment in comments]
+        lines += [f"{statement};" for statement in statements]
         if lines:
             text = "\n".join(lines)
             self._write(printable(text) if self._terminal else text)

@@ -178,12 +178,19 @@ def test_sql_and_dry_run(run: Run, engine: Engine) -> None:
     assert script.returncode == 0
     assert script.stdout.splitlines()[0] == "CREATE PITR `days` FOR DATABASE `shop` RANGE 2 'd';"
     assert run("plan", "models:Base", "--sql").stdout == script.stdout
+    checked = run("check", "models:Base", "--sql")
+    assert (checked.returncode, checked.stdout) == (1, script.stdout)
     assert PitrManager(engine).list() == []
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as conn:
         for line in script.stdout.splitlines():
             conn.exec_driver_sql(line.removesuffix(";"))
     assert run("check", "models:Base").returncode == 0
     assert run("plan", "models:Base", "--sql").stdout == ""
+    for line in script.stdout.splitlines()[1:]:
+        PitrManager(engine).delete(line.split("`")[1])
+    applied = run("apply", "models:Base", "--sql", "--yes")
+    assert (applied.returncode, applied.stderr) == (0, "3 done\n")
+    assert applied.stdout.splitlines() == script.stdout.splitlines()[1:]
 
 
 def test_conflicts_are_comments_of_a_script(run: Run, engine: Engine) -> None:
@@ -325,9 +332,23 @@ def test_renew_and_prune(run: Run, engine: Engine, emulator: Emulator) -> None:
     manager = PitrManager(engine)
     manager.create_table_pitr("week", "shop", "t0", 7)
     unchanged = run("renew", "week")
-    assert (unchanged.returncode, "nothing was to be done" in unchanged.stdout) == (0, True)
+    assert (unchanged.returncode, "nothing is to be done" in unchanged.stdout) == (0, True)
     with engine.begin() as conn:
         conn.exec_driver_sql("ALTER TABLE shop.t0 ADD COLUMN c INT")
+    assert "detached" in run("show").stdout
+    create = "CREATE PITR `{}` FOR TABLE `shop` `t0` RANGE 7 'd';\n"
+    tried = run("renew", "week", "--dry-run", "--sql")
+    assert (tried.returncode, tried.stdout, tried.stderr) == (0, create.format("week__2"), "")
+    assert run("renew", "week", "--dry-run").stdout == "week__2 would protect it.\n"
+    assert json.loads(run("renew", "week", "--dry-run", "--json").stdout) == {
+        "format_version": 1,
+        "name": "week__2",
+        "would_renew": True,
+    }
+    lossy = run("renew", "week", "--dry-run", "--sql", "--drop-history")
+    assert lossy.stdout == "DROP PITR `week`;\n" + create.format("week")
+    assert "can no longer be restored" in lossy.stderr
+    assert run("renew", "nosuch", "--dry-run").returncode == 2
     assert "detached" in run("show").stdout
     assert json.loads(run("renew", "week", "--json").stdout) == {
         "format_version": 1,
@@ -342,6 +363,8 @@ def test_renew_and_prune(run: Run, engine: Engine, emulator: Emulator) -> None:
 
     emulator.advance(dt.timedelta(days=9))
     assert run("prune", "--dry-run").stdout == "- drop week\n1 would be dropped.\n"
+    tried = run("prune", "--dry-run", "--sql")
+    assert (tried.stdout, tried.stderr) == ("DROP PITR `week`;\n", "1 would be dropped.\n")
     assert run("prune").returncode == 2
     assert json.loads(run("prune", "--yes", "--json").stdout) == {
         "format_version": 1,
@@ -351,6 +374,8 @@ def test_renew_and_prune(run: Run, engine: Engine, emulator: Emulator) -> None:
         conn.exec_driver_sql("ALTER TABLE shop.t0 ADD COLUMN d INT")
     assert run("renew", "week", "--drop-history").returncode == 2
     assert run("renew", "week", "--drop-history", "--yes").stdout == "week protects it now.\n"
+    assert run("renew", "week", "--dry-run", "--sql").stdout == ""
+    assert "nothing is to be done" in run("renew", "week", "--dry-run").stdout
     missing = run("renew", "nosuch")
     assert missing.returncode == 2
     assert "does not exist" in missing.stderr
@@ -370,7 +395,13 @@ def test_an_alembic_ini(run: Run, emulator: Emulator, tmp_path: Path) -> None:
     ini = tmp_path / "alembic.ini"
     ini.write_text(f"[alembic]\nscript_location = %(here)s\nsqlalchemy.url = {url}\n")
     assert run("plan", "models:Base", "-c", "alembic.ini", MATRIXONE_URL=None).returncode == 0
-    ini.write_text("[alembic]\nscript_location = here\n")
+    ini.write_text(f"[alembic]\nscript_location = here\n[engine2]\nsqlalchemy.url = {url}\n")
+    for name in ("-n", "--name"):
+        named = run("check", "models:Base", "-c", "alembic.ini", name, "engine2")
+        assert (named.returncode, named.stderr) == (1, "")
+    other = run("check", "models:Base", "-c", "alembic.ini", "-n", "nosuch")
+    assert (other.returncode, "in its section [nosuch]" in other.stderr) == (2, True)
+    assert "give the file with -c" in run("check", "models:Base", "-n", "engine2").stderr
     refused = run("plan", "models:Base", "-c", "alembic.ini", MATRIXONE_URL=None)
     assert (refused.returncode, "no sqlalchemy.url" in refused.stderr) == (2, True)
     ini.write_text("no section")
