@@ -3,13 +3,17 @@
 =============================================  ===========
 operation                                      effect
 =============================================  ===========
-add or drop a column, drop the primary key     REBUILDS
+add or drop a column                           REBUILDS
+make or drop the primary key                   REBUILDS
 a column's name, or its default alone          REBUILDS
 CHAR or VARCHAR as long or longer, unless      none
 it becomes NOT NULL
 any other MODIFY, to the same too              REBUILDS
-drop or rename the table                       DROPS
-ALTER TABLE or TRUNCATE as text                MAY_REBUILD
+drop the table, or its database                DROPS
+rename the table                               RENAMES
+make a table, rename one to its name           MAKES
+make it IF NOT EXISTS                          MAY_MAKE
+other ALTER TABLE and TRUNCATE as text         MAY_REBUILD
 =============================================  ===========
 
 Source: matrixone.md, section 4; MODIFY as measured on 3.0.9 and 4.2.0 (2.2.2 rebuilds more).
@@ -22,62 +26,128 @@ import re
 from typing import Any, NamedTuple
 
 from alembic.operations import ops
-from sqlalchemy.dialects import mysql
+from sqlalchemy.engine import Dialect
+from sqlalchemy.exc import CompileError
 from sqlalchemy.types import String, TypeEngine, to_instance
 
-_DIALECT = mysql.dialect()
+from .sqltext import Act, Verb, acts_of
 
 
 class Effect(enum.IntEnum):
-    """What becomes of the id; the greater one counts."""
+    """What becomes of the id; of two that leave the table there, the greater one counts."""
 
-    MAY_REBUILD = 1
-    REBUILDS = 2
-    DROPS = 3
+    MAY_MAKE = 0
+    MAKES = 1
+    MAY_REBUILD = 2
+    REBUILDS = 3
+    REPLACES = 4
+    """Another table has the name, while the old one goes by another."""
+    RENAMES = 5
+    DROPS = 6
+
+
+def both(before: Effect | None, after: Effect) -> Effect:
+    """One effect after another on a table of one name.
+
+    >>> both(Effect.DROPS, Effect.MAKES).name, both(Effect.REBUILDS, Effect.MAY_REBUILD).name
+    ('REBUILDS', 'REBUILDS')
+    """
+    if after in (Effect.MAKES, Effect.MAY_MAKE):
+        if before is Effect.DROPS:
+            return Effect.REBUILDS
+        if before is Effect.RENAMES:
+            return Effect.REPLACES
+    elif after in (Effect.RENAMES, Effect.DROPS):
+        return after
+    return after if before is None else max(before, after)
 
 
 class Altered(NamedTuple):
-    """A table, and what becomes of its id."""
+    """A table, and what becomes of its id; no table is all of the database."""
 
     schema: str | None
-    table: str
+    table: str | None
     effect: Effect
 
 
-def altered(op: ops.MigrateOperation) -> list[Altered]:
-    """The tables whose id an operation changes.
+WATCHED: tuple[type[ops.MigrateOperation], ...] = (
+    ops.AddColumnOp,
+    ops.AlterColumnOp,
+    ops.CreatePrimaryKeyOp,
+    ops.CreateTableOp,
+    ops.DropColumnOp,
+    ops.DropConstraintOp,
+    ops.DropTableOp,
+    ops.ExecuteSQLOp,
+    ops.RenameTableOp,
+)
+"""The operations that can change an id."""
+
+
+def altered(op: ops.MigrateOperation, dialect: Dialect) -> list[Altered]:
+    """The tables whose id an operation changes, in order.
 
     >>> import sqlalchemy as sa
-    >>> altered(ops.AddColumnOp("orders", sa.Column("note", sa.String(80))))
-    [Altered(schema=None, table='orders', effect=<Effect.REBUILDS: 2>)]
+    >>> from sqlalchemy.dialects import mysql
+    >>> altered(ops.AddColumnOp("orders", sa.Column("note", sa.String(80))), mysql.dialect())
+    [Altered(schema=None, table='orders', effect=<Effect.REBUILDS: 3>)]
     """
-    if isinstance(op, ops.AddColumnOp | ops.DropColumnOp):
+    if isinstance(op, ops.AddColumnOp | ops.DropColumnOp | ops.CreatePrimaryKeyOp):
         return [Altered(op.schema, op.table_name, Effect.REBUILDS)]
-    if isinstance(op, ops.DropTableOp | ops.RenameTableOp):
+    if isinstance(op, ops.DropTableOp):
         return [Altered(op.schema, op.table_name, Effect.DROPS)]
+    if isinstance(op, ops.RenameTableOp):
+        return [
+            Altered(op.schema, op.table_name, Effect.RENAMES),
+            Altered(op.schema, str(op.new_table_name), Effect.MAY_MAKE),
+        ]
+    if isinstance(op, ops.CreateTableOp):
+        effect = Effect.MAY_MAKE if op.if_not_exists else Effect.MAKES
+        return [Altered(op.schema, op.table_name, effect)]
     if isinstance(op, ops.DropConstraintOp):
         primary = op.constraint_type == "primary"
         return [Altered(op.schema, op.table_name, Effect.REBUILDS)] if primary else []
     if isinstance(op, ops.AlterColumnOp):
-        effect = _of_column(op)
-        return [] if effect is None else [Altered(op.schema, op.table_name, effect)]
+        of_column = _of_column(op, dialect)
+        return [] if of_column is None else [Altered(op.schema, op.table_name, of_column)]
     if isinstance(op, ops.ExecuteSQLOp):
-        return _of_text(str(op.sqltext))
+        return [found for act in acts_of(op.sqltext, dialect) for found in _of_act(act)]
     return []
 
 
-def _of_column(op: ops.AlterColumnOp) -> Effect | None:
+_OF_VERB = {
+    Verb.DROP_TABLE: Effect.DROPS,
+    Verb.DROP_COLUMN: Effect.REBUILDS,
+    Verb.ALTER_TABLE: Effect.MAY_REBUILD,
+    Verb.RENAME_TABLE: Effect.RENAMES,
+    Verb.TRUNCATE_TABLE: Effect.MAY_REBUILD,
+    Verb.CREATE_TABLE: Effect.MAKES,
+}
+
+
+def _of_act(act: Act) -> list[Altered]:
+    if act.verb is Verb.DROP_DATABASE:
+        return [Altered(act.name[1], None, Effect.DROPS)]
+    if act.verb is Verb.CREATE_TABLE and act.conditional:
+        return [Altered(*act.name, Effect.MAY_MAKE)]
+    found = [Altered(*act.name, _OF_VERB[act.verb])]
+    if act.new_name is not None:
+        found.append(Altered(*act.new_name, Effect.MAY_MAKE))
+    return found
+
+
+def _of_column(op: ops.AlterColumnOp, dialect: Dialect) -> Effect | None:
     """Alembic sends CHANGE for a name, ALTER ... DEFAULT for a default alone, else MODIFY."""
     if op.modify_name not in (None, op.column_name):
         return Effect.REBUILDS
     if op.modify_type is None and op.modify_nullable is None and op.modify_comment is False:
         return None if op.modify_server_default is False else Effect.REBUILDS
-    after = _length(op.modify_type if op.modify_type is not None else op.existing_type)
+    after = _length(op.modify_type if op.modify_type is not None else op.existing_type, dialect)
     if after is None:
         return Effect.REBUILDS
     if op.existing_type is None:
         return Effect.MAY_REBUILD
-    before = _length(op.existing_type)
+    before = _length(op.existing_type, dialect)
     if before is None or before[0] != after[0] or before[1] > after[1]:
         return Effect.REBUILDS
     if op.modify_nullable is False and op.existing_nullable is not False:
@@ -85,30 +155,17 @@ def _of_column(op: ops.AlterColumnOp) -> Effect | None:
     return None
 
 
-def _length(kind: Any) -> tuple[str, int] | None:
-    """CHAR or VARCHAR, and how long; None is any other type, or one that is not told."""
+def _length(kind: Any, dialect: Dialect) -> tuple[str, int] | None:
+    """CHAR or VARCHAR, and how long; None is any other type, one of another dialect too, or one
+    that is not told."""
     if kind is None:
         return None
     instance: TypeEngine[Any] = to_instance(kind)
     if isinstance(instance, String) and instance.length is None:
         return None  # which the dialect does not compile, or TEXT
-    match = re.match(r"(VARCHAR|CHAR)\((\d+)\)", instance.compile(_DIALECT))
+    try:
+        written = instance.compile(dialect)
+    except CompileError:
+        return None
+    match = re.match(r"(VARCHAR|CHAR)\((\d+)\)", written)
     return None if match is None else (match[1], int(match[2]))
-
-
-_NAME = r"(?:`(?:[^`]|``)+`|[^\s`;,.()]+)"
-_TEXT = re.compile(
-    rf"(?:ALTER\s+TABLE|TRUNCATE(?:\s+TABLE)?)\s+(?:({_NAME})\s*\.\s*)?({_NAME})", re.IGNORECASE
-)
-
-
-def _of_text(statement: str) -> list[Altered]:
-    match = _TEXT.match(statement.strip())
-    if match is None:
-        return []
-    schema = None if match[1] is None else _unquoted(match[1])
-    return [Altered(schema, _unquoted(match[2]), Effect.MAY_REBUILD)]
-
-
-def _unquoted(name: str) -> str:
-    return name[1:-1].replace("``", "`") if name.startswith("`") else name

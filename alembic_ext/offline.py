@@ -2,20 +2,24 @@
 
 Scripts are for clients in autocommit. Nothing is asked of a server:
 
-* The default database comes from ``sqlalchemy.url`` or ``-x pitr_database=``.
+* The default database comes from ``pitr_options(database=)``, ``-x pitr_database=`` or
+  ``sqlalchemy.url``.
 * Of the policies that the script itself has made it knows the newest generation, and when an
   operation rebuilds their table; it renews them as an online run does. Of others the names are
-  taken as they stand, and a comment says what a revision ends, or may end.
+  taken as they stand, and comments say so, and what a revision ends, or may end.
 * MatrixOne 4.x takes another CREATE PITR for a table that was rebuilt: say that the script is for
-  one with ``-x matrixone_version=4.2.0``.
+  one with ``-x matrixone_version=4.2.0``. Without, a comment is before each one whose table the
+  script has not just made.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import logging
+import re
 import weakref
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from alembic.operations import Operations, ops
 from alembic.runtime.migration import MigrationContext
@@ -32,22 +36,23 @@ from sqlalchemy_matrixone_pitr.generations import (
 )
 from sqlalchemy_matrixone_pitr.model import Pitr, PitrLevel, fold
 from sqlalchemy_matrixone_pitr.schema import Declaration, Schemas, declarations
-from sqlalchemy_matrixone_pitr.server import LOGICAL_IDS, VERSION_OPTION, Version, parse_version
+from sqlalchemy_matrixone_pitr.server import (
+    LOGICAL_IDS,
+    SUPPORTED_DIALECTS,
+    VERSION_OPTION,
+    Version,
+    parse_version,
+)
 
-from .alters import Effect, altered
+from .alters import WATCHED, Effect, altered, both
 from .watch import before
 
 Key: TypeAlias = tuple[str | None, str]
 
-WATCHED = (
-    ops.AddColumnOp,
-    ops.DropColumnOp,
-    ops.AlterColumnOp,
-    ops.DropConstraintOp,
-    ops.DropTableOp,
-    ops.RenameTableOp,
-    ops.ExecuteSQLOp,
-)
+log = logging.getLogger("alembic.runtime.matrixone_pitr")
+
+DATABASE: Final = "matrixone_pitr_database"
+"""The option of ``context.configure`` that says the database of policies that name none."""
 
 
 def watch_scripts() -> None:
@@ -56,8 +61,9 @@ def watch_scripts() -> None:
 
 
 def _note(operations: Operations, operation: ops.MigrateOperation) -> None:
-    if operations.migration_context.as_sql:
-        _script(operations.migration_context).note(operation)
+    context = operations.migration_context
+    if context.as_sql and context.dialect.name in SUPPORTED_DIALECTS:
+        _script(context).note(operation)
 
 
 def hold(context: MigrationContext, element: PitrDDLElement) -> None:
@@ -116,10 +122,13 @@ class _Script:
         self._context = weakref.ref(context)
         self._made: dict[str, _Made] = {}
         self._held: list[PitrDDLElement] = []
+        self._as_they_stand: set[PitrDDLElement] = set()
         self._notes: list[str] = []
         self._effects: dict[Key, Effect] = {}
+        self._new_tables: set[Key] = set()
         self._fresh: set[str] = set()
         self._asked: set[str] = set()
+        self._warned = False
 
     @property
     def context(self) -> MigrationContext:
@@ -130,10 +139,19 @@ class _Script:
     # -- within a revision
 
     def note(self, operation: ops.MigrateOperation) -> None:
-        for schema, table, effect in altered(operation):
+        for schema, table, effect in altered(operation, self.context.dialect):
             database = fold(schema) if schema else _default_database(self.context)
-            key = database, fold(table)
-            self._effects[key] = max(effect, self._effects.get(key, effect))
+            keys = [(database, fold(table))] if table is not None else self._keys_in(database)
+            for key in keys:
+                self._effects[key] = both(self._effects.get(key), effect)
+                self._new_tables.discard(key)
+                if effect is Effect.MAKES:
+                    self._new_tables.add(key)
+
+    def _keys_in(self, database: str | None) -> list[Key]:
+        """A database, and the tables in it that policies of this script are for."""
+        of_policies = [_key(made.pitr) for made in self._made.values()]
+        return [key for key in of_policies if key[0] == database]
 
     def hold(self, element: PitrDDLElement) -> None:
         if isinstance(element, CreatePitr):
@@ -145,6 +163,7 @@ class _Script:
         elif isinstance(element, DropPitr) and element.name in self._made:
             self._hold_drop(element)
         else:
+            self._as_they_stand.add(element)
             self._held.append(element)
 
     def _hold_create(self, element: CreatePitr) -> None:
@@ -190,13 +209,13 @@ class _Script:
     def end_revision(self, metadata: Schemas | None) -> None:
         declared = self._declared(metadata)
         for name, made in sorted(self._made.items()):
-            effect = self._effects.get((made.pitr.database_name, made.pitr.table_name or ""))
-            if effect is not None and made.attached and name not in self._fresh:
+            effect = self._effects.get(_key(made.pitr), Effect.MAY_MAKE)
+            if effect > Effect.MAKES and made.attached and name not in self._fresh:
                 self._ended(made, effect, declared.get(name))
         for name, declaration in sorted(declared.items()):
             pitr = declaration.pitr
-            effect = self._effects.get((pitr.database_name, pitr.table_name or ""))
-            if name not in self._made and effect in (Effect.REBUILDS, Effect.MAY_REBUILD):
+            effect = self._effects.get(_key(pitr), Effect.MAY_MAKE)
+            if name not in self._made and Effect.MAKES < effect < Effect.RENAMES:
                 self._say(pitr, effect)
         output = self.context.impl.static_output
         for element in self._held:
@@ -204,13 +223,13 @@ class _Script:
                 output(line)
         for line in self._notes:
             output(line)
-        self._held, self._notes = [], []
+        self._held, self._notes, self._as_they_stand = [], [], set()
         self._effects, self._fresh, self._asked = {}, set(), set()
 
     def _ended(self, made: _Made, effect: Effect, declaration: Declaration | None) -> None:
         name = made.pitr.name
         renew = declaration is not None and declaration.on_rebuild == "renew"
-        if effect is Effect.DROPS:
+        if effect in (Effect.RENAMES, Effect.DROPS):
             made.attached = False
         elif name in self._asked or (renew and effect is Effect.REBUILDS):
             if name not in self._asked:  # the new one has the new range already
@@ -244,12 +263,32 @@ class _Script:
             version = _version(self.context)
             if version is not None and version >= LOGICAL_IDS:
                 element = element.as_internal()
-            elif version is None and split_generation(element.name)[1] > 1:
+            elif version is None and _key(element.pitr) not in self._new_tables:
+                self._warn_of_version()
                 lines.append(
-                    f"-- For MatrixOne 4.x write this script with -x {VERSION_OPTION}=4.2.0: there "
-                    "the next line protects nothing"
+                    f"-- For MatrixOne 4.x write this script with -x {VERSION_OPTION}=4.2.0: if "
+                    "the table was rebuilt before, the next line protects nothing there"
                 )
+        elif element in self._as_they_stand:
+            lines.append(
+                f"-- If {element.pitr_name} was renewed, the next line needs the name of its "
+                "newest PITR: see mo-pitr show"
+            )
         return [*lines, f"{element}{self.context.impl.command_terminator}\n"]
+
+    def _warn_of_version(self) -> None:
+        """To whoever runs Alembic: the comments may be in a file that nobody reads."""
+        if not self._warned:
+            self._warned = True
+            log.warning(
+                "this script creates policies of tables that it has not just made: if it is for "
+                "MatrixOne 4.x, write it with -x %s=4.2.0",
+                VERSION_OPTION,
+            )
+
+
+def _key(pitr: Pitr) -> Key:
+    return pitr.database_name, pitr.table_name or ""
 
 
 def _alters(element: PitrDDLElement, name: str) -> bool:
@@ -266,12 +305,22 @@ def _asked_for(context: MigrationContext, name: str) -> str | None:
 
 
 def _version(context: MigrationContext) -> Version | None:
+    """The server's version that the script is for.
+
+    :raises PitrValidationError: it is not one.
+    """
     text = _asked_for(context, VERSION_OPTION)
-    return None if text is None else parse_version(f"MatrixOne-v{text}")
+    if text is None:
+        return None
+    if re.fullmatch(r"\d+\.\d+(\.\d+)?", text) is None:
+        raise PitrValidationError(
+            f"-x {VERSION_OPTION}={text} is not understood: write the version as 4.2.0"
+        )
+    return parse_version(f"MatrixOne-v{text}")
 
 
 def _default_database(context: MigrationContext) -> str | None:
-    asked = _asked_for(context, "pitr_database")
+    asked = context.opts.get(DATABASE) or _asked_for(context, "pitr_database")
     if asked is not None:
         return fold(asked)
     environment = context.environment_context
@@ -292,7 +341,8 @@ def default_database(context: MigrationContext, name: str) -> str:
     if database is None:
         raise PitrValidationError(
             f"PITR {name!r} names no database, and a script has no connection to ask: put the "
-            "database into sqlalchemy.url, or say -x pitr_database=NAME",
+            "database into sqlalchemy.url, or say -x pitr_database=NAME, or pitr_options(database=)"
+            " in env.py",
             name=name,
         )
     return database

@@ -44,12 +44,14 @@ class Act(NamedTuple):
     :ivar name: a table's; of a database the second part.
     :ivar statement: as written, comments left out at its ends.
     :ivar new_name: of a table that is renamed.
+    :ivar conditional: ``IF EXISTS`` or ``IF NOT EXISTS`` is said.
     """
 
     verb: Verb
     name: Name
     statement: str
     new_name: Name | None = None
+    conditional: bool = False
 
 
 def acts(sql: str) -> list[Act]:
@@ -146,10 +148,12 @@ class _Reader:
         self.at += found
         return found
 
-    def skip_condition(self) -> None:
-        """``IF EXISTS`` or ``IF NOT EXISTS``."""
-        if self.is_next("IF") and self.is_next("NOT EXISTS", 1):
+    def condition(self) -> bool:
+        """Take ``IF EXISTS`` or ``IF NOT EXISTS`` where it comes next."""
+        found = self.is_next("IF") and self.is_next("NOT EXISTS", 1)
+        if found:
             self.at += 3 if self.is_next("NOT", 1) else 2
+        return found
 
     def name(self) -> Name | None:
         first = self._part()
@@ -212,29 +216,27 @@ def _read(reader: _Reader) -> Iterator[Act]:
         reader.take("TABLE")
         yield from _one(reader, Verb.TRUNCATE_TABLE)
     elif reader.take("CREATE") and reader.take("TABLE"):
-        reader.skip_condition()
-        yield from _one(reader, Verb.CREATE_TABLE)
+        yield from _one(reader, Verb.CREATE_TABLE, reader.condition())
     elif reader.take("PREPARE"):
         yield from _prepare(reader)
 
 
-def _one(reader: _Reader, verb: Verb) -> Iterator[Act]:
+def _one(reader: _Reader, verb: Verb, conditional: bool = False) -> Iterator[Act]:
     name = reader.name()
     if name is not None:
-        yield Act(verb, name, reader.statement)
+        yield Act(verb, name, reader.statement, conditional=conditional)
 
 
 def _drop(reader: _Reader) -> Iterator[Act]:
     if reader.take("DATABASE SCHEMA"):
-        reader.skip_condition()
-        yield from _one(reader, Verb.DROP_DATABASE)
+        yield from _one(reader, Verb.DROP_DATABASE, reader.condition())
     elif reader.take("TABLE"):
         following = reader.peek(1)
         if reader.is_next("TEMPORARY") and following is not None and following.kind != "mark":
             reader.take("TEMPORARY")  # 3.0.9 drops an ordinary table then
-        reader.skip_condition()
+        conditional = reader.condition()
         for name in reader.names():
-            yield Act(Verb.DROP_TABLE, name, reader.statement)
+            yield Act(Verb.DROP_TABLE, name, reader.statement, conditional=conditional)
 
 
 def _alter(reader: _Reader) -> Iterator[Act]:

@@ -8,10 +8,12 @@ import pytest
 import sqlalchemy as sa
 from alembic.migration import MigrationContext
 from alembic.operations import Operations, ops
+from sqlalchemy.dialects import mysql, postgresql
 
-from alembic_ext.alters import Effect, altered
+from alembic_ext.alters import Altered, Effect, altered, both
 from tests.conftest import Server
 
+MYSQL = mysql.dialect()
 VARCHAR = sa.String(20)
 INTEGER = sa.Integer()
 
@@ -54,7 +56,10 @@ ALTERS: list[tuple[ops.MigrateOperation, Effect | None]] = [
     (ops.CreateUniqueConstraintOp("uq", "t", ["n"]), None),
     (ops.CreateTableCommentOp("t", "so"), None),
     (ops.DropTableOp("t"), Effect.DROPS),
-    (ops.RenameTableOp("t", "u"), Effect.DROPS),
+    (ops.RenameTableOp("t", "u"), Effect.RENAMES),
+    (ops.ExecuteSQLOp("/* why */ ALTER TABLE t DROP COLUMN i"), Effect.REBUILDS),
+    (ops.ExecuteSQLOp("DROP TABLE t"), Effect.DROPS),
+    (ops.ExecuteSQLOp("ALTER TABLE t RENAME TO u"), Effect.RENAMES),
 ]
 
 
@@ -84,30 +89,102 @@ def test_as_the_server_does(
         Operations(MigrationContext.configure(connection)).invoke(op)
     engine.dispose()
     after = table_id()
-    told = [(found.table, found.effect) for found in altered(op)]
-    assert told == ([] if effect is None else [("t", effect)])
-    assert effect is (
-        None if after == before else Effect.DROPS if after is None else Effect.REBUILDS
+    told = [found.effect for found in altered(op, MYSQL) if found.table == "t"]
+    assert told == ([] if effect is None else [effect])
+    if after is None:
+        assert effect in (Effect.DROPS, Effect.RENAMES)
+    else:
+        assert effect is (None if after == before else Effect.REBUILDS)
+
+
+def test_a_primary_key_that_is_made(server: Server, database: str) -> None:
+    server.query("CREATE TABLE t (id INT NOT NULL)", database)
+    ids = (
+        "SELECT rel_id FROM mo_catalog.mo_tables WHERE account_id = current_account_id() "
+        f"AND reldatabase = '{database}' AND relname = 't'"
     )
+    before = server.query(ids)
+    op = ops.CreatePrimaryKeyOp("pk", "t", ["id"])
+    engine = sa.create_engine(server.url("matrixone+pymysql", database))
+    with engine.begin() as connection:
+        Operations(MigrationContext.configure(connection)).invoke(op)
+    engine.dispose()
+    assert server.query(ids) != before
+    assert altered(op, MYSQL) == [(None, "t", Effect.REBUILDS)]
 
 
 @pytest.mark.parametrize(
     ("statement", "schema", "table"),
     [
         ("ALTER TABLE orders ADD COLUMN c INT", None, "orders"),
-        ("\n alter table `shop`.`a``b` drop column c", "shop", "a`b"),
+        ("\n alter table `shop`.`a``b` add column c int", "shop", "a`b"),
+        ("-- why\nALTER /* this */ TABLE orders ADD COLUMN c INT", None, "orders"),
         ("TRUNCATE orders", None, "orders"),
         ("truncate table shop . orders", "shop", "orders"),
     ],
 )
 def test_text_may_do_anything(statement: str, schema: str | None, table: str) -> None:
-    assert altered(ops.ExecuteSQLOp(statement)) == [(schema, table, Effect.MAY_REBUILD)]
+    assert altered(ops.ExecuteSQLOp(statement), MYSQL) == [(schema, table, Effect.MAY_REBUILD)]
 
 
 def test_other_text_does_nothing() -> None:
-    assert altered(ops.ExecuteSQLOp("INSERT INTO alter_table VALUES ('TRUNCATE orders')")) == []
+    op = ops.ExecuteSQLOp("INSERT INTO alter_table VALUES ('TRUNCATE orders')")
+    assert altered(op, MYSQL) == []
 
 
 def test_a_type_that_is_not_told() -> None:
     op = ops.AlterColumnOp("t", "n", modify_type=sa.String(40))
-    assert altered(op) == [(None, "t", Effect.MAY_REBUILD)]
+    assert altered(op, MYSQL) == [(None, "t", Effect.MAY_REBUILD)]
+
+
+def test_a_type_of_another_dialect() -> None:
+    op = ops.AlterColumnOp("t", "n", existing_type=postgresql.JSONB(), modify_type=sa.String(9))
+    assert altered(op, MYSQL) == [(None, "t", Effect.REBUILDS)]
+
+
+@pytest.mark.parametrize(
+    ("op", "found"),
+    [
+        (ops.CreateTableOp("t", []), [(None, "t", Effect.MAKES)]),
+        (ops.CreateTableOp("t", [], if_not_exists=True), [(None, "t", Effect.MAY_MAKE)]),
+        (ops.ExecuteSQLOp("CREATE TABLE s.t (id INT)"), [("s", "t", Effect.MAKES)]),
+        (
+            ops.ExecuteSQLOp("CREATE TABLE IF NOT EXISTS t (id INT)"),
+            [(None, "t", Effect.MAY_MAKE)],
+        ),
+        (
+            ops.RenameTableOp("t", "u", schema="s"),
+            [("s", "t", Effect.RENAMES), ("s", "u", Effect.MAY_MAKE)],
+        ),
+        (
+            ops.ExecuteSQLOp("ALTER TABLE t RENAME u"),
+            [(None, "t", Effect.RENAMES), (None, "u", Effect.MAY_MAKE)],
+        ),
+        (ops.ExecuteSQLOp("DROP DATABASE shop"), [("shop", None, Effect.DROPS)]),
+    ],
+)
+def test_what_makes_a_table(op: ops.MigrateOperation, found: list[Altered]) -> None:
+    assert altered(op, MYSQL) == found
+
+
+@pytest.mark.parametrize(
+    ("effects", "together"),
+    [
+        ("DROPS MAKES", "REBUILDS"),
+        ("DROPS MAY_MAKE", "REBUILDS"),
+        ("REBUILDS DROPS", "DROPS"),
+        ("RENAMES MAKES", "REPLACES"),
+        ("RENAMES MAY_MAKE REBUILDS", "REPLACES"),
+        ("RENAMES MAKES DROPS MAKES", "REBUILDS"),
+        ("REBUILDS MAY_REBUILD", "REBUILDS"),
+        ("MAY_REBUILD REBUILDS", "REBUILDS"),
+        ("MAKES MAY_REBUILD", "MAY_REBUILD"),
+        ("REBUILDS MAY_MAKE", "REBUILDS"),
+        ("MAKES", "MAKES"),
+    ],
+)
+def test_one_after_another(effects: str, together: str) -> None:
+    found = None
+    for name in effects.split():
+        found = both(found, Effect[name])
+    assert found is Effect[together]

@@ -85,6 +85,13 @@ def pitr_lines(script: str) -> list[str]:
     return [line for line in script.splitlines() if "PITR" in line or "protect" in line]
 
 
+def as_it_stands(name: str) -> str:
+    return (
+        f"-- If {name} was renewed, the next line needs the name of its newest PITR: see mo-pitr "
+        "show"
+    )
+
+
 @pytest.fixture
 def declared(project: Project) -> Project:
     metadata = MetaData()
@@ -167,7 +174,8 @@ def test_dropped_and_made_again_by_one_script(declared: Project) -> None:
     declared.revision(3, 'op.drop_pitr("{p}")')
     declared.revision(4, 'op.create_pitr("{p}", "9d", table="orders")')
     declared.revision(5, 'op.create_pitr("{p}_x", "9d", table="bills")\nop.drop_pitr("{p}_x")')
-    assert pitr_lines(declared.script(lambda: declared.upgrade("0001:0005", sql=True)))[2:] == [
+    assert pitr_lines(declared.script(lambda: declared.upgrade("0001:0005", sql=True)))[3:] == [
+        as_it_stands(p),
         f"DROP PITR `{p}`;",
         f"CREATE PITR `{p}` FOR TABLE `shop` `orders` RANGE 9 'd';",
         f"DROP PITR IF EXISTS `{p}_x`;",
@@ -176,3 +184,148 @@ def test_dropped_and_made_again_by_one_script(declared: Project) -> None:
         f"DROP PITR `{p}__2`;",
         f"CREATE PITR `{p}__2` FOR TABLE `shop` `orders` RANGE 9 'd';",
     ]
+
+
+FOR_4 = "-- For MatrixOne 4.x write this script with -x matrixone_version=4.2.0"
+
+
+def version(project: Project, text: str | None) -> None:
+    asked = [] if text is None else [f"matrixone_version={text}"]
+    project.config.cmd_opts = Namespace(x=["pitr_database=shop", *asked])
+
+
+TABLE = 'op.create_table("orders", sa.Column("id", sa.Integer))'
+TABLE_WITH_MORE = TABLE.replace("))", '), sa.Column("gone", sa.Integer))')
+POLICY = 'op.create_pitr("{p}", "7d", table="orders")'
+REBUILT = {
+    "by an operation": f'{TABLE}\nop.add_column("orders", sa.Column("c", sa.Integer))\n{POLICY}',
+    "after the policy": f'{TABLE}\n{POLICY}\nop.add_column("orders", sa.Column("c", sa.Integer))',
+    "by text": f'{TABLE}\nop.execute("TRUNCATE orders")\n{POLICY}',
+    "perhaps before the script": POLICY,
+    "perhaps there already": TABLE.replace("))", "), if_not_exists=True)") + f"\n{POLICY}",
+    "under another name": TABLE.replace("orders", "old")
+    + f'\nop.rename_table("old", "orders")\n{POLICY}',
+}
+
+
+@pytest.mark.parametrize("how", REBUILT)
+def test_for_a_version_that_is_not_told_it_says_what_protects_nothing(
+    project: Project, how: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    project.revision(1, REBUILT[how])
+    version(project, None)
+    comment, create = pitr_lines(project.script(lambda: project.upgrade(sql=True)))
+    assert comment.startswith(FOR_4)
+    assert create == f"CREATE PITR `{project.prefix}` FOR TABLE `shop` `orders` RANGE 7 'd';"
+    assert [record.levelname for record in caplog.records if "4.x" in record.message] == ["WARNING"]
+    version(project, "4.2.0")
+    [create] = pitr_lines(project.script(lambda: project.upgrade(sql=True)))
+    assert create.endswith("RANGE 7 'd' INTERNAL;")
+    version(project, "3.0.9")
+    assert len(pitr_lines(project.script(lambda: project.upgrade(sql=True)))) == 1
+
+
+def test_of_a_table_that_it_has_just_made_it_is_sure(project: Project) -> None:
+    project.revision(1, f'{TABLE}\nop.create_index("i", "orders", ["id"])')
+    project.revision(2, POLICY)
+    version(project, None)
+    assert len(pitr_lines(project.script(lambda: project.upgrade(sql=True)))) == 1
+
+
+@pytest.mark.parametrize("text", ["v3.0.9", "3", "four", "4.2.0-dev"])
+def test_a_version_that_is_none(project: Project, text: str) -> None:
+    project.revision(1, POLICY)
+    version(project, text)
+    with pytest.raises(PitrValidationError, match="write the version as"):
+        project.script(lambda: project.upgrade(sql=True))
+
+
+RENEWED = {
+    "dropped and made again": f'op.drop_table("orders")\n{TABLE}',
+    "by text": 'op.execute("DROP TABLE orders")\nop.execute("/* */ CREATE TABLE orders (id INT)")',
+    "a primary key": 'op.create_primary_key("pk", "orders", ["id"])',
+    "a column dropped by text": 'op.execute("/* why */ ALTER TABLE orders DROP COLUMN gone")',
+}
+
+
+@pytest.mark.parametrize("how", RENEWED)
+def test_renewed_as_online(declared: Project, server: Server, database: str, how: str) -> None:
+    """Later revisions mean the newest one."""
+    declared.revision(1, f"{TABLE_WITH_MORE}\n{POLICY}")
+    declared.revision(2, RENEWED[how])
+    declared.revision(3, 'op.alter_pitr("{p}", "14d")')
+    asked = f"matrixone_version={'.'.join(map(str, server.version))}"
+    declared.config.cmd_opts = Namespace(x=[asked])
+    run(server, database, declared.script(lambda: declared.upgrade(sql=True)))
+    by_script = declared.policies()
+    assert by_script == {"": "orders 7d detached", "__2": "orders 14d active"}
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        ('op.rename_table("orders", "old")\n' + TABLE, "may end"),
+        (
+            'op.create_table("new", sa.Column("id", sa.Integer))\n'
+            'op.execute("RENAME TABLE orders TO old, new TO orders")',
+            "may end",
+        ),
+        ('op.execute("/* why */ ALTER TABLE orders ADD COLUMN x INT")', "may end"),
+        ('op.execute("DROP DATABASE shop")', None),
+    ],
+)
+def test_what_replaces_a_table(declared: Project, code: str, said: str | None) -> None:
+    """A renamed table keeps its policy, which the server refuses another one beside."""
+    declared.revision(2, code)
+    _, *lines = pitr_lines(declared.script(lambda: declared.upgrade(sql=True)))
+    assert [said in line for line in lines if said] == ([True] if said else [])
+
+
+def test_names_that_it_takes_as_they_stand(declared: Project) -> None:
+    """It knows what it has made itself, and nothing of what was there before."""
+    p = declared.prefix
+    declared.revision(2, 'op.alter_pitr("{p}", "14d")', 'op.drop_pitr("{p}")')
+    run_two = declared.script(lambda: declared.upgrade("0001:0002", sql=True))
+    assert pitr_lines(run_two) == [as_it_stands(p), f"ALTER PITR `{p}` RANGE 14 'd';"]
+    back = declared.script(lambda: declared.downgrade("0002:0001", sql=True))
+    assert pitr_lines(back) == [as_it_stands(p), f"DROP PITR `{p}`;"]
+    both = pitr_lines(declared.script(lambda: declared.upgrade(sql=True)))
+    assert both[1:] == [f"ALTER PITR `{p}` RANGE 14 'd';"]
+
+
+def test_the_database_of_one_of_several(written: Project) -> None:
+    written.options(matrixone_pitr_database="second")
+    written.config.cmd_opts = Namespace(x=["pitr_database=first"])
+    assert "FOR TABLE `second` `orders`" in written.script(lambda: written.upgrade(sql=True))
+
+
+OF_OTHERS = """
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.schema import ExecutableDDLElement
+
+class Analyze(ExecutableDDLElement):
+    pass
+
+@compiles(Analyze, "postgresql")
+def visit(element, compiler, **kw):
+    return "ANALYZE orders"
+
+op.execute(Analyze())
+op.alter_column("orders", "id", existing_type=sa.Text(), type_=postgresql.JSONB())
+"""
+
+
+def test_scripts_for_others_are_as_without_us(project: Project) -> None:
+    env = project.where / "env.py"
+    env.write_text(env.read_text().replace('dialect_name="mysql"', 'dialect_name="postgresql"'))
+    project.config.set_main_option("sqlalchemy.url", "postgresql://")
+    project.revision(1, OF_OTHERS)
+    script = project.script(lambda: project.upgrade(sql=True))
+    assert "ANALYZE orders;" in script
+    assert "TYPE JSONB" in script
+
+
+def test_an_element_of_the_users_in_a_script(project: Project) -> None:
+    project.revision(1, OF_OTHERS[: OF_OTHERS.index("op.alter")].replace("postgresql", "mysql"))
+    assert "ANALYZE orders;" in project.script(lambda: project.upgrade(sql=True))
