@@ -14,8 +14,7 @@ from __future__ import annotations
 import datetime as dt
 import itertools
 import re
-from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -36,7 +35,7 @@ def split_generation(name: str) -> tuple[str, int]:
     >>> split_generation("orders_week"), split_generation("orders_week__3")
     (('orders_week', 1), ('orders_week', 3))
     """
-    match = _NUMBERED.fullmatch(name)
+    match = _NUMBERED.fullmatch(name) if "__" in name else None
     if match is None or int(match["number"]) < 2:
         return name, 1
     return match["base"], int(match["number"])
@@ -136,7 +135,7 @@ class Policy:
 
     @property
     def target(self) -> Target:
-        return target_of(self.generations[-1])
+        return target_of(self.generations[0])
 
     @property
     def detached(self) -> bool:
@@ -153,28 +152,37 @@ def policies(pitrs: Iterable[Pitr]) -> list[Policy]:
     >>> week.name, [pitr.name for pitr in week.generations]
     ('w', ['w', 'w__2'])
     """
-    found: dict[tuple[str, Target], list[tuple[int, Pitr]]] = defaultdict(list)
+    alone: dict[str, Pitr] = {}
+    together: dict[str, list[Pitr]] = {}
     for pitr in pitrs:
-        name, number = split_generation(pitr.name)
-        found[name, target_of(pitr)].append((number, pitr))
-    holders: dict[str, set[Target]] = defaultdict(set)
-    numbers: dict[str, list[int]] = defaultdict(list)
-    for (name, target), members in found.items():
-        if len(members) > 1:
-            members.sort(key=lambda member: member[0])
-        if members[0][0] == 1:
-            holders[name].add(target)
-        numbers[name] += [number for number, _ in members]
-    made = []
-    for (name, target), members in found.items():
-        ordered = tuple([pitr for _, pitr in members])
-        if name in holders and target not in holders[name]:  # "w" is another object's policy
-            made += [Policy(pitr.name, (pitr,)) for pitr in ordered]
+        name, _ = split_generation(pitr.name)
+        if name in alone:
+            together.setdefault(name, [alone[name]]).append(pitr)
         else:
-            others = numbers[name] if len(numbers[name]) > len(ordered) else ()
-            made.append(Policy(name, ordered, frozenset(others)))
+            alone[name] = pitr
+    made: list[Policy] = []
+    for name, pitr in alone.items():
+        if name in together:
+            made += _of_one_name(name, together[name])
+        else:
+            made.append(Policy(name, (pitr,)))
     made.sort(key=lambda policy: policy.name)
     return made
+
+
+def _of_one_name(name: str, pitrs: list[Pitr]) -> Iterator[Policy]:
+    """The policies of PITRs whose names differ in their number at most."""
+    pitrs.sort(key=lambda pitr: split_generation(pitr.name)[1])
+    taken = frozenset(split_generation(pitr.name)[1] for pitr in pitrs)
+    by_target: dict[Target, list[Pitr]] = {}
+    for pitr in pitrs:
+        by_target.setdefault(target_of(pitr), []).append(pitr)
+    holder = target_of(pitrs[0]) if pitrs[0].name == name else None
+    for target, some in by_target.items():
+        if holder in (None, target):
+            yield Policy(name, tuple(some), taken)
+        else:  # the name is another object's policy
+            yield from (Policy(pitr.name, (pitr,)) for pitr in some)
 
 
 def find_policy(pitrs: Iterable[Pitr], name: str) -> Policy | None:

@@ -23,7 +23,7 @@ Source: matrixone.md, section 3 (names, ALTER), section 4 (detached policies).
 from __future__ import annotations
 
 import datetime as dt
-from collections import defaultdict
+import functools
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Final, TypeAlias
@@ -425,7 +425,7 @@ class _Comparison:
         self.rebuilt = rebuilt
         self.wanted = wanted
         self.levels = {(pitr.level, pitr.account_name) for pitr in wanted}
-        self.targets = {pitr.name: target_of(pitr) for pitr in wanted}
+        self.declared = {pitr.name: pitr for pitr in wanted}
         self.ours = ours
         self.drop_undeclared = drop_undeclared
         self.stale = stale
@@ -433,13 +433,8 @@ class _Comparison:
         self.now = now
         self.include = include
         self.policies = policies(existing)
-        self.by_name: dict[str, list[Policy]] = defaultdict(list)
-        self.blocking: dict[Target, tuple[Policy, Pitr]] = {}
-        for policy in self.policies:
-            self.by_name[policy.name].append(policy)
-            for pitr in policy.generations:
-                if not is_detached(pitr) or pitr.name in stale:
-                    self.blocking[policy.target] = policy, pitr
+        self.by_name = {policy.name: policy for policy in self.policies}
+        self.namesakes = self._namesakes()
         self.actions: list[Action] = []
         self.undeclared: list[Pitr] = []
         self.conflicts: list[Conflict] = []
@@ -447,6 +442,30 @@ class _Comparison:
         self.unknown: list[Pitr] = []
         self.matched: set[int] = set()
         self.in_conflict: set[int] = set()
+
+    def _namesakes(self) -> dict[str, list[Policy]]:
+        """Policies of one name: somebody's numbered ones, whose first generation is gone."""
+        found: dict[str, list[Policy]] = {}
+        if len(self.by_name) < len(self.policies):
+            for policy in self.policies:
+                found.setdefault(policy.name, []).append(policy)
+        return found
+
+    @functools.cached_property
+    def blocking(self) -> dict[Target, Policy]:
+        """The policies beside which the server takes no second one for their object."""
+        return {
+            policy.target: policy
+            for policy in self.policies
+            if any(map(self._is_active, policy.generations))
+        }
+
+    def _is_active(self, pitr: Pitr) -> bool:
+        """Whether the server takes a PITR for active, and lets its object have no second one."""
+        return not is_detached(pitr) or pitr.name in self.stale
+
+    def _active(self, policy: Policy) -> Pitr:
+        return next(pitr for pitr in reversed(policy.generations) if self._is_active(pitr))
 
     def run(self) -> None:
         for pitr in self.wanted:
@@ -473,23 +492,25 @@ class _Comparison:
 
     def _match(self, pitr: Pitr) -> None:
         target = target_of(pitr)
-        named = self.by_name.get(pitr.name, [])
-        for policy in named:
-            if policy.target == target:
-                self.matched.add(id(policy))
-                self._same_target(pitr, policy)
-                return
-        for policy in named:
-            if policy.generations[0].name == pitr.name:  # else only a numbered one has the name
-                self._other_target(pitr, policy)
-                return
+        policy = self.by_name.get(pitr.name)
+        for other in self.namesakes.get(pitr.name, ()):
+            if other.target == target:
+                policy = other
+        if policy is not None and policy.target == target:
+            self.matched.add(id(policy))
+            self._same_target(pitr, policy)
+            return
+        if policy is not None and policy.generations[0].name == pitr.name:
+            self._other_target(pitr, policy)  # else somebody's numbered one has the name
+            return
         if self._is_blocked(pitr):
             return
         if target not in self.blocking:
             self.actions.append(self._create(pitr, "the server does not have it"))
         else:
-            other = self.blocking[target][1]
-            self.actions.append(self._create(pitr, f"it takes the place of {other.name}", other))
+            existing = self._active(self.blocking[target])
+            reason = f"it takes the place of {existing.name}"
+            self.actions.append(self._create(pitr, reason, existing))
 
     def _same_target(self, pitr: Pitr, policy: Policy) -> None:
         current = policy.current
@@ -512,13 +533,12 @@ class _Comparison:
         number = policy.next_number
         renewed = _renamed(pitr, generation_name(pitr.name, number))
         newest = policy.generations[-1]
-        blocking = self.blocking.get(policy.target)
         reason = (
             f"{newest.name} protects nothing new: {target_text(pitr)} was dropped, rebuilt, "
             "truncated or restored since"
         )
-        if blocking is not None and blocking[0] is policy:
-            stale = blocking[1]
+        if self.blocking.get(policy.target) is policy:
+            stale = self._active(policy)
             cost = replacing_cost(stale)
             self.actions.append(Renew(renewed, reason, stale, True, cost, rebuilt))
         elif not self._is_blocked(renewed):
@@ -555,15 +575,16 @@ class _Comparison:
 
     def _gives_way(self, policy: Policy) -> bool:
         """Whether this plan drops a policy: its target moves, or it is undeclared."""
-        if policy.name in self.targets:
-            return self.targets[policy.name] != policy.target and self._is_in_reach(policy)
+        if (wanted := self.declared.get(policy.name)) is not None:
+            return target_of(wanted) != policy.target and self._is_in_reach(policy)
         return self.drop_undeclared and self._is_ours(policy) and self._is_included(policy)
 
     def _is_blocked(self, pitr: Pitr) -> bool:
         """Whether the object has an active policy of another name, which stays: a conflict."""
-        policy, other = self.blocking.get(target_of(pitr), (None, None))
-        if policy is None or other is None or self._gives_way(policy):
+        policy = self.blocking.get(target_of(pitr))
+        if policy is None or self._gives_way(policy):
             return False
+        other = self._active(policy)
         self.conflicts.append(
             Conflict(
                 pitr,
