@@ -439,8 +439,10 @@ class _Run:
             if result.outcome is not Outcome.DONE:
                 self._after_error(action)
             return result
-        except BaseException:  # interrupted: it may take effect
+        except BaseException:  # interrupted: it may have taken effect
             self.report._put(action, Outcome.UNKNOWN, None)
+            with contextlib.suppress(SQLAlchemyError):
+                end_session(self.engine, session)
             raise
         finally:
             self.sending.discard(session)

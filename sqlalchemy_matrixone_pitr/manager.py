@@ -47,6 +47,7 @@ from .transaction import (
     SessionFlush,
     TransactionalDDLElement,
     attach,
+    ended_when_given_up,
     execute,
     idle,
     pending_pitrs,
@@ -253,11 +254,15 @@ class PitrManager(_PitrMethods):
     def _send(self, element: TransactionalDDLElement, connection: Connection | None = None) -> None:
         element.check_dialect(self._engine.dialect)
         with contextlib.ExitStack() as stack:
-            if self._serialize and element.deferrable:
+            locked = self._serialize and element.deferrable
+            if locked:
                 stack.enter_context(account_lock(self._engine, self._timeout))
             if connection is None:
                 connection = stack.enter_context(side_connection(self._engine))
             server.require_matrixone(connection)
+            if locked:
+                session = server.session_number(connection)
+                stack.enter_context(ended_when_given_up(self._engine, session))
             attach(self._engine)
             with idle(connection):
                 send_idle(connection, element, connection.get_execution_options(), {})

@@ -43,7 +43,7 @@ from .locking import DEFAULT_TIMEOUT, account_lock
 from .model import Pitr, check_pitr_name
 from .plan import dropping_cost, replacing_cost
 from .reflection import ServerState, read_pitrs, read_state, reading
-from .transaction import autocommit_connection, end_session, send_now
+from .transaction import autocommit_connection, ended_when_given_up, send_now
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session, scoped_session
@@ -163,11 +163,11 @@ def _send_all(engine: Engine, left: deque[PitrDDLElement]) -> None:
     """
     with autocommit_connection(engine) as (connection, session):
         try:
-            while left:
-                send_now(connection, left[0], {TABLE_CHECKED: True})
-                left.popleft()
+            with ended_when_given_up(engine, session):
+                while left:
+                    send_now(connection, left[0], {TABLE_CHECKED: True})
+                    left.popleft()
         except DBAPIError:
-            end_session(engine, session)
             with reading(engine) as other:
                 there = {pitr.name for pitr in read_pitrs(other, {})}
             if (left[0].name in there) is isinstance(left[0], CreatePitr):

@@ -18,6 +18,7 @@ import contextlib
 import re
 import sys
 import threading
+import time
 import weakref
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -31,7 +32,7 @@ from sqlalchemy.engine.base import RootTransaction, TwoPhaseTransaction
 from sqlalchemy.engine.cursor import (
     _NO_CURSOR_DML,
 )  # the public way to make a result needs a cursor
-from sqlalchemy.exc import DBAPIError, PendingRollbackError
+from sqlalchemy.exc import DBAPIError, PendingRollbackError, SQLAlchemyError
 from sqlalchemy.pool import NullPool, QueuePool
 from sqlalchemy.sql.ddl import ExecutableDDLElement
 
@@ -202,7 +203,9 @@ def execute(
     resolved = element.resolve(connection, merged)
     item = _Queued(resolved, dict(options), str(resolved))
     if connection.dialect.is_async:
-        _await_once()  # a task that is cancelled here has queued nothing
+        # an execute() that awaits nothing is taken for a mistake by SQLAlchemy; a task that is
+        # cancelled here has queued nothing
+        _pause(connection, 0)
     queue.items.append(item)
     if session is not None:
         queue.session = weakref.ref(session)
@@ -283,15 +286,6 @@ class _PendingResult(CursorResult[Any]):
 def pending_result(connection: Connection) -> CursorResult[Any]:
     """A result without rows, of a statement that has not been sent."""
     return _PendingResult(connection)
-
-
-def _await_once() -> None:
-    """An awaitable execute() that awaits nothing is taken for a mistake by SQLAlchemy."""
-    import asyncio
-
-    from sqlalchemy.util import await_only
-
-    await_only(asyncio.sleep(0))
 
 
 def pending_pitrs(connection: Connection | AsyncConnection) -> list[TransactionalDDLElement]:
@@ -666,19 +660,57 @@ def autocommit_connection(engine: Engine) -> Iterator[tuple[Connection, int]]:
             return
 
 
-def end_session(engine: Engine, number: int) -> None:
-    """End a session whose connection was given up: its statement may be waiting on the server still
-    (matrixone.md, section 3, "Races").
+def end_session(engine: Engine, session: int) -> None:
+    """End a session whose connection was given up: its statement may be waiting on the server
+    still, or be on its way there (matrixone.md, section 3, "Races").
 
-    :param number: its ``connection_id()``.
+    :param session: its ``connection_id()``.
     :raises DBAPIError: the server could not be reached.
     """
     with side_connection(engine) as connection:
-        try:
-            connection.exec_driver_sql(f"KILL {number:d}")
-        except DBAPIError as error:
-            if not answered_by_server(error):
-                raise  # else: "Unknown connection id", it has ended
+        for _ in range(_PATIENCE):
+            try:
+                connection.exec_driver_sql(f"KILL {session:d}")
+            except DBAPIError as error:
+                if not answered_by_server(error):
+                    raise
+                break  # "Unknown connection id"
+            _pause(connection, 0.05)
+        _pause(connection, 0.1)  # what it was committing
+
+
+_PATIENCE: Final = 20
+"""How often a session that is being ended is looked for."""
+
+
+@contextlib.contextmanager
+def ended_when_given_up(engine: Engine, session: int) -> Iterator[None]:
+    """What is sent in the block has come to its end, one way or the other, when the block has: also
+    where it is interrupted, or the connection is lost. So a lock may be given up then.
+
+    :param session: the ``connection_id()`` of the connection that the block sends on.
+    """
+    try:
+        yield
+    except BaseException as error:
+        cause = error.__cause__ if isinstance(error, PitrError) else error
+        if not isinstance(error, Exception) or (
+            isinstance(cause, DBAPIError) and not answered_by_server(cause)
+        ):
+            with contextlib.suppress(SQLAlchemyError):
+                end_session(engine, session)
+        raise
+
+
+def _pause(connection: Connection, seconds: float) -> None:
+    if not connection.dialect.is_async:
+        time.sleep(seconds)
+        return
+    import asyncio
+
+    from sqlalchemy.util import await_only
+
+    await_only(asyncio.sleep(seconds))
 
 
 # ------------------------------------------------------------------------------------ ORM sessions

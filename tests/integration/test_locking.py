@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import pytest
 from sqlalchemy import Engine, MetaData, create_engine
-from sqlalchemy.exc import SAWarning
+from sqlalchemy.exc import DBAPIError, SAWarning
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from sqlalchemy_matrixone_pitr import (
@@ -35,6 +35,7 @@ from sqlalchemy_matrixone_pitr import (
 )
 from sqlalchemy_matrixone_pitr.emulator import Emulator
 from tests.conftest import Server
+from tests.proxy import Proxy
 
 Names = Callable[[], list[str]]
 
@@ -245,6 +246,20 @@ def test_ten_processes_without_the_lock() -> None:
             found = get_pitrs(engine, level="database")
         assert found == [Pitr.database("week", "1d", database_name="shop")] * 10
         engine.dispose()
+
+
+def test_what_is_given_up_is_ended_before_the_lock_is(
+    proxied_engine: Engine, proxy: Proxy, database: str, prefix: str
+) -> None:
+    """On 3.0.9 the next program's CREATE would damage the catalogue beside one that still runs."""
+    manager = PitrManager(proxied_engine, serialize=True)
+    proxy.cut("^CREATE PITR", "after")
+    with pytest.raises(DBAPIError):
+        manager.create_database_pitr(f"{prefix}_d", database)
+    begin = proxy.statements.index("BEGIN")
+    kill = next(n for n, said in enumerate(proxy.statements) if said.startswith("KILL"))
+    assert "COMMIT" not in proxy.statements[begin:kill]
+    assert "COMMIT" in proxy.statements[kill:]
 
 
 def test_serialized_changes(engine: Engine, database: str, prefix: str) -> None:
