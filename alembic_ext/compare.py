@@ -6,6 +6,7 @@ difference (``plan.compare``)            operation
 missing                                  ``create_pitr``, after the tables
 another range                            ``alter_pitr``, after the tables
 detached by a rebuild                    ``renew_pitr``, after the tables
+detached, and its table is gone          ``create_pitr``, after the tables
 another target                           ``drop_pitr`` first, ``create_pitr`` at the end
 not declared                             logged; ``drop_pitr`` first, where asked for
 held by somebody else's policy           an error that names both
@@ -21,17 +22,28 @@ import logging
 from typing import Any
 
 from alembic.autogenerate.api import AutogenContext
-from alembic.operations.ops import DropTableOp, UpgradeOps
+from alembic.operations.ops import UpgradeOps
 from alembic.util import PriorityDispatchResult
-from sqlalchemy import MetaData
+from sqlalchemy import MetaData, Table
 
 from sqlalchemy_matrixone_pitr import server
 from sqlalchemy_matrixone_pitr.apply import conflict_error
-from sqlalchemy_matrixone_pitr.generations import split_generation, target_of, target_text
-from sqlalchemy_matrixone_pitr.model import Pitr
-from sqlalchemy_matrixone_pitr.plan import Action, Alter, Create, Declared, Drop, Renew
-from sqlalchemy_matrixone_pitr.reflection import reading
-from sqlalchemy_matrixone_pitr.schema import HasMetaData, declares_any
+from sqlalchemy_matrixone_pitr.generations import (
+    policies,
+    split_generation,
+    target_of,
+    target_text,
+)
+from sqlalchemy_matrixone_pitr.model import Pitr, fold
+from sqlalchemy_matrixone_pitr.plan import Action, Alter, Create, Declared, Drop, Plan, Renew
+from sqlalchemy_matrixone_pitr.reflection import ServerState, reading
+from sqlalchemy_matrixone_pitr.schema import (
+    HasMetaData,
+    conventional_name,
+    database_of,
+    declares_any,
+    metadatas,
+)
 
 from .ops import AlterPitrOp, CreatePitrOp, DropPitrOp, PitrOp, RenewPitrOp
 from .times import TABLE
@@ -39,14 +51,20 @@ from .times import TABLE
 log = logging.getLogger("alembic.autogenerate.matrixone_pitr")
 
 
+def leave_times_alone(
+    autogen_context: AutogenContext, upgrade_ops: UpgradeOps
+) -> PriorityDispatchResult:
+    """A comparator that runs before all others: the table of ``times.py`` is nobody's to drop."""
+    autogen_context._name_filters.append(
+        lambda name, kind, parents: (kind, name) != ("table", TABLE)
+    )
+    return PriorityDispatchResult.CONTINUE
+
+
 def compare_pitrs(
     autogen_context: AutogenContext, upgrade_ops: UpgradeOps
 ) -> PriorityDispatchResult:
     """The comparator; registered to run after all others."""
-    # our own table is nobody's to drop
-    upgrade_ops.ops[:] = [
-        op for op in upgrade_ops.ops if not (isinstance(op, DropTableOp) and op.table_name == TABLE)
-    ]
     metadata = _concerned(autogen_context)
     connection = autogen_context.connection
     if not metadata or connection is None or server.matrixone_version(connection) is None:
@@ -62,7 +80,7 @@ def compare_pitrs(
     plan = declared.plan(
         state,
         drop_undeclared=bool(options.get("matrixone_pitr_drop_undeclared")),
-        include=lambda pitr: _included(autogen_context, pitr),
+        include=_Filters(autogen_context, declared).included,
     )
     for conflict in plan.conflicts:
         raise conflict_error(conflict)
@@ -70,14 +88,15 @@ def compare_pitrs(
         log.info("PITR %s of %s is not declared", pitr.name, target_text(pitr))
     if not plan.actions:
         return PriorityDispatchResult.CONTINUE
-    written = _Written(declared)
-    first: list[PitrOp] = []
+    written = _Written(declared, state, plan)
+    first: list[PitrOp] = written.drops()
     last: list[PitrOp] = []
     for action in plan.actions:
         log.info("Detected %s", action)
-        before, after = written.operations(action)
-        first += before
-        last += after
+        if not isinstance(action, Drop):
+            before, after = written.others(action)
+            first += before
+            last += after
     upgrade_ops.ops[:0] = first
     upgrade_ops.ops.extend(last)
     return PriorityDispatchResult.CONTINUE
@@ -97,62 +116,133 @@ def _concerned(autogen_context: AutogenContext) -> list[MetaData | HasMetaData]:
     return given if declares_any(given) else []
 
 
-def _included(autogen_context: AutogenContext, pitr: Pitr) -> bool:
-    """``include_name`` for what the server has, ``include_object`` for both sides."""
-    reflected = pitr.status is not None
-    name = split_generation(pitr.name)[0] if reflected else pitr.name
-    if reflected:
+class FilteredPitr(Pitr):
+    """What ``include_object`` is given: a policy with the ``info`` that all its objects have.
+
+    A table's policy has its Table's.
+    """
+
+    __slots__ = ("info",)
+
+    info: dict[Any, Any]
+
+    def __init__(self, pitr: Pitr, info: dict[Any, Any]) -> None:
+        for attribute in Pitr.__slots__:
+            object.__setattr__(self, attribute, getattr(pitr, attribute))
+        object.__setattr__(self, "info", info)
+
+
+class _Filters:
+    """``include_name`` and ``include_object``, each asked once for a policy, declared or not.
+
+    What leaves a table out leaves its policy out.
+    """
+
+    def __init__(self, autogen_context: AutogenContext, declared: Declared) -> None:
+        self._context = autogen_context
+        self._default = declared.default
+        self._tables = {
+            (database_of(table, declared.default, declared.schema_map), fold(table.name)): table
+            for metadata in metadatas(declared.metadata)
+            for table in metadata.tables.values()
+        }
+
+    def included(self, pitr: Pitr) -> bool:
+        context = self._context
         parents: Any = {"schema_name": pitr.database_name, "table_name": pitr.table_name}
-        if not autogen_context.run_name_filters(name, "pitr", parents):  # type: ignore[arg-type]
+        if not context.run_name_filters(pitr.name, "pitr", parents):  # type: ignore[arg-type]
             return False
-    return autogen_context.run_object_filters(pitr, name, "pitr", reflected, None)  # type: ignore[arg-type]
+        reflected = pitr.status is not None
+        table = None if pitr.table_name is None else self._table(pitr)
+        if table is not None and not self._is_table_included(table):
+            return False
+        shown: Any = FilteredPitr(pitr, {} if table is None else dict(table.info))
+        return context.run_object_filters(shown, pitr.name, "pitr", reflected, None)  # type: ignore[arg-type]
+
+    def _table(self, pitr: Pitr) -> Table:
+        """The declared one, else one of that name."""
+        assert pitr.table_name is not None
+        declared = self._tables.get((pitr.database_name, pitr.table_name))
+        if declared is not None:
+            return declared
+        schema = None if pitr.database_name == self._default else pitr.database_name
+        return Table(pitr.table_name, MetaData(), schema=schema)
+
+    def _is_table_included(self, table: Table) -> bool:
+        declared = table in self._tables.values()
+        return self._context.run_name_filters(
+            table.name, "table", {"schema_name": table.schema}
+        ) and self._context.run_object_filters(table, table.name, "table", not declared, None)
 
 
 class _Written:
-    """Actions as operations, with the databases that the metadata names."""
+    """Actions as operations: under the policy's name, with what the metadata names."""
 
-    def __init__(self, declared: Declared) -> None:
+    def __init__(self, declared: Declared, state: ServerState, plan: Plan) -> None:
         self._default = declared.default
+        self._metadata = metadatas(declared.metadata)
+        self._objects = state.objects
         self._declared = {
             (declaration.pitr.name, target_of(declaration.pitr)): declaration
             for declaration in declared.declarations()
         }
+        self._policies = {
+            pitr.name: policy for policy in policies(state.pitrs) for pitr in policy.generations
+        }
+        self._dropped = [action.pitr for action in plan.actions if isinstance(action, Drop)]
 
-    def operations(self, action: Action) -> tuple[list[PitrOp], list[PitrOp]]:
+    def drops(self) -> list[PitrOp]:
+        """For the front of the migration: a policy's newest generation first.
+
+        Each with the range of the newest one: brought back is one policy.
+        """
+        newest_first = sorted(self._dropped, key=lambda pitr: -split_generation(pitr.name)[1])
+        found: list[PitrOp] = []
+        for pitr in newest_first:
+            range = self._policies[pitr.name].current.range
+            found.append(self._drop(pitr.with_range(range)))
+        return found
+
+    def others(self, action: Action) -> tuple[list[PitrOp], list[PitrOp]]:
         """What goes to the front of the migration, and what to its end."""
-        if isinstance(action, Drop):
-            return [DropPitrOp.from_pitr(self._as_written(action.pitr))], []
-        pitr = self._as_written(action.pitr)
+        pitr, named = self._as_written(action.pitr)
         if isinstance(action, Create):
-            return [], [CreatePitrOp.from_pitr(pitr)]
+            return [], [CreatePitrOp.from_pitr(pitr, named)]
+        assert action.existing is not None
+        before = pitr.with_range(action.existing.range)
         if isinstance(action, Alter):
-            assert action.existing is not None
-            existing = str(action.existing.range)
-            return [], [AlterPitrOp(pitr.name, str(pitr.range), existing_range=existing)]
+            return [], [AlterPitrOp.from_pitr(before, pitr.range, named)]
         assert isinstance(action, Renew)
-        front: list[PitrOp] = []
-        if action.destructive and action.existing is not None:
-            front.append(DropPitrOp.from_pitr(self._as_written(action.existing)))
+        front: list[PitrOp] = [self._drop(action.existing)] if action.destructive else []
+        if (action.pitr.database_name or "", action.pitr.table_name) not in self._objects:
+            return front, [CreatePitrOp.from_pitr(pitr, named)]  # the migration makes it first
         renewal = RenewPitrOp(
             pitr.name,
-            range=str(pitr.range),
+            range=str(before.range),
             database=pitr.database_name,
             table=pitr.table_name,
             generation=split_generation(action.pitr.name)[1],
         )
-        return front, [renewal]
+        renewal.written(named)
+        if before.range == pitr.range:
+            return front, [renewal]
+        return front, [renewal, AlterPitrOp.from_pitr(before, pitr.range, named)]
 
-    def _as_written(self, pitr: Pitr) -> Pitr:
-        """Under the policy's name, and with no database where the metadata names none."""
-        base = split_generation(pitr.name)[0]
-        declaration = self._declared.get((base, target_of(pitr)))
-        name = base if declaration is not None else pitr.name
+    def _drop(self, pitr: Pitr) -> PitrOp:
+        return DropPitrOp.from_pitr(*self._as_written(pitr))
+
+    def _as_written(self, pitr: Pitr) -> tuple[Pitr, bool]:
+        """Under the policy's name, and with no database where the metadata names none; and whether
+        the name is written, or left to the naming convention."""
+        policy = self._policies.get(pitr.name)
+        name = split_generation(pitr.name)[0] if policy is None else policy.name
+        declaration = self._declared.get((name, target_of(pitr)))
         database = pitr.database_name
         if declaration is not None:
             database = declaration.database
         elif database == self._default:
             database = None
-        return Pitr(
+        written = Pitr(
             name,
             pitr.level,
             pitr.range,
@@ -160,3 +250,14 @@ class _Written:
             database_name=database,
             table_name=pitr.table_name,
         )
+        if pitr.database_name is None or database is not None:
+            return written, True
+        if declaration is not None:
+            return written, declaration.named
+        return written, name not in self._conventional_names(pitr)
+
+    def _conventional_names(self, pitr: Pitr) -> set[str]:
+        return {
+            conventional_name(metadata, pitr.database_name, pitr.table_name)
+            for metadata in self._metadata
+        }

@@ -113,10 +113,10 @@ class CreateWhereMissing(OfMigration, CreatePitr):
         return CreatePitr(self.pitr, self.if_not_exists)
 
     def tell_gone(self) -> None:
-        """The transaction has dropped or renamed the object since."""
+        """The object was dropped or renamed since."""
         _warn(
-            f"PITR {self.name!r} is not created: {target_text(self.pitr)} was dropped or renamed "
-            "since, in the same transaction"
+            f"PITR {self.name!r} is not created: {target_text(self.pitr)} is not there any more, "
+            "dropped or renamed"
         )
 
     def decide_attached(self, there: Pitr) -> PitrDDLElement | None:
@@ -190,38 +190,78 @@ def _warn_not_renewed(policy: Policy, why: str) -> None:
 # ----------------------------------------------------------------------------------- alter and drop
 
 
-class AlterNewest(OfMigration, AlterPitr):
-    """ALTER PITR, of a policy's newest generation, unless it has the range already.
+class _OfNewest(OfMigration):
+    """Of a policy's newest generation.
 
-    :param policy: the name that the migration gives.
+    :ivar policy: the name that the migration gives.
+    :ivar expected: the policy, where the migration says what it is for: another one of that name is
+        somebody else's.
+    """
+
+    policy: str
+    expected: Pitr | None
+
+    def resolve(self, connection: Connection, options: Mapping[str, Any]) -> Self:
+        if self.expected is None:
+            return self
+        resolved = self._resolved_copy()
+        resolved.expected = CreatePitr(self.expected).resolve(connection, options).pitr
+        return resolved
+
+    def is_foreign(self, there: Pitr) -> bool:
+        """Whether it is for something else, which a warning says."""
+        if self.expected is None or target_of(there) == target_of(self.expected):
+            return False
+        _warn(
+            f"PITR {there.name!r} is for {target_text(there)}, not for "
+            f"{target_text(self.expected)}: it is left as it is"
+        )
+        return True
+
+
+class AlterNewest(_OfNewest, AlterPitr):
+    """ALTER PITR, unless it has the range already; CREATE PITR where it is missing and is known.
+
     :param name: the generation's, as it is expected.
     """
 
-    def __init__(self, policy: str, range: PitrRange, name: str) -> None:
+    def __init__(self, policy: str, range: PitrRange, name: str, expected: Pitr | None) -> None:
         super().__init__(name, range)
         self.policy = policy
+        self.expected = expected
 
     def decide(self, connection: Connection) -> PitrDDLElement | None:
         with reading(connection.engine) as aside:
             there = find_pitr(read_generations(aside, self.policy), self.policy)
-        if there is None:
-            _warn_missing(self.policy, f"alter_pitr to {self.range}")
+        if there is not None:
+            if there.range == self.range or self.is_foreign(there):
+                return None
+            return AlterPitr(there.name, self.range)
+        if self.expected is None:
+            _warn_missing(self.policy, f"alter_pitr to {self.range} has done nothing")
             return None
-        return None if there.range == self.range else AlterPitr(there.name, self.range)
+        create = CreateWhereMissing(self.expected.with_range(self.range))
+        create.was_there = True
+        element = create.decide(connection)
+        if element is not None:
+            _warn_missing(self.policy, f"alter_pitr creates it, with {self.range}")
+        return element
 
 
-class DropNewest(OfMigration, DropPitr):
-    """DROP PITR, of a policy's newest generation.
+class DropNewest(_OfNewest, DropPitr):
+    """DROP PITR.
 
-    :param policy: the name that the migration gives.
     :param name: the generation's, as it is expected.
     :param if_exists: say nothing where there is none.
     :param if_active: only one that still protects its object; what is left else is history.
     """
 
-    def __init__(self, policy: str, name: str, if_exists: bool, if_active: bool) -> None:
+    def __init__(
+        self, policy: str, name: str, expected: Pitr | None, if_exists: bool, if_active: bool
+    ) -> None:
         super().__init__(name, if_exists)
         self.policy = policy
+        self.expected = expected
         self.if_active = if_active
 
     def decide(self, connection: Connection) -> PitrDDLElement | None:
@@ -234,9 +274,9 @@ class DropNewest(OfMigration, DropPitr):
             )
         if there is None:
             if not self.if_exists and not self.if_active:
-                _warn_missing(self.policy, "drop_pitr")
+                _warn_missing(self.policy, "drop_pitr has done nothing")
             return None
-        if self.if_active and is_detached(there):
+        if self.is_foreign(there) or (self.if_active and is_detached(there)):
             return None
         return DropPitr(there.name)
 
@@ -247,9 +287,8 @@ def _object(pitr: Pitr) -> tuple[str, str | None]:
 
 def _warn_missing(name: str, what: str) -> None:
     _warn(
-        f"PITR {name!r} does not exist in this account, and {what} has done nothing. A revision "
-        "before may have failed to create it: alembic check says whether it is missing, mo-pitr "
-        "apply MODULE:metadata creates it"
+        f"PITR {name!r} does not exist in this account: {what}. A revision before may have failed "
+        "to create it. alembic check says what is missing, mo-pitr apply MODULE:metadata creates it"
     )
 
 

@@ -19,7 +19,7 @@ from alembic import op as _op
 
 
 def create_pitr(
-    name: str,
+    name: str | None,
     range: str,
     *,
     level: str | None = None,
@@ -41,14 +41,31 @@ def create_pitr(
     )
 
 
-def alter_pitr(name: str, range: str, *, existing_range: str | None = None) -> None:
+def alter_pitr(
+    name: str | None,
+    range: str,
+    *,
+    existing_range: str | None = None,
+    existing_level: str | None = None,
+    existing_account: str | None = None,
+    existing_database: str | None = None,
+    existing_table: str | None = None,
+) -> None:
     """See :meth:`AlterPitrOp.alter_pitr`."""
     operations: Any = _op
-    operations.alter_pitr(name, range, existing_range=existing_range)
+    operations.alter_pitr(
+        name,
+        range,
+        existing_range=existing_range,
+        existing_level=existing_level,
+        existing_account=existing_account,
+        existing_database=existing_database,
+        existing_table=existing_table,
+    )
 
 
 def drop_pitr(
-    name: str,
+    name: str | None,
     *,
     if_exists: bool = False,
     existing_range: str | None = None,
@@ -71,7 +88,7 @@ def drop_pitr(
 
 
 def renew_pitr(
-    name: str,
+    name: str | None,
     *,
     range: str,
     database: str | None = None,

@@ -4,7 +4,9 @@ Each carries literals only, and knows its reverse from its own fields. What they
 ``toimpl.py``; the text of a migration that calls them in ``render.py``.
 
 A *name* is a policy's: where it was renewed, the newest generation is meant, found when the
-statement is sent. In ``--sql`` scripts it is taken as it stands.
+statement is sent. In ``--sql`` scripts it is taken as it stands. None is the name that the naming
+convention of ``target_metadata`` makes of the target and the database that is migrated, as it does
+for a policy that is declared without a name.
 """
 
 from __future__ import annotations
@@ -13,7 +15,10 @@ from typing import Any, Self
 
 from alembic.operations import Operations
 from alembic.operations.ops import MigrateOperation
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import MetaData
 
+from sqlalchemy_matrixone_pitr.ddl import resolve_database
 from sqlalchemy_matrixone_pitr.errors import PitrValidationError
 from sqlalchemy_matrixone_pitr.generations import check_declared_name, generation_name
 from sqlalchemy_matrixone_pitr.model import (
@@ -21,16 +26,28 @@ from sqlalchemy_matrixone_pitr.model import (
     PitrLevel,
     PitrRange,
     check_pitr_name,
+    fold,
     shorten,
     to_level,
 )
+from sqlalchemy_matrixone_pitr.schema import conventional_name, metadatas
+
+from .offline import default_database
 
 
 def level_of(
-    level: str | None, account: str | None, database: str | None, table: str | None
+    what: str,
+    level: str | None,
+    account: str | None,
+    database: str | None,
+    table: str | None,
+    *,
+    prefix: str = "",
 ) -> PitrLevel:
     """The level of a policy, told by its target; the own account is never a silent default.
 
+    :param what: the operation, for messages.
+    :param prefix: of its parameters.
     :raises PitrValidationError: neither tells, or they contradict each other.
     """
     told = (
@@ -45,25 +62,68 @@ def level_of(
     given = None if level is None else to_level(level)
     if given is None and told is None:
         raise PitrValidationError(
-            "create_pitr needs a target: table=, database= or account=, or level='account' for the "
-            "own account, level='database' for the connection's database, level='cluster'"
+            f"{what} needs a target: {prefix}table=, {prefix}database= or {prefix}account=, or "
+            f"{prefix}level='account' for the own account, {prefix}level='database' for the "
+            f"connection's database, {prefix}level='cluster'"
         )
     if given is not None and told is not None and given is not told:
         raise PitrValidationError(
-            f"create_pitr at level '{given}' does not fit its target, a {told}: leave level out"
+            f"{what} at level '{given}' does not fit its target, a {told}: leave {prefix}level out"
         )
     chosen = given or told
     assert chosen is not None
     return chosen
 
 
+def convention_name(
+    operations: Operations, what: str, level: PitrLevel, database: str | None, table: str | None
+) -> str:
+    """The name that the naming convention makes of a target, in the database that is migrated.
+
+    :raises PitrValidationError: there is none for the cluster or an account; or no database.
+    """
+    context = operations.migration_context
+    if level in (PitrLevel.CLUSTER, PitrLevel.ACCOUNT):
+        raise PitrValidationError(
+            f"{what} needs a name at level '{level}': the naming convention has one for tables and "
+            "databases only"
+        )
+    if not context.as_sql:
+        connection = operations.get_bind()
+        database = resolve_database(connection, database, connection.get_execution_options())
+    elif database is None:
+        database = default_database(context, f"of table {table}" if table else "of the database")
+    return conventional_name(_metadata_of(context, table), fold(database), table)
+
+
+def _metadata_of(context: MigrationContext, table: str | None) -> MetaData:
+    """Whose convention counts: the MetaData that has the table, else the first one."""
+    target = context.opts.get("target_metadata")
+    given = [] if target is None else metadatas(target)
+    for metadata in given:
+        names = {fold(known.name) for known in metadata.tables.values() if known.schema is None}
+        if table is not None and fold(table) in names:
+            return metadata
+    return given[0] if given else MetaData()
+
+
 class PitrOp(MigrateOperation):
-    """What the operations share."""
+    """What the operations share.
+
+    :ivar named: whether a migration writes the name; False leaves it to the naming convention.
+    """
 
     name: str
+    named: bool = True
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.name!r})"
+
+    def written(self, named: bool) -> Self:
+        """The operation, with :attr:`named` set."""
+        if not named:
+            self.named = False
+        return self
 
 
 class CreatePitrOp(PitrOp):
@@ -82,7 +142,7 @@ class CreatePitrOp(PitrOp):
     ) -> None:
         self.pitr = Pitr(
             check_declared_name(name),
-            level_of(level, account, database, table),
+            level_of("create_pitr", level, account, database, table),
             range,
             account_name=account,
             database_name=database,
@@ -92,9 +152,9 @@ class CreatePitrOp(PitrOp):
         self.if_not_exists = if_not_exists
 
     @classmethod
-    def from_pitr(cls, pitr: Pitr) -> Self:
+    def from_pitr(cls, pitr: Pitr, named: bool = True) -> Self:
         """The operation that creates a policy."""
-        return cls(
+        made = cls(
             pitr.name,
             str(pitr.range),
             level=pitr.level.value,
@@ -102,12 +162,13 @@ class CreatePitrOp(PitrOp):
             database=pitr.database_name,
             table=pitr.table_name,
         )
+        return made.written(named)
 
     @classmethod
     def create_pitr(
         cls,
         operations: Operations,
-        name: str,
+        name: str | None,
         range: str,
         *,
         level: str | None = None,
@@ -118,7 +179,7 @@ class CreatePitrOp(PitrOp):
     ) -> None:
         """Create a PITR policy when the migration's transaction commits.
 
-        :param name: unique in the account.
+        :param name: unique in the account; None leaves it to the naming convention.
         :param range: ``"7d"``: 1 to 100 of h, d, mo, y.
         :param level: told by the target, or ``"account"``, ``"database"``, ``"cluster"``.
         :param account: another account (sys only).
@@ -127,6 +188,9 @@ class CreatePitrOp(PitrOp):
         :param if_not_exists: leave one of that name as it is; the server compares names only. One
             that no longer protects the same object is renewed all the same.
         """
+        if name is None:
+            target = level_of("create_pitr", level, account, database, table)
+            name = convention_name(operations, "create_pitr", target, database, table)
         operations.invoke(
             cls(
                 name,
@@ -140,7 +204,7 @@ class CreatePitrOp(PitrOp):
         )
 
     def reverse(self) -> DropPitrOp:
-        return DropPitrOp.from_pitr(self.pitr)
+        return DropPitrOp.from_pitr(self.pitr, self.named)
 
     def to_diff_tuple(self) -> tuple[Any, ...]:
         return "add_pitr", self.pitr
@@ -149,22 +213,88 @@ class CreatePitrOp(PitrOp):
 class AlterPitrOp(PitrOp):
     """``op.alter_pitr``."""
 
-    def __init__(self, name: str, range: str, *, existing_range: str | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        range: str,
+        *,
+        existing_range: str | None = None,
+        existing_level: str | None = None,
+        existing_account: str | None = None,
+        existing_database: str | None = None,
+        existing_table: str | None = None,
+    ) -> None:
         self.name = check_pitr_name(name)
         self.range = PitrRange.of(range)
         self.existing_range = None if existing_range is None else PitrRange.of(existing_range)
+        self.existing: Pitr | None = None
+        target = existing_level, existing_account, existing_database, existing_table
+        if any(part is not None for part in target):
+            self.existing = Pitr(
+                self.name,
+                level_of("alter_pitr", *target, prefix="existing_"),
+                self.existing_range or self.range,
+                account_name=existing_account,
+                database_name=existing_database,
+                table_name=existing_table,
+            )
+
+    @classmethod
+    def from_pitr(cls, pitr: Pitr, range: PitrRange, named: bool = True) -> Self:
+        """The operation that gives a policy a range.
+
+        :param pitr: as it is before.
+        """
+        made = cls(
+            pitr.name,
+            str(range),
+            existing_range=str(pitr.range),
+            existing_level=pitr.level.value,
+            existing_account=pitr.account_name,
+            existing_database=pitr.database_name,
+            existing_table=pitr.table_name,
+        )
+        return made.written(named)
 
     @classmethod
     def alter_pitr(
-        cls, operations: Operations, name: str, range: str, *, existing_range: str | None = None
+        cls,
+        operations: Operations,
+        name: str | None,
+        range: str,
+        *,
+        existing_range: str | None = None,
+        existing_level: str | None = None,
+        existing_account: str | None = None,
+        existing_database: str | None = None,
+        existing_table: str | None = None,
     ) -> None:
         """Change a policy's range when the migration's transaction commits.
 
-        One that is not there is a warning: an earlier revision may have failed to create it.
+        One that is not there, since an earlier revision failed to create it, is created where its
+        target is given; else it is a warning.
 
+        :param name: None leaves it to the naming convention.
         :param existing_range: what it is before, so that the operation can be reversed.
+        :param existing_table: with the other ``existing_*`` the policy's target.
         """
-        operations.invoke(cls(name, range, existing_range=existing_range))
+        if name is None:
+            target = existing_level, existing_account, existing_database, existing_table
+            level = level_of("alter_pitr", *target, prefix="existing_")
+            name = convention_name(
+                operations, "alter_pitr", level, existing_database, existing_table
+            )
+        operations.invoke(
+            cls(
+                name,
+                range,
+                existing_range=existing_range,
+                existing_level=existing_level,
+                existing_account=existing_account,
+                existing_database=existing_database,
+                existing_table=existing_table,
+            )
+        )
 
     def reverse(self) -> AlterPitrOp:
         if self.existing_range is None:
@@ -172,7 +302,10 @@ class AlterPitrOp(PitrOp):
                 f"alter_pitr({self.name!r}) cannot be reversed: its existing_range= is not given",
                 name=self.name,
             )
-        return AlterPitrOp(self.name, str(self.existing_range), existing_range=str(self.range))
+        if self.existing is None:
+            return AlterPitrOp(self.name, str(self.existing_range), existing_range=str(self.range))
+        before = self.existing.with_range(self.range)
+        return AlterPitrOp.from_pitr(before, self.existing_range, self.named)
 
     def to_diff_tuple(self) -> tuple[Any, ...]:
         return "modify_pitr_range", self.name, str(self.existing_range), str(self.range)
@@ -198,7 +331,14 @@ class DropPitrOp(PitrOp):
         if existing_range is not None:
             self.existing = Pitr(
                 self.name,
-                level_of(existing_level, existing_account, existing_database, existing_table),
+                level_of(
+                    "drop_pitr",
+                    existing_level,
+                    existing_account,
+                    existing_database,
+                    existing_table,
+                    prefix="existing_",
+                ),
                 existing_range,
                 account_name=existing_account,
                 database_name=existing_database,
@@ -206,9 +346,9 @@ class DropPitrOp(PitrOp):
             )
 
     @classmethod
-    def from_pitr(cls, pitr: Pitr) -> Self:
+    def from_pitr(cls, pitr: Pitr, named: bool = True) -> Self:
         """The operation that drops a policy, and can bring it back."""
-        return cls(
+        made = cls(
             pitr.name,
             existing_range=str(pitr.range),
             existing_level=pitr.level.value,
@@ -216,12 +356,13 @@ class DropPitrOp(PitrOp):
             existing_database=pitr.database_name,
             existing_table=pitr.table_name,
         )
+        return made.written(named)
 
     @classmethod
     def drop_pitr(
         cls,
         operations: Operations,
-        name: str,
+        name: str | None,
         *,
         if_exists: bool = False,
         existing_range: str | None = None,
@@ -235,10 +376,17 @@ class DropPitrOp(PitrOp):
         Of a renewed one its newest generation goes; older ones stay as history. One that is not
         there is a warning.
 
+        :param name: None leaves it to the naming convention.
         :param if_exists: no warning; and one that no longer protects its object stays as history.
         :param existing_range: with the other ``existing_*`` what it is before, so that the
             operation can be reversed.
         """
+        if name is None:
+            target = existing_level, existing_account, existing_database, existing_table
+            level = level_of("drop_pitr", *target, prefix="existing_")
+            name = convention_name(
+                operations, "drop_pitr", level, existing_database, existing_table
+            )
         operations.invoke(
             cls(
                 name,
@@ -258,7 +406,7 @@ class DropPitrOp(PitrOp):
                 "not given",
                 name=self.name,
             )
-        return CreatePitrOp.from_pitr(self.existing)
+        return CreatePitrOp.from_pitr(self.existing, self.named)
 
     def to_diff_tuple(self) -> tuple[Any, ...]:
         return "remove_pitr", self.existing or self.name
@@ -295,7 +443,7 @@ class RenewPitrOp(PitrOp):
     def renew_pitr(
         cls,
         operations: Operations,
-        name: str,
+        name: str | None,
         *,
         range: str,
         database: str | None = None,
@@ -308,21 +456,26 @@ class RenewPitrOp(PitrOp):
         its object, or was renewed meanwhile, it gets the range, where that differs. Where the
         server takes the old generation for active still, a warning says how to go on.
 
+        :param name: None leaves it to the naming convention.
         :param generation: its number in a ``--sql`` script; online the next free one is taken.
         """
+        if name is None:
+            level = PitrLevel.DATABASE if table is None else PitrLevel.TABLE
+            name = convention_name(operations, "renew_pitr", level, database, table)
         operations.invoke(
             cls(name, range=range, database=database, table=table, generation=generation)
         )
 
     def reverse(self) -> PitrOp:
         """Protection is not taken back: undoing a renewal is itself, which does nothing more."""
-        return RenewPitrOp(
+        same = RenewPitrOp(
             self.name,
             range=str(self.pitr.range),
             database=self.pitr.database_name,
             table=self.pitr.table_name,
             generation=self.generation,
         )
+        return same.written(self.named)
 
     def to_diff_tuple(self) -> tuple[Any, ...]:
         return "renew_pitr", self.name, self.pitr

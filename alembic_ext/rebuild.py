@@ -44,7 +44,7 @@ from sqlalchemy_matrixone_pitr.transaction import pending_pitrs, take_back
 
 from .elements import AlterNewest, RenewWhereDetached
 from .offline import end_revision
-from .times import record
+from .times import RevisionTimes
 from .toimpl import alters, creates, drops
 
 Key: TypeAlias = tuple[str, str | None]
@@ -61,7 +61,7 @@ class AfterRevision:
 
     def __init__(self, metadata: Schemas | None, record_times: bool) -> None:
         self._metadata = metadata
-        self._record_times = record_times
+        self._times = RevisionTimes() if record_times else None
         self._began = time.monotonic()
         self._context: weakref.ref[MigrationContext] | None = None
         self._blind: weakref.WeakSet[MigrationContext] = weakref.WeakSet()
@@ -85,8 +85,8 @@ class AfterRevision:
             except PitrPermissionError:
                 self._blind.add(ctx)
                 self._tell_blind()
-        if self._record_times:
-            record(ctx, step, connection)
+        if self._times is not None:
+            self._times.record(ctx, step, connection)
 
     def _tell_blind(self) -> None:
         """Users who are no administrators migrate too; where policies are declared it matters."""

@@ -10,14 +10,16 @@ from alembic.autogenerate import comparators, renderers
 from alembic.operations import Operations
 from alembic.util import DispatchPriority
 
+from sqlalchemy_matrixone_pitr.model import check_database_name
 from sqlalchemy_matrixone_pitr.schema import Schemas
 
-from .compare import compare_pitrs
+from .compare import compare_pitrs, leave_times_alone
 from .impl import register_impl
-from .offline import watch_scripts
+from .offline import DATABASE, watch_scripts
 from .ops import OPERATIONS, AlterPitrOp, CreatePitrOp, DropPitrOp, RenewPitrOp
 from .rebuild import AfterRevision
 from .render import RENDERERS
+from .times import watch_revisions
 from .toimpl import alter_pitr, create_pitr, drop_pitr, renew_pitr
 
 _lock = threading.Lock()
@@ -47,9 +49,12 @@ def register() -> None:
             Operations.implementation_for(kind)(implementation)
         for kind_of_op, renderer in RENDERERS.items():
             renderers.dispatch_for(kind_of_op)(renderer)
-        comparators.dispatch_for("autogenerate", priority=DispatchPriority.LAST)(compare_pitrs)
+        first, last = DispatchPriority.FIRST, DispatchPriority.LAST
+        comparators.dispatch_for("autogenerate", priority=first)(leave_times_alone)
+        comparators.dispatch_for("autogenerate", priority=last)(compare_pitrs)
         register_impl()
         watch_scripts()
+        watch_revisions()
         _done = True
 
 
@@ -60,6 +65,7 @@ def pitr_options(
     compare_pitr: bool = True,
     drop_undeclared: bool = False,
     record_times: bool = True,
+    database: str | None = None,
 ) -> dict[str, Any]:
     """Keyword arguments for ``context.configure(..., **pitr_options(metadata))``.
 
@@ -69,10 +75,17 @@ def pitr_options(
     :param drop_undeclared: let autogenerate drop policies that nobody declares.
     :param record_times: remember when each revision ran, for ``mo-pitr restore-point``, in a small
         table beside ``alembic_version``.
+    :param database: of policies that name none, in ``--sql`` scripts; for an env.py of several
+        databases. Else it is that of ``sqlalchemy.url``, or of ``-x pitr_database=``.
     """
     own = (on_version_apply,) if callable(on_version_apply) else tuple(on_version_apply)
-    return {
+    options: dict[str, Any] = {
         "on_version_apply": (*own, AfterRevision(target_metadata, record_times)),
-        "compare_pitr": compare_pitr,
-        "matrixone_pitr_drop_undeclared": drop_undeclared,
     }
+    if not compare_pitr:  # what is left out may stand beside **pitr_options()
+        options["compare_pitr"] = False
+    if drop_undeclared:
+        options["matrixone_pitr_drop_undeclared"] = True
+    if database is not None:
+        options[DATABASE] = check_database_name(database)
+    return options

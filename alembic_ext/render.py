@@ -5,13 +5,14 @@ Lines are as black writes them; default values are left out.
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Callable
 from typing import Any
 
 from alembic.autogenerate.api import AutogenContext
 from alembic.autogenerate.render import _alembic_autogenerate_prefix, _user_defined_render
 
-from sqlalchemy_matrixone_pitr.model import PitrLevel
+from sqlalchemy_matrixone_pitr.model import Pitr, PitrLevel
 
 from .ops import AlterPitrOp, CreatePitrOp, DropPitrOp, PitrOp, RenewPitrOp
 
@@ -22,40 +23,45 @@ INDENT = 4
 Rendered = tuple[list[object], dict[str, object]]
 
 
-def _create(op: CreatePitrOp) -> Rendered:
-    pitr = op.pitr
+def _name(op: PitrOp) -> str | None:
+    """None lets the naming convention make the name when the migration runs."""
+    return op.name if op.named else None
+
+
+def _target(pitr: Pitr, prefix: str = "") -> dict[str, object]:
     told_by_target = pitr.table_name or pitr.database_name or pitr.account_name
-    return [pitr.name, str(pitr.range)], {
-        "level": None if told_by_target else pitr.level.value,
-        "account": pitr.account_name,
-        "database": pitr.database_name,
-        "table": pitr.table_name,
-        "if_not_exists": op.if_not_exists or None,
+    return {
+        f"{prefix}level": None if told_by_target else pitr.level.value,
+        f"{prefix}account": pitr.account_name,
+        f"{prefix}database": pitr.database_name,
+        f"{prefix}table": pitr.table_name,
     }
 
 
+def _create(op: CreatePitrOp) -> Rendered:
+    keywords = {**_target(op.pitr), "if_not_exists": op.if_not_exists or None}
+    return [_name(op), str(op.pitr.range)], keywords
+
+
 def _alter(op: AlterPitrOp) -> Rendered:
-    existing = None if op.existing_range is None else str(op.existing_range)
-    return [op.name, str(op.range)], {"existing_range": existing}
+    keywords: dict[str, object] = {}
+    if op.existing_range is not None:
+        keywords["existing_range"] = str(op.existing_range)
+    if op.existing is not None:
+        keywords |= _target(op.existing, "existing_")
+    return [_name(op), str(op.range)], keywords
 
 
 def _drop(op: DropPitrOp) -> Rendered:
     keywords: dict[str, object] = {"if_exists": op.if_exists or None}
-    pitr = op.existing
-    if pitr is not None:
-        told_by_target = pitr.table_name or pitr.database_name or pitr.account_name
-        keywords |= {
-            "existing_range": str(pitr.range),
-            "existing_level": None if told_by_target else pitr.level.value,
-            "existing_account": pitr.account_name,
-            "existing_database": pitr.database_name,
-            "existing_table": pitr.table_name,
-        }
-    return [op.name], keywords
+    if op.existing is not None:
+        keywords |= {"existing_range": str(op.existing.range)}
+        keywords |= _target(op.existing, "existing_")
+    return [_name(op)], keywords
 
 
 def _renew(op: RenewPitrOp) -> Rendered:
-    return [op.name], {
+    return [_name(op)], {
         "range": str(op.pitr.range),
         "database": op.pitr.database_name,
         "table": op.pitr.table_name if op.pitr.level is PitrLevel.TABLE else None,
@@ -94,13 +100,27 @@ def call(function: str, positional: list[object], keywords: dict[str, object]) -
     arguments += [f"{k}={literal(value)}" for k, value in keywords.items() if value is not None]
     inside = ", ".join(arguments)
     one = f"{function}({inside})"
-    if INDENT + len(one) <= LINE:
+    if INDENT + _width(one) <= LINE:
         return one
     indent = " " * INDENT
-    if 2 * INDENT + len(inside) <= LINE:
+    if 2 * INDENT + _width(inside) <= LINE:
         return f"{function}(\n{indent}{inside}\n)"
     lines = "".join(f"{indent}{argument},\n" for argument in arguments)
     return f"{function}(\n{lines})"
+
+
+def _width(text: str) -> int:
+    """Columns, as formatters count them: wide characters take two, combining ones none."""
+    if text.isascii():
+        return len(text)
+    return sum(
+        0
+        if unicodedata.category(character) in ("Mn", "Me", "Cf")
+        else 2
+        if unicodedata.east_asian_width(character) in ("W", "F")
+        else 1
+        for character in text
+    )
 
 
 def literal(value: object) -> str:

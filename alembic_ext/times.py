@@ -1,58 +1,135 @@
-"""When each revision ran: so that a table can be brought back to just before it.
+"""When each revision began: so that a table can be brought back to just before it.
 
-A row for each applied revision, in a small table beside ``alembic_version``: the server's time just
-before the revision's COMMIT, and the tables that it dropped or rebuilt. Written after the COMMIT;
-what goes wrong there is logged, and never fails a migration. Changed rows leave no trace here.
+A row for each applied revision, in a small table beside ``alembic_version``: the server's time when
+nothing of the revision was committed yet, and the tables that it dropped or rebuilt. That time is
+after the COMMIT of the revision before, or when env.py was read: a revision may commit in its
+middle (``autocommit_block``), and nobody is told when it begins.
+
+Written after the revision's COMMIT, on a connection of its own: what goes wrong there is logged,
+and never fails a migration. Changed rows leave no trace here.
 """
 
 from __future__ import annotations
 
 import datetime as dt
+import graphlib
 import json
 import logging
-from collections.abc import Mapping
+import time
+import weakref
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Self
+from typing import Any, Final, Self, TypeAlias
 
+from alembic.operations import Operations
+from alembic.operations.ops import MigrateOperation
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import text
+from sqlalchemy import bindparam, text
 from sqlalchemy.engine import Connection, CursorResult, Dialect, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from sqlalchemy_matrixone_pitr import server
 from sqlalchemy_matrixone_pitr.ddl import RestorePitr
-from sqlalchemy_matrixone_pitr.errors import PitrNotFoundError
-from sqlalchemy_matrixone_pitr.model import Pitr, PitrLevel
-from sqlalchemy_matrixone_pitr.reflection import parse_time, read_state, reading
-from sqlalchemy_matrixone_pitr.transaction import TransactionalDDLElement, pending_result
+from sqlalchemy_matrixone_pitr.errors import PitrNotFoundError, PitrValidationError
+from sqlalchemy_matrixone_pitr.generations import is_detached
+from sqlalchemy_matrixone_pitr.model import Pitr, PitrLevel, fold
+from sqlalchemy_matrixone_pitr.recovery import object_ids
+from sqlalchemy_matrixone_pitr.reflection import ServerState, parse_time, read_state, reading
+from sqlalchemy_matrixone_pitr.transaction import (
+    TransactionalDDLElement,
+    pending_result,
+    side_connection,
+)
+
+from .alters import WATCHED, altered
+from .watch import before
 
 log = logging.getLogger("alembic.runtime.matrixone_pitr")
 
 TABLE: Final = "alembic_pitr_revision"
 """Autogenerate leaves it alone."""
 
+Key: TypeAlias = tuple[str, str]
+"""A database, and a table in it."""
+
 _CREATE: Final = (
-    f"CREATE TABLE IF NOT EXISTS {TABLE} (version_num VARCHAR(255) NOT NULL PRIMARY KEY, "
-    "applied_before VARCHAR(32) NOT NULL, touched TEXT NOT NULL)"
+    "CREATE TABLE IF NOT EXISTS {table} (migrated VARCHAR(255) NOT NULL, version_table "
+    "VARCHAR(255) NOT NULL, version_num VARCHAR(255) NOT NULL, began VARCHAR(32) NOT NULL, "
+    "touched TEXT NOT NULL, PRIMARY KEY (migrated, version_table, version_num))"
 )
 
-_IDS: Final = (
-    "SELECT relname, rel_id FROM mo_catalog.mo_tables "
-    "WHERE account_id = current_account_id() AND reldatabase = :database AND relkind = 'r'"
+_DELETE: Final = (
+    "DELETE FROM {table} WHERE migrated = :migrated AND version_table = :version_table "
+    "AND version_num = :version_num"
 )
+
+_INSERT: Final = (
+    "INSERT INTO {table} VALUES (:migrated, :version_table, :version_num, :began, :touched)"
+)
+
+_SELECT: Final = (
+    "SELECT version_table, began, touched FROM {table} "
+    "WHERE migrated = :migrated AND version_num = :version_num"
+)
+
+
+def _qualified(schema: str | None) -> str:
+    """The table's name, for ``text()``."""
+    if schema is None:
+        return TABLE
+    quoted = schema.replace("`", "``").replace(":", "\\:")
+    return f"`{quoted}`.{TABLE}"
+
+
+def _now(connection: Connection) -> dt.datetime:
+    """The server's clock, on a connection without a transaction."""
+    with server.session_zone(connection, "+00:00"):
+        return parse_time(connection.exec_driver_sql("SELECT now(6)").scalar_one())
+
+
+# --------------------------------------------------------------------------------------- recording
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """What is recorded of a revision.
+
+    :ivar migrated: the database that ran it.
+    """
+
+    migrated: str
+    version_table: str
+    version_num: str
+    began: dt.datetime
+    touched: list[Key]
+
+    def values(self) -> dict[str, str]:
+        return {
+            "migrated": self.migrated,
+            "version_table": self.version_table,
+            "version_num": self.version_num,
+            "began": self.began.isoformat(),
+            "touched": json.dumps(self.touched),
+        }
 
 
 class RecordRevision(TransactionalDDLElement):
-    """Writes a revision's row after the COMMIT of its transaction."""
+    """Writes a revision's row after the COMMIT of its transaction.
 
-    def __init__(self, revision: str, before: dt.datetime, touched: list[str]) -> None:
-        self.revision = revision
-        self.before = before
-        self.touched = touched
+    :param schema: where the table is; None is the connection's database.
+    :param committed: told the server's time after that COMMIT.
+    """
+
+    def __init__(
+        self, row: _Row, schema: str | None, committed: Callable[[dt.datetime], None]
+    ) -> None:
+        self.row = row
+        self.schema = schema
+        self.committed = committed
 
     @property
     def pitr_name(self) -> str:
-        return self.revision
+        return self.row.version_num
 
     def check_dialect(self, dialect: Dialect) -> None:
         """Decided before it is made."""
@@ -61,50 +138,113 @@ class RecordRevision(TransactionalDDLElement):
         return self
 
     def _send(self, connection: Connection, options: Mapping[str, Any]) -> CursorResult[Any]:
-        values = {
-            "revision": self.revision,
-            "before": self.before.isoformat(),
-            "touched": json.dumps(self.touched),
-        }
+        table = _qualified(self.schema)
         try:
-            connection.exec_driver_sql(_CREATE)
-            connection.execute(text(f"DELETE FROM {TABLE} WHERE version_num = :revision"), values)
-            connection.execute(
-                text(f"INSERT INTO {TABLE} VALUES (:revision, :before, :touched)"), values
-            )
+            with side_connection(connection.engine) as aside:
+                self.committed(_now(aside))
+                aside.execute(text(_CREATE.format(table=table)))
+                aside.execute(text(_DELETE.format(table=table)), self.row.values())
+                aside.execute(text(_INSERT.format(table=table)), self.row.values())
+                aside.commit()
         except SQLAlchemyError as error:
-            log.warning("the time of revision %s is not recorded: %s", self.revision, error)
-            if not connection.invalidated:
-                connection.exec_driver_sql("ROLLBACK")
+            _log_failure(self.row.version_num, error)
         return pending_result(connection)
 
     def __str__(self) -> str:
-        return f"the time of revision {self.revision}"
+        return f"the time of revision {self.row.version_num}"
 
 
-def record(ctx: MigrationContext, step: Any, connection: Connection) -> None:
-    """Remember a revision that is about to be committed."""
-    if not step.is_upgrade:
+def _log_failure(revision: str, error: Exception) -> None:
+    log.warning("the time of revision %s is not recorded: %s", revision, error)
+
+
+_named: weakref.WeakKeyDictionary[MigrationContext, set[str]] = weakref.WeakKeyDictionary()
+
+
+def watch_revisions() -> None:
+    """Let what is recorded know which other databases revisions change; for the process, once."""
+    before(WATCHED, _note)
+
+
+def _note(operations: Operations, operation: MigrateOperation) -> None:
+    context = operations.migration_context
+    if context.as_sql or context.dialect.name not in server.SUPPORTED_DIALECTS:
         return
-    try:
-        database = server.current_database(connection)
-        with reading(connection.engine) as aside:
-            with server.session_zone(aside, "+00:00"):
-                moment = parse_time(aside.exec_driver_sql("SELECT now(6)").scalar_one())
-            committed = _ids(aside, database)
-        here = _ids(connection, database)
-    except SQLAlchemyError as error:
-        log.warning("the time of revision %s is not recorded: %s", step.up_revision_id, error)
-        return
-    kept = set(here.values())
-    touched = sorted(name for name, rel_id in committed.items() if rel_id not in kept)
-    for revision in step.up_revision_ids:
-        connection.execute(RecordRevision(revision, moment, touched))
+    for found in altered(operation, context.dialect):
+        if found.schema:
+            _named.setdefault(context, set()).add(fold(found.schema))
 
 
-def _ids(connection: Connection, database: str | None) -> dict[str, int]:
-    rows = connection.execute(text(_IDS), {"database": database})
-    return {name: int(rel_id) for name, rel_id in rows if not name.startswith(("%", "__mo_"))}
+class RevisionTimes:
+    """Records the revisions that one env.py runs."""
+
+    def __init__(self) -> None:
+        self._read = time.monotonic()
+        self._began: weakref.WeakKeyDictionary[MigrationContext, dt.datetime] = (
+            weakref.WeakKeyDictionary()
+        )
+
+    def record(self, ctx: MigrationContext, step: Any, connection: Connection) -> None:
+        """Remember a revision that is about to be committed."""
+        if not step.is_upgrade:
+            return
+        try:
+            database = server.current_database(connection)
+            databases = {*_named.pop(ctx, ()), *([database] if database else [])}
+            with reading(connection.engine) as aside:
+                if ctx not in self._began:
+                    self._began[ctx] = self._start(aside)
+                before = _tables(aside, databases, at=self._began[ctx])
+            here = set(_tables(connection, databases).values())
+        except SQLAlchemyError as error:
+            _log_failure(step.up_revision_id, error)
+            return
+        touched = sorted(key for key, rel_id in before.items() if rel_id not in here)
+        for revision in step.up_revision_ids:
+            row = _Row(database or "", ctx.version_table, revision, self._began[ctx], touched)
+            connection.execute(RecordRevision(row, ctx.version_table_schema, self._committed(ctx)))
+
+    def _start(self, aside: Connection) -> dt.datetime:
+        """The server's time when env.py was read, or one way to the server earlier."""
+        now = _now(aside)
+        return now - dt.timedelta(seconds=time.monotonic() - self._read)
+
+    def _committed(self, ctx: MigrationContext) -> Callable[[dt.datetime], None]:
+        def begin_next(moment: dt.datetime) -> None:
+            self._began[ctx] = moment
+
+        return begin_next
+
+
+_TABLES: Final = (
+    "SELECT reldatabase, relname, rel_id FROM mo_catalog.mo_tables{then} WHERE account_id = "
+    "current_account_id() AND reldatabase IN :databases AND relkind = 'r'"
+)
+
+
+def _tables(
+    connection: Connection, databases: Iterable[str], *, at: dt.datetime | None = None
+) -> dict[Key, int]:
+    """The ids of the tables in some databases, as a connection's own transaction sees them.
+
+    :param at: an earlier moment, for a connection without a transaction.
+    """
+    statement = text(_TABLES.format(then=_at(at))).bindparams(
+        bindparam("databases", expanding=True)
+    )
+    return {
+        (database, name): int(rel_id)
+        for database, name, rel_id in connection.execute(
+            statement, {"databases": sorted(databases)}
+        )
+        if not name.startswith(("%!%", "__mo_"))  # parts of others: partitions and indexes
+    }
+
+
+def _at(moment: dt.datetime | None) -> str:
+    if moment is None:
+        return ""
+    return f" {{MO_TS = {(moment - server.EPOCH) // dt.timedelta(microseconds=1) * 1000}}}"
 
 
 # ----------------------------------------------------------------------------------- restore points
@@ -114,9 +254,10 @@ def _ids(connection: Connection, database: str | None) -> dict[str, int]:
 class RestorePoint:
     """The moment just before a revision ran, and what would bring its tables back.
 
-    :ivar moment: aware, UTC.
-    :ivar statements: a RESTORE for each table that the revision dropped or rebuilt.
-    :ivar lost: tables that no policy can bring back to that moment.
+    :ivar moment: aware, UTC: nothing of the revision was committed yet.
+    :ivar statements: a RESTORE for each table that the revision dropped or rebuilt, in the order
+        that their foreign keys need.
+    :ivar lost: tables that no policy can bring back to that moment, as ``database.table``.
     """
 
     revision: str
@@ -125,50 +266,106 @@ class RestorePoint:
     lost: list[str]
 
 
-def restore_point(engine: Engine, revision: str) -> RestorePoint:
-    """The restore point of a revision that ran on this database.
+def restore_point(
+    engine: Engine, revision: str, *, version_table: str | None = None
+) -> RestorePoint:
+    """The restore point of a revision that ran on the engine's database.
 
+    :param version_table: Alembic's, where several projects migrate one database.
     :raises PitrNotFoundError: it is not recorded here.
+    :raises PitrValidationError: it is recorded of several projects.
     """
     with reading(engine) as connection:
         database = server.current_database(connection)
-        try:
-            row = connection.execute(
-                text(f"SELECT applied_before, touched FROM {TABLE} WHERE version_num = :revision"),
-                {"revision": revision},
-            ).first()
-        except SQLAlchemyError as error:
-            raise _not_recorded(revision, database) from error
-        if row is None:
-            raise _not_recorded(revision, database)
-        moment = dt.datetime.fromisoformat(row[0])
-        state = read_state(connection, databases=[database] if database else [])
+        found = {
+            name: (
+                dt.datetime.fromisoformat(began),
+                [(of, table) for of, table in json.loads(rows)],
+            )
+            for name, began, rows in _recorded(connection, database, revision)
+            if version_table in (None, name)
+        }
+        if not found:
+            raise PitrNotFoundError(
+                f"revision {revision!r} is not recorded of database {database}: only revisions "
+                "that ran with pitr_options() in env.py are",
+                name=revision,
+            )
+        if len(found) > 1:
+            raise PitrValidationError(
+                f"revision {revision!r} is recorded of several projects, with the version tables "
+                f"{', '.join(sorted(found))}: say which one, as version_table",
+                name=revision,
+            )
+        [(moment, touched)] = found.values()
+        state = read_state(connection, databases={of for of, _ in touched})
         local = server.local_time_text(connection, moment)
-    statements, lost = [], []
-    for table in json.loads(row[1]):
-        pitr = _reaching(state.pitrs, database, table, moment, state.now)
-        if pitr is None:
-            lost.append(table)
-        else:
-            element = RestorePitr(pitr.name, local, database=database, table=table)
-            statements.append(f"{element};")
+        statements, lost = [], []
+        for of, table in _in_order(connection, touched, moment):
+            pitr = _reaching(connection, state, (of, table), moment)
+            if pitr is None:
+                lost.append(f"{of}.{table}")
+            else:
+                element = RestorePitr(pitr.name, local, database=of, table=table)
+                statements.append(f"{element};")
     return RestorePoint(revision, moment, statements, lost)
 
 
-def _not_recorded(revision: str, database: str | None) -> PitrNotFoundError:
-    return PitrNotFoundError(
-        f"revision {revision!r} is not recorded in database {database}: only revisions that ran "
-        "with pitr_options() in env.py are",
-        name=revision,
+def _recorded(
+    connection: Connection, database: str | None, revision: str
+) -> Iterator[tuple[str, str, str]]:
+    """The rows of a revision: from the database itself, else from where Alembic's
+    ``version_table_schema`` has put them."""
+    places = connection.execute(
+        text(
+            "SELECT reldatabase FROM mo_catalog.mo_tables WHERE account_id = current_account_id() "
+            "AND relname = :table"
+        ),
+        {"table": TABLE},
+    ).scalars()
+    for place in sorted(places, key=lambda place: (place != database, place)):
+        rows = connection.execute(
+            text(_SELECT.format(table=_qualified(place))),
+            {"migrated": database or "", "version_num": revision},
+        ).all()
+        yield from ((str(row[0]), str(row[1]), str(row[2])) for row in rows)
+        if rows and place == database:
+            return
+
+
+_REFERENCES: Final = (
+    "SELECT db_name, table_name, refer_db_name, refer_table_name "
+    "FROM mo_catalog.mo_foreign_keys{then} WHERE db_name IN :databases"
+)
+
+
+def _in_order(connection: Connection, tables: Collection[Key], moment: dt.datetime) -> list[Key]:
+    """What a foreign key refers to comes first; else by name."""
+    if len(tables) < 2:
+        return list(tables)
+    statement = text(_REFERENCES.format(then=_at(moment))).bindparams(
+        bindparam("databases", expanding=True)
     )
+    referred: dict[Key, set[Key]] = {key: set() for key in sorted(tables)}
+    for of, table, to, referred_to in connection.execute(
+        statement, {"databases": sorted({of for of, _ in tables})}
+    ):
+        key, parent = (of, table), (to, referred_to)
+        if key in referred and parent in referred and key != parent:
+            referred[key].add(parent)
+    try:
+        return list(graphlib.TopologicalSorter(referred).static_order())
+    except graphlib.CycleError:
+        return list(referred)
 
 
 def _reaching(
-    pitrs: list[Pitr], database: str | None, table: str, moment: dt.datetime, now: dt.datetime
+    connection: Connection, state: ServerState, key: Key, moment: dt.datetime
 ) -> Pitr | None:
-    """A policy that contains the table and reaches the moment; the narrowest first."""
+    """A policy that contained the table at the moment, and reaches it; the narrowest first."""
+    database, table = key
     order = list(PitrLevel)
-    for pitr in sorted(pitrs, key=lambda p: (-order.index(p.level), p.name)):
+    for pitr in sorted(state.pitrs, key=lambda p: (-order.index(p.level), p.name)):
         contains = (
             (pitr.database_name, pitr.table_name) == (database, table)
             or (pitr.level is PitrLevel.DATABASE and pitr.database_name == database)
@@ -176,6 +373,33 @@ def _reaching(
         )
         if not contains or pitr.created_time is None or not pitr.range.value:
             continue
-        if pitr.created_time < moment and pitr.range.start(now) <= moment:
+        if pitr.created_time >= moment or pitr.range.start(state.now) > moment:
+            continue
+        if not is_detached(pitr) or _was_attached(connection, state, pitr, moment):
             return pitr
     return None
+
+
+def _was_attached(
+    connection: Connection, state: ServerState, pitr: Pitr, moment: dt.datetime
+) -> bool:
+    """Whether a policy that is detached by now still protected its object at a moment.
+
+    By the object's id: it is that of the policy's creation then, and another one now.
+    """
+    assert pitr.created_time is not None
+    assert pitr.database_name is not None
+    key = pitr.database_name, pitr.table_name
+    created = min(pitr.created_time + dt.timedelta(seconds=1), moment)
+    first = object_ids(connection, [key], at=created).get(key)
+    then = object_ids(connection, [key], at=moment).get(key)
+    now = state.objects.get(key)
+    return first is not None and first == then and (now is None or now.id != first)
+
+
+_runs: weakref.WeakKeyDictionary[MigrationContext, RevisionTimes] = weakref.WeakKeyDictionary()
+
+
+def record(ctx: MigrationContext, step: Any, connection: Connection) -> None:
+    """Until rebuild.py has a RevisionTimes of its own."""
+    _runs.setdefault(ctx, RevisionTimes()).record(ctx, step, connection)

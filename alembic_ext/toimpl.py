@@ -32,7 +32,7 @@ def alter_pitr(operations: Operations, operation: AlterPitrOp) -> None:
     if operations.migration_context.as_sql:
         _run(operations, AlterPitr(name, operation.range))
     else:
-        _run(operations, AlterNewest(operation.name, operation.range, name))
+        _run(operations, AlterNewest(operation.name, operation.range, name, operation.existing))
 
 
 def drop_pitr(operations: Operations, operation: DropPitrOp) -> None:
@@ -42,17 +42,12 @@ def drop_pitr(operations: Operations, operation: DropPitrOp) -> None:
     if operations.migration_context.as_sql:
         _run(operations, DropPitr(name, operation.if_exists))
         return
-    created = take_back(operations.get_bind(), lambda element: creates(element, operation.name))
-    take_back(operations.get_bind(), lambda element: alters(element, operation.name))
-    _run(
-        operations,
-        DropNewest(
-            operation.name,
-            name,
-            operation.if_exists,
-            if_active=bool(created) or operation.if_exists,
-        ),
-    )
+    connection = operations.get_bind()
+    created = take_back(connection, lambda element: creates(element, operation.name))
+    take_back(connection, lambda element: alters(element, operation.name))
+    if_active = bool(created) or operation.if_exists
+    element = DropNewest(operation.name, name, operation.existing, operation.if_exists, if_active)
+    _run(operations, element)
 
 
 def renew_pitr(operations: Operations, operation: RenewPitrOp) -> None:

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import importlib.util
 
-if importlib.util.find_spec("alembic") is None:
+if getattr(importlib.util.find_spec("alembic"), "origin", None) is None:  # none, or a mere folder
     raise ModuleNotFoundError(
         "sqlalchemy_matrixone_pitr.alembic needs Alembic: "
         "pip install 'sqlalchemy-matrixone-pitr[alembic]'",

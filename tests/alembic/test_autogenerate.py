@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import copy
 import logging
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from alembic import util
+from alembic.config import Config
 from sqlalchemy import Column, Integer, MetaData, Table, create_engine, text
 
 from sqlalchemy_matrixone_pitr import (
     DatabasePitr,
+    DropPitr,
     Pitr,
     PitrAlreadyExistsError,
     PitrManager,
     TablePitr,
     declare_pitrs,
+    get_pitrs,
 )
 from tests.alembic.conftest import Project
 from tests.conftest import Server
@@ -80,10 +85,14 @@ def test_a_range_that_changes(migrated: Project) -> None:
     assert found.value.diffs == [("modify_pitr_range", f"{p}_week", "7d", "14d")]
     assert migrated.autogenerate() == (
         "def upgrade():\n"
-        f'    op.alter_pitr("{p}_week", "14d", existing_range="7d")\n'
+        "    op.alter_pitr(\n"
+        f'        "{p}_week", "14d", existing_range="7d", existing_table="orders"\n'
+        "    )\n"
         "\n\n"
         "def downgrade():\n"
-        f'    op.alter_pitr("{p}_week", "7d", existing_range="14d")\n'
+        "    op.alter_pitr(\n"
+        f'        "{p}_week", "7d", existing_range="14d", existing_table="orders"\n'
+        "    )\n"
     )
     migrated.upgrade()
     migrated.check()
@@ -120,6 +129,111 @@ def test_one_that_is_detached(migrated: Project, server: Server) -> None:
     migrated.upgrade()
     migrated.check()
     assert len(migrated.policies()) == 3
+
+
+def rebuilt(project: Project) -> None:
+    with project.engine.begin() as conn:
+        conn.execute(text("ALTER TABLE orders ADD COLUMN c INT"))
+        conn.execute(text("ALTER TABLE orders DROP COLUMN c"))
+
+
+@pytest.fixture
+def elsewhere(server: Server, project: Project, migrated: Project) -> Iterator[Project]:
+    """The same migrations for a database where nothing has happened yet, of another account's
+    names: the first database's policies are dropped before it is used."""
+    other = f"{project.prefix}_elsewhere"
+    server.query(f"CREATE DATABASE {other}")
+    url = project.engine.url.set(database=other)
+    engine = create_engine(url)
+    made = copy.copy(project)
+    made.engine = engine
+    made.config = Config()
+    made.config.set_main_option("script_location", str(project.where))
+    made.config.set_main_option("sqlalchemy.url", url.render_as_string(hide_password=False))
+    yield made
+    engine.dispose()
+    server.query(f"DROP DATABASE {other}")
+
+
+def forget(project: Project) -> None:
+    for pitr in get_pitrs(project.engine):
+        if pitr.name.startswith(project.prefix):
+            with project.engine.begin() as conn:
+                conn.execute(DropPitr(pitr.name))
+
+
+def test_one_that_is_detached_and_whose_range_changes(
+    migrated: Project, elsewhere: Project, server: Server
+) -> None:
+    """What is written runs here, down and up again, and where nothing was rebuilt."""
+    p = migrated.prefix
+    rebuilt(migrated)
+    metadata = declared(p, orders="14d", stock=False)
+    migrated.declare(metadata)
+    body = migrated.autogenerate().replace("\n        ", "").replace("\n    )", ")")
+    upgrade, downgrade = body.split("def downgrade")
+    renew = f'    op.renew_pitr("{p}_week", range="7d", table="orders", generation=2)\n'
+    alter = f'op.alter_pitr("{p}_week", "14d", existing_range="7d", existing_table="orders")\n'
+    assert renew + "    " + alter in upgrade
+    back = f'op.alter_pitr("{p}_week", "7d", existing_range="14d", existing_table="orders")\n'
+    assert back in downgrade
+    migrated.upgrade()
+    migrated.check()
+    migrated.downgrade("-1")
+    assert migrated.policies()["_week__2"] == "orders 7d active"
+    migrated.upgrade()
+    migrated.check()
+    migrated.downgrade()
+    migrated.upgrade()
+    migrated.check()
+    forget(migrated)
+    elsewhere.declare(metadata)
+    elsewhere.upgrade()
+    elsewhere.check()
+    assert elsewhere.policies()["_week"] == "orders 14d active"
+
+
+def test_a_table_that_comes_back(migrated: Project) -> None:
+    """Its policy is detached, and the migration makes the table first."""
+    p = migrated.prefix
+    migrated.downgrade()
+    migrated.upgrade()
+    metadata = MetaData()
+    declare_pitrs(metadata, DatabasePitr("1mo", f"{p}_month"))
+    migrated.declare(metadata)
+    migrated.autogenerate()
+    migrated.upgrade()
+    migrated.declare(declared(p))
+    body = migrated.autogenerate()
+    assert f'op.create_pitr("{p}_week", "7d", table="orders")' in body
+    assert f'op.drop_pitr("{p}_week", existing_range="7d", existing_table="orders")' in body
+    for _ in range(2):
+        migrated.upgrade()
+        migrated.check()
+        assert migrated.policies()["_week__2"] == "orders 7d active"
+        migrated.downgrade("-1")
+        assert migrated.policies()["_week"] == "orders 7d detached"
+        assert "_week__2" not in migrated.policies()
+
+
+def test_a_target_that_moves_after_a_renewal(migrated: Project, server: Server) -> None:
+    """All its generations go, and what is brought back is one policy."""
+    p = migrated.prefix
+    with migrated.engine.begin() as conn:
+        conn.execute(text("ALTER TABLE orders ADD COLUMN c INT"))
+    PitrManager(migrated.engine).renew(f"{p}_week")
+    PitrManager(migrated.engine).alter(f"{p}_week", 9, "d")
+    metadata = MetaData()
+    columns = Column("id", Integer, primary_key=True), Column("c", Integer)
+    Table("orders", metadata, *columns)
+    Table("bills", metadata, Column("id", Integer, primary_key=True), TablePitr("7d", f"{p}_week"))
+    migrated.declare(metadata)
+    migrated.autogenerate()
+    migrated.upgrade()
+    assert migrated.policies() == {"_month": "1mo active", "_week": "bills 7d active"}
+    migrated.check()
+    migrated.downgrade("-1")
+    assert migrated.policies() == {"_month": "1mo active", "_week": "orders 9d active"}
 
 
 def test_a_target_that_moves(migrated: Project) -> None:
@@ -195,26 +309,62 @@ def test_filters(migrated: Project) -> None:
     def include_object(item: Any, name: str, kind: str, reflected: bool, other: Any) -> bool:
         if kind == "pitr":
             assert isinstance(item, Pitr)
+            assert not item.info.get("skip")  # type: ignore[attr-defined]
             seen.append((name.removeprefix(p), reflected))
             return name != f"{p}_month"
         return True
 
     migrated.options(include_object=include_object)
     migrated.check()
-    assert sorted(seen) == [("_month", False), ("_week", False), ("_week", True)]
+    assert sorted(seen) == [("_month", False), ("_week", False)]
     names: list[str] = []
 
     def include_name(name: Any, kind: str, parents: Any) -> bool:
         if kind == "pitr":
             names.append(name.removeprefix(p))
-            assert parents["table_name"] == "orders"
+            assert parents["table_name"] == ("orders" if name == f"{p}_week" else None)
         return kind != "pitr"
 
     migrated.options(include_name=include_name)
-    with pytest.raises(util.AutogenerateDiffsDetected) as found:
-        migrated.check()
-    assert names == ["_week"]
-    assert len(found.value.diffs) == 2
+    migrated.check()
+    assert set(names) == {"_month", "_week"}
+
+
+def filters(name: str) -> dict[str, Any]:
+    """Each leaves the table of that name out."""
+    return {
+        "include_object": {
+            "include_object": lambda item, known, kind, *rest: (kind, known) != ("table", name)
+        },
+        "include_name": {
+            "include_name": lambda known, kind, parents: (kind, known) != ("table", name)
+        },
+        "info": {"include_object": lambda item, *rest: not item.info.get("skip")},
+    }
+
+
+@pytest.mark.parametrize("by", ["include_object", "include_name", "info"])
+@pytest.mark.parametrize("there", [False, True])
+def test_a_table_that_is_left_out_takes_its_policy_along(
+    project: Project, by: str, there: bool
+) -> None:
+    p = project.prefix
+    metadata = declared(p, stock=False)
+    column = Column("id", Integer, primary_key=True)
+    Table("theirs", metadata, column, TablePitr("7d", f"{p}_theirs"), info={"skip": True})
+    project.declare(metadata)
+    if there:
+        project.autogenerate()
+        project.upgrade()
+        project.config.attributes["pitr"] = {"drop_undeclared": True}
+        PitrManager(project.engine).alter(f"{p}_theirs", 9, "d")
+    project.options(**filters("theirs")[by])
+    body = project.autogenerate()
+    if there:
+        assert "pitr" not in body
+    else:
+        assert f'op.create_pitr("{p}_week", "7d", table="orders")' in body
+        assert body.count("op.create_pitr(") == 1
 
 
 def test_render_item_and_prefix(project: Project) -> None:

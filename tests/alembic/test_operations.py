@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError, SAWarning
@@ -10,6 +12,7 @@ from sqlalchemy_matrixone_pitr import (
     PitrAfterCommitError,
     PitrAlreadyExistsError,
     PitrManager,
+    PitrUnsupportedError,
     PitrValidationError,
 )
 from tests.alembic.conftest import TEMPLATES, Project
@@ -182,6 +185,55 @@ def test_a_creation_that_failed_leaves_the_way_up_and_down(
     with pytest.warns(SAWarning, match="does not exist"):
         project.downgrade()
     assert "orders" not in project.tables()
+
+
+def test_a_missing_one_whose_target_is_known_is_created(project: Project) -> None:
+    project.revision(1, TABLE)
+    project.revision(2, 'op.alter_pitr("{p}", "14d", existing_table="orders")')
+    project.revision(
+        3, 'op.alter_pitr("{p}_d", "14d", existing_range="7d", existing_level="database")'
+    )
+    project.upgrade("0001")
+    with pytest.warns(SAWarning, match="alter_pitr creates it, with 14d"):
+        project.upgrade()
+    assert project.policies() == {"": "orders 14d active", "_d": "14d active"}
+
+
+def test_a_missing_one_whose_table_is_missing_too(project: Project) -> None:
+    project.revision(1, 'op.alter_pitr("{p}", "14d", existing_table="orders")')
+    with pytest.warns(SAWarning, match="is not created: table .*orders is not there any more"):
+        project.upgrade()
+    assert project.policies() == {}
+
+
+@pytest.mark.parametrize(
+    "operation",
+    [
+        'op.alter_pitr("{p}", "14d", existing_range="7d", existing_table="orders")',
+        'op.drop_pitr("{p}", existing_range="7d", existing_table="orders")',
+    ],
+)
+def test_somebody_elses_policy_of_the_name_is_left_as_it_is(
+    project: Project, operation: str, server: Server
+) -> None:
+    """Names are per account: a creation that failed for its name leaves the other one there."""
+    server.query(f"CREATE PITR {project.prefix} FOR ACCOUNT RANGE 1 'h'")
+    project.revision(1, TABLE + "\n" + operation)
+    with pytest.warns(SAWarning, match="is for the own account, not for table .*orders"):
+        project.upgrade()
+    assert project.policies() == {"": "1h active"}
+
+
+@pytest.mark.parametrize("sql", [False, True])
+def test_other_databases_are_refused_by_name(project: Project, tmp_path: Path, sql: bool) -> None:
+    project.config.set_main_option("sqlalchemy.url", f"sqlite:///{tmp_path}/x.db")
+    environment = project.where / "env.py"
+    environment.write_text(environment.read_text().replace('"mysql"', '"sqlite"'))
+    project.revision(1, 'op.create_pitr("{p}", "7d", level="database")')
+    with pytest.raises(
+        PitrUnsupportedError, match=r"CreatePitrOp\(.* a sqlite database has no PITR"
+    ):
+        project.script(lambda: project.upgrade(sql=sql))
 
 
 def test_a_failure_after_commit_says_how_to_repair(project: Project) -> None:

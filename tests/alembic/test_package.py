@@ -16,7 +16,7 @@ from sqlalchemy import Column, Integer, MetaData, Table, create_engine
 import alembic_ext
 import sqlalchemy_matrixone_pitr.alembic as facade
 from sqlalchemy_matrixone_pitr import TablePitr
-from sqlalchemy_matrixone_pitr.alembic import MatrixOneImpl, register
+from sqlalchemy_matrixone_pitr.alembic import MatrixOneImpl, pitr_options, register
 from tests.alembic.conftest import Project
 from tests.conftest import Server
 
@@ -70,6 +70,36 @@ util.find_spec = lambda name, *rest: None if name == "alembic" else find(name, *
 import sqlalchemy_matrixone_pitr.alembic
 """
     assert "sqlalchemy-matrixone-pitr[alembic]" in run(code).stderr
+
+
+def test_alembics_own_folder_is_not_alembic(tmp_path: Path) -> None:
+    """``alembic init alembic`` makes a folder of that name, which Python takes for a package."""
+    (tmp_path / "alembic").mkdir()
+    code = """
+import importlib.machinery as machinery
+find = machinery.PathFinder.find_spec
+class Without(machinery.PathFinder):
+    @classmethod
+    def find_spec(cls, name, path=None, target=None):
+        if name.partition(".")[0] == "alembic":
+            path = [sys.path[0]]
+        return find(name, path, target)
+sys.meta_path[sys.meta_path.index(machinery.PathFinder)] = Without
+import sqlalchemy_matrixone_pitr.alembic
+"""
+    assert "sqlalchemy-matrixone-pitr[alembic]" in run(code, str(tmp_path)).stderr
+
+
+def test_options_stand_beside_alembics_own() -> None:
+    def configure(*, compare_pitr: bool = True, **others: object) -> bool:
+        return compare_pitr
+
+    assert configure(compare_pitr=False, **pitr_options()) is False
+    assert configure(**pitr_options(compare_pitr=False)) is False
+    assert set(pitr_options()) == {"on_version_apply"}
+    everything = pitr_options(compare_pitr=False, drop_undeclared=True, database="Shop")
+    assert everything["matrixone_pitr_drop_undeclared"] is True
+    assert everything["matrixone_pitr_database"] == "shop"
 
 
 def test_no_plugin_is_published() -> None:
