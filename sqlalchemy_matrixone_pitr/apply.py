@@ -257,7 +257,7 @@ class _Run:
         self.report = ApplyReport()
         self.stop = threading.Event()
         self.blocked: list[Action] = []
-        self.sending: set[int] = set()
+        self.sending: dict[int, Action] = {}
 
     def run(self) -> ApplyReport:
         todo = self._still_to_do()
@@ -360,7 +360,20 @@ class _Run:
                 else:
                     self._take(result)
         except BaseException:
-            self.stop.set()  # what is on its way is waited for: its outcome belongs in the report
+            self.stop.set()
+            self._wait_for_what_is_sent(results, running)
+            raise
+        if errors:
+            raise errors[0]
+
+    def _wait_for_what_is_sent(
+        self, results: queue.SimpleQueue[_Result | None], running: int
+    ) -> None:
+        """After an interruption: the outcome of what is on its way belongs in the report.
+
+        Interrupted once more, it is unknown.
+        """
+        try:
             while running:
                 try:
                     result = results.get(timeout=PATIENCE)
@@ -371,9 +384,15 @@ class _Run:
                     running -= 1
                 else:
                     self.report._put(result.action, result.outcome, result.error)
+        except BaseException:
+            while not results.empty():
+                if (result := results.get()) is not None:
+                    self.report._put(result.action, result.outcome, result.error)
+            for action in tuple(self.sending.values()):
+                if not self._is_reported(action):
+                    self.report._put(action, Outcome.UNKNOWN, None)
+            self._end_what_is_sent()
             raise
-        if errors:
-            raise errors[0]
 
     def _end_what_is_sent(self) -> None:
         """Statements may wait on the server for as long as somebody else's transaction lasts."""
@@ -429,7 +448,7 @@ class _Run:
         if self._depends_on_blocked(action):
             return _Result(action, Outcome.NOT_TRIED, None)
         left = deque(elements or action.elements)
-        self.sending.add(session)
+        self.sending[session] = action
         try:
             while left:
                 send_now(connection, left[0], {TABLE_CHECKED: True})
@@ -445,7 +464,7 @@ class _Run:
                 end_session(self.engine, session)
             raise
         finally:
-            self.sending.discard(session)
+            self.sending.pop(session, None)
         return _Result(action, Outcome.DONE, None)
 
     def _look(

@@ -398,25 +398,18 @@ def _renewal(
     """
     import warnings
 
-    from .generations import find_policy
     from .model import check_pitr_name
-    from .recovery import _check_target, renewal, renewed_pitr
+    from .recovery import renewal_of, renewed_pitr
     from .reflection import read_state, reading
 
     with reading(engine) as connection:
         state = read_state(connection, tables=())
-    policy = find_policy(state.pitrs, check_pitr_name(name))
-    if policy is None:
-        raise CliError(f"PITR {name!r} does not exist in this account: mo-pitr show lists them")
-    if not policy.detached:
-        return policy.current, ()
-    _check_target(state, policy.current)
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
-        elements = renewal(state, policy, keep_history)
+        policy, elements = renewal_of(state, check_pitr_name(name), keep_history)
     for warning in said:
         Console(error=True).line(str(warning.message))
-    return renewed_pitr(policy, keep_history), elements
+    return renewed_pitr(policy, keep_history) if elements else policy.current, elements
 
 
 def _say_renewal(

@@ -114,23 +114,35 @@ def renew_pitr(
     with account_lock(engine, timeout):
         with reading(engine) as connection:
             state = read_state(connection, tables=())
-        policy = find_policy(state.pitrs, name)
-        if policy is None:
-            raise PitrNotFoundError(
-                f"PITR {name!r} does not exist in this account: get_pitrs() lists what there is",
-                name=name,
-            )
-        current = policy.current
-        if not policy.detached:
-            return current
-        _check_target(state, current)
+        policy, elements = renewal_of(state, name, keep_history)
+        if not elements:
+            return policy.current
         try:
-            _carry_out(engine, renewal(state, policy, keep_history))
+            _carry_out(engine, elements)
         except PitrAlreadyExistsError as error:
             if keep_history and not is_name_taken(error):  # only sys could see it beforehand
                 raise _not_beside(policy, policy.generations[-1]) from error
             raise
         return renewed_pitr(policy, keep_history)
+
+
+def renewal_of(
+    state: ServerState, name: str, keep_history: bool = True
+) -> tuple[Policy, list[PitrDDLElement]]:
+    """The policy of a name, and what is executed to renew it: nothing where it protects its object.
+
+    :param name: checked and folded; of a policy, or of any of its generations.
+    """
+    policy = find_policy(state.pitrs, name)
+    if policy is None:
+        raise PitrNotFoundError(
+            f"PITR {name!r} does not exist in this account: get_pitrs() lists what there is",
+            name=name,
+        )
+    if not policy.detached:
+        return policy, []
+    _check_target(state, policy.current)
+    return policy, renewal(state, policy, keep_history)
 
 
 def _carry_out(engine: Engine, elements: Sequence[PitrDDLElement]) -> None:

@@ -293,6 +293,32 @@ def test_interrupted(
     assert_ends_well(proxied_engine, metadata, pitr_names, prefix)
 
 
+def test_interrupted_twice(
+    proxied_engine: Engine,
+    proxy: Proxy,
+    metadata: MetaData,
+    prefix: str,
+    pitr_names: Names,
+) -> None:
+    """The second Ctrl-C waits for nothing: what is on its way is unknown."""
+    plan = plan_pitrs(proxied_engine, metadata)
+
+    def interrupt() -> None:
+        for pause in (0.5, 1.5):
+            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+            time.sleep(pause)
+
+    proxy.on(f"^CREATE PITR `{prefix}_10`", interrupt)
+    with pytest.raises(KeyboardInterrupt) as caught:
+        apply_plan(proxied_engine, plan, 4)
+    report: ApplyReport = caught.value.report  # type: ignore[attr-defined]
+    told(report)
+    assert [action.pitr.name for action in report.unknown] == [f"{prefix}_10"]
+    time.sleep(2)
+    assert f"{prefix}_10" not in pitr_names()
+    assert_ends_well(proxied_engine, metadata, pitr_names, prefix)
+
+
 def test_cut_on_an_async_engine(
     make_async_engine: Callable[..., AsyncEngine],
     matrixone_engine: Engine,
