@@ -229,7 +229,10 @@ class _Written:
         return front, [renewal, AlterPitrOp.from_pitr(before, pitr.range, named)]
 
     def _drop(self, pitr: Pitr) -> PitrOp:
-        return DropPitrOp.from_pitr(*self._as_written(pitr))
+        made = DropPitrOp.from_pitr(*self._as_written(pitr))
+        if pitr.database_name is not None:
+            made.gone = (pitr.database_name, pitr.table_name) not in self._objects
+        return made
 
     def _as_written(self, pitr: Pitr) -> tuple[Pitr, bool]:
         """Under the policy's name, and with no database where the metadata names none; and whether

@@ -101,8 +101,7 @@ class CreateWhereMissing(OfMigration, CreatePitr):
             policy = None
         if policy is not None and not policy.detached:
             return self.decide_attached(policy.current)
-        if self.was_there and (database, table) not in state.objects:
-            self.tell_gone()
+        if (database, table) not in state.objects and self.is_excused():
             return None
         if policy is None:
             return self.creation()
@@ -112,12 +111,14 @@ class CreateWhereMissing(OfMigration, CreatePitr):
         """Of a policy that is not there at all."""
         return CreatePitr(self.pitr, self.if_not_exists)
 
-    def tell_gone(self) -> None:
-        """The object was dropped or renamed since."""
-        _warn(
-            f"PITR {self.name!r} is not created: {target_text(self.pitr)} is not there any more, "
-            "dropped or renamed"
-        )
+    def is_excused(self) -> bool:
+        """Whether the object may be missing: it was dropped or renamed since."""
+        if self.was_there:
+            _warn(
+                f"PITR {self.name!r} is not created: {target_text(self.pitr)} is not there any "
+                "more, dropped or renamed"
+            )
+        return self.was_there
 
     def decide_attached(self, there: Pitr) -> PitrDDLElement | None:
         """Of a policy that protects its object."""
@@ -136,8 +137,10 @@ class RenewWhereDetached(CreateWhereMissing):
     def creation(self) -> CreatePitr:
         return CreatePitr(self.pitr.with_name(split_generation(self.name)[0]))
 
-    def tell_gone(self) -> None:
-        """There is nothing to protect."""
+    def is_excused(self) -> bool:
+        if not self.was_there:
+            _warn(f"PITR {self.name!r} is not renewed: {target_text(self.pitr)} is not there")
+        return True
 
     def decide_attached(self, there: Pitr) -> PitrDDLElement | None:
         return None if there.range == self.pitr.range else AlterPitr(there.name, self.pitr.range)

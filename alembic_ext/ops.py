@@ -312,7 +312,13 @@ class AlterPitrOp(PitrOp):
 
 
 class DropPitrOp(PitrOp):
-    """``op.drop_pitr``."""
+    """``op.drop_pitr``.
+
+    :ivar gone: whether the policy's object was not there any more: undone, the policy is renewed,
+        if the object is there again.
+    """
+
+    gone: bool = False
 
     def __init__(
         self,
@@ -399,13 +405,21 @@ class DropPitrOp(PitrOp):
             )
         )
 
-    def reverse(self) -> CreatePitrOp:
+    def reverse(self) -> PitrOp:
         if self.existing is None:
             raise PitrValidationError(
                 f"drop_pitr({self.name!r}) cannot be reversed: its existing_range= and target are "
                 "not given",
                 name=self.name,
             )
+        if self.gone:
+            return RenewPitrOp(
+                self.name,
+                range=str(self.existing.range),
+                database=self.existing.database_name,
+                table=self.existing.table_name,
+                generation=2,
+            ).written(self.named)
         return CreatePitrOp.from_pitr(self.existing, self.named)
 
     def to_diff_tuple(self) -> tuple[Any, ...]:
@@ -454,7 +468,8 @@ class RenewPitrOp(PitrOp):
 
         For an object that was rebuilt, which ended its protection. Where the policy still protects
         its object, or was renewed meanwhile, it gets the range, where that differs. Where the
-        server takes the old generation for active still, a warning says how to go on.
+        server takes the old generation for active still, a warning says how to go on; where the
+        object is not there, it says so.
 
         :param name: None leaves it to the naming convention.
         :param generation: its number in a ``--sql`` script; online the next free one is taken.

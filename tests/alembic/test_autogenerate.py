@@ -11,6 +11,7 @@ import pytest
 from alembic import util
 from alembic.config import Config
 from sqlalchemy import Column, Integer, MetaData, Table, create_engine, text
+from sqlalchemy.exc import SAWarning
 
 from sqlalchemy_matrixone_pitr import (
     DatabasePitr,
@@ -254,6 +255,33 @@ def test_a_target_that_moves(migrated: Project) -> None:
     assert migrated.policies()["_week"] == "bills 7d active"
     migrated.downgrade("-1")
     assert migrated.policies()["_week"] == "orders 7d active"
+
+
+def test_a_target_that_moves_with_its_renamed_table(migrated: Project) -> None:
+    """The old policy's table is not there: what is undone makes none for it."""
+    p = migrated.prefix
+    revision = migrated.heads[0]
+    path = migrated.where / "versions" / "rename.py"
+    path.write_text(
+        f"from alembic import op\nrevision = 'rename'\ndown_revision = {revision!r}\n"
+        "def upgrade():\n    op.rename_table('orders', 'bills')\n"
+        "def downgrade():\n    op.rename_table('bills', 'orders')\n"
+    )
+    with pytest.warns(SAWarning, match="was renamed to"):
+        migrated.upgrade()
+    metadata = MetaData()
+    Table("bills", metadata, Column("id", Integer, primary_key=True), TablePitr("7d", f"{p}_week"))
+    migrated.declare(metadata)
+    migrated.autogenerate()
+    migrated.upgrade()
+    migrated.check()
+    assert migrated.policies()["_week"] == "bills 7d active"
+    with pytest.warns(SAWarning, match="is not renewed: table .*orders is not there"):
+        migrated.downgrade("-1")
+    assert "_week" not in migrated.policies()
+    with pytest.warns(SAWarning, match="does not exist"):
+        migrated.upgrade()
+    migrated.check()
 
 
 def test_undeclared_ones(migrated: Project, caplog: pytest.LogCaptureFixture) -> None:
