@@ -65,7 +65,7 @@ class AfterRevision:
         self._began = time.monotonic()
         self._context: weakref.ref[MigrationContext] | None = None
         self._blind: weakref.WeakSet[MigrationContext] = weakref.WeakSet()
-        self._seen: set[str] = set()
+        self._seen: set[tuple[str, Key]] = set()
         self._ids: dict[Key, int] = {}
 
     def __call__(self, *, ctx: MigrationContext, step: Any, **kw: Any) -> None:
@@ -112,7 +112,7 @@ class AfterRevision:
             before = self._ids_before(ctx, aside, state, found)
         here = object_ids(connection, {_key(policy) for policy in found}) if found else {}
         self._context = weakref.ref(ctx)
-        self._seen = {policy.name for policy in found}
+        self._seen = {(policy.name, _key(policy)) for policy in found}
         self._ids = here
         for policy in found:
             key = _key(policy)
@@ -150,7 +150,7 @@ class AfterRevision:
                     before[_key(policy)] = None
             return before
         for policy in found:
-            if policy.name in self._seen:
+            if (policy.name, _key(policy)) in self._seen:
                 before.pop(_key(policy), None)
                 if _key(policy) in self._ids:
                     before[_key(policy)] = self._ids[_key(policy)]

@@ -102,3 +102,18 @@ def test_rebuilt_in_an_autocommit_block(declared: Project) -> None:
     assert declared.policies()["__2"] == "orders 14d active"
     declared.upgrade()
     assert declared.policies()["__3"] == "orders 14d active"
+
+
+def test_somebody_else_has_the_next_name(declared: Project, server: Server) -> None:
+    """It reads as a generation of the policy, and is another object's."""
+    p = declared.prefix
+    server.query("CREATE TABLE other (id INT)", p)
+    server.query(f"CREATE PITR {p}__2 FOR TABLE {p} other RANGE 1 'h'")
+    declared.revision(1, TABLE + '\nop.create_pitr("{p}", "14d", table="orders")')
+    declared.revision(2, ADD)
+    declared.upgrade()
+    assert declared.policies() == {
+        "": "orders 14d detached",
+        "__2": "other 1h active",
+        "__3": "orders 14d active",
+    }
