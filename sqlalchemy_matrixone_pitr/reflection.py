@@ -311,8 +311,9 @@ def read_generations(connection: Connection, name: str, *, times: bool = True) -
 def _be_oneself_again(connection: Connection) -> None:
     """A SET after SHOW PITR, which :func:`server.session_zone` sends at its end as well.
 
-    Until then the server (2.2 to 4.2) evaluates ``current_account_id()`` as sys's, for any account,
-    and shows it sys's catalogue. COMMIT and ROLLBACK do not end that.
+    In the next statement that the server (2.2 to 4.2) plans, ``current_account_id()`` is 0 for any
+    account, and ``information_schema``, which asks by it, shows none of its tables. COMMIT and
+    ROLLBACK do not end that.
     """
     connection.exec_driver_sql("SET @pitr_shown = 1")
 

@@ -23,6 +23,7 @@ from .catalogrows import (
 )
 from .collations import COLLATIONS
 from .columns import SqlType
+from .definition import Version
 from .labels import extra, key_label, type_label
 from .mocatalog import (
     catalogue_tables,
@@ -30,8 +31,14 @@ from .mocatalog import (
 from .virtual import Reader, VirtualTable
 
 
+def _told(session: Reader, at: int | None) -> list[Version]:
+    """Tables and views of the account that is told, which are none where it is the wrong one."""
+    right = session.context.told_account_id == session.context.account_id
+    return visible(session, at, own=True) if right else []
+
+
 def _columns(session: Reader, at: int | None) -> Iterator[Row]:
-    for version in visible(session, at, own=True):
+    for version in _told(session, at):
         for position, column in enumerate(version.definition.columns, 1):
             kind = column.type
             text = kind.kind in ("char", "varchar", "text", "blob")
@@ -71,7 +78,7 @@ def _tables(session: Reader, at: int | None) -> Iterator[Row]:
     for name, database, _, view in system_tables(session):
         word = "SYSTEM VIEW" if view else "BASE TABLE"
         yield _table_row(database, name, word, None, "", None)
-    for version in visible(session, at, own=True):
+    for version in _told(session, at):
         view = version.definition.view is not None
         counter = session.store.counters.get(version.physical)
         auto: int | None = counter if counter and version.definition.auto_column else 0
@@ -120,7 +127,9 @@ def _table_row(
 
 def _schemata(session: Reader, at: int | None) -> Iterator[Row]:
     number = session.catalogue.number_at(at)
-    names = [d.name for d in session.catalogue.databases(session.context.account_id, number)]
+    context = session.context
+    own = session.catalogue.databases(context.account_id, number)
+    names = [d.name for d in own if context.told_account_id == context.account_id]
     if "mo_catalog" not in names:
         names.append("mo_catalog")
     for name in names:
@@ -128,7 +137,8 @@ def _schemata(session: Reader, at: int | None) -> Iterator[Row]:
 
 
 def _statistics(session: Reader, at: int | None) -> Iterator[Row]:
-    for version in visible(session, at, own=True):
+    newer = session.version >= (4, 0, 0)
+    for version in _told(session, at) if newer else visible(session, at, own=True):
         for index, _, position, column in index_parts(version):
             yield (
                 "def",
@@ -177,7 +187,7 @@ def _table_constraints(session: Reader, at: int | None) -> Iterator[Row]:
 
 
 def _views(session: Reader, at: int | None) -> Iterator[Row]:
-    for version in visible(session, at, own=True):
+    for version in _told(session, at):
         if version.definition.view is not None:
             yield (
                 "def",

@@ -44,6 +44,10 @@ class SessionContext(Protocol):
     deadline_seconds: float
     version_text: str
 
+    @property
+    def told_account_id(self) -> int:
+        """What ``current_account_id()`` says, which may be wrong."""
+
     def variable(self, name: str, scope: str) -> object: ...
 
     def variables(self, scope: str) -> Mapping[str, object]: ...

@@ -54,12 +54,18 @@ class Session:
         self._autocommit = True
         self._active = False
         self._begun = False
+        self._shown_pitr = False
         self._status = STATUS_AUTOCOMMIT
         self._storage = server.storage.session(self)
         self.pitr = PitrStatements(server, self._storage, self)
         self._prepared = PreparedStatements(server.version, self.user_variable)
 
     # -- SessionContext -----------------------------------------------------------------
+
+    @property
+    def told_account_id(self) -> int:
+        """sys's, from SHOW PITR to the end of the next statement that the server plans."""
+        return 0 if self._shown_pitr else self.account_id
 
     def variable(self, name: str, scope: str) -> object:
         return self._variables.get(name, scope)
@@ -91,6 +97,9 @@ class Session:
             yield self._outcome(Result([], []))
         for number, (source, pitr) in enumerate(zip(statements, parsed, strict=True)):
             result = self._statement(source, pitr)
+            self._shown_pitr = isinstance(pitr, grammar.ShowPitr) or (
+                self._shown_pitr and (pitr is not None or _is_not_planned(source))
+            )
             yield self._outcome(
                 result, more=number + 1 < len(statements), late=_answers_late(source)
             )
@@ -406,6 +415,27 @@ def _answers_late(source: Source) -> bool:
     """What the server answers from memory, after the end of its transaction."""
     words = source.words(3)
     return words[0] == "show" and bool({"recovery_window", "variables"} & set(words[1:]))
+
+
+_NOT_PLANNED = {"begin", "commit", "do", "kill", "release", "rollback", "savepoint", "start", "use"}
+
+
+def _is_not_planned(source: Source) -> bool:
+    """What the server does without its planner."""
+    first, second = source.words(2)
+    if first == "show":
+        return second in ("collation", "tables", "variables", "warnings")
+    return first in (
+        "begin",
+        "commit",
+        "do",
+        "kill",
+        "release",
+        "rollback",
+        "savepoint",
+        "start",
+        "use",
+    )
 
 
 def _sets_transaction(source: Source) -> bool:

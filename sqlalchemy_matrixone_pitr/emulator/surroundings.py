@@ -46,7 +46,7 @@ class Surroundings:
         numbers = {
             "connection_id": context.connection_id,
             "last_insert_id": self.last_insert_id,
-            "current_account_id": context.account_id,
+            "current_account_id": context.told_account_id,
             "unix_timestamp": self.statement_ns // 1_000_000_000,
             "found_rows": 0,
             "row_count": 0,

@@ -204,3 +204,32 @@ def test_a_name_is_free_again_after_drop_account(account: Client) -> None:
     )
     account.ok(f"CREATE ACCOUNT ~_a ADMIN_NAME 'adm' IDENTIFIED BY '{PASSWORD}'")
     account.ok("CREATE PITR ~_q FOR ACCOUNT ~_a RANGE 1 'd'")
+
+
+KEEP = ["COMMIT", "ROLLBACK", "BEGIN", "USE ~", "KILL 999999999", "SHOW VARIABLES LIKE 'x'"]
+KEEP += ["SAVEPOINT a", "SELECT nothing FROM ~.t", "SHOW PITR", "DROP PITR IF EXISTS ~_x"]
+END = ["SELECT 1", "SET @a = 1", "SHOW DATABASES", "INSERT INTO ~.t (id) VALUES (9)", "DESC ~.t"]
+
+
+@pytest.mark.parametrize("between", KEEP + END)
+def test_after_show_pitr_the_account_is_said_to_be_sys(their_shop: Client, between: str) -> None:
+    """In the next statement that is planned, and in that only; of an error it is none."""
+    asked = "SELECT current_account_id()"
+    own = their_shop.rows(asked)
+    their_shop.ok("SHOW PITR")
+    their_shop(between)
+    if between == "BEGIN":
+        assert their_shop.rows(asked) == [(0,)]
+        their_shop.ok("ROLLBACK")
+    else:
+        assert their_shop.rows(asked) == ([(0,)] if between in KEEP else own)
+    assert their_shop.rows(asked) == own
+
+
+@pytest.mark.parametrize("view", ["tables", "columns"])
+def test_after_show_pitr_the_information_schema_is_empty(their_shop: Client, view: str) -> None:
+    """Unless the session has asked the very same before: a plan may be kept."""
+    where = f"FROM information_schema.{view} WHERE table_schema = '~'"
+    their_shop.ok("SHOW PITR")
+    assert their_shop.rows(f"SELECT table_name {where}") == []
+    assert ("t",) in their_shop.rows(f"SELECT DISTINCT table_name {where}")
