@@ -26,11 +26,16 @@ from alembic.operations.ops import MigrateOperation
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import bindparam, text
 from sqlalchemy.engine import Connection, CursorResult, Dialect, Engine
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from sqlalchemy_matrixone_pitr import server
 from sqlalchemy_matrixone_pitr.ddl import RestorePitr
-from sqlalchemy_matrixone_pitr.errors import PitrNotFoundError, PitrValidationError
+from sqlalchemy_matrixone_pitr.errors import (
+    PitrNotFoundError,
+    PitrPermissionError,
+    PitrValidationError,
+    from_dbapi_error,
+)
 from sqlalchemy_matrixone_pitr.generations import is_detached
 from sqlalchemy_matrixone_pitr.model import Pitr, PitrLevel, fold
 from sqlalchemy_matrixone_pitr.recovery import object_ids
@@ -180,6 +185,7 @@ class RevisionTimes:
 
     def __init__(self) -> None:
         self._read = time.monotonic()
+        self._told = False
         self._began: weakref.WeakKeyDictionary[MigrationContext, dt.datetime] = (
             weakref.WeakKeyDictionary()
         )
@@ -197,12 +203,23 @@ class RevisionTimes:
                 before = _tables(aside, databases, at=self._began[ctx])
             here = set(_tables(connection, databases).values())
         except SQLAlchemyError as error:
-            _log_failure(step.up_revision_id, error)
+            self._tell(step.up_revision_id, error)
             return
         touched = sorted(key for key, rel_id in before.items() if rel_id not in here)
         for revision in step.up_revision_ids:
             row = _Row(database or "", ctx.version_table, revision, self._began[ctx], touched)
             connection.execute(RecordRevision(row, ctx.version_table_schema, self._committed(ctx)))
+
+    def _tell(self, revision: str, error: SQLAlchemyError) -> None:
+        """Users who may not read the catalogue migrate too: that is told once, and is no fault."""
+        refused = isinstance(error, DBAPIError) and isinstance(
+            from_dbapi_error(error), PitrPermissionError
+        )
+        if not refused:
+            _log_failure(revision, error)
+        elif not self._told:
+            self._told = True
+            log.info("times of revisions are not recorded: the user may not read the catalogue")
 
     def _start(self, aside: Connection) -> dt.datetime:
         """The server's time when env.py was read, or one way to the server earlier."""
@@ -395,11 +412,3 @@ def _was_attached(
     then = object_ids(connection, [key], at=moment).get(key)
     now = state.objects.get(key)
     return first is not None and first == then and (now is None or now.id != first)
-
-
-_runs: weakref.WeakKeyDictionary[MigrationContext, RevisionTimes] = weakref.WeakKeyDictionary()
-
-
-def record(ctx: MigrationContext, step: Any, connection: Connection) -> None:
-    """Until rebuild.py has a RevisionTimes of its own."""
-    _runs.setdefault(ctx, RevisionTimes()).record(ctx, step, connection)

@@ -470,16 +470,21 @@ def prune(
     """,
 )
 @click.argument("revision")
+@click.option(
+    "--version-table",
+    metavar="NAME",
+    help="Alembic's version table, where several projects migrate one database.",
+)
 @_json
 @_connection_options
-def restore_point(engine: Engine, revision: str, as_json: bool) -> int:
+def restore_point(engine: Engine, revision: str, version_table: str | None, as_json: bool) -> int:
     """Print the moment just before an Alembic revision ran, and what brings its tables back.
 
     Nothing is restored. Exits with 1 where a table cannot be brought back.
     """
     with needs("alembic"):
         from .alembic import restore_point as find
-    point = find(engine, revision)
+    point = find(engine, revision, version_table=version_table)
     if as_json:
         Console().json(
             {

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import subprocess
 import time
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import create_engine, text
 
-from sqlalchemy_matrixone_pitr import PitrManager, PitrNotFoundError
+from sqlalchemy_matrixone_pitr import PitrManager, PitrNotFoundError, PitrValidationError
 from sqlalchemy_matrixone_pitr.alembic import restore_point
 from tests.alembic.conftest import Project
 from tests.conftest import Server
+from tests.proxy import Proxy
 from tests.test_cli import SCRIPT
+
+one_dialect = pytest.mark.parametrize("project", ["matrixone+pymysql"], indirect=True)
 
 TABLE = 'op.create_table("orders", sa.Column("id", sa.Integer, primary_key=True))'
 OTHER = 'op.create_table("other", sa.Column("id", sa.Integer, primary_key=True))'
@@ -35,6 +39,7 @@ def applied(project: Project, database: str) -> Project:
     with project.engine.begin() as conn:
         conn.execute(text("INSERT INTO orders VALUES (1)"))
         conn.execute(text("INSERT INTO other VALUES (2)"))
+    time.sleep(0.5)  # the moment may be one way to the server too early
     project.upgrade()
     return project
 
@@ -84,7 +89,8 @@ def test_the_command(applied: Project, database: str, server: Server) -> None:
 def test_what_no_policy_reaches(applied: Project) -> None:
     PitrManager(applied.engine).delete(applied.prefix)
     point = restore_point(applied.engine, "0002")
-    assert (point.statements, point.lost) == ([], ["orders", "other"])
+    assert point.statements == []
+    assert point.lost == [f"{applied.prefix}.orders", f"{applied.prefix}.other"]
     assert restore_point(applied.engine, "0001").statements == []
 
 
@@ -122,3 +128,183 @@ def test_it_never_fails_a_migration(project: Project, server: Server, database: 
     project.upgrade()
     with project.engine.connect() as conn:
         assert conn.execute(text("SELECT version_num FROM alembic_version")).scalar() == "0001"
+
+
+def test_not_where_the_connection_is_lost(
+    project: Project, server: Server, database: str, proxy: Proxy
+) -> None:
+    url = server.url(project.engine.url.drivername, database, port=proxy.port)
+    project.config.set_main_option("sqlalchemy.url", url.render_as_string(False))
+    project.revision(1, TABLE)
+    project.revision(2, OTHER)
+    proxy.cut("INSERT INTO alembic_pitr_revision", "before")
+    project.upgrade()
+    with project.engine.connect() as conn:
+        assert conn.execute(text("SELECT version_num FROM alembic_version")).scalar() == "0002"
+    restore_point(project.engine, "0002")
+    with pytest.raises(PitrNotFoundError):
+        restore_point(project.engine, "0001")
+
+
+def brought_back(project: Project, server: Server, revision: str) -> None:
+    """Everything that a revision has touched."""
+    point = restore_point(project.engine, revision)
+    assert point.lost == []
+    assert point.statements
+    time.sleep(1.1)
+    for statement in point.statements:
+        server.query(statement.removesuffix(";"))
+
+
+BLOCKS = {
+    "dropped": 'op.drop_table("orders")',
+    "changed and rebuilt": 'op.execute("DELETE FROM orders WHERE id = 1")\n    '
+    'op.add_column("orders", sa.Column("c", sa.Integer))',
+}
+
+
+@one_dialect
+@pytest.mark.parametrize("block", BLOCKS)
+@pytest.mark.parametrize("first", [1, 2])
+def test_before_a_block_that_commits_by_itself(
+    project: Project, server: Server, database: str, block: str, first: int
+) -> None:
+    """Also where it is not the first revision of its run."""
+    project.revision(1, f"{TABLE}\nop.execute('INSERT INTO orders VALUES (1)')")
+    project.revision(2, OTHER)
+    project.revision(3, f"with op.get_context().autocommit_block():\n    {BLOCKS[block]}")
+    project.upgrade("0001")
+    PitrManager(project.engine).create_database_pitr(project.prefix, database)
+    time.sleep(1.1)
+    project.upgrade(f"000{first}")
+    time.sleep(0.5)
+    project.upgrade()
+    brought_back(project, server, "0003")
+    assert server.query("SELECT * FROM orders", database) == [(1,)]
+    assert restore_point(project.engine, "0002").statements == []
+
+
+@one_dialect
+def test_in_other_databases(project: Project, server: Server, database: str) -> None:
+    other, gone = f"{database}_b", f"{database}_c"
+    try:
+        for name in (other, gone):
+            server.query(f"CREATE DATABASE {name}")
+            server.query("CREATE TABLE orders (id INT PRIMARY KEY)", name)
+            server.query("INSERT INTO orders VALUES (1)", name)
+            PitrManager(project.engine).create_database_pitr(f"{project.prefix}_{name}", name)
+        time.sleep(1.6)
+        project.revision(
+            1, f'op.drop_table("orders", schema="{other}")\nop.execute("DROP DATABASE {gone}")'
+        )
+        project.upgrade()
+        brought_back(project, server, "0001")
+        for name in (other, gone):
+            assert server.query("SELECT * FROM orders", name) == [(1,)]
+    finally:
+        for name in (other, gone):
+            server.query(f"DROP DATABASE IF EXISTS {name}")
+
+
+@one_dialect
+def test_not_from_a_policy_that_had_ended(project: Project, server: Server, database: str) -> None:
+    """What restores from it may be collected at any time."""
+    project.revision(1, TABLE)
+    project.revision(2, 'op.drop_table("orders")')
+    project.upgrade("0001")
+    PitrManager(project.engine).create_table_pitr(project.prefix, database, "orders", 7)
+    time.sleep(1.6)
+    server.query("ALTER TABLE orders ADD COLUMN c INT", database)
+    time.sleep(0.5)
+    project.upgrade()
+    point = restore_point(project.engine, "0002")
+    assert (point.statements, point.lost) == ([], [f"{database}.orders"])
+
+
+@one_dialect
+def test_from_one_that_the_revision_has_ended(
+    project: Project, server: Server, database: str
+) -> None:
+    project.revision(1, TABLE)
+    project.revision(2, 'op.drop_table("orders")')
+    project.upgrade("0001")
+    PitrManager(project.engine).create_table_pitr(project.prefix, database, "orders", 7)
+    time.sleep(1.6)
+    project.upgrade()
+    brought_back(project, server, "0002")
+    assert server.query("SHOW TABLES LIKE 'orders'", database) == [("orders",)]
+
+
+@one_dialect
+def test_what_others_refer_to_comes_first(project: Project, server: Server, database: str) -> None:
+    project.revision(
+        1,
+        'op.create_table("z", sa.Column("id", sa.Integer, primary_key=True))\n'
+        'op.create_table("%b", sa.Column("id", sa.Integer, sa.ForeignKey("z.id"), '
+        "primary_key=True))\n"
+        'op.create_table("a", sa.Column("id", sa.Integer, sa.ForeignKey("%b.id"), '
+        "primary_key=True), "
+        'sa.Column("up", sa.Integer, sa.ForeignKey("a.id")))',
+    )
+    project.revision(2, 'op.drop_table("a")\nop.drop_table("%b")\nop.drop_table("z")')
+    project.upgrade("0001")
+    PitrManager(project.engine).create_database_pitr(project.prefix, database)
+    time.sleep(1.6)
+    project.upgrade()
+    brought_back(project, server, "0002")
+    assert {row[0] for row in server.query("SHOW TABLES", database)} >= {"a", "%b", "z"}
+
+
+@one_dialect
+def test_beside_alembic_s_own_table(project: Project, server: Server, database: str) -> None:
+    """Wherever that is, whatever its name; each project has its own rows."""
+    other = f"{database}_b"
+    server.query(f"CREATE DATABASE {other}")
+    try:
+        project.options(version_table_schema=other)
+        project.revision(1, TABLE)
+        project.upgrade()
+        assert ("alembic_pitr_revision",) not in server.query("SHOW TABLES", database)
+        assert ("alembic_pitr_revision",) in server.query("SHOW TABLES", other)
+        moment = restore_point(project.engine, "0001").moment
+        elsewhere = create_engine(server.url(project.engine.url.drivername, other))
+        with pytest.raises(PitrNotFoundError):
+            restore_point(elsewhere, "0001")
+        elsewhere.dispose()
+        project.revision(1, OTHER)
+        project.options(version_table_schema=other, version_table="second")
+        project.upgrade()
+        with pytest.raises(PitrValidationError, match="alembic_version, second"):
+            restore_point(project.engine, "0001")
+        found = restore_point(project.engine, "0001", version_table="alembic_version")
+        assert found.moment == moment
+        assert restore_point(project.engine, "0001", version_table="second").moment > moment
+    finally:
+        server.query(f"DROP DATABASE {other}")
+
+
+@one_dialect
+def test_of_a_user_who_may_not_read_the_catalogue(
+    project: Project, server: Server, database: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    role, user = f"{database}_r", f"{database}_u"
+    for statement in (
+        f"CREATE ROLE {role}",
+        f"CREATE USER {user} IDENTIFIED BY '111' DEFAULT ROLE {role}",
+        f"GRANT ALL ON DATABASE {database} TO {role}",
+        f"GRANT CONNECT ON ACCOUNT * TO {role}",
+        f"GRANT ALL ON TABLE {database}.* TO {role}",
+    ):
+        server.query(statement)
+    try:
+        url = server.url("matrixone+pymysql", database, user=user, password="111")
+        project.config.set_main_option("sqlalchemy.url", url.render_as_string(False))
+        project.revision(1, TABLE)
+        project.revision(2, OTHER)
+        with caplog.at_level(logging.INFO, "alembic.runtime.matrixone_pitr"):
+            project.upgrade()
+        told = [r.levelname for r in caplog.records if "recorded" in r.getMessage()]
+        assert told == ["INFO"]
+    finally:
+        server.query(f"DROP USER {user}")
+        server.query(f"DROP ROLE {role}")
