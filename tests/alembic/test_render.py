@@ -13,7 +13,7 @@ from alembic.autogenerate.api import AutogenContext
 
 from alembic_ext.ops import AlterPitrOp, CreatePitrOp, DropPitrOp, PitrOp, RenewPitrOp
 from alembic_ext.render import RENDERERS, call
-from sqlalchemy_matrixone_pitr import PitrValidationError
+from sqlalchemy_matrixone_pitr import Pitr, PitrRange, PitrValidationError
 
 
 def rendered(op: PitrOp) -> str:
@@ -34,6 +34,14 @@ OPS: list[tuple[PitrOp, str]] = [
     ),
     (AlterPitrOp("a", "7d"), 'op.alter_pitr("a", "7d")'),
     (AlterPitrOp("a", "7d", existing_range="1y"), 'op.alter_pitr("a", "7d", existing_range="1y")'),
+    (
+        AlterPitrOp("a", "7d", existing_range="1y", existing_table="c"),
+        'op.alter_pitr("a", "7d", existing_range="1y", existing_table="c")',
+    ),
+    (
+        AlterPitrOp("a", "7d", existing_range="1y", existing_level="account"),
+        'op.alter_pitr("a", "7d", existing_range="1y", existing_level="account")',
+    ),
     (DropPitrOp("a"), 'op.drop_pitr("a")'),
     (DropPitrOp("a", if_exists=True), 'op.drop_pitr("a", if_exists=True)'),
     (
@@ -61,6 +69,25 @@ def test_exact_text_that_makes_the_same_again(op: PitrOp, text: str) -> None:
     assert vars(made["op"]) == vars(op)
 
 
+def test_a_name_of_the_convention_is_not_written() -> None:
+    pitr = Pitr.table("pitr_dev_orders", "orders", "7d")
+    renewal = RenewPitrOp("pitr_dev_orders", range="7d", table="orders", generation=2)
+    assert [
+        rendered(op)
+        for op in (
+            CreatePitrOp.from_pitr(pitr, named=False),
+            AlterPitrOp.from_pitr(pitr, PitrRange.of("9d"), named=False),
+            DropPitrOp.from_pitr(pitr, named=False),
+            renewal.written(named=False),
+        )
+    ] == [
+        'op.create_pitr(None, "7d", table="orders")',
+        'op.alter_pitr(None, "9d", existing_range="7d", existing_table="orders")',
+        'op.drop_pitr(None, existing_range="7d", existing_table="orders")',
+        'op.renew_pitr(None, range="7d", table="orders", generation=2)',
+    ]
+
+
 @pytest.mark.parametrize("op", [op for op, _ in OPS if not isinstance(op, RenewPitrOp)])
 def test_reversed_twice_is_the_same(op: PitrOp) -> None:
     try:
@@ -75,9 +102,10 @@ def test_reversed_twice_is_the_same(op: PitrOp) -> None:
 
 
 def test_lines_are_as_a_formatter_writes_them(tmp_path: Path) -> None:
-    """On one line, on two, on many; quotes of all kinds."""
+    """On one line, on two, on many; quotes of all kinds, characters of any width."""
     calls = [
-        call("op.drop_pitr", ["n" * length, 'say "so"', "it's"], {"table": "t" * (length % 7)})
+        call("op.drop_pitr", [letter * length, 'say "so"', "it's"], {"table": "t" * (length % 7)})
+        for letter in ("n", "ж", "订", "が", "한", "\u0915\u094d", "e\u0301", "🗄")
         for length in range(1, 90)
     ]
     body = "\n".join(line for text in calls for line in _indented(text))
