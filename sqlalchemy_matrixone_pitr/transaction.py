@@ -414,7 +414,7 @@ def flush(connection: Connection, items: Sequence[_Queued]) -> None:
             if isinstance(answer, DBAPIError):
                 refused = answered_by_server(answer)
             else:
-                refused = isinstance(error, PitrError)  # by ourselves: it was not sent
+                refused = isinstance(error, PitrError | Warning)  # by ourselves: it was not sent
             _undo(connection, answer)
             outcome = _Outcome(
                 done=done,
