@@ -307,8 +307,8 @@ def _look_at_policy(operations: Operations, op: DropPitrOp | AlterPitrOp) -> Non
     for passed in over:
         left = _after_commit(connection, [pitr for pitr in pitrs if pitr.name in passed.by])
         for name, pitr in left.items():
-            if op.name in (name, split_generation(name)[0]) and pitr is not None:
-                left[name] = pitr.with_range(op.range) if isinstance(op, AlterPitrOp) else None
+            if pitr is not None and op.name in (name, split_generation(name)[0]):
+                left[name] = _after(op, pitr)
         if any(pitr and not may_be_shorter(required, pitr.range) for pitr in left.values()):
             continue
         shown = "alter_pitr" if isinstance(op, AlterPitrOp) else "drop_pitr"
@@ -317,6 +317,13 @@ def _look_at_policy(operations: Operations, op: DropPitrOp | AlterPitrOp) -> Non
             f"{passed.loss.operation} of this revision has dropped, which is committed. Do it in "
             f"a later revision. To go on without: alembic -x {OVERRIDE}=true upgrade."
         )
+
+
+def _after(op: DropPitrOp | AlterPitrOp, pitr: Pitr) -> Pitr | None:
+    """A policy as the operation leaves it."""
+    if isinstance(op, AlterPitrOp):
+        return pitr.with_range(op.range)
+    return pitr if op.if_exists and is_detached(pitr) else None  # which stays, as history
 
 
 def _covering(pitrs: list[Pitr], key: Key) -> list[Pitr]:

@@ -207,6 +207,16 @@ def test_the_policy_of_what_is_committed_stays(guarded: Project, operation: str)
     assert guarded.policies() == {"": "orders 7d detached"}
 
 
+def test_what_stays_as_history_is_enough(guarded: Project) -> None:
+    guarded.revision(
+        2,
+        "with op.get_context().autocommit_block():\n"
+        '    op.drop_table("orders")\nop.drop_pitr("{p}", if_exists=True)',
+    )
+    guarded.upgrade()
+    assert guarded.policies() == {"": "orders 7d detached"}
+
+
 def test_on_an_autocommit_connection_too(guarded: Project) -> None:
     env = guarded.where / "env.py"
     env.write_text(env.read_text().replace("NullPool)", "NullPool, isolation_level='AUTOCOMMIT')"))
