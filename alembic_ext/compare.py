@@ -153,23 +153,23 @@ class _Filters:
         if not context.run_name_filters(pitr.name, "pitr", parents):  # type: ignore[arg-type]
             return False
         reflected = pitr.status is not None
-        table = None if pitr.table_name is None else self._table(pitr)
-        if table is not None and not self._is_table_included(table):
+        table, declared = self._table(pitr)
+        if table is not None and not self._is_table_included(table, declared):
             return False
         shown: Any = FilteredPitr(pitr, {} if table is None else dict(table.info))
         return context.run_object_filters(shown, pitr.name, "pitr", reflected, None)  # type: ignore[arg-type]
 
-    def _table(self, pitr: Pitr) -> Table:
-        """The declared one, else one of that name."""
-        assert pitr.table_name is not None
+    def _table(self, pitr: Pitr) -> tuple[Table | None, bool]:
+        """A policy's table, and whether it is declared; else one of that name stands for it."""
+        if pitr.table_name is None:
+            return None, False
         declared = self._tables.get((pitr.database_name, pitr.table_name))
         if declared is not None:
-            return declared
+            return declared, True
         schema = None if pitr.database_name == self._default else pitr.database_name
-        return Table(pitr.table_name, MetaData(), schema=schema)
+        return Table(pitr.table_name, MetaData(), schema=schema), False
 
-    def _is_table_included(self, table: Table) -> bool:
-        declared = table in self._tables.values()
+    def _is_table_included(self, table: Table, declared: bool) -> bool:
         return self._context.run_name_filters(
             table.name, "table", {"schema_name": table.schema}
         ) and self._context.run_object_filters(table, table.name, "table", not declared, None)
