@@ -11,8 +11,8 @@ it becomes NOT NULL
 any other MODIFY, to the same too              REBUILDS
 drop the table, or its database                DROPS
 rename the table                               RENAMES
-make a table, rename one to its name           MAKES
-make it IF NOT EXISTS                          MAY_MAKE
+make a table                                   MAKES
+make it IF NOT EXISTS, rename one to its name  MAY_MAKE
 other ALTER TABLE and TRUNCATE as text         MAY_REBUILD
 =============================================  ===========
 
@@ -118,6 +118,7 @@ def altered(op: ops.MigrateOperation, dialect: Dialect) -> list[Altered]:
 _OF_VERB = {
     Verb.DROP_TABLE: Effect.DROPS,
     Verb.DROP_COLUMN: Effect.REBUILDS,
+    Verb.ADD_COLUMN: Effect.REBUILDS,
     Verb.ALTER_TABLE: Effect.MAY_REBUILD,
     Verb.RENAME_TABLE: Effect.RENAMES,
     Verb.TRUNCATE_TABLE: Effect.MAY_REBUILD,

@@ -27,11 +27,12 @@ Name: TypeAlias = tuple[str | None, str]
 
 
 class Verb(enum.Enum):
-    """What happens to the object."""
+    """What happens to the object; of several things the first that is listed here."""
 
     DROP_DATABASE = enum.auto()
     DROP_TABLE = enum.auto()
     DROP_COLUMN = enum.auto()
+    ADD_COLUMN = enum.auto()
     ALTER_TABLE = enum.auto()
     RENAME_TABLE = enum.auto()
     TRUNCATE_TABLE = enum.auto()
@@ -201,8 +202,8 @@ class _Reader:
 
 # -------------------------------------------------------------------------------------- statements
 
-_NO_COLUMN = "INDEX KEY CONSTRAINT FOREIGN PRIMARY CHECK PARTITION"
-"""What DROP in an ALTER TABLE is for, where it is not a column."""
+_NO_COLUMN = "INDEX KEY CONSTRAINT FOREIGN PRIMARY CHECK PARTITION UNIQUE FULLTEXT SPATIAL"
+"""What ADD and DROP in an ALTER TABLE are for, where it is not a column."""
 
 
 def _read(reader: _Reader) -> Iterator[Act]:
@@ -249,6 +250,9 @@ def _alter(reader: _Reader) -> Iterator[Act]:
         if item.take("DROP"):
             if not item.is_next(_NO_COLUMN):
                 verb = Verb.DROP_COLUMN
+        elif item.take("ADD"):
+            if verb is Verb.ALTER_TABLE and not item.is_next(_NO_COLUMN):
+                verb = Verb.ADD_COLUMN
         elif item.take("RENAME") and not item.is_next("COLUMN INDEX KEY"):
             item.take("TO AS")
             new_name = item.name()

@@ -58,6 +58,7 @@ ALTERS: list[tuple[ops.MigrateOperation, Effect | None]] = [
     (ops.DropTableOp("t"), Effect.DROPS),
     (ops.RenameTableOp("t", "u"), Effect.RENAMES),
     (ops.ExecuteSQLOp("/* why */ ALTER TABLE t DROP COLUMN i"), Effect.REBUILDS),
+    (ops.ExecuteSQLOp("ALTER TABLE t ADD c INT, ADD COLUMN d INT"), Effect.REBUILDS),
     (ops.ExecuteSQLOp("DROP TABLE t"), Effect.DROPS),
     (ops.ExecuteSQLOp("ALTER TABLE t RENAME TO u"), Effect.RENAMES),
 ]
@@ -116,9 +117,9 @@ def test_a_primary_key_that_is_made(server: Server, database: str) -> None:
 @pytest.mark.parametrize(
     ("statement", "schema", "table"),
     [
-        ("ALTER TABLE orders ADD COLUMN c INT", None, "orders"),
-        ("\n alter table `shop`.`a``b` add column c int", "shop", "a`b"),
-        ("-- why\nALTER /* this */ TABLE orders ADD COLUMN c INT", None, "orders"),
+        ("ALTER TABLE orders MODIFY c INT", None, "orders"),
+        ("\n alter table `shop`.`a``b` modify column c int", "shop", "a`b"),
+        ("-- why\nALTER /* this */ TABLE orders ADD UNIQUE (c)", None, "orders"),
         ("TRUNCATE orders", None, "orders"),
         ("truncate table shop . orders", "shop", "orders"),
     ],

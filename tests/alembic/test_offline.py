@@ -154,7 +154,7 @@ def test_a_script_for_4_creates_what_protects_there(declared: Project) -> None:
 @pytest.mark.parametrize(
     ("code", "said"),
     [
-        ('op.execute("ALTER TABLE `orders` ADD COLUMN c INT")', "may end"),
+        ('op.execute("ALTER TABLE `orders` MODIFY id BIGINT")', "may end"),
         ('op.execute("TRUNCATE TABLE shop.orders")', "may end"),
         ('op.create_index("i", "orders", ["id"])', None),
         ('op.alter_column("orders", "n", existing_type=sa.String(9), type_=sa.String(10))', None),
@@ -244,6 +244,7 @@ RENEWED = {
     "dropped and made again": f'op.drop_table("orders")\n{TABLE}',
     "by text": 'op.execute("DROP TABLE orders")\nop.execute("/* */ CREATE TABLE orders (id INT)")',
     "a primary key": 'op.create_primary_key("pk", "orders", ["id"])',
+    "a column added by text": 'op.execute("/* why */ ALTER TABLE orders ADD COLUMN x INT")',
     "a column dropped by text": 'op.execute("/* why */ ALTER TABLE orders DROP COLUMN gone")',
 }
 
@@ -270,7 +271,7 @@ def test_renewed_as_online(declared: Project, server: Server, database: str, how
             'op.execute("RENAME TABLE orders TO old, new TO orders")',
             "may end",
         ),
-        ('op.execute("/* why */ ALTER TABLE orders ADD COLUMN x INT")', "may end"),
+        ('op.execute("/* why */ ALTER TABLE orders MODIFY id BIGINT")', "may end"),
         ('op.execute("DROP DATABASE shop")', None),
     ],
 )
