@@ -284,6 +284,15 @@ def test_a_target_that_moves_with_its_renamed_table(migrated: Project) -> None:
     migrated.check()
 
 
+def test_the_table_of_times_is_not_spoken_of(
+    migrated: Project, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert "alembic_pitr_revision" in migrated.tables()
+    with caplog.at_level(logging.INFO, "alembic"):
+        migrated.check()
+    assert "alembic_pitr_revision" not in caplog.text
+
+
 def test_undeclared_ones(migrated: Project, caplog: pytest.LogCaptureFixture) -> None:
     p = migrated.prefix
     migrated.declare(declared(p, stock=False))
