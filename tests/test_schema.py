@@ -332,7 +332,7 @@ def test_require_all_compares_the_databases_that_are_meant(schema: Any, policy: 
             declared_pitrs(metadata)
     with pytest.raises(PitrValidationError, match=r"'stock\.parts'"):
         declared_pitrs(metadata, database_name="shop")
-    translated = {"stock": "shop"}
+    translated: dict[str | None, str | None] = {"stock": "shop"}
     assert declared_pitrs(metadata, database_name="shop", schema_translate_map=translated)
 
 

@@ -17,7 +17,7 @@ from sqlalchemy_matrixone_pitr.emulator.storage import Event, Result, Storage, S
 class Context:
     """A session as the storage sees it."""
 
-    account, account_id, user, role = "sys", 0, "dump", "moadmin"
+    account, account_id, told_account_id, user, role = "sys", 0, 0, "dump", "moadmin"
     connection_id, version_text = 7, "8.0.30-MatrixOne-v3.0.9"
     deadline_seconds = 0.2
     time_zone: datetime.tzinfo = datetime.UTC
