@@ -39,6 +39,7 @@ _WORD = re.compile(r"[A-Za-z_$][A-Za-z0-9_$]*")
 _NUMBER = re.compile(r"0[xX][0-9a-fA-F]+|0[bB][01]+|(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?")
 _BLANK = re.compile(r"[ \n\r\t]*")
 _PLAIN = {"'": re.compile(r"[^'\\]+"), '"': re.compile(r'[^"\\]+')}
+_NO_LINE_END = re.compile(r"[^\n]")
 _LINE_COMMENT = re.compile(r"(?:#|//|--(?=[ \n\t\r]|\Z))[^\n]*\n?")
 
 
@@ -88,8 +89,21 @@ class Source:
 
     @property
     def statement(self) -> str:
-        """The statement's own text, without comments in front and behind, without `;`."""
-        return self.text(self.tokens[0].start, self.tokens[-2].end) if self.tokens[1:] else ""
+        """The statement's own text, without comments in front and behind, without `;`.
+
+        Blanks stand for the kinds of comment that other parsers do not know, or leave out.
+        """
+        if not self.tokens[1:]:
+            return ""
+        start, end = self.tokens[0].start, self.tokens[-2].end
+        if "//" not in self.raw and "/*!" not in self.raw:
+            return self.text(start, end)
+        parts, at = [], start
+        for token in self.tokens[:-1]:
+            parts += [_NO_LINE_END.sub(" ", self.raw[at : token.start])]
+            parts += [self.raw[token.start : token.end]]
+            at = token.end
+        return _text("".join(parts))
 
     def words(self, count: int) -> tuple[str, ...]:
         """The first *count* bare words, lower case, '' for anything else."""

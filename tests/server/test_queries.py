@@ -418,3 +418,25 @@ def test_values_that_cannot_be_cast_use_up_no_number(groups: Client) -> None:
     assert groups.error("INSERT INTO n (w) VALUES (NULL)") is not None
     groups.ok("INSERT INTO n (w) VALUES ('b')")
     assert groups.rows("SELECT * FROM n ORDER BY id") == [(1, "a"), (3, "b")]
+
+
+@pytest.mark.parametrize(
+    ("statement", "row"),
+    [
+        ("SELECT 1 // x", (1,)),
+        ("SELECT 4//2", (4,)),
+        ("// x\nSELECT 1 // y\n + 1", (2,)),
+        ("SELECT 1 # x", (1,)),
+        ("SELECT 1 --", (1,)),
+        ("SELECT 5--3", (8,)),
+        ("SELECT /* a /* b */ 1", (1,)),
+        ("SELECT 'a//b', '/*! c */'", ("a//b", "/*! c */")),
+        ("/*! SELECT 1 */", (1,)),
+        ("SELECT 1 /*! + 1 */", (2,)),
+        ("SELECT /*!99999 3 */, 4", (3, 4)),
+        ("SELECT /*! 1, // é\n 2 */", (1, 2)),
+    ],
+)
+def test_comments(say: Client, statement: str, row: tuple[object, ...]) -> None:
+    """What is in /*! */ is executed, whatever version it names; // begins a comment."""
+    assert say.rows(statement) == [row]
