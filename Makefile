@@ -41,8 +41,9 @@ test-live: $(VENV)/.dev ## the integration tests on a real server (MATRIXONE_URL
 	@test -n '$(MATRIXONE_URL)' || { echo 'say which server: make test-live MATRIXONE_URL=mysql+pymysql://user:password@host:6001/' >&2; exit 2; }
 	MATRIXONE_URL='$(MATRIXONE_URL)' $(BIN)/python -m pytest $(wildcard tests/integration tests/server) $(PYTEST_ARGS)
 
-oldest: ## tests/alembic with the oldest Alembic and SQLAlchemy that we support, in a venv of its own
-	@$(MAKE) --no-print-directory matrix MATRIX='$(OLDEST)'
+oldest: ## tests/alembic with the oldest Alembic and SQLAlchemy, on one emulator, in a venv of its own
+	@$(MAKE) --no-print-directory matrix MATRIX='$(OLDEST)' \
+		PYTEST_ARGS="-k 'not 3.0.9 and not mysql+pymysql' $(PYTEST_ARGS)"
 
 matrix: ## tests/alembic with each pair of Alembic and SQLAlchemy in MATRIX, in venvs beside .venv
 	@set -e; for pair in $(foreach pair,$(MATRIX),'$(pair)'); do \
