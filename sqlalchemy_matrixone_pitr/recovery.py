@@ -158,12 +158,12 @@ def _carry_out(engine: Engine, elements: Sequence[PitrDDLElement]) -> None:
         except DBAPIError:
             if left:
                 _send_all(engine, left)
-    except (DBAPIError, PitrError) as error:
-        if left and len(left) < len(elements):
+    except BaseException as error:
+        refused = isinstance(error, PitrError) and len(left) == len(elements)
+        if left and len(elements) > 1 and not refused:
             error.add_note(
-                f"{', '.join(element.name for element in elements[:-1])}: dropped in part or as a "
-                "whole. The object is unprotected until this is executed: "
-                + "; ".join(map(str, left))
+                f"{', '.join(element.name for element in elements[:-1])}: dropped, or it may be. "
+                f"The object is unprotected then until this is executed: {elements[-1]}"
             )
         raise
 

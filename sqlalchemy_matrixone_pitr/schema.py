@@ -22,7 +22,7 @@ from __future__ import annotations
 import hashlib
 import weakref
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal, Protocol, TypeAlias, get_args
 
 from sqlalchemy import MetaData, Table
@@ -157,12 +157,25 @@ class DatabasePitr:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class _Declared:
-    """What :func:`declare_pitrs` was given for a MetaData."""
+    """What :func:`declare_pitrs` was given for a MetaData.
+
+    :ivar owner: that MetaData; not known of a copy that pickle or deepcopy has made.
+    """
 
     policies: tuple[Pitr | DatabasePitr, ...] = ()
     require_all: bool = False
+    owner: weakref.ref[MetaData] | None = field(default=None, compare=False, repr=False)
+
+    def __reduce__(self) -> tuple[type[_Declared], tuple[object, ...]]:
+        return _Declared, (self.policies, self.require_all)
+
+    def is_of(self, metadata: MetaData) -> bool:
+        """Whether it was given for a MetaData, or for what it is a copy of; else they share a
+        naming convention."""
+        owner = None if self.owner is None else self.owner()
+        return owner is None or owner is metadata or owner.tables is metadata.tables
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,7 +281,7 @@ def _describe(policy: Pitr | DatabasePitr) -> str:
 
 def _declared(metadata: MetaData) -> _Declared:
     found: Any = metadata.info.get(_KEY) or metadata.naming_convention.get(_KEY)
-    if not isinstance(found, _Declared):
+    if not isinstance(found, _Declared) or not found.is_of(metadata):
         return _Declared()
     _keep(metadata, found)
     return found
@@ -276,6 +289,8 @@ def _declared(metadata: MetaData) -> _Declared:
 
 def _keep(metadata: MetaData, declared: _Declared) -> None:
     """The naming convention is replaced, never changed in place: MetaData may share it."""
+    if declared.owner is None or declared.owner() is not metadata:
+        declared = replace(declared, owner=weakref.ref(metadata))
     metadata.info[_KEY] = declared
     if metadata.naming_convention.get(_KEY) is not declared:
         convention: Any = {**metadata.naming_convention, _KEY: declared}
@@ -433,10 +448,8 @@ def declarations(
     if database_name is not None:
         database_name = check_database_name(database_name)
     found: list[Declaration] = []
-    shared: set[int] = set()
     for metadata in given:
-        found += _declarations_of(metadata, database_name, schema_translate_map, shared)
-        shared |= {id(policy) for policy in _declared(metadata).policies}
+        found += _declarations_of(metadata, database_name, schema_translate_map)
     names: dict[str, Declaration] = {}
     targets: dict[object, Declaration] = {}
     for declaration in found:
@@ -452,15 +465,9 @@ def declarations(
 
 
 def _declarations_of(
-    metadata: MetaData, default: str | None, schema_map: SchemaMap, shared: Collection[int]
+    metadata: MetaData, default: str | None, schema_map: SchemaMap
 ) -> Iterator[Declaration]:
-    """What one MetaData declares.
-
-    :param shared: ids of policies that another one of the same ``naming_convention`` declares too.
-    """
     for policy in _declared(metadata).policies:
-        if id(policy) in shared:
-            continue
         if isinstance(policy, Pitr) and policy.level is not PitrLevel.DATABASE:
             yield Declaration(policy, _describe(policy))
             continue

@@ -172,12 +172,15 @@ def test_a_new_naming_convention_keeps_the_declarations() -> None:
     assert [pitr.name for pitr in declared_pitrs(other)] == ["all", "nightly"]
 
 
-def test_metadata_that_share_a_convention_that_declares() -> None:
+def test_a_shared_naming_convention_shares_no_declarations() -> None:
     one = MetaData()
-    declare_pitrs(one, Pitr.account("nightly", "7d"))
+    declare_pitrs(one, Pitr.account("nightly", "7d"), require_all=True)
     other = MetaData(naming_convention=one.naming_convention)
+    make("parts", other)
+    assert declared_pitrs(other) == []
     assert [pitr.name for pitr in declared_pitrs([one, other])] == ["nightly"]
     declare_pitrs(other, Pitr.cluster("all", "7d"))
+    assert [pitr.name for pitr in declared_pitrs(other)] == ["all"]
     assert [pitr.name for pitr in declared_pitrs([one, other])] == ["all", "nightly"]
 
 

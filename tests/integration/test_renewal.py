@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import signal
 import threading
 import time
 from collections.abc import Callable
@@ -138,18 +139,35 @@ def test_cut_on_the_way_without_history(
 
 
 @pytest.mark.filterwarnings("ignore:PITR .* is renewed without its history")
-def test_one_that_ends_after_its_drop_says_what_is_missing(
-    server: Server, database: str, manager: PitrManager, prefix: str
+@pytest.mark.parametrize("pattern", ["^DROP PITR", "^CREATE PITR"])
+def test_one_that_ends_on_its_way_says_what_is_missing(
+    server: Server, database: str, manager: PitrManager, prefix: str, pattern: str
 ) -> None:
     proxy = Proxy(server.host, server.port)
     engine = create_engine(server.url(database=database, port=proxy.port))
     run(engine, rebuild())
-    proxy.on("^CREATE PITR", proxy.close)
+    proxy.on(pattern, proxy.close)
     with pytest.raises(DBAPIError) as caught:
         renew_pitr(engine, prefix, keep_history=False)
     [note] = caught.value.__notes__
-    assert "unprotected until this is executed: CREATE PITR" in note
+    assert f"until this is executed: CREATE PITR `{prefix}` FOR TABLE" in note
     engine.dispose()
+
+
+@pytest.mark.filterwarnings("ignore:PITR .* is renewed without its history")
+def test_interrupted_between_its_statements(
+    proxied_engine: Engine, proxy: Proxy, manager: PitrManager, prefix: str
+) -> None:
+    run(proxied_engine, rebuild())
+
+    def interrupt() -> None:
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+        time.sleep(0.2)
+
+    proxy.on("^CREATE PITR", interrupt)
+    with pytest.raises(KeyboardInterrupt) as caught:
+        renew_pitr(proxied_engine, prefix, keep_history=False)
+    assert "until this is executed: CREATE PITR" in caught.value.__notes__[0]
 
 
 def test_drop_and_create_go_back_to_back(
