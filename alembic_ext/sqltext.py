@@ -61,6 +61,8 @@ def acts(sql: str) -> list[Act]:
     >>> [(act.verb.name, act.name) for act in acts("DROP /* now */ TABLE shop.`a;b`; SELECT 1")]
     [('DROP_TABLE', ('shop', 'a;b'))]
     """
+    if _FIRST_WORD.search(sql) is None:
+        return []
     return [act for statement in _statements(sql) for act in _read(_Reader(sql, statement))]
 
 
@@ -82,12 +84,15 @@ def _compiled(element: Executable | str, dialect: Dialect) -> str:
 
 # ----------------------------------------------------------------------------------------- tokens
 
+_FIRST_WORD = re.compile(r"\b(?:ALTER|CREATE|DROP|PREPARE|RENAME|TRUNCATE)\b", re.IGNORECASE)
+
 _TOKEN = re.compile(
     r"""
       (?P<blank> \s+ | --(?=\s|\Z)[^\n]* | \#[^\n]* | //[^\n]*
                | /\*(?!!) (?: .*?\*/ | .* ) | /\*!\d* | \*/ )
     | ` (?P<name> (?: [^`] | `` )* ) `
-    | (?P<string> '(?: [^'\\] | \\. | '' )*' | "(?: [^"\\] | \\. | "" )*" )
+    | (?P<string> ' (?: [^'\\]+ | \\. | '' )*+ (?: ' | \Z )
+                | " (?: [^"\\]+ | \\. | "" )*+ (?: " | \Z ) )
     | (?P<word> [\w$]+ )
     | (?P<mark> . )
     """,
@@ -202,7 +207,7 @@ class _Reader:
 
 # -------------------------------------------------------------------------------------- statements
 
-_NO_COLUMN = "INDEX KEY CONSTRAINT FOREIGN PRIMARY CHECK PARTITION UNIQUE FULLTEXT SPATIAL"
+_NO_COLUMN = "INDEX KEY CONSTRAINT FOREIGN PRIMARY CHECK PARTITION UNIQUE FULLTEXT"
 """What ADD and DROP in an ALTER TABLE are for, where it is not a column."""
 
 
@@ -256,10 +261,10 @@ def _alter(reader: _Reader) -> Iterator[Act]:
         elif item.take("RENAME") and not item.is_next("COLUMN INDEX KEY"):
             item.take("TO AS")
             new_name = item.name()
+    if new_name is None or verb is not Verb.ALTER_TABLE:
+        yield Act(verb, name, reader.statement)
     if new_name is not None:
         yield Act(Verb.RENAME_TABLE, name, reader.statement, new_name)
-    else:
-        yield Act(verb, name, reader.statement)
 
 
 def _rename(reader: _Reader) -> Iterator[Act]:
