@@ -227,8 +227,11 @@ class RevisionTimes:
         return now - dt.timedelta(seconds=time.monotonic() - self._read)
 
     def _committed(self, ctx: MigrationContext) -> Callable[[dt.datetime], None]:
+        context = weakref.ref(ctx)  # what waits for COMMIT must not keep its own context alive
+
         def begin_next(moment: dt.datetime) -> None:
-            self._began[ctx] = moment
+            if (found := context()) is not None:
+                self._began[found] = moment
 
         return begin_next
 
