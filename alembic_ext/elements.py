@@ -35,7 +35,7 @@ from sqlalchemy_matrixone_pitr.generations import (
 )
 from sqlalchemy_matrixone_pitr.locking import account_lock
 from sqlalchemy_matrixone_pitr.model import Pitr, PitrRange
-from sqlalchemy_matrixone_pitr.recovery import object_ids, renewal
+from sqlalchemy_matrixone_pitr.recovery import object_ids, protector, renewal
 from sqlalchemy_matrixone_pitr.reflection import (
     ServerState,
     read_generations,
@@ -105,7 +105,19 @@ class CreateWhereMissing(OfMigration, CreatePitr):
             return None
         if policy is None:
             return self.creation()
+        other = protector(state, policy)
+        if other is not None:
+            return self.decide_protected(other)
         return next_generation(state, policy, self.pitr.range)
+
+    def decide_protected(self, other: Pitr) -> PitrDDLElement | None:
+        """Of a policy that protects nothing, on an object that another one protects."""
+        raise PitrAlreadyExistsError(
+            f"PITR {self.name!r} is not created: {target_text(other)} has the policy {other.name} "
+            f"({other.range}), and the server takes one active policy per object: alter that one, "
+            "or drop it first",
+            name=self.name,
+        )
 
     def creation(self) -> CreatePitr:
         """Of a policy that is not there at all."""
@@ -145,6 +157,13 @@ class RenewWhereDetached(CreateWhereMissing):
     def decide_attached(self, there: Pitr) -> PitrDDLElement | None:
         return None if there.range == self.pitr.range else AlterPitr(there.name, self.pitr.range)
 
+    def decide_protected(self, other: Pitr) -> PitrDDLElement | None:
+        _warn(
+            f"PITR {self.name!r} is not renewed: {target_text(other)} has the policy {other.name} "
+            f"({other.range}), and the server takes one active policy per object"
+        )
+        return None
+
 
 class _NextGeneration(CreatePitr):
     """CREATE PITR beside the older generations, which the server may take for active still.
@@ -167,10 +186,6 @@ class _NextGeneration(CreatePitr):
 
 def next_generation(state: ServerState, policy: Policy, range: PitrRange) -> _NextGeneration | None:
     """What renews a policy that protects nothing any more; a warning where nothing can."""
-    for other in state.pitrs:
-        if target_of(other) == policy.target and not is_detached(other):
-            _warn_not_renewed(policy, f"{other.name} protects it, and there can be one only")
-            return None
     try:
         [create] = renewal(state, policy)
     except PitrAlreadyExistsError as error:

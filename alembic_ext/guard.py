@@ -19,7 +19,7 @@ from sqlalchemy import text
 from sqlalchemy.engine import Connection, Transaction
 
 from sqlalchemy_matrixone_pitr import server
-from sqlalchemy_matrixone_pitr.ddl import AlterPitr, DropPitr
+from sqlalchemy_matrixone_pitr.ddl import AlterPitr, DropPitr, translate_database
 from sqlalchemy_matrixone_pitr.errors import PitrUnprotectedError
 from sqlalchemy_matrixone_pitr.generations import is_detached, split_generation
 from sqlalchemy_matrixone_pitr.model import Pitr, PitrLevel, PitrRange, RangeLike, fold, shorten
@@ -95,9 +95,9 @@ def _look_at_drop(operations: Operations, op: ops.DropTableOp | ops.DropColumnOp
         return
     if isinstance(op, ops.DropColumnOp):
         shown = f"drop_column({op.table_name!r}, {op.column_name!r})"
-        check(context, Loss(shown, op.schema, op.table_name))
     else:
-        check(context, Loss(f"drop_table({op.table_name!r})", op.schema, op.table_name))
+        shown = f"drop_table({op.table_name!r})"
+    check(context, Loss(shown, _translated(context, op.schema), op.table_name))
 
 
 def _look_at_text(operations: Operations, op: ops.ExecuteSQLOp) -> None:
@@ -122,8 +122,9 @@ def _loss(act: Act) -> Loss:
 def _look_at_rename(operations: Operations, op: ops.RenameTableOp) -> None:
     context = operations.migration_context
     if _requirement(context) is not None:
+        database = _translated(context, op.schema)
         old, new = op.table_name, str(op.new_table_name)
-        _follow(context, _key(context, op.schema, old), _key(context, op.schema, new))
+        _follow(context, _key(context, database, old), _key(context, database, new))
 
 
 # ------------------------------------------------------------------------------------ one revision
@@ -136,6 +137,13 @@ def _key(context: MigrationContext, database: str | None, table: str | None) -> 
     assert context.connection is not None
     named = fold(database) if database else server.current_database(context.connection)
     return named, None if table is None else fold(table)
+
+
+def _translated(context: MigrationContext, schema: str | None) -> str | None:
+    """The schema of an operation, which goes through the connection's map; text does not."""
+    assert context.connection is not None
+    schema_map = context.connection.get_execution_options().get("schema_translate_map")
+    return translate_database(fold(schema) if schema else None, schema_map)
 
 
 @dataclass(frozen=True, slots=True)

@@ -128,6 +128,7 @@ class _Script:
         self._new_tables: set[Key] = set()
         self._fresh: set[str] = set()
         self._asked: set[str] = set()
+        self._optional: list[tuple[DropPitr, _Made, int]] = []
         self._warned = False
 
     @property
@@ -191,11 +192,14 @@ class _Script:
             self._held = [held for held in self._held if held.pitr_name != name]
             self._fresh.discard(element.name)
             if_exists = True
-        made.numbers.pop()
+        number = made.numbers.pop()
         made.attached = False
         if not made.numbers:
             del self._made[element.name]
-        self._held.append(DropPitr(name, if_exists))
+        drop = DropPitr(name, if_exists)
+        self._held.append(drop)
+        if element.if_exists:
+            self._optional.append((drop, made, number))
 
     def _with_database(self, pitr: Pitr) -> Pitr:
         """With the database that online would be the connection's."""
@@ -208,6 +212,11 @@ class _Script:
 
     def end_revision(self, metadata: Schemas | None) -> None:
         declared = self._declared(metadata)
+        for drop, made, number in self._optional:
+            if self._effects.get(_key(made.pitr), Effect.MAY_MAKE) >= Effect.REBUILDS:
+                self._held.remove(drop)  # it is history by then, which IF EXISTS leaves
+                made.numbers.append(number)
+                self._made[made.pitr.name] = made
         for name, made in sorted(self._made.items()):
             effect = self._effects.get(_key(made.pitr), Effect.MAY_MAKE)
             if effect > Effect.MAKES and made.attached and name not in self._fresh:
@@ -224,7 +233,7 @@ class _Script:
         for line in self._notes:
             output(line)
         self._held, self._notes, self._as_they_stand = [], [], set()
-        self._effects, self._fresh, self._asked = {}, set(), set()
+        self._effects, self._fresh, self._asked, self._optional = {}, set(), set(), []
 
     def _ended(self, made: _Made, effect: Effect, declaration: Declaration | None) -> None:
         name = made.pitr.name

@@ -15,10 +15,11 @@ import datetime as dt
 import graphlib
 import json
 import logging
+import re
 import time
 import weakref
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, Self, TypeAlias
 
 from alembic.operations import Operations
@@ -196,7 +197,9 @@ class RevisionTimes:
             return
         try:
             database = server.current_database(connection)
-            databases = {*_named.pop(ctx, ()), *([database] if database else [])}
+            databases = {*_named.pop(ctx, ()), *_translated(connection)}
+            if database:
+                databases.add(database)
             with reading(connection.engine) as aside:
                 if ctx not in self._began:
                     self._began[ctx] = self._start(aside)
@@ -234,6 +237,12 @@ class RevisionTimes:
                 self._began[found] = moment
 
         return begin_next
+
+
+def _translated(connection: Connection) -> set[str]:
+    """The databases that ``schema_translate_map`` gives to operations."""
+    schema_map = connection.get_execution_options().get("schema_translate_map") or {}
+    return {fold(database) for database in schema_map.values() if database}
 
 
 _TABLES: Final = (
@@ -278,12 +287,14 @@ class RestorePoint:
     :ivar statements: a RESTORE for each table that the revision dropped or rebuilt, in the order
         that their foreign keys need.
     :ivar lost: tables that no policy can bring back to that moment, as ``database.table``.
+    :ivar warnings: what has to be done before a statement has its effect.
     """
 
     revision: str
     moment: dt.datetime
     statements: list[str]
     lost: list[str]
+    warnings: list[str] = field(default_factory=list)
 
 
 def restore_point(
@@ -320,15 +331,39 @@ def restore_point(
         [(moment, touched)] = found.values()
         state = read_state(connection, databases={of for of, _ in touched})
         local = server.local_time_text(connection, moment)
-        statements, lost = [], []
+        statements, lost, warnings = [], [], []
+        referring = _referring(connection, touched)
         for of, table in _in_order(connection, touched, moment):
             pitr = _reaching(connection, state, (of, table), moment)
-            if pitr is None:
+            if pitr is None or _UNFIT.search(of + table):
                 lost.append(f"{of}.{table}")
             else:
+                if (of, table) in referring:
+                    warnings.append(
+                        f"{of}.{table}: RESTORE restores nothing, and says OK, as long as foreign "
+                        f"keys of {', '.join(referring[of, table])} refer to it: drop these first"
+                    )
                 element = RestorePitr(pitr.name, local, database=of, table=table)
                 statements.append(f"{element};")
-    return RestorePoint(revision, moment, statements, lost)
+    return RestorePoint(revision, moment, statements, lost, warnings)
+
+
+_UNFIT: Final = re.compile(r"[\s`\"']")
+"""What the server takes in no name of a RESTORE (2.2 to 4.2)."""
+
+
+def _referring(connection: Connection, tables: Collection[Key]) -> dict[Key, list[str]]:
+    """The other tables that refer to a table which is there now."""
+    found: dict[Key, list[str]] = {}
+    statement = text(
+        "SELECT DISTINCT refer_db_name, refer_table_name, db_name, table_name "
+        "FROM mo_catalog.mo_foreign_keys WHERE refer_db_name IN :databases"
+    ).bindparams(bindparam("databases", expanding=True))
+    databases = sorted({of for of, _ in tables}) or [""]
+    for to, referred_to, of, table in connection.execute(statement, {"databases": databases}):
+        if (to, referred_to) in tables and (to, referred_to) != (of, table):
+            found.setdefault((to, referred_to), []).append(f"{of}.{table}")
+    return found
 
 
 def _recorded(

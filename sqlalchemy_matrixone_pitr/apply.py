@@ -11,6 +11,7 @@ import contextlib
 import enum
 import queue
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -257,7 +258,9 @@ class _Run:
         self.report = ApplyReport()
         self.stop = threading.Event()
         self.blocked: list[Action] = []
-        self.sending: dict[int, Action] = {}
+        self.sending: set[int] = set()
+        self.begun: set[int] = set()
+        self.results: dict[int, _Result] = {}
 
     def run(self) -> ApplyReport:
         todo = self._still_to_do()
@@ -266,8 +269,7 @@ class _Run:
                 self._run_stage(stage)
         except BaseException as error:
             for action in todo:
-                if not self._is_reported(action):
-                    self.report.not_tried.append(action)
+                self._report_late(action)
             error.add_note(f"The plan was being applied:\n{self.report}")
             error.report = self.report  # type: ignore[attr-defined]
             raise
@@ -341,7 +343,7 @@ class _Run:
                 self._work(todo, results.put)
             except BaseException as error:
                 errors.append(error)
-                self.stop.set()
+                self._cannot_go_on(error)
             finally:
                 results.put(None)
 
@@ -349,10 +351,10 @@ class _Run:
             threading.Thread(target=work, name=f"apply {number}", daemon=True)
             for number in range(workers)
         ]
-        for thread in threads:
-            thread.start()
         running = workers
         try:
+            for thread in threads:
+                thread.start()
             while running:
                 result = results.get()
                 if result is None:
@@ -361,36 +363,34 @@ class _Run:
                     self._take(result)
         except BaseException:
             self.stop.set()
-            self._wait_for_what_is_sent(results, running)
+            self._wait_for(threads)
             raise
-        if errors:
+        self._raise_one_of(errors, todo)
+
+    def _cannot_go_on(self, error: BaseException) -> None:
+        """A connection that is not had is one connection less; anything else ends the work."""
+        if not isinstance(error, DBAPIError):
+            self.stop.set()
+
+    def _raise_one_of(self, errors: Sequence[BaseException], todo: deque[Action]) -> None:
+        for error in errors:
+            if not isinstance(error, DBAPIError):
+                raise error
+        if errors and todo and not self.stop.is_set():
             raise errors[0]
 
-    def _wait_for_what_is_sent(
-        self, results: queue.SimpleQueue[_Result | None], running: int
-    ) -> None:
+    def _wait_for(self, threads: Sequence[threading.Thread]) -> None:
         """After an interruption: the outcome of what is on its way belongs in the report.
 
         Interrupted once more, it is unknown.
         """
         try:
-            while running:
-                try:
-                    result = results.get(timeout=PATIENCE)
-                except queue.Empty:
-                    self._end_what_is_sent()
-                    continue
-                if result is None:
-                    running -= 1
-                else:
-                    self.report._put(result.action, result.outcome, result.error)
+            while alive := [thread for thread in threads if thread.is_alive()]:
+                end = time.monotonic() + PATIENCE
+                for thread in alive:
+                    thread.join(max(0.0, end - time.monotonic()))
+                self._end_what_is_sent()
         except BaseException:
-            while not results.empty():
-                if (result := results.get()) is not None:
-                    self.report._put(result.action, result.outcome, result.error)
-            for action in tuple(self.sending.values()):
-                if not self._is_reported(action):
-                    self.report._put(action, Outcome.UNKNOWN, None)
             self._end_what_is_sent()
             raise
 
@@ -405,11 +405,15 @@ class _Run:
 
         from sqlalchemy.util import await_only, greenlet_spawn
 
+        errors: list[BaseException] = []
+
         async def work() -> None:
             try:
                 await greenlet_spawn(self._work, todo, self._take)
-            except BaseException:
-                self.stop.set()
+            except DBAPIError as error:
+                errors.append(error)
+            except BaseException as error:
+                self._cannot_go_on(error)
                 raise
 
         async def all_of_them() -> None:
@@ -422,6 +426,7 @@ class _Run:
                 raise
 
         await_only(all_of_them())
+        self._raise_one_of(errors, todo)
 
     def _work(self, todo: deque[Action], put: Callable[[_Result], object]) -> None:
         """Do actions until there are none, on one connection; on a new one where it is lost."""
@@ -432,7 +437,9 @@ class _Run:
                         action = todo.popleft()
                     except IndexError:
                         return
-                    put(self._do(connection, session, action))
+                    self.begun.add(id(action))
+                    result = self.results[id(action)] = self._do(connection, session, action)
+                    put(result)
 
     def _do(
         self,
@@ -448,7 +455,7 @@ class _Run:
         if self._depends_on_blocked(action):
             return _Result(action, Outcome.NOT_TRIED, None)
         left = deque(elements or action.elements)
-        self.sending[session] = action
+        self.sending.add(session)
         try:
             while left:
                 send_now(connection, left[0], {TABLE_CHECKED: True})
@@ -459,12 +466,11 @@ class _Run:
                 self._after_error(action)
             return result
         except BaseException:  # interrupted: it may have taken effect
-            self.report._put(action, Outcome.UNKNOWN, None)
             with contextlib.suppress(SQLAlchemyError):
                 end_session(self.engine, session)
             raise
         finally:
-            self.sending.pop(session, None)
+            self.sending.discard(session)
         return _Result(action, Outcome.DONE, None)
 
     def _look(
@@ -535,6 +541,18 @@ class _Run:
                 map(len, (report.done, report.skipped, report.unknown, report.not_tried))
             ) + sum(isinstance(failure.action, Action) for failure in report.failed)
             self.on_progress(Progress(action, outcome, error, number, len(self.plan.actions)))
+
+    def _report_late(self, action: Action) -> None:
+        """After an interruption: an outcome that was on its way into the report, or is unknown."""
+        result = self.results.get(id(action))
+        if self._is_reported(action):
+            return
+        if result is not None:
+            self.report._put(action, result.outcome, result.error)
+        elif id(action) in self.begun:
+            self.report._put(action, Outcome.UNKNOWN, None)
+        else:
+            self.report._put(action, Outcome.NOT_TRIED, None)
 
     def _is_reported(self, action: Action) -> bool:
         report = self.report

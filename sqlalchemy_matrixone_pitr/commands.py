@@ -493,14 +493,17 @@ def restore_point(engine: Engine, revision: str, version_table: str | None, as_j
                 "moment": point.moment.isoformat(),
                 "statements": point.statements,
                 "lost": point.lost,
+                "warnings": point.warnings,
             }
         )
     else:
         Console().line(f"-- just before {point.revision}: {point.moment.isoformat()}")
+        for warning in point.warnings:
+            Console().line(f"-- {warning}")
         for statement in point.statements:
             Console().line(statement)
         for table in point.lost:
-            Console().line(f"-- {table}: no policy reaches that moment", "red")
+            Console().line(f"-- {table}: no policy can bring it back to that moment", "red")
     return DRIFT if point.lost else 0
 
 

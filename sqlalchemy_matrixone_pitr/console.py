@@ -219,7 +219,7 @@ def _url_of(config: str, section: str) -> str:
     """``sqlalchemy.url`` of a section of an alembic.ini."""
     parser = configparser.ConfigParser({"here": str(Path(config).resolve().parent)})
     try:
-        parser.read(config, "utf-8")
+        parser.read(config, "utf-8-sig")
         found = parser.get(section, "sqlalchemy.url", fallback=None)
     except UnicodeDecodeError:
         raise CliError(f"{config} is not UTF-8") from None

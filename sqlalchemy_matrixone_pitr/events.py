@@ -20,12 +20,13 @@ from sqlalchemy.exc import SAWarning
 
 from . import server
 from .apply import ApplyReport, apply_plan, conflict_error
-from .ddl import CreatePitr, DropPitr, overlay
+from .ddl import AlterPitr, CreatePitr, DropPitr, overlay
 from .errors import PitrUnsupportedError, PitrValidationError
 from .generations import policies, target_of
 from .locking import DEFAULT_TIMEOUT
 from .model import Pitr, PitrLevel, PitrStatus, fold
-from .plan import Action, Create, Declared, Renew, compare
+from .plan import Action, Create, Declared, Drop, Renew, compare
+from .recovery import object_ids
 from .reflection import ServerState, read_pitrs, read_state, reading
 from .schema import Schemas, database_of, declares_any, metadatas
 from .transaction import pending_pitrs, take_back
@@ -118,10 +119,7 @@ class _Events:
         declared = self._declared(target, connection)
         made = _targets(declared, tables or ())
         if isinstance(connection, Connection) and checkfirst:
-            state = _read_aside(connection, declared)
-            wanted = _missing(
-                declared, state, overlay(state.pitrs, pending_pitrs(connection)), made
-            )
+            wanted = _missing(connection, declared, made)
         else:
             wanted = [p for p in declared.pitrs() if not _is_of_table(p) or _object(p) in made]
         for pitr in wanted:
@@ -150,8 +148,9 @@ class _Events:
                 for pitr in policy.generations
                 if (_object(pitr) in going if _is_of_table(pitr) else not left)
             ]
-            take_back(connection, lambda e: isinstance(e, CreatePitr) and e.name in found)
-            committed = {pitr.name for pitr in state.pitrs}
+            taken = (CreatePitr, AlterPitr)
+            take_back(connection, lambda e: isinstance(e, taken) and e.pitr_name in found)
+            committed = {pitr.name for pitr in overlay(state.pitrs, pending_pitrs(connection))}
             names = [name for name in found if name in committed]
         else:
             left = _targets(declared, target.tables.values()) - going
@@ -213,36 +212,35 @@ def _is_of_table(pitr: Pitr) -> bool:
     return pitr.level is PitrLevel.TABLE
 
 
-def _missing(
-    declared: Declared, state: ServerState, pitrs: Sequence[Pitr], made: _Targets
-) -> list[Pitr]:
+def _missing(connection: Connection, declared: Declared, made: _Targets) -> list[Pitr]:
     """The PITRs to create: for tables made just now, and for others that lack one.
 
     What is committed for a table that was made just now is of an earlier table of that name:
-    renewed.
-
-    :param pitrs: as they will be after the transaction's COMMIT.
+    renewed. What would drop something is left, and said in a warning.
     """
+    state = _read_aside(connection, declared)
     there = [
         pitr.with_status(PitrStatus.DETACHED)
         if _object(pitr) in made and pitr.created_time is not None
         else pitr
-        for pitr in pitrs
+        for pitr in overlay(state.pitrs, pending_pitrs(connection))
     ]
     plan = compare(declared.pitrs(), there, stale=state.stale)
     for conflict in plan.conflicts:
         raise conflict_error(conflict)
-    _warn_of([action for action in plan.destructive if isinstance(action, Renew)])
+    _warn_of([action for action in plan.destructive if isinstance(action, Drop | Renew)])
+    safe = plan.only(lambda action: not action.destructive)
+    wanted = [action.pitr for action in safe.actions if isinstance(action, Create | Renew)]
+    others = {
+        (pitr.database_name, pitr.table_name)
+        for pitr in wanted
+        if pitr.database_name is not None and _is_of_table(pitr) and _object(pitr) not in made
+    }
+    here = object_ids(connection, others & set(state.objects))
     return [
-        action.pitr
-        for action in plan.actions
-        if isinstance(action, Create | Renew)
-        and not action.destructive
-        and (
-            not _is_of_table(action.pitr)
-            or _object(action.pitr) in made
-            or _object(action.pitr) in state.objects
-        )
+        pitr
+        for pitr in wanted
+        if not _is_of_table(pitr) or _object(pitr) in made or _object(pitr) in here
     ]
 
 

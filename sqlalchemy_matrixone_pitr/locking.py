@@ -82,6 +82,7 @@ def _wait(engine: Engine, connection: Connection, number: int, timeout: float) -
         return _wait_in_thread(engine, connection, number, timeout)
     except DBAPIError as error:
         if not answered_by_server(error):
+            _give_up(engine, connection, number)
             raise
         typed = from_dbapi_error(error)
         if isinstance(typed, PitrPermissionError):
@@ -136,9 +137,10 @@ def _wait_in_task(engine: Engine, connection: Connection, number: int, timeout: 
     except TimeoutError:
         _give_up(engine, connection, number)
         raise _timed_out(timeout, "it still holds the lock") from None
-    except BaseException:
-        if not connection.invalidated:
-            _give_up(engine, connection, number)
+    except DBAPIError:
+        raise
+    except BaseException:  # cancelled: the server does not hear of it by itself
+        _give_up(engine, connection, number)
         raise
     return taken
 

@@ -40,6 +40,7 @@ from .generations import (
     is_detached,
     policies,
     spent,
+    split_generation,
     target_of,
     target_text,
 )
@@ -247,24 +248,25 @@ class Plan:
         return tuple(action for action in self.actions if action.destructive)
 
     def only(self, chosen: Callable[[Action], bool]) -> Plan:
-        """The same plan with some of its actions. A Create goes with the Drop that it needs.
+        """The same plan with some of its actions. A Create goes with the Drops that it needs, and
+        the Drop of a policy that moves goes with its Create.
 
         >>> plan = compare([Pitr.account("nightly", "7d")], [])
         >>> plan.only(lambda action: not isinstance(action, Create)).actions
         ()
         """
         kept = [action for action in self.actions if chosen(action)]
-        stays = {drop.pitr.name for drop in self.actions if isinstance(drop, Drop)}
-        stays -= {drop.pitr.name for drop in kept if isinstance(drop, Drop)}
-        actions = tuple(
-            action
-            for action in kept
-            if not isinstance(action, Create)
-            or action.existing is None
-            or stays.isdisjoint((action.pitr.name, action.existing.name))
-        )
+        while (idle := _cannot_be(kept, self.actions)) is not None:
+            # not done: neither the Create, nor the Drops of what moves
+            moved = {(Drop, name) for name in {action.pitr.name for action in idle}}
+            kept = [
+                action
+                for action in kept
+                if action not in idle
+                and (type(action), split_generation(action.pitr.name)[0]) not in moved
+            ]
         return Plan(
-            actions, self.undeclared, self.conflicts, self.history, self.unknown, self.scope
+            tuple(kept), self.undeclared, self.conflicts, self.history, self.unknown, self.scope
         )
 
     def sql(self) -> str:
@@ -312,6 +314,28 @@ class Plan:
         if self.undeclared:
             lines.append(f"  {len(self.undeclared)} not declared, left alone")
         return "\n".join((f"Plan: {self.summary()}", *lines))
+
+
+def _cannot_be(kept: Sequence[Action], actions: Sequence[Action]) -> list[Action] | None:
+    """The Creates that a Drop makes room for which is not kept; None where there are none."""
+    left = {id(action) for action in kept}
+    stay = [
+        action.pitr for action in actions if isinstance(action, Drop) and id(action) not in left
+    ]
+    if not stay:
+        return None
+    names, targets = {pitr.name for pitr in stay}, {target_of(pitr) for pitr in stay}
+    found: list[Action] = [
+        action
+        for action in kept
+        if isinstance(action, Create)
+        and (
+            action.pitr.name in names
+            or target_of(action.pitr) in targets
+            or (action.existing is not None and action.existing.name in names)
+        )
+    ]
+    return found or None
 
 
 def _described(pitr: Pitr) -> dict[str, Any]:
@@ -721,6 +745,9 @@ def plan_pitrs(
         )
 
 
+_OWN_ACCOUNT: Final[Target] = (PitrLevel.ACCOUNT, None, None, None)
+
+
 def chosen_database(bind: Bind) -> str | None:
     """The default database of a connection that is in a transaction, which ``USE`` may have chosen;
     elsewhere it is asked with the rest."""
@@ -760,10 +787,18 @@ class Declared:
 
     def pitrs(self) -> list[Pitr]:
         """The declared policies."""
-        return [
+        found = [
             Pitr.account(pitr.name, pitr.range) if self._is_own(pitr) else pitr
             for pitr in (declaration.pitr for declaration in self.declarations())
         ]
+        own = [pitr for pitr in found if target_of(pitr) == _OWN_ACCOUNT]
+        if len(own) > 1:
+            raise PitrValidationError(
+                f"two policies are declared for the own account, {own[0].name!r} and "
+                f"{own[1].name!r}: {self.account!r} is the account that reads; keep one",
+                name=own[1].name,
+            )
+        return found
 
     def _is_own(self, pitr: Pitr) -> bool:
         return pitr.account_name is not None and pitr.account_name == self.account

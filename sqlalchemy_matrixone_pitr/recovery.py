@@ -37,6 +37,7 @@ from .generations import (
     is_detached,
     policies,
     spent,
+    target_of,
     target_text,
 )
 from .locking import DEFAULT_TIMEOUT, account_lock
@@ -142,6 +143,7 @@ def renewal_of(
     if not policy.detached:
         return policy, []
     _check_target(state, policy.current)
+    _check_alone(state, policy)
     return policy, renewal(state, policy, keep_history)
 
 
@@ -272,6 +274,27 @@ def _check_target(state: ServerState, pitr: Pitr) -> None:
             f"PITR {pitr.name!r} cannot be renewed: {target_text(pitr)} does not exist any more. "
             "Its history can still be restored; create the object again, then renew",
             name=pitr.name,
+        )
+
+
+def protector(state: ServerState, policy: Policy) -> Pitr | None:
+    """A PITR of another policy that the server takes for active on the same object."""
+    own = {pitr.name for pitr in policy.generations}
+    for pitr in state.pitrs:
+        is_active = not is_detached(pitr) or pitr.name in state.stale
+        if is_active and target_of(pitr) == policy.target and pitr.name not in own:
+            return pitr
+    return None
+
+
+def _check_alone(state: ServerState, policy: Policy) -> None:
+    other = protector(state, policy)
+    if other is not None:
+        raise PitrAlreadyExistsError(
+            f"PITR {policy.name!r} cannot be renewed: {other.name} protects "
+            f"{target_text(policy.target)}, and the server takes one active policy per object. "
+            f"What {policy.name} keeps stays until it is dropped",
+            name=policy.name,
         )
 
 

@@ -341,6 +341,10 @@ def test_only_takes_no_create_without_the_drop_that_it_needs() -> None:
     replaced = compare([week()], [active(week("other"))], drop_undeclared=True)
     assert replaced.only(lambda action: not action.destructive).actions == ()
     assert len(replaced.only(lambda action: True).actions) == 2
+    there = [active(week("a", "one")), active(week("b", "two"))]
+    swapped = compare([week("a", "two"), week("b", "one")], there)
+    assert swapped.only(lambda action: action.pitr.name == "a").actions == ()
+    assert len(swapped.only(lambda action: True).actions) == 4
 
 
 def test_only() -> None:

@@ -54,6 +54,8 @@ def restore(
                 f"database '{stmt.database}' table '{stmt.table}' does not exists "
                 f"at timestamp: {shown}"
             )
+        if set(" \t`'").intersection(stmt.table):
+            raise SqlError.internal("invalid input")
         storage.restore_table(stmt.database, stmt.table, at)
 
 

@@ -7,12 +7,13 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
-from sqlalchemy import Column, Engine, Integer, MetaData, Table, create_engine
+from sqlalchemy import Column, Dialect, Engine, Integer, MetaData, Table, create_engine, event
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
-from sqlalchemy.pool import QueuePool
+from sqlalchemy.pool import NullPool, QueuePool
 
 from sqlalchemy_matrixone_pitr import (
     ApplyReport,
@@ -23,6 +24,7 @@ from sqlalchemy_matrixone_pitr import (
     apply_plan_async,
     plan_pitrs,
 )
+from sqlalchemy_matrixone_pitr.plan import Create
 from tests.conftest import Server
 from tests.proxy import Proxy, When
 
@@ -291,6 +293,71 @@ def test_interrupted(
     for action in report.done:
         assert ranges[action.pitr.name] == "7d"
     assert_ends_well(proxied_engine, metadata, pitr_names, prefix)
+
+
+def test_interrupted_when_a_result_is_on_its_way_into_the_report(
+    engine: Engine, metadata: MetaData, pitr_names: Names, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = plan_pitrs(engine, metadata).only(lambda action: isinstance(action, Create))
+
+    def interrupted(run: object, result: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("sqlalchemy_matrixone_pitr.apply._Run._take", interrupted)
+    before = set(pitr_names())
+    with pytest.raises(KeyboardInterrupt) as caught:
+        apply_plan(engine, plan, 4)
+    report: ApplyReport = caught.value.report  # type: ignore[attr-defined]
+    made = set(pitr_names()) - before
+    assert {action.pitr.name for action in report.done} == made
+    assert len(report.done) + len(report.not_tried) == len(plan.actions)
+
+
+def test_interrupted_while_its_threads_start(
+    engine: Engine, metadata: MetaData, pitr_names: Names, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those that have started are waited for: the account lock is held as long as they send."""
+    plan = plan_pitrs(engine, metadata).only(lambda action: isinstance(action, Create))
+    start = threading.Thread.start
+
+    def start_and_be_interrupted(thread: threading.Thread) -> None:
+        start(thread)
+        if thread.name == "apply 1":
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(threading.Thread, "start", start_and_be_interrupted)
+    before = set(pitr_names())
+    with pytest.raises(KeyboardInterrupt) as caught:
+        apply_plan(engine, plan, 4)
+    report: ApplyReport = caught.value.report  # type: ignore[attr-defined]
+    made = set(pitr_names()) - before
+    assert {action.pitr.name for action in report.done} == made
+    time.sleep(0.3)
+    assert set(pitr_names()) - before == made
+
+
+def test_fewer_connections_than_asked_for(
+    server: Server, database: str, metadata: MetaData, prefix: str, pitr_names: Names
+) -> None:
+    """Two are had, one of them for the lock: one sends, and does it all."""
+    engine = create_engine(server.url(database=database), poolclass=NullPool)
+    alive: set[int] = set()
+
+    @event.listens_for(engine, "do_connect")
+    def connect(dialect: Dialect, record: object, arguments: Any, options: Any) -> Any:
+        if len(alive) >= 2:
+            raise dialect.loaded_dbapi.OperationalError(1040, "Too many connections")
+        made = dialect.connect(*arguments, **options)
+        alive.add(id(made))
+        return made
+
+    @event.listens_for(engine, "close")
+    def closed(connection: object, record: object) -> None:
+        alive.discard(id(connection))
+
+    plan = plan_pitrs(engine, metadata)
+    assert told(apply_plan(engine, plan, 4)) == {"done": NUMBER}
+    assert_ends_well(engine, metadata, pitr_names, prefix)
 
 
 def test_interrupted_twice(

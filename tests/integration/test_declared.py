@@ -35,6 +35,7 @@ from sqlalchemy_matrixone_pitr import (
     PitrValidationError,
     Plan,
     TablePitr,
+    TransactionPitrManager,
     apply_plan,
     apply_plan_async,
     declare_pitrs,
@@ -376,6 +377,36 @@ def test_create_all_and_drop_all_in_one_transaction(
         eventful.create_all(conn)
     assert pitr_names() == names
     assert plan_pitrs(engine, eventful).in_sync
+
+
+def test_a_transaction_that_changes_its_mind(
+    engine: Engine, eventful: MetaData, prefix: str, names: list[str], pitr_names: Names
+) -> None:
+    eventful.create_all(engine)
+    orders = eventful.tables["orders"]
+    with engine.begin() as conn:
+        eventful.drop_all(conn)
+        eventful.create_all(conn, tables=[orders])
+    assert pitr_names() == [name for name in names if name != f"{prefix}_p"]
+    with engine.begin() as conn:
+        eventful.create_all(conn)
+        TransactionPitrManager(conn).alter(f"{prefix}_p", 3, "mo")
+        eventful.drop_all(conn)
+        eventful.create_all(conn)
+        eventful.drop_all(conn)
+    assert pitr_names() == []
+
+
+def test_create_all_leaves_a_policy_that_would_move(
+    engine: Engine, eventful: MetaData, prefix: str, database: str, names: list[str]
+) -> None:
+    eventful.create_all(engine)
+    manager = PitrManager(engine)
+    manager.delete(f"{prefix}_p")
+    manager.create_table_pitr(f"{prefix}_p", database, "notes")
+    with pytest.warns(SAWarning, match=rf"not done.*\n.*drop {prefix}_p"):
+        eventful.create_all(engine)
+    assert manager.get(f"{prefix}_p").table_name == "notes"
 
 
 def test_create_all_of_some_tables(

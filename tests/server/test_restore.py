@@ -159,6 +159,15 @@ def test_a_table_comes_back_after_the_one_that_it_refers_to(
     assert their_shop.rows("SELECT * FROM ~.own") == [(1, 1)]
 
 
+@pytest.mark.parametrize("name", ["a b", "a``b", "a\tb"])
+def test_a_table_with_a_blank_in_its_name_is_not_restored(their_shop: Client, name: str) -> None:
+    their_shop.ok(f"CREATE TABLE ~.`{name}` (id INT)", "CREATE PITR ~_d FOR DATABASE ~ RANGE 1 'd'")
+    at = moment(their_shop)
+    restore = f"RESTORE DATABASE ~ TABLE `{name}` FROM PITR ~_d '{at.text}'"
+    assert their_shop.error(restore) == internal("invalid input")
+    their_shop.ok(f"DROP TABLE ~.`{name}`")
+
+
 @pytest.mark.parametrize("target", ["DATABASE ~", "DATABASE ~ TABLE t"])
 def test_what_is_referenced_from_another_database_is_not_restored(
     their_shop: Client, target: str
