@@ -78,7 +78,12 @@ ASYNC = """
     asyncio.run(main())
 """
 
-TEMPLATES = {"online": ONLINE, "external": EXTERNAL, "async": ASYNC}
+TRANSLATED = ONLINE.replace(
+    "engine.connect()",
+    'engine.connect().execution_options(schema_translate_map=attributes["schema_map"])',
+)
+
+TEMPLATES = {"online": ONLINE, "external": EXTERNAL, "async": ASYNC, "translated": TRANSLATED}
 
 MAKO = '''"""${message}"""
 from alembic import op

@@ -11,6 +11,7 @@ import alembic_ext.guard
 from sqlalchemy_matrixone_pitr import PitrManager, PitrUnprotectedError
 from sqlalchemy_matrixone_pitr.alembic import guard_migrations
 from tests.alembic.conftest import Project
+from tests.conftest import Server
 
 TABLES = (
     'op.create_table("orders", sa.Column("id", sa.Integer, primary_key=True))\n'
@@ -230,3 +231,19 @@ def test_on_an_autocommit_connection_too(guarded: Project) -> None:
     guarded.revision(3, 'op.drop_pitr("{p}")')  # a decision of its own
     guarded.upgrade()
     assert guarded.policies() == {}
+
+
+def test_through_schema_translate_map(guarded: Project, server: Server) -> None:
+    """An operation means the database of the map."""
+    other = f"{guarded.prefix}_other"
+    server.query(f"CREATE DATABASE {other}")
+    try:
+        server.query(f"CREATE TABLE {other}.orders (id INT PRIMARY KEY)")
+        guarded.config.attributes["schema_map"] = {"shop": other}
+        guarded.template("translated")
+        guarded.revision(2, 'op.drop_table("orders", schema="shop")')
+        with pytest.raises(PitrUnprotectedError, match=f"table {other}.orders could not be"):
+            guarded.upgrade()
+        assert server.query("SHOW TABLES", other) == [("orders",)]
+    finally:
+        server.query(f"DROP DATABASE {other}")

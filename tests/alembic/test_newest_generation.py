@@ -7,6 +7,7 @@ import threading
 import pytest
 from sqlalchemy.exc import SAWarning
 
+from sqlalchemy_matrixone_pitr import PitrAfterCommitError, PitrAlreadyExistsError, renew_pitr
 from sqlalchemy_matrixone_pitr.locking import account_lock
 from tests.alembic.conftest import Project
 from tests.conftest import Server
@@ -163,3 +164,25 @@ def test_what_another_program_is_creating_is_waited_for(project: Project, server
         server.query(f"CREATE PITR {p} FOR TABLE {p} orders RANGE 7 'd'")
     upgrading.join()
     assert project.policies() == {"": "orders 14d active"}
+
+
+def test_history_beside_a_policy_of_another_name(project: Project, server: Server) -> None:
+    """Neither is it created where the object has a policy, nor does a renewal cost its history."""
+    project.revision(1, TABLE + "\n" + CREATE, GONE)
+    with_history(project)
+    p = project.prefix
+    project.revision(1, TABLE)
+    project.upgrade()
+    server.query(f"CREATE PITR {p}_w FOR TABLE {p} orders RANGE 1 'h'")
+    both = {"": "orders 7d detached", "_w": "orders 1h active"}
+    project.revision(2, CREATE)
+    with pytest.raises(PitrAfterCommitError, match=f"orders has the policy {p}_w"):
+        project.upgrade()
+    for keep_history in (True, False):
+        with pytest.raises(PitrAlreadyExistsError, match=f"{p}_w protects table {p}.orders"):
+            renew_pitr(project.engine, p, keep_history)
+    assert project.policies() == both
+    project.revision(3, 'op.renew_pitr("{p}", range="7d", table="orders", generation=2)')
+    with pytest.warns(SAWarning, match=f"is not renewed: .*the policy {p}_w"):
+        project.upgrade()
+    assert project.policies() == both

@@ -330,3 +330,23 @@ def test_scripts_for_others_are_as_without_us(project: Project) -> None:
 def test_an_element_of_the_users_in_a_script(project: Project) -> None:
     project.revision(1, OF_OTHERS[: OF_OTHERS.index("op.alter")].replace("postgresql", "mysql"))
     assert "ANALYZE orders;" in project.script(lambda: project.upgrade(sql=True))
+
+
+@pytest.mark.parametrize("drop_first", [False, True])
+def test_drop_if_exists_leaves_history(
+    project: Project, server: Server, database: str, drop_first: bool
+) -> None:
+    """Of a table that the same revision drops, as online."""
+    operations = ['op.drop_table("orders")', 'op.drop_pitr("{p}", if_exists=True)']
+    project.revision(
+        1,
+        'op.create_table("orders", sa.Column("id", sa.Integer, primary_key=True))\n'
+        'op.create_pitr("{p}", "7d", table="orders")',
+    )
+    project.revision(2, "\n".join(reversed(operations) if drop_first else operations))
+    run(server, database, project.script(lambda: project.upgrade(sql=True)))
+    by_script = project.policies()
+    server.query(f"DROP PITR {project.prefix}")
+    server.query("DROP TABLE alembic_version", database)
+    project.upgrade()
+    assert by_script == project.policies() == {"": "orders 7d detached"}

@@ -56,6 +56,28 @@ def test_its_statements_bring_the_tables_back(applied: Project, server: Server) 
         assert conn.execute(text("SELECT * FROM other")).all() == [(2,)]
 
 
+def test_what_foreign_keys_refer_to_is_said(project: Project, database: str) -> None:
+    """RESTORE of it says OK, and restores nothing."""
+    project.revision(
+        1,
+        f"{TABLE}\n"
+        'op.create_table("lines", sa.Column("id", sa.Integer, primary_key=True), '
+        'sa.Column("o", sa.Integer, sa.ForeignKey("orders.id")))\n'
+        'op.create_table("a b", sa.Column("id", sa.Integer, primary_key=True))',
+    )
+    project.revision(2, 'op.add_column("orders", sa.Column("c", sa.Integer))\nop.drop_table("a b")')
+    project.upgrade("0001")
+    PitrManager(project.engine).create_database_pitr(project.prefix, database)
+    time.sleep(1.6)
+    project.upgrade()
+    point = restore_point(project.engine, "0002")
+    assert len(point.statements) == 1
+    [warning] = point.warnings
+    assert f"{database}.orders: RESTORE restores nothing" in warning
+    assert f"{database}.lines" in warning
+    assert point.lost == [f"{database}.a b"]
+
+
 def test_the_command(applied: Project, database: str, server: Server) -> None:
     environment = {
         **os.environ,
