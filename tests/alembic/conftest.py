@@ -83,7 +83,7 @@ TRANSLATED = ONLINE.replace(
     'engine.connect().execution_options(schema_translate_map=attributes["schema_map"])',
 )
 
-TEMPLATES = {"online": ONLINE, "external": EXTERNAL, "async": ASYNC, "translated": TRANSLATED}
+TEMPLATES = {"online": ONLINE, "external": EXTERNAL, "async": ASYNC}
 
 MAKO = '''"""${message}"""
 from alembic import op
@@ -118,7 +118,7 @@ class Project:
         self.template("online")
 
     def template(self, name: str) -> None:
-        online = TEMPLATES[name].strip("\n")
+        online = (TEMPLATES | {"translated": TRANSLATED})[name].strip("\n")
         (self.where / "env.py").write_text(ENV.format(online=online.strip()))
 
     def declare(self, metadata: MetaData) -> None:
