@@ -65,6 +65,16 @@ def alter_table(session: Workspace, statement: AlterTable) -> Result:
     return Result()
 
 
+def _refuse_null_key(definition: TableDef, column: ColumnDef, spec: ColumnSpec) -> None:
+    null = spec.nullable or (spec.default or "").upper() == "NULL"
+    if null and column.key in definition.primary:
+        raise SqlError(
+            1171,
+            "All parts of a PRIMARY KEY must be NOT NULL; if you need NULL in a key, use UNIQUE "
+            "instead",
+        )
+
+
 def rebuilds(definition: TableDef, action: Action, server: tuple[int, int, int]) -> bool:
     """Whether this clause gives the table a new id."""
     if action.kind in _REBUILDING or (action.kind == "rename_column" and server < (3, 0, 0)):
@@ -160,6 +170,7 @@ def in_place(session: Workspace, version: Version, action: Action, started: Tabl
         )
     elif kind == "modify" and action.column is not None:
         old = column_of(definition, action.name)
+        _refuse_null_key(definition, old, action.column)
         column = make_column(action.column, old.key)
         if old.key in definition.primary:
             column = replace(column, nullable=False)
@@ -402,6 +413,7 @@ def change_column(
         raise SqlError(
             20105, f"not supported: unsupport column definition &{{{{<nil>}}   {shown}}}"
         )
+    _refuse_null_key(definition, old, spec)
     new = make_column(spec, old.key)
     if old.key in definition.primary:
         new = replace(new, nullable=False)

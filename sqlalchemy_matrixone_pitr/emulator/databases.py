@@ -59,6 +59,8 @@ def drop_database(session: Workspace, statement: DropDatabase) -> Result:
         for version in session.catalogue.tables(database):
             _refuse_back_quote(version)
     session.drop_database(database)
+    if session.context.database.lower() == statement.name:
+        session.context.database = ""  # a rollback does not choose it again
     return Result(affected=1 if session.version < (4, 0, 0) else len(inside))
 
 

@@ -414,7 +414,8 @@ def put_index(session: Workspace, version: Version, key: KeySpec) -> Version:
 
 
 def drop_index(session: Workspace, statement: DropIndex) -> Result:
-    version = session.need_table(statement.table.database, statement.table.name)
+    database = session.database_name(statement.table.database)
+    version = session.need_table(database, statement.table.name)
     names = {index.name for index in version.definition.indexes}
     if statement.name.lower() in names:
         remove_index(session, version, statement.name)

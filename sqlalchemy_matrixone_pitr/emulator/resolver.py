@@ -83,6 +83,9 @@ class Resolver:
         return found
 
     def need_table(self, database: str, name: str) -> Version:
+        """Of a statement that changes it; others say that no database is selected."""
+        if not database and not self.context.database:
+            raise SqlError(1146, f"no such table .{name}")
         home = self.need_database(database)
         found = self.catalogue.table(home, name)
         if found is None:

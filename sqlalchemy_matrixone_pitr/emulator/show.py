@@ -229,7 +229,8 @@ def _create(session: Workspace, words: _Words) -> Result:
     view = words.accept("VIEW")
     if not view and not words.accept("TABLE"):
         raise words.unknown()
-    version = session.need_table(*words.named())
+    database, name = words.named()
+    version = session.need_table(session.database_name(database), name)
     source = session.store.sources.get(version.version, "")
     if version.definition.view is not None:
         row = (version.name, source, "utf8mb4", "utf8mb4_general_ci")

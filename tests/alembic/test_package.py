@@ -128,7 +128,8 @@ def test_the_sdks_dialect_name(project: Project, server: Server, database: str) 
     project.revision(
         1,
         'op.create_table("orders", sa.Column("id", sa.Integer, primary_key=True))\n'
-        'op.alter_column("orders", "id", existing_type=sa.Integer, type_=sa.BigInteger)\n'
+        'op.alter_column("orders", "id", existing_type=sa.Integer, type_=sa.BigInteger, '
+        "existing_nullable=False)\n"
         'op.create_pitr("{p}", "7d", table="orders")',
     )
     project.revision(2, 'op.create_table("more", sa.Column("id", sa.Integer))\nop.execute("no")')

@@ -429,3 +429,31 @@ def test_what_is_no_member(members: Client) -> None:
         20301,
         'invalid input: duplicate set member "a"',
     )
+
+
+@pytest.mark.parametrize("null", ["NULL", "DEFAULT NULL"])
+@pytest.mark.parametrize("alter", ["MODIFY id", "CHANGE id id2"])
+def test_a_key_is_not_made_nullable(say: Client, alter: str, null: str) -> None:
+    say.ok("CREATE DATABASE ~", "CREATE TABLE ~.t (id INT PRIMARY KEY)")
+    error = say.error(f"ALTER TABLE ~.t {alter} BIGINT {null}")
+    assert error is not None
+    assert (error[0], error[1][:45]) == (1171, "All parts of a PRIMARY KEY must be NOT NULL; ")
+    say.ok(f"ALTER TABLE ~.t {alter} BIGINT")
+
+
+MISSING = ["UPDATE t SET a = 1", "INSERT INTO t VALUES (1)", "DELETE FROM t", "TRUNCATE TABLE t"]
+MISSING += ["ALTER TABLE t ADD COLUMN a INT", "CREATE INDEX i ON t (a)", "RENAME TABLE t TO u"]
+NOT_CHOSEN = ["SELECT * FROM t", "DROP TABLE t", "SHOW TABLES", "DESC t", "CREATE TABLE t (a INT)"]
+NOT_CHOSEN += ["DROP INDEX i ON t", "SHOW CREATE TABLE t"]
+
+
+@pytest.mark.parametrize("statement", MISSING + NOT_CHOSEN)
+@pytest.mark.parametrize("dropped", [False, True])
+def test_without_a_database(say: Client, statement: str, dropped: bool) -> None:
+    """Never chosen, or dropped since, which a rollback does not undo."""
+    if dropped:
+        say.ok("CREATE DATABASE ~", "USE ~", "BEGIN", "DROP DATABASE ~", "ROLLBACK")
+    assert say.value("SELECT DATABASE()") == ""
+    missing = (1146, "no such table .t")
+    expected = missing if statement in MISSING else (1046, "No database selected")
+    assert say.error(statement) == expected
