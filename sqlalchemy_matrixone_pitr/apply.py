@@ -501,7 +501,10 @@ class _Run:
         if isinstance(action, Renew) and action.destructive:
             dropped = rest is not None and not rest.destructive
             if rest is not None and dropped and not refused and first:
-                return self._finish(action, rest)
+                try:
+                    return self._finish(action, rest)
+                except SQLAlchemyError as second:  # no connection is had
+                    error.add_note(f"Sending what is left failed too: {second}")
             return self._failed(action, error, dropped=dropped)
         if (
             isinstance(action, Renew)

@@ -208,6 +208,29 @@ def test_a_renewal_that_ends_after_its_drop_says_so(
     proxy.close()
 
 
+def test_a_renewal_that_finds_no_connection_for_what_is_left(
+    server: Server, database: str, truncated: MetaData, prefix: str, pitr_names: Names
+) -> None:
+    """The answer of its DROP is lost, and two connections are all that is to be had."""
+    proxy = Proxy(server.host, server.port)
+    engine = create_engine(server.url(database=database, port=proxy.port), poolclass=NullPool)
+    plan = plan_pitrs(engine, truncated)
+
+    @event.listens_for(engine, "do_connect")
+    def connect(dialect: Dialect, record: object, arguments: Any, options: Any) -> Any:
+        if proxy.matching("^DROP PITR") and proxy.matching("^SHOW PITR")[1:]:
+            raise dialect.loaded_dbapi.OperationalError(1040, "Too many connections")
+        return dialect.connect(*arguments, **options)
+
+    proxy.clear()
+    proxy.cut("^DROP PITR", "after")
+    report = apply_plan(engine, plan, allow_destructive=True)
+    assert (len(report.failed), pitr_names()) == (1, [])
+    assert f"{prefix}_o has been dropped: table {database}.orders is unprotected" in str(report)
+    engine.dispose()
+    proxy.close()
+
+
 def test_an_answer_that_comes_too_late(
     server: Server, database: str, metadata: MetaData, prefix: str, pitr_names: Names
 ) -> None:
