@@ -197,3 +197,10 @@ def project(
     engine = create_engine(url)
     yield Project(where, url.render_as_string(hide_password=False), engine, prefix)
     engine.dispose()
+
+
+@pytest.fixture
+def renews(server: Server) -> None:
+    """For tests in which a policy is renewed beside its history."""
+    if server.version < (3,):
+        pytest.skip("on 2.x the server takes every old generation for active")

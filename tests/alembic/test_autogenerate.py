@@ -163,6 +163,7 @@ def forget(project: Project) -> None:
                 conn.execute(DropPitr(pitr.name))
 
 
+@pytest.mark.usefixtures("renews")
 def test_one_that_is_detached_and_whose_range_changes(
     migrated: Project, elsewhere: Project, server: Server
 ) -> None:
@@ -217,6 +218,7 @@ def test_a_table_that_comes_back(migrated: Project) -> None:
         assert "_week__2" not in migrated.policies()
 
 
+@pytest.mark.usefixtures("renews")
 def test_a_target_that_moves_after_a_renewal(migrated: Project, server: Server) -> None:
     """All its generations go, and what is brought back is one policy."""
     p = migrated.prefix

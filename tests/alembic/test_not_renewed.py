@@ -106,6 +106,7 @@ def test_a_table_that_is_dropped_is_no_matter(declared: Project) -> None:
     declared.upgrade()
 
 
+@pytest.mark.usefixtures("renews")
 def test_made_and_rebuilt_in_the_first_revisions_autocommit_block(declared: Project) -> None:
     p = declared.prefix
     declared.revision(

@@ -249,6 +249,7 @@ RENEWED = {
 }
 
 
+@pytest.mark.usefixtures("renews")
 @pytest.mark.parametrize("how", RENEWED)
 def test_renewed_as_online(declared: Project, server: Server, database: str, how: str) -> None:
     """Later revisions mean the newest one."""

@@ -94,6 +94,7 @@ def test_written_on_one_database_and_run_on_two(
     assert "7d" in names(prod).values()
 
 
+@pytest.mark.usefixtures("renews")
 def test_renewed_on_both(cleaned: tuple[Project, Project], server: Server) -> None:
     dev, prod = cleaned
     dev.declare(models())
