@@ -91,7 +91,7 @@ class Source:
     def statement(self) -> str:
         """The statement's own text, without comments in front and behind, without `;`.
 
-        Blanks stand for the kinds of comment that other parsers do not know, or leave out.
+        Kinds of comment that other parsers do not know, or leave out, are there as ordinary ones.
         """
         if not self.tokens[1:]:
             return ""
@@ -100,8 +100,7 @@ class Source:
             return self.text(start, end)
         parts, at = [], start
         for token in self.tokens[:-1]:
-            parts += [_NO_LINE_END.sub(" ", self.raw[at : token.start])]
-            parts += [self.raw[token.start : token.end]]
+            parts += [_ordinary(self.raw[at : token.start]), self.raw[token.start : token.end]]
             at = token.end
         return _text("".join(parts))
 
@@ -133,6 +132,17 @@ class Source:
         line = self.raw.count("\n", 0, token.end)
         column = token.end - max(self.raw.rfind("\n", 0, token.end), 0)
         return SqlError.syntax(_text(self.raw[token.before :]), line + 1, column)
+
+
+def _ordinary(gap: str) -> str:
+    """What is between two words, of the same length: `//` as `#`, the marks of `/*! */` away."""
+    gap = gap.replace("//", "#/")
+    if "/*!" not in gap and "*/" not in gap:
+        return gap
+    blank = _NO_LINE_END.sub(" ", gap)
+    if len(blank) < 4 or "\n" in blank[:2] + blank[-2:]:
+        return blank
+    return f"/*{blank[2:-2]}*/"
 
 
 def sources(text: str) -> list[Source]:

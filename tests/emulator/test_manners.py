@@ -123,6 +123,7 @@ def test_secrets_are_not_logged(statement: str, logged: str) -> None:
         "i/**/dentified by 's3cret'",
         "i/*!*/dentified by 's3cret'",
         "iden-- \ntified by 's3cret'",
+        "iden// \ntified by 's3cret'",
         "set @p='s3cret'",
         "set @`p`='s3cret'",
         "select @p := 's3cret'",
