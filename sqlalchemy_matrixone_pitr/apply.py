@@ -341,9 +341,11 @@ class _Run:
         def work() -> None:
             try:
                 self._work(todo, results.put)
+            except DBAPIError as error:  # of a connection that is not had: it is one less
+                errors.append(error)
             except BaseException as error:
                 errors.append(error)
-                self._cannot_go_on(error)
+                self.stop.set()
             finally:
                 results.put(None)
 
@@ -366,11 +368,6 @@ class _Run:
             self._wait_for(threads)
             raise
         self._raise_one_of(errors, todo)
-
-    def _cannot_go_on(self, error: BaseException) -> None:
-        """A connection that is not had is one connection less; anything else ends the work."""
-        if not isinstance(error, DBAPIError):
-            self.stop.set()
 
     def _raise_one_of(self, errors: Sequence[BaseException], todo: deque[Action]) -> None:
         for error in errors:
@@ -412,8 +409,8 @@ class _Run:
                 await greenlet_spawn(self._work, todo, self._take)
             except DBAPIError as error:
                 errors.append(error)
-            except BaseException as error:
-                self._cannot_go_on(error)
+            except BaseException:
+                self.stop.set()
                 raise
 
         async def all_of_them() -> None:
