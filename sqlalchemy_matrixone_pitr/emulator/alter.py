@@ -25,6 +25,7 @@ from .keys import (
 )
 from .records import Result
 from .redact import unsupported
+from .rules import Rules
 from .values import Stored
 from .workspace import Workspace
 
@@ -38,7 +39,7 @@ def alter_table(session: Workspace, statement: AlterTable) -> Result:
     for action in statement.actions:
         check_position(version.definition, action)
     rebuilding = any(
-        rebuilds(version.definition, action, session.version) for action in statement.actions
+        rebuilds(version.definition, action, session.rules) for action in statement.actions
     )
     if not rebuilding:
         started = version.definition
@@ -58,7 +59,7 @@ def alter_table(session: Workspace, statement: AlterTable) -> Result:
         session, ("rebuild", version.account_id, version.id), session.context.deadline_seconds
     )
     new = rebuild(session, version, definition)
-    if version.definition.auto_column is not None and session.version >= (4, 0, 0):
+    if version.definition.auto_column is not None and session.rules.rebuild_skips_numbers:
         start = version.definition.auto_start
         session.store.next_block(version.physical, new.physical, start)
     session.emit("rebuild_table", new, version.id, new.id)
@@ -75,10 +76,12 @@ def _refuse_null_key(definition: TableDef, column: ColumnDef, spec: ColumnSpec) 
         )
 
 
-def rebuilds(definition: TableDef, action: Action, server: tuple[int, int, int]) -> bool:
+def rebuilds(definition: TableDef, action: Action, rules: Rules) -> bool:
     """Whether this clause gives the table a new id."""
-    if action.kind in _REBUILDING or (action.kind == "rename_column" and server < (3, 0, 0)):
+    if action.kind in _REBUILDING:
         return True
+    if action.kind == "rename_column":
+        return rules.rename_column_rebuilds
     if action.kind == "change":
         return True
     if action.kind != "modify" or action.column is None:
@@ -86,7 +89,7 @@ def rebuilds(definition: TableDef, action: Action, server: tuple[int, int, int])
     old = definition.column(action.name)
     if old is None or not _stays(definition.columns, old, action.position):
         return True
-    if server < (3, 0, 0) and action.column.type.width == old.type.width:
+    if rules.same_length_rebuilds and action.column.type.width == old.type.width:
         return True
     return not _fits_in_place(old, action.column)
 
@@ -315,7 +318,9 @@ def spoken(session: Workspace, action: Action) -> str:
         case "add_check":
             name = f"constraint {action.name} " if action.name else ""
             check = f"check ({expression_text(parse_expression(action.text))})"
-            return f"add {name}{check} enforced" if session.version >= (4, 0, 0) else f"add {check}"
+            return (
+                f"add {name}{check} enforced" if session.rules.checks_are_kept else f"add {check}"
+            )
         case "add_key" if action.key is not None:
             word = "unique key" if action.key.kind == "unique" else "index"
             return f"add {word} {action.key.name} ({', '.join(action.key.columns)})"
@@ -409,7 +414,7 @@ def change_column(
     if other is not None and other.key != old.key:
         raise SqlError(1060, f"Duplicate column name '{spec.name.lower()}'")
     if spec.checks:
-        shown = "true" if session.version >= (4, 0, 0) else "false"
+        shown = "true" if session.rules.checks_are_kept else "false"
         raise SqlError(
             20105, f"not supported: unsupport column definition &{{{{<nil>}}   {shown}}}"
         )
@@ -496,7 +501,7 @@ def rebuild(session: Workspace, version: Version, definition: TableDef) -> Versi
             try:
                 session.run(sql, [*stored, session.number])
             except sqlite3.IntegrityError as error:
-                raise constraint_error(error, new, stored, session.version) from None
+                raise constraint_error(error, new, stored, session.rules) from None
         return new
     finally:
         session.foreign_key_checks = checks

@@ -19,7 +19,7 @@ from .columns import (
 from .convert import as_text, common_type, convert
 from .errors import SqlError
 from .expressions import Expressions, as_number, sort_key
-from .grouping import AGGREGATES, AGGREGATES_SINCE_4
+from .grouping import AGGREGATES
 from .lexer import quote_text
 from .scope import Scope, Value
 
@@ -40,7 +40,9 @@ def call(compiler: Expressions, node: exp.Expr, scope: Scope) -> Value:
         )
     name = str(node.this).lower()
     arguments = list(node.expressions)
-    if name in AGGREGATES or (name in AGGREGATES_SINCE_4 and compiler.ambient.version >= (4, 0, 0)):
+    if name not in compiler.ambient.rules.functions:
+        raise SqlError(20105, f"not supported: function or operator '{name}'")
+    if name in AGGREGATES:
         return aggregate(compiler, name, arguments, scope)
     if name in _UNIT_CALLS:
         return _unit_call(compiler, name, arguments, scope)
@@ -55,10 +57,8 @@ def call(compiler: Expressions, node: exp.Expr, scope: Scope) -> Value:
             return compiler.defaults[key]
         raise SqlError(20301, f"invalid input: column {key} does not exist")
     found = _CALLS.get(name)
-    if found is None and compiler.ambient.version >= (4, 0, 0):
-        found = _CALLS_4.get(name)
     if found is None:
-        raise SqlError(20105, f"not supported: function or operator '{name}'")
+        raise compiler.unsupported()
     low, high, handler = found
     if not low <= len(arguments) <= high:
         raise SqlError(
@@ -437,6 +437,21 @@ def _hex(compiler: Expressions, values: list[Value]) -> Value:
     return Value(f"mo_hex({value.sql})", _TEXT)
 
 
+def _right(compiler: Expressions, values: list[Value]) -> Value:
+    text, count = as_text(values[0]).sql, values[1].sql
+    return Value(f"(CASE WHEN {count} <= 0 THEN '' ELSE substr({text}, -({count})) END)", _TEXT)
+
+
+def _extreme(word: str) -> Handler:
+    def handler(compiler: Expressions, values: list[Value]) -> Value:
+        kind = common_type(value.type for value in values)
+        collation = " COLLATE mo_decimal" if kind.kind == "decimal" else ""
+        inside = ", ".join(convert(v, kind).sql + collation for v in values)
+        return Value(f"{word}({inside})", kind)
+
+    return handler
+
+
 _CALLS: dict[str, tuple[int, int, Handler]] = {
     "coalesce": (1, _ANY_COUNT, _coalesce),
     "ifnull": (2, 2, _coalesce),
@@ -527,25 +542,6 @@ _CALLS: dict[str, tuple[int, int, Handler]] = {
     "json_extract": (2, _ANY_COUNT, _json_call("mo_json_extract", JSON)),
     "json_unquote": (1, 1, _json_call("mo_json_unquote", _TEXT)),
     "json_quote": (1, 1, _json_call("mo_json_quote", _TEXT)),
-}
-
-
-def _extreme(word: str) -> Handler:
-    def handler(compiler: Expressions, values: list[Value]) -> Value:
-        kind = common_type(value.type for value in values)
-        collation = " COLLATE mo_decimal" if kind.kind == "decimal" else ""
-        inside = ", ".join(convert(v, kind).sql + collation for v in values)
-        return Value(f"{word}({inside})", kind)
-
-    return handler
-
-
-def _right(compiler: Expressions, values: list[Value]) -> Value:
-    text, count = as_text(values[0]).sql, values[1].sql
-    return Value(f"(CASE WHEN {count} <= 0 THEN '' ELSE substr({text}, -({count})) END)", _TEXT)
-
-
-_CALLS_4: dict[str, tuple[int, int, Handler]] = {
     "greatest": (2, _ANY_COUNT, _extreme("max")),
     "least": (2, _ANY_COUNT, _extreme("min")),
     "right": (2, 2, _right),
@@ -554,4 +550,3 @@ _CALLS_4: dict[str, tuple[int, int, Handler]] = {
     "quarter": (1, 1, _part("QUARTER", _TINY)),
     "microsecond": (1, 1, _part("MICROSECOND")),
 }
-"""Functions that came with 4.x."""

@@ -1,4 +1,4 @@
-"""CAST and CONVERT: explicit conversions, which 3.x refuses where 4.x makes the best of a value.
+"""CAST and CONVERT: explicit conversions, which some versions refuse and others make the best of.
 
 What values become where a column takes them is `columns.store`, and what they become beside others
 in an expression is `convert`; the server has rules of its own for each.
@@ -19,6 +19,7 @@ from .columns import INTEGER_RANGES, SqlType, make_type, varchar
 from .errors import SqlError
 from .lexer import quote_text, syntax_error, tokens
 from .redact import unsupported
+from .rules import Rules
 from .scope import Value
 from .values import Stored, as_text, decimal_text, float_text, parse_moment, store
 
@@ -35,17 +36,17 @@ _NAMES = {
 _EPOCH = datetime.datetime(1970, 1, 1)
 
 
-def cast_value(statement: str, value: Value, node: exp.DataType, era: int) -> Value:
-    """*value* cast to what *node* says; *era* is the server's major version."""
-    kind = _target(statement, node, era)
+def cast_value(statement: str, value: Value, node: exp.DataType, rules: Rules) -> Value:
+    """*value* cast to what *node* says."""
+    kind = _target(statement, node, rules)
     if value.type.kind == "any":
         return Value(value.sql, kind)
     source, sql = value.type, value.sql
-    _refuse(source, kind, era)
+    _refuse(source, kind, rules)
     if source.kind == "timestamp":
         # What the session sees of it.
         source, sql = SqlType("datetime", 0, source.scale), f"mo_local({sql})"
-    found = f"mo_cast({sql}, {quote_text(_packed(source))}, {quote_text(_packed(kind))}, {era})"
+    found = f"mo_cast({sql}, {quote_text(_packed(source))}, {quote_text(_packed(kind))})"
     if kind.kind == "timestamp":
         found = f"mo_utc({found})"
     if kind.kind == "char" and not node.expressions:
@@ -53,17 +54,17 @@ def cast_value(statement: str, value: Value, node: exp.DataType, era: int) -> Va
     return Value(found, kind)
 
 
-def _target(statement: str, node: exp.DataType, era: int) -> SqlType:
+def _target(statement: str, node: exp.DataType, rules: Rules) -> SqlType:
     name = str(node.this.value).lower()
     unsigned = name.startswith("u") and name != "uuid"
     arguments = tuple(int(e.name) for e in node.expressions if e.name.isdigit())
     plain = _NAMES.get(name, name.lstrip("u") if unsigned else name)
-    what = check_arguments(plain, list(arguments), era)
+    what = check_arguments(plain, list(arguments), rules)
     if what:
         raise _misplaced(statement, arguments, what)
     if plain == "char" and not arguments:
         return SqlType("char", 65535)
-    if plain == "year" and era < 4:
+    if plain == "year" and not rules.year_and_set_types:
         raise SqlError(20102, "data type: 'year' is not yet implemented")
     found = make_type(plain, arguments)
     if found is None:
@@ -107,12 +108,12 @@ def no_cast(source: SqlType, target: SqlType) -> SqlError:
     return SqlError(20203, f"invalid argument operator cast, bad value {pair}")
 
 
-def _refuse(source: SqlType, target: SqlType, era: int) -> None:
+def _refuse(source: SqlType, target: SqlType, rules: Rules) -> None:
     """Pairs of types between which there is no cast."""
     to_json = target.kind == "json" and not source.is_text and not source.is_bytes
     from_json = source.kind == "json" and target.is_numeric
     if (
-        (era < 4 and (to_json or from_json))
+        (not rules.json_is_number and (to_json or from_json))
         or (target.kind == "date" and source.is_numeric)
         or (target.kind in ("datetime", "timestamp") and source.is_integer)
         or (target.kind in ("float", "double") and source.is_temporal)
@@ -120,29 +121,29 @@ def _refuse(source: SqlType, target: SqlType, era: int) -> None:
         raise no_cast(source, target)
 
 
-def cast_stored(value: Stored, packed_source: str, packed_target: str, era: int) -> Stored:
+def cast_stored(rules: Rules, value: Stored, packed_source: str, packed_target: str) -> Stored:
     """A stored value of one type as one of another."""
     if value is None:
         return None
     source, target = _unpacked(packed_source), _unpacked(packed_target)
-    if source.kind == "json" and era >= 4 and target.kind != "json":
-        return _from_json(str(value), target)
+    if source.kind == "json" and rules.json_is_number and target.kind != "json":
+        return _from_json(rules, str(value), target)
     if target.is_integer:
-        return _integer(value, source, target, era)
+        return _integer(value, source, target, rules)
     match target.kind:
         case "decimal":
-            return _decimal(value, source, target, era)
+            return _decimal(value, source, target, rules)
         case "float" | "double":
-            return _real(value, source, target, era)
+            return _real(value, source, target, rules)
         case "date":
-            return _date(value, source, target, era)
+            return _date(value, source, target, rules)
         case "char" | "varchar":
-            return _text(value, source, target, era)
+            return _text(value, source, target, rules)
         case "binary" | "varbinary":
             data = value if isinstance(value, bytes) else as_text(value, source).encode()
             cut = data[: target.width]
             return cut.ljust(target.width, b"\0") if target.kind == "binary" else cut
-        case "json" if era >= 4 and not source.is_text:
+        case "json" if rules.json_is_number and not source.is_text:
             return _to_json(value, source)
         case "bool" if isinstance(value, (int, float)):
             return int(value != 0)
@@ -152,27 +153,30 @@ def cast_stored(value: Stored, packed_source: str, packed_target: str, era: int)
 # Numbers
 
 
-def _integer(value: Stored, source: SqlType, target: SqlType, era: int) -> int | str:
+def _integer(value: Stored, source: SqlType, target: SqlType, rules: Rules) -> int | str:
     _, top, label = INTEGER_RANGES[target.kind]
     low, high = (0, top) if target.unsigned else (-(top // 2) - 1, top // 2)
     label = f"u{label}" if target.unsigned else label
     word = label if target.unsigned else "int"
     bad = SqlError(20203, f"invalid argument cast to {word}, bad value {value!s}")
     number: int
-    wraps = era >= 4 and target.kind == "bigint"
+    wraps = rules.cast_wraps_bigint and target.kind == "bigint"
     if isinstance(value, bytes):
         number = int.from_bytes(value, "big")
     elif source.is_temporal:
-        number = _moment_number(value, source, era)
+        number = _moment_number(value, source, rules)
     elif isinstance(value, float):
         if not math.isfinite(value) or abs(value) >= 1 << 64:
             raise _beyond(label, value)
-        half = decimal.ROUND_HALF_EVEN if era >= 4 else decimal.ROUND_HALF_UP
+        half = (
+            decimal.ROUND_HALF_EVEN if rules.cast_rounds_double_to_even else decimal.ROUND_HALF_UP
+        )
         number = int(decimal.Decimal(value).to_integral_value(half))
-        wraps = wraps or (target.unsigned and target.kind == "bigint")
+        unsigned = target.unsigned and target.kind == "bigint"
+        wraps = wraps or (unsigned and rules.cast_wraps_double_to_unsigned)
     elif source.kind == "decimal":
         exact = decimal.Decimal(str(value))
-        cut = era < 4 and target.unsigned
+        cut = rules.cast_cuts_decimal_to_unsigned and target.unsigned
         number = int(exact.to_integral_value(decimal.ROUND_DOWN if cut else decimal.ROUND_HALF_UP))
         if wraps:
             number = min(number, high)
@@ -180,8 +184,9 @@ def _integer(value: Stored, source: SqlType, target: SqlType, era: int) -> int |
         number = int(str(value))
     else:
         text = str(value)
-        found = _LEADING_WHOLE.match(text) if era >= 4 else _WHOLE.fullmatch(text)
-        if found is None or (era < 4 and target.unsigned and int(found.group()) < 0):
+        leading = rules.cast_reads_leading_number
+        found = _LEADING_WHOLE.match(text) if leading else _WHOLE.fullmatch(text)
+        if found is None or (not leading and target.unsigned and int(found.group()) < 0):
             raise bad
         number = int(found.group())
     if wraps:
@@ -198,25 +203,25 @@ def _beyond(label: str, value: Stored) -> SqlError:
     return SqlError(1690, f"data out of range: data type {label}, value '{shown}'")
 
 
-def _moment_number(value: Stored, source: SqlType, era: int) -> int:
-    """Digits from 4.x on; 3.x counts from 1970: days of a DATE, seconds of a DATETIME."""
+def _moment_number(value: Stored, source: SqlType, rules: Rules) -> int:
+    """Its digits, or what it is since 1970: days of a DATE, seconds of a DATETIME."""
     text = as_text(value, source)
     moment = parse_moment(str(value)) if source.kind != "time" else None
-    if moment is None or era >= 4:
+    if moment is None or rules.cast_moments_as_digits:
         return int(re.sub(r"\D", "", text.partition(".")[0]) or 0)
     since = moment - _EPOCH
     return since.days if source.kind == "date" else since // datetime.timedelta(seconds=1)
 
 
-def _decimal(value: Stored, source: SqlType, target: SqlType, era: int) -> Stored:
+def _decimal(value: Stored, source: SqlType, target: SqlType, rules: Rules) -> Stored:
     if source.is_temporal:
-        number = str(_moment_number(value, source, era))
+        number = str(_moment_number(value, source, rules))
         return store(number, target, SqlType("decimal", 38, 0))
     try:
         return store(value, target, source)
     except SqlError:
         text = as_text(value, source).strip()
-        if era < 4 or _LEADING_NUMBER.fullmatch(text) is None:
+        if not rules.cast_decimal_saturates or _LEADING_NUMBER.fullmatch(text) is None:
             raise
         most = decimal.Decimal(10) ** (target.width - target.scale) - decimal.Decimal(1).scaleb(
             -target.scale
@@ -224,10 +229,11 @@ def _decimal(value: Stored, source: SqlType, target: SqlType, era: int) -> Store
         return decimal_text(-most if text.startswith("-") else most, target.scale)
 
 
-def _real(value: Stored, source: SqlType, target: SqlType, era: int) -> Stored:
+def _real(value: Stored, source: SqlType, target: SqlType, rules: Rules) -> Stored:
     if source.is_text:
         found = _LEADING_NUMBER.match(str(value))
-        if era < 4 and (found is None or found.end() != len(str(value).rstrip())):
+        whole = found is not None and found.end() == len(str(value).rstrip())
+        if not whole and not rules.cast_reads_leading_number:
             shown = json.dumps(str(value), ensure_ascii=False)
             raise SqlError(1105, f"strconv.ParseFloat: parsing {shown}: invalid syntax")
         value = float(found.group()) if found else 0.0
@@ -238,17 +244,21 @@ def _real(value: Stored, source: SqlType, target: SqlType, era: int) -> Stored:
 # Moments and texts
 
 
-def _date(value: Stored, source: SqlType, target: SqlType, era: int) -> Stored:
-    if source.is_text and parse_moment(str(value)) is None and (era >= 4 or not str(value)):
+def _date(value: Stored, source: SqlType, target: SqlType, rules: Rules) -> Stored:
+    if (
+        source.is_text
+        and parse_moment(str(value)) is None
+        and (rules.cast_bad_date_is_null or not str(value))
+    ):
         return None
     return store(value, target, source)
 
 
-def _text(value: Stored, source: SqlType, target: SqlType, era: int) -> str:
+def _text(value: Stored, source: SqlType, target: SqlType, rules: Rules) -> str:
     text = as_text(value, source)
     if len(text) <= target.width:
         return text
-    if era >= 4:
+    if rules.cast_cuts_texts:
         return text[: target.width]
     size = f"Src length {len(text)}" if source.is_text or source.is_bytes else text
     names = f"from {_label(source)} type to {_label(target)} type"
@@ -257,10 +267,10 @@ def _text(value: Stored, source: SqlType, target: SqlType, era: int) -> str:
     )
 
 
-# JSON of 4.x
+# JSON
 
 
-def _from_json(text: str, target: SqlType) -> Stored:
+def _from_json(rules: Rules, text: str, target: SqlType) -> Stored:
     document = json.loads(text)
     if document is None and not target.is_text:
         return None
@@ -268,11 +278,11 @@ def _from_json(text: str, target: SqlType) -> Stored:
         pair = f"[JSON -> {_label(target)}]"
         raise SqlError(20203, f"invalid argument operator cast, bad value {pair}")
     if isinstance(document, str):
-        return cast_stored(document, "varchar 65535 0 0", _packed(target), 4)
+        return cast_stored(rules, document, "varchar 65535 0 0", _packed(target))
     if target.is_numeric and isinstance(document, (int, float)):
         packed = "double 0 0 0" if isinstance(document, float) else "bigint 0 0 0"
-        return cast_stored(document, packed, _packed(target), 4)
-    return cast_stored(text, "varchar 65535 0 0", _packed(target), 4)
+        return cast_stored(rules, document, packed, _packed(target))
+    return cast_stored(rules, text, "varchar 65535 0 0", _packed(target))
 
 
 def _to_json(value: Stored, source: SqlType) -> str:

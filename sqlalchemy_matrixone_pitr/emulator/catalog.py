@@ -18,6 +18,7 @@ from .clock import Clock
 from .errors import SqlError
 from .grammar import AlterPitr, CreatePitr, DropPitr
 from .ranges import UNITS, range_start
+from .rules import Rules
 from .storage import Event
 from .words import unescape
 
@@ -74,10 +75,10 @@ def check_name(name: str) -> None:
 class Catalog:
     """All PITRs of one server; thread-safe."""
 
-    def __init__(self, clock: Clock, version: tuple[int, int, int], mo_catalog_id: int) -> None:
+    def __init__(self, clock: Clock, rules: Rules, mo_catalog_id: int) -> None:
         self.clock = clock
-        self._version = version
-        self.whole_seconds = version < (3, 0, 0)
+        self._rules = rules
+        self.whole_seconds = not rules.pitr_times_are_nanoseconds
         """Whether mo_pitr keeps times as 2.x does"""
         self._mo_catalog_id = mo_catalog_id
         self._lock = threading.RLock()
@@ -92,7 +93,7 @@ class Catalog:
         if not who.is_admin:
             raise no_privilege()
         check_request(who, stmt)
-        barrier = self._race if self._version < (4, 0, 0) else None
+        barrier = self._race if self._rules.creations_race else None
         if barrier is None:
             with self._creating:
                 row = self._checked(who, stmt, find)
@@ -214,9 +215,9 @@ class Catalog:
             case "drop_table" | "drop_database" | "restore_table" | "restore_database":
                 return True
             case "rebuild_table":
-                return self._version >= (3, 0, 0)
+                return self._rules.rebuild_detaches
             case "truncate_table":
-                return self._version >= (4, 0, 0)
+                return self._rules.truncate_detaches
             case _:
                 return False
 
@@ -316,7 +317,7 @@ class Catalog:
     def _fitting(self, name: str) -> str:
         if len(name) <= _NAME_LIMIT:
             return name
-        if self._version >= (4, 0, 0):
+        if self._rules.long_pitr_name_is_cut:
             return name[:_NAME_LIMIT]
         raise SqlError.internal(
             f"Can't cast '{name[:100]}...' to VARCHAR type. Src length {len(name)} is larger "
@@ -369,7 +370,7 @@ class Catalog:
 
     def _target(self, name: str) -> str:
         """A target's name in the look-up: 3.x puts it in unescaped, 4.x properly quoted."""
-        if self._version >= (4, 0, 0):
+        if self._rules.lookup_quotes_names:
             return name
         check_name(name)
         return unescape(name)

@@ -95,7 +95,9 @@ class Client:
     # -- login --------------------------------------------------------------------------
 
     def _login(self, channel: wire.Channel) -> bool:
-        channel.write(wire.greeting(self._server.version_text, self.connection_id, self._salt))
+        channel.write(
+            wire.greeting(self._server.rules.version_text, self.connection_id, self._salt)
+        )
         channel.flush()
         login = wire.parse_login(channel.read(fresh=False))
         self._capabilities = login.capabilities

@@ -12,6 +12,7 @@ from .ddlspecs import (
 )
 from .errors import SqlError
 from .lexer import syntax_error
+from .rules import Rules
 
 _COLUMN_END = {",", ")", "FIRST", "AFTER"}
 
@@ -54,7 +55,7 @@ def check_members(values: list[str]) -> None:
             raise SqlError(20301, f'invalid input: duplicate set member "{value}"')
 
 
-def check_arguments(name: str, arguments: list[int], era: int) -> str:
+def check_arguments(name: str, arguments: list[int], rules: Rules) -> str:
     """What the server's grammar itself says against a type's numbers; '' for nothing."""
     if not arguments:
         return ""
@@ -62,7 +63,7 @@ def check_arguments(name: str, arguments: list[int], era: int) -> str:
     exact = name in ("decimal", "numeric")
     if name in ("datetime", "timestamp", "time") and first > 6:
         return f"For {name.capitalize()}(fsp), fsp must in [0, 6]"
-    most = 38 if era < 4 else 65
+    most = rules.decimal_digits
     if exact and first > most:
         return f"For decimal(M), M must between 0 and {most}."
     if name == "float" and len(arguments) > 1 and first > 255:
@@ -192,7 +193,7 @@ class ColumnReader(Reader):
                     arguments.append(self.number())
                 if not self.accept(","):
                     break
-            what = check_arguments(name.lower(), arguments, self.version[0])
+            what = check_arguments(name.lower(), arguments, self.rules)
             if what:
                 raise syntax_error(self.source, self.all, self.peek().start, what)
             self.expect(")")
@@ -210,9 +211,9 @@ class ColumnReader(Reader):
             self.at = start
             raise self.fail()
         found = None
-        if name.upper() == "SET" and self.version >= (4, 0, 0):
+        if name.upper() == "SET" and self.rules.year_and_set_types:
             check_members(values)
-        if name.upper() not in ("YEAR", "SET") or self.version >= (4, 0, 0):
+        if name.upper() not in ("YEAR", "SET") or self.rules.year_and_set_types:
             found = make_type(name, tuple(arguments), unsigned=unsigned, values=tuple(values))
         if found is None:
             if name.upper() == "YEAR":
@@ -265,7 +266,7 @@ class ColumnReader(Reader):
                     check_name = self.identifier().lower()
                 self.expect("CHECK")
                 column.checks.append(CheckSpec(check_name, self.balanced()[1:-1]))
-            elif token.upper in ("GENERATED", "AS") and self.version >= (4, 0, 0):
+            elif token.upper in ("GENERATED", "AS") and self.rules.generated_columns:
                 if self.accept("GENERATED"):
                     self.expect("ALWAYS")
                 self.expect("AS")

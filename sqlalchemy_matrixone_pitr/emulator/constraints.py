@@ -10,6 +10,7 @@ from sqlglot import exp
 from .columns import SqlType
 from .definition import ColumnDef, TableDef, Version
 from .errors import SqlError
+from .rules import Rules
 from .values import Stored, as_text
 
 
@@ -24,9 +25,7 @@ def strict_bool(text: str) -> None:
             ) from None
 
 
-def refuse_key_change(
-    definition: TableDef, assignments: list[exp.EQ], server: tuple[int, int, int]
-) -> None:
+def refuse_key_change(definition: TableDef, assignments: list[exp.EQ], rules: Rules) -> None:
     """ON DUPLICATE KEY UPDATE may not touch a key, whether or not a row clashes."""
     unique = set(definition.primary)
     for index in definition.indexes:
@@ -34,7 +33,7 @@ def refuse_key_change(
     for assignment in assignments:
         column = definition.column(assignment.this.name)
         if column is not None and column.key in unique:
-            if server >= (4, 0, 0):
+            if rules.upsert_of_key_is_dml:
                 raise SqlError(20313, "unsupported DML: update unique key on duplicate")
             raise SqlError.internal(
                 "do not support update primary key/unique key for on duplicate key update"
@@ -46,7 +45,7 @@ def not_null(column: ColumnDef) -> SqlError:
 
 
 def constraint_error(
-    error: sqlite3.Error, version: Version, row: list[Stored], server: tuple[int, int, int]
+    error: sqlite3.Error, version: Version, row: list[Stored], rules: Rules
 ) -> SqlError:
     """sqlite's refusal in the server's words (1062, or the foreign key texts of 20101)."""
     text = str(error)
@@ -64,7 +63,8 @@ def constraint_error(
     shown = [entry_text(row[position[key]], definition.by_key(key).type) for key in keys]
     names = [definition.by_key(key).lower for key in keys]
     if len(keys) == 1:
-        if server < (4, 0, 0) and definition.foreign_keys and keys != definition.primary:
+        hidden = rules.duplicate_names_hidden_column and definition.foreign_keys
+        if hidden and keys != definition.primary:
             names[0] = "__mo_index_idx_col"
         return SqlError(1062, f"Duplicate entry '{shown[0]}' for key '{names[0]}'")
     return SqlError(1062, f"Duplicate entry '({','.join(shown)})' for key '({','.join(names)})'")

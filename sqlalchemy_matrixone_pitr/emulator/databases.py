@@ -44,7 +44,7 @@ def drop_database(session: Workspace, statement: DropDatabase) -> Result:
     database = session.catalogue.database(session.context.account_id, statement.name)
     if database is None:
         if statement.if_exists:
-            return Result(affected=int(session.version < (4, 0, 0)))
+            return Result(affected=int(not session.rules.drop_database_counts_tables))
         raise SqlError(1008, f"Can't drop database '{statement.name}'; database doesn't exist")
     if statement.name in SYSTEM_DATABASES:
         raise SqlError.internal("do not have privilege to execute the statement")
@@ -55,13 +55,13 @@ def drop_database(session: Workspace, statement: DropDatabase) -> Result:
                 raise SqlError.internal(
                     "can not drop database. It has been referenced by foreign keys"
                 )
-    if session.version < (4, 0, 0):
+    if not session.rules.drop_database_quotes_names:
         for version in session.catalogue.tables(database):
             _refuse_back_quote(version)
     session.drop_database(database)
     if session.context.database.lower() == statement.name:
         session.context.database = ""  # a rollback does not choose it again
-    return Result(affected=1 if session.version < (4, 0, 0) else len(inside))
+    return Result(affected=len(inside) if session.rules.drop_database_counts_tables else 1)
 
 
 def _refuse_back_quote(version: Version) -> None:

@@ -116,7 +116,7 @@ def check_default(session: Workspace, column: ColumnDef) -> None:
     if (
         column.type.kind != "uuid"
         and "uuid()" in column.default.lower()
-        and session.version < (4, 0, 0)
+        and not session.rules.uuid_default_of_text
     ):
         raise _bad_default(column.name)
     node = parse_expression(column.default)
@@ -163,7 +163,7 @@ def build(session: Workspace, home: DatabaseVersion, statement: CreateTable) -> 
     for key in [k for k in statement.keys if k.kind in ("key", "fulltext")] + unique:
         definition = add_index(definition, key)
     definition = sorted_indexes(definition)
-    if session.version >= (4, 0, 0):
+    if session.rules.checks_are_kept:
         definition = replace(definition, checks=named_checks(statement))
     for foreign in statement.foreign_keys:
         if any(spec.references is foreign for spec in statement.columns):
@@ -190,7 +190,7 @@ def create_table(session: Workspace, statement: CreateTable) -> Result:
     if session.catalogue.table(home, name) is not None:
         # 3.x forgets IF NOT EXISTS of a clone outside of transactions.
         if statement.if_not_exists and (
-            statement.clone is None or session.explicit or session.version >= (4, 0, 0)
+            statement.clone is None or session.explicit or session.rules.clone_minds_if_not_exists
         ):
             return Result()
         raise SqlError(1050, f"table {name} already exists")
@@ -214,7 +214,8 @@ def create_table(session: Workspace, statement: CreateTable) -> Result:
 def create_as_select(session: Workspace, home: DatabaseVersion, statement: CreateTable) -> Result:
     """CREATE TABLE ... AS SELECT; of the past on 4.2.0 only (matrixone.md, section 6)."""
     found = tokens(statement.select)
-    if any(token.kind == "brace" for token in found) and session.storage.version < (4, 0, 0):
+    past = any(token.kind == "brace" for token in found)
+    if past and not session.rules.create_as_select_of_past:
         raise SqlError(
             1105,
             "You have an error in your SQL syntax; check the manual that corresponds to your "
@@ -308,7 +309,7 @@ def _copied(column: ColumnDef) -> ColumnSpec:
 def drop_tables(session: Workspace, statement: DropTable) -> Result:
     if statement.view and len(statement.names) > 1:
         raise SqlError(20105, f"not supported: drop multiple ({len(statement.names)}) view")
-    if session.version < (4, 0, 0) and len(statement.names) > 1:
+    if len(statement.names) > 1 and not session.rules.drops_several_tables:
         count = len(statement.names)
         raise SqlError(20105, f"not supported: drop multiple ({count}) tables in one statement")
     for name in statement.names:
@@ -347,7 +348,7 @@ def truncate(session: Workspace, statement: Truncate) -> Result:
     if version.definition.view is not None:
         raise SqlError(1146, f"no such table {version.database}.{version.name}")
     refuse_referenced(session, version, "truncate", set())
-    if session.version >= (4, 0, 0):
+    if session.rules.truncate_checks_parents:
         for key in version.definition.foreign_keys:
             refuse_keyless_parent(session, version, version.definition, key)
     new = session.catalogue.rebuild(
@@ -450,7 +451,8 @@ def create_view(session: Workspace, statement: CreateView) -> Result:
     found = tokens(statement.select)
     query = compiler.query(session.parse(statement.select, found))
     # 3.x reads a view's own column names and forgets them.
-    labels = query.labels if session.version < (4, 0, 0) else statement.columns or query.labels
+    named = statement.columns if session.rules.view_column_names else []
+    labels = named or query.labels
     if len(labels) != len(query.labels):
         raise SqlError(
             1353,

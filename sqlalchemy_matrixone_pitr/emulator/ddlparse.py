@@ -24,6 +24,7 @@ from .ddlspecs import (
 )
 from .definition import Named
 from .errors import SqlError
+from .rules import Rules
 
 _OTHER_OBJECTS = frozenset(
     [
@@ -49,9 +50,9 @@ _OTHER_OBJECTS = frozenset(
 """What the server can create besides"""
 
 
-def parse(statement: str, version: tuple[int, int, int]) -> Statement:
+def parse(statement: str, rules: Rules) -> Statement:
     """The statement as data; SqlError 1064 with the rest of the text, or 1235."""
-    return _Parser(statement, version).statement()
+    return _Parser(statement, rules).statement()
 
 
 class _Parser(ColumnReader):
@@ -110,7 +111,7 @@ class _Parser(ColumnReader):
     def create_database(self) -> CreateDatabase:
         result = CreateDatabase("", self.if_not_exists())
         result.name = self.identifier().lower()
-        if self.version >= (3, 0, 0) and self.accept("CLONE"):
+        if self.rules.clones and self.accept("CLONE"):
             result.clone = self.identifier().lower()
             result.moment = self.moment()
         else:
@@ -156,7 +157,7 @@ class _Parser(ColumnReader):
             return DropDatabase(name, exists)
         if self.accept("INDEX"):
             # 3.x reads IF EXISTS and forgets it.
-            exists = self.if_exists() and self.version >= (4, 0, 0)
+            exists = self.if_exists() and self.rules.drop_index_if_exists
             name = self.identifier()
             self.expect("ON")
             table = self.named()
@@ -181,7 +182,7 @@ class _Parser(ColumnReader):
         result.name = self.named()
         if self.accept("LIKE"):
             result.like = self.named()
-        elif self.version >= (3, 0, 0) and self.accept("CLONE"):
+        elif self.rules.clones and self.accept("CLONE"):
             result.clone = self.named()
             result.moment = self.moment()
         else:

@@ -6,18 +6,15 @@ from .definition import Named
 from .errors import SqlError
 from .lexer import Token, syntax_error, tokens, unquote
 from .redact import unsupported
-from .words import RESERVED, RESERVED_SINCE_4
-
-_RESERVED = RESERVED - {"id"}
-"""A PITR cannot be called id, a column can."""
+from .rules import Rules
 
 
 class Reader:
     """Takes words, names and numbers; what is not expected is 1064 there."""
 
-    def __init__(self, statement: str, version: tuple[int, int, int]) -> None:
+    def __init__(self, statement: str, rules: Rules) -> None:
         self.source = statement
-        self.version = version
+        self.rules = rules
         self.all = tokens(statement)
         self.at = 0
 
@@ -57,7 +54,8 @@ class Reader:
         if token.kind != "word":
             return False
         word = token.text.lower()
-        return word in _RESERVED or (self.version >= (4, 0, 0) and word in RESERVED_SINCE_4)
+        # A PITR cannot be called id, a column can.
+        return word in self.rules.reserved and word != "id"
 
     def named(self) -> Named:
         first = self.identifier()

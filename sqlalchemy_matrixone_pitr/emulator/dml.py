@@ -97,14 +97,14 @@ class Writer:
         kind = column.type
         if value is None:
             return None
-        if kind.kind == "bool" and isinstance(value, str) and self.session.version >= (4, 0, 0):
+        if kind.kind == "bool" and isinstance(value, str) and self.session.rules.bool_texts_checked:
             strict_bool(value)
         if source.kind == "timestamp" and kind.kind != "timestamp":
             value, source = self.session.local(str(value)), SqlType("datetime", 0, source.scale)
         try:
             stored = store(value, kind, source, column.name, row)
         except SqlError as error:
-            if "Can't cast" not in error.message or self.session.version < (4, 0, 0):
+            if "Can't cast" not in error.message or not self.session.rules.too_long_is_1406:
                 raise
             text = error.message.removeprefix("internal error: ")
             raise SqlError(1406, text, "22001") from None
@@ -164,7 +164,7 @@ class Writer:
         if conflict is not None:
             plan.kind = "update"
             plan.assignments = list(conflict.expressions)
-            refuse_key_change(version.definition, plan.assignments, self.session.version)
+            refuse_key_change(version.definition, plan.assignments, self.session.rules)
         source = tree.expression
         if isinstance(source, exp.Values) and source.args.get("alias") is not None:
             raise self.alias_error()
@@ -343,7 +343,7 @@ class Writer:
             value, kind = cell
             if value is not None:
                 stored = self.cell(value, kind, column, row)
-                zero = stored == 0 and self.session.version >= (4, 0, 0)
+                zero = stored == 0 and self.session.rules.zero_generates
                 if isinstance(stored, int) and not zero:
                     self.seen(version, column, stored)
                     return stored, 0
@@ -359,7 +359,7 @@ class Writer:
             return 1
         except sqlite3.IntegrityError as error:
             if plan.kind == "plain" or "UNIQUE" not in str(error):
-                raise constraint_error(error, plan.version, row, self.session.version) from None
+                raise constraint_error(error, plan.version, row, self.session.rules) from None
         if plan.kind == "ignore":
             return 0
         clashes = self.clashes(plan.version, row)
@@ -367,10 +367,10 @@ class Writer:
             for rowid in clashes:
                 self.session.run(f"DELETE FROM {plan.version.table} WHERE rowid = ?", [rowid])
             self.session.run(sql, [*row, number])
-            if self.session.version >= (4, 0, 0):
+            if self.session.rules.replace_counts_deleted:
                 self.replaced += len(clashes)
             return 1
-        if self.session.version < (4, 0, 0):
+        if not self.session.rules.upsert_finds_unique:
             self.refuse_unique_clash(plan.version, row)
         return self.update_clash(plan, clashes[0], row)
 
@@ -392,7 +392,7 @@ class Writer:
             )
             names = ", ".join(f"{version.table}.{key}" for key in columns)
             error = sqlite3.IntegrityError(f"UNIQUE constraint failed: {names}")
-            raise constraint_error(error, version, row, self.session.version)
+            raise constraint_error(error, version, row, self.session.rules)
 
     def _is_there(
         self, version: Version, keys: tuple[str, ...], row: list[Stored], place: dict[str, int]
@@ -454,7 +454,7 @@ class Writer:
             parameters,
         ).fetchone()
         cells = [(cell, value.type) for cell, value in zip(found, values, strict=True)]
-        if self.session.version < (4, 0, 0):
+        if not self.session.rules.upsert_tells_changes:
             self.write_update(version, columns, rowid, cells)
             return 1
         look = f"SELECT {keys} FROM {version.table} WHERE rowid = ?"
@@ -548,7 +548,7 @@ class Writer:
 
     def forbid_reading(self, scope: Scope) -> None:
         """From 4.x on no subquery reads the one table that is changed (1093)."""
-        if len(scope.sources) == 1 and self.session.version >= (4, 0, 0):
+        if len(scope.sources) == 1 and self.session.rules.target_not_read:
             self.compiler.written = (scope.sources[0].database, scope.sources[0].name)
 
     def update_rows(
@@ -615,7 +615,7 @@ class Writer:
         )
         for column, value in zip(clash.columns, clash.values, strict=True):
             row[version.definition.columns.index(column)] = value
-        return constraint_error(clash.error, version, row, self.session.version)
+        return constraint_error(clash.error, version, row, self.session.rules)
 
     def assigned(self, node: exp.Expr, scope: Scope) -> tuple[int, ColumnDef]:
         """Which table of FROM, and which of its columns, an assignment is to."""
@@ -686,7 +686,7 @@ class Writer:
                 for rowid in found:
                     self.session.run(f"DELETE FROM {version.table} WHERE rowid = ?", rowid)
             except sqlite3.IntegrityError as error:
-                raise constraint_error(error, version, [], self.session.version) from None
+                raise constraint_error(error, version, [], self.session.rules) from None
             changed.affected += len(found)
         changed.affected += self.session.take_cascaded()
         return changed
@@ -696,7 +696,8 @@ class Writer:
         plain = len(scope.sources) == 1 and all(
             tree.args.get(key) is None for key in ("where", "limit")
         )
-        return plain and (not tree.args.get("tables") or self.session.storage.version < (4, 0, 0))
+        with_alias = self.session.rules.delete_with_alias_truncates
+        return plain and (not tree.args.get("tables") or with_alias)
 
     def truncate(self, version: Version) -> Changed:
         session = self.session

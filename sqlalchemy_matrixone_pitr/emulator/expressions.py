@@ -35,6 +35,7 @@ from .errors import SqlError
 from .grouping import aggregates_in
 from .lexer import quote_text
 from .redact import unsupported
+from .rules import Rules
 from .scope import Scope, SourceColumn, Value
 
 
@@ -42,7 +43,7 @@ class Ambient(Protocol):
     """What a statement can ask its session while it is translated."""
 
     @property
-    def version(self) -> tuple[int, int, int]: ...
+    def rules(self) -> Rules: ...
 
     def constant(self, name: str, digits: int) -> Value: ...
 
@@ -111,8 +112,8 @@ class Expressions:
         self.statement = statement
         self.ambient = ambient
         self.defaults: dict[str, Value] = {}
-        self.reading_4 = False
-        """A SELECT of 4.x, in which a division by zero is NULL; a change refuses it"""
+        self.zero_divides_to_null = False
+        """In a SELECT, by the rules; a change refuses a division by zero"""
         self.written: tuple[str, str] | None = None
         """The table that the statement changes, which its subqueries may not read from 4.x on"""
 
@@ -233,7 +234,7 @@ class Expressions:
             return Value(f"(({left_side}) <> ({right_side}))", BOOL)
         if isinstance(node, exp.IntDiv):
             left, right = self.value(node.this, scope), self.value(node.expression, scope)
-            divisor = f"nullif({right.sql}, 0)" if self.reading_4 else right.sql
+            divisor = f"nullif({right.sql}, 0)" if self.zero_divides_to_null else right.sql
             return Value(f"mo_div({left.sql}, {divisor})", BIGINT)
         if isinstance(node, exp.Parameter):
             return self.ambient.user_variable(node.name)
@@ -271,7 +272,7 @@ class Expressions:
 
     def comparison(self, node: exp.Expr, scope: Scope) -> Value:
         operator = _COMPARISONS[type(node)]
-        if operator == "IS" and self.ambient.version < (4, 0, 0):
+        if operator == "IS" and not self.ambient.rules.null_safe_equal:
             raise SqlError(20102, "'' is not yet implemented")
         left_node, right_node = node.this, node.args["expression"]
         if isinstance(left_node, exp.Tuple) and isinstance(right_node, exp.Tuple):
@@ -301,10 +302,10 @@ class Expressions:
     def beside_json(self, document: Value, other: Value) -> tuple[Value, Value]:
         """What JSON is beside another type: 3.x casts no JSON, 4.x takes the text out of it."""
         if other.type.kind == "bool" or (
-            self.ambient.version < (4, 0, 0) and other.type.is_numeric
+            not self.ambient.rules.json_is_number and other.type.is_numeric
         ):
             raise no_cast(document.type, other.type)
-        if self.ambient.version < (4, 0, 0):
+        if not self.ambient.rules.json_compares_as_text:
             return document, convert(other, JSON)
         return Value(f"mo_json_unquote({document.sql})", varchar(65535)), other
 
@@ -331,7 +332,7 @@ class Expressions:
     def calculate(self, left: Value, operator: str, right: Value) -> Value:
         """The server's rules: integers stay BIGINT, `/` leaves them, decimals are exact."""
         whole = any(side.type.is_integer for side in (left, right))
-        if self.ambient.version < (4, 0, 0):
+        if not self.ambient.rules.json_is_number:
             for side, other in ((left, right), (right, left)):
                 if side.type.kind == "json" and other.type.is_numeric:
                     raise no_cast(side.type, BIGINT if other.type.is_integer else DOUBLE)
@@ -344,7 +345,7 @@ class Expressions:
         if kinds & {"double", "float"} or (operator == "/" and "decimal" not in kinds):
             a, b = (convert(side, DOUBLE).sql for side in sides)
             if operator == "/":
-                divisor = f"nullif({b}, 0)" if self.reading_4 else b
+                divisor = f"nullif({b}, 0)" if self.zero_divides_to_null else b
                 return Value(f"mo_divide({a}, {divisor})", DOUBLE)
             if operator == "%":
                 return Value(f"mo_mod({a}, {b})", DOUBLE)
@@ -409,7 +410,7 @@ class Expressions:
 
         To 3.x the least BIGINT is one of these.
         """
-        if number == 1 << 63 and self.ambient.version >= (4, 0, 0):
+        if number == 1 << 63 and self.ambient.rules.least_bigint:
             return Value("(-9223372036854775807 - 1)", BIGINT, -number)
         return Value(f"'-{number}'", SqlType("decimal", 38, 0), f"-{number}")
 
@@ -502,7 +503,7 @@ class Expressions:
         value = self.value(node.this, scope)
         if node.to.this == exp.DataType.Type.CHARACTER_SET:
             return as_text(value)
-        return cast_value(self.statement, value, node.to, self.ambient.version[0])
+        return cast_value(self.statement, value, node.to, self.ambient.rules)
 
     def window(self, node: exp.Window, scope: Scope) -> Value:
         value = self.window_function(node.this, scope)
@@ -533,7 +534,7 @@ class Expressions:
                 for place, text in enumerate(value.type.values)
             )
             return f"({bits})"
-        if value.type.kind != "enum" or self.ambient.version < (4, 0, 0):
+        if value.type.kind != "enum" or not self.ambient.rules.enum_sorts_by_place:
             return sort_key(value)
         places = " ".join(
             f"WHEN {quote_text(text)} THEN {place}" for place, text in enumerate(value.type.values)

@@ -26,7 +26,6 @@ from .aggregates import (
     GroupConcat,
     StandardDeviation,
 )
-from .casts import cast_stored
 from .datefunctions import (
     add_interval,
     date_difference,
@@ -417,7 +416,6 @@ _PLAIN: dict[str, tuple[int, Callable[..., Any]]] = {
     "mo_strict_integer": (1, strict_integer),
     "mo_invert": (1, invert),
     "mo_range_hours": (2, range_hours),
-    "mo_cast": (4, cast_stored),
     "mo_json": (1, to_json),
     "mo_json_extract": (-1, json_extract),
     "mo_json_unquote": (1, json_unquote),

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from .errors import SqlError
-from .words import RESERVED, RESERVED_SINCE_4, Kind, Source, Token, fold
+from .rules import Rules
+from .words import Kind, Source, Token, fold
 
 Level = Literal["cluster", "account", "database", "table"]
 
@@ -79,13 +80,13 @@ _FIRST = {
 }
 
 
-def parse(source: Source, version: tuple[int, int, int]) -> Statement | None:
+def parse(source: Source, rules: Rules) -> Statement | None:
     """The PITR statement in *source*; None where it is none of them, 1064 where it is broken."""
     words = source.words(3)
     if words == ("show", "create", "pitr"):
         raise source.error(source.tokens[2])
     if words[:2] in _FIRST or (words[0] == "restore" and _names_pitr(source)):
-        return _Parser(source, version).statement()
+        return _Parser(source, rules).statement()
     return None
 
 
@@ -98,9 +99,9 @@ def _names_pitr(source: Source) -> bool:
 
 
 class _Parser:
-    def __init__(self, source: Source, version: tuple[int, int, int]) -> None:
+    def __init__(self, source: Source, rules: Rules) -> None:
         self._source = source
-        self._version = version
+        self._rules = rules
         self._at = 0
 
     @property
@@ -135,9 +136,7 @@ class _Parser:
     def _name(self) -> str:
         """An identifier, folded: every identifier is lower-cased, back-quoted or not."""
         token = self._here
-        reserved = token.word in RESERVED or (
-            self._version >= (4, 0, 0) and token.word in RESERVED_SINCE_4
-        )
+        reserved = token.word in self._rules.reserved
         if token.kind is Kind.QUOTED or (token.kind is Kind.WORD and not reserved):
             return fold(self._take().value)
         raise self._error()
@@ -155,7 +154,7 @@ class _Parser:
         if length >= 1 << 63:
             # The server's parser panics here, and sends a stack behind this line.
             raise SqlError(
-                1105 if self._version < (4, 0, 0) else 20101,
+                self._rules.huge_range_code,
                 "internal error: panic interface conversion: interface {} is uint64, not int64: ",
             )
         return length, self._string()
@@ -221,7 +220,7 @@ class _Parser:
         return DropPitr(name, quiet, self._internal())
 
     def _internal(self) -> bool:
-        return self._version >= (3, 0, 0) and self._accept("internal")
+        return self._rules.internal_pitrs and self._accept("internal")
 
     def _show(self) -> ShowPitr:
         if not self._accept("where"):
@@ -264,7 +263,7 @@ class _Parser:
             account = self._name()
             if not self._peek("database"):
                 return self._restore_account(account)
-        if self._version >= (4, 0, 0) and self._accept("table"):
+        if self._rules.restore_table_keyword and self._accept("table"):
             # RESTORE TABLE is of 4.x, but not for PITRs.
             self._name()
             raise self._error()
@@ -273,7 +272,7 @@ class _Parser:
         level: Level = "database"
         if self._accept("table"):
             level, table = "table", self._name()
-        if account and self._version < (4, 1, 0):
+        if account and not self._rules.restores_own_account_parts:
             # There this form is for snapshots only.
             self._expect("from")
             raise self._error()

@@ -20,13 +20,13 @@ AGGREGATES = frozenset(
         "max",
         "min",
         "std",
+        "stddev",
         "stddev_pop",
         "sum",
         "var_pop",
         "variance",
     ]
 )
-AGGREGATES_SINCE_4 = frozenset(["stddev"])
 
 
 def not_grouped(name: str) -> SqlError:
@@ -39,7 +39,7 @@ def not_grouped(name: str) -> SqlError:
 
 def is_aggregate(node: exp.Expr) -> bool:
     if isinstance(node, exp.Anonymous):
-        return str(node.this).lower() in AGGREGATES | AGGREGATES_SINCE_4
+        return str(node.this).lower() in AGGREGATES
     return isinstance(node, exp.GroupConcat)
 
 

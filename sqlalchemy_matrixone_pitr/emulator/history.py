@@ -76,7 +76,7 @@ def restore_table(session: Workspace, account: int, database: str, name: str, at
         if not is_own and (
             parent_home is None or session.catalogue.table(parent_home, key.parent_table) is None
         ):
-            if session.version < (3, 0, 0):
+            if not session.rules.restore_needs_parents:
                 return  # 2.2 restores nothing either, and answers OK
             raise SqlError(1146, f"no such table {key.parent_database}.{key.parent_table}")
     _unchecked(session, lambda: _put_back(session, past, number, home))

@@ -28,6 +28,7 @@ from .labels import extra, key_label, type_label
 from .mocatalog import (
     catalogue_tables,
 )
+from .rules import Rules
 from .virtual import Reader, VirtualTable
 
 
@@ -46,7 +47,7 @@ def _columns(session: Reader, at: int | None) -> Iterator[Row]:
             exact = kind.kind == "decimal"
             moment = kind.kind == "datetime"
             # 3.x counts the bytes of bytes.
-            octets = 24 if session.version < (4, 0, 0) else 4
+            octets = 24 if session.rules.byte_types_count_bytes else 4
             key = key_label(version, column)
             yield (
                 "def",
@@ -137,8 +138,8 @@ def _schemata(session: Reader, at: int | None) -> Iterator[Row]:
 
 
 def _statistics(session: Reader, at: int | None) -> Iterator[Row]:
-    newer = session.version >= (4, 0, 0)
-    for version in _told(session, at) if newer else visible(session, at, own=True):
+    told = session.rules.statistics_follow_account
+    for version in _told(session, at) if told else visible(session, at, own=True):
         for index, _, position, column in index_parts(version):
             yield (
                 "def",
@@ -238,7 +239,7 @@ _NUMBERS = {
 }
 
 
-def virtual_tables(version: tuple[int, int, int]) -> Iterator[tuple[tuple[str, str], VirtualTable]]:
+def virtual_tables(rules: Rules) -> Iterator[tuple[tuple[str, str], VirtualTable]]:
     """All of them by database and name."""
 
     def schema(
@@ -358,4 +359,4 @@ def virtual_tables(version: tuple[int, int, int]) -> Iterator[tuple[tuple[str, s
             lambda session, at: COLLATIONS,
         ),
     )
-    yield from catalogue_tables(version)
+    yield from catalogue_tables(rules)

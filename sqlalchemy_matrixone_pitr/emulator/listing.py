@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from .accounts import Identity
 from .catalog import HIDDEN, PitrRow
 from .columns import Column, ColumnType
+from .rules import Rules
 
 _NAMES = (
     "PITR_NAME",
@@ -40,12 +41,12 @@ DATABASE, TABLE = "mo_catalog", "__show_pitr"
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 
 
-def columns(version: tuple[int, int, int], *, filtered: bool) -> list[Column]:
+def columns(rules: Rules, *, filtered: bool) -> list[Column]:
     """Labels are lower case with WHERE on 3.x; times are strings on 2.x."""
     result = []
     for name, kind in zip(_NAMES, _KINDS, strict=True):
-        label = name.lower() if filtered and version < (4, 0, 0) else name
-        if version < (3, 0, 0) and kind is ColumnType.DATETIME:
+        label = name.lower() if filtered and rules.labels_of_filtered_are_small else name
+        if not rules.pitr_times_are_nanoseconds and kind is ColumnType.DATETIME:
             kind = ColumnType.VAR_STRING
         result.append(Column(label, kind, unsigned=kind is ColumnType.TINY))
     return result
@@ -55,13 +56,13 @@ def rows(
     who: Identity,
     pitrs: Iterable[PitrRow],
     zone: datetime.tzinfo,
-    version: tuple[int, int, int],
+    rules: Rules,
 ) -> list[tuple[object, ...]]:
     """The caller's own PITRs, newest first, in the session's time zone."""
     mine = [row for row in pitrs if row.create_account == who.account_id and row.name != HIDDEN]
     mine.sort(key=lambda row: row.create_time, reverse=True)
     shown = [_shown(row, zone) for row in mine]
-    if version < (3, 0, 0):
+    if not rules.pitr_times_are_nanoseconds:
         return [(row[0], str(row[1]), str(row[2]), *row[3:]) for row in shown]
     return shown
 

@@ -25,6 +25,7 @@ from .catalogrows import (
 from .columns import SqlType, varchar
 from .labels import type_label
 from .records import SYSTEM_DATABASES
+from .rules import Rules
 from .virtual import Reader, VirtualTable
 
 
@@ -49,7 +50,7 @@ def _mo_tables(session: Reader, at: int | None) -> Iterator[Row]:
     number = session.catalogue.number_at(at)
     first = session.catalogue.databases(0, number)
     created = stamp(first[0].created_ns) if first else None
-    logical = session.version >= (4, 0, 0)
+    logical = session.rules.logical_ids
     homes = {d.name: d.id for d in session.catalogue.databases(session.context.account_id, number)}
     account = session.context.account_id
     for name, database, identity, view in system_tables(session):
@@ -181,7 +182,7 @@ def _mo_foreign_keys(session: Reader, at: int | None) -> Iterator[Row]:
 
 
 def catalogue_tables(
-    version: tuple[int, int, int],
+    rules: Rules,
 ) -> Iterator[tuple[tuple[str, str], VirtualTable]]:
     def catalogue(
         name: str, columns: list[tuple[str, SqlType]], rows: Rows
@@ -200,7 +201,7 @@ def catalogue_tables(
         ],
         _mo_database,
     )
-    logical = [("rel_logical_id", U64)] if version >= (4, 0, 0) else []
+    logical = [("rel_logical_id", U64)] if rules.logical_ids else []
     yield catalogue(
         "mo_tables",
         [

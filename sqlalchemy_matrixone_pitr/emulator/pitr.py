@@ -26,7 +26,7 @@ class PitrStatements:
         self._server = server
         self._storage = storage
         self._asker = asker
-        self._planned = planned.Planned(server.catalog, server.version)
+        self._planned = planned.Planned(server.catalog, server.rules)
 
     @property
     def _who(self) -> Identity:
@@ -37,10 +37,10 @@ class PitrStatements:
         server = self._server
         match stmt:
             case grammar.CreatePitr():
-                if server.version >= (4, 2, 0):
+                if server.rules.creation_waits_for_rebuild:
                     self._wait_for_publication(hold=stmt.internal)
                 if stmt.internal:
-                    if object_id is None or server.version >= (4, 0, 0):
+                    if object_id is None or server.rules.internal_checked_when_executed:
                         object_id = planned.check(self._who, stmt, self)
                     action = self._planned.create(self._who, stmt, object_id)
                     self._storage.at_commit.append(action)
@@ -58,14 +58,14 @@ class PitrStatements:
                 return self._show_pitrs(stmt.where)
             case grammar.ShowRecoveryWindow():
                 return Result(
-                    windows.columns(server.version),
+                    windows.columns(server.rules),
                     windows.rows(
                         self._who,
                         stmt,
                         server.catalog.rows(),
                         self._tables_at,
                         server.clock,
-                        server.version,
+                        server.rules,
                         server.order,
                     ),
                 )
@@ -92,7 +92,7 @@ class PitrStatements:
             self._storage.begin()
 
     def _show_pitrs(self, where: str) -> Result:
-        columns = listing.columns(self._server.version, filtered=bool(where))
+        columns = listing.columns(self._server.rules, filtered=bool(where))
         if where:
             table = f"{listing.DATABASE}.{listing.TABLE}"
             found = self._storage.execute(f"SELECT * FROM {table} WHERE ({where})")
@@ -102,7 +102,7 @@ class PitrStatements:
     def listed(self) -> list[tuple[object, ...]]:
         """The session's own PITRs, as SHOW PITR gives them."""
         server = self._server
-        return listing.rows(self._who, server.catalog.rows(), self._asker.time_zone, server.version)
+        return listing.rows(self._who, server.catalog.rows(), self._asker.time_zone, server.rules)
 
     def _tables_at(self, account_id: int, at: int) -> list[tuple[str, str]]:
         found = self._storage.tables(account_id=account_id, at=at)
@@ -122,11 +122,11 @@ class PitrStatements:
 
     def find_table_id(self, database: str, name: str) -> int | None:
         """sys of 2.x finds the tables of every account too."""
-        old = self._server.version < (3, 0, 0)
-        for account_id in self._searched() if old else [self._who.account_id]:
+        every = self._server.rules.sys_finds_all_tables
+        for account_id in self._searched() if every else [self._who.account_id]:
             found = self._storage.find_table(database, name, account_id=account_id)
             if found is not None:
-                return found.logical_id if self._server.version >= (4, 0, 0) else found.id
+                return found.logical_id if self._server.rules.logical_ids else found.id
         return None
 
     def present_database_id(self, name: str) -> int | None:

@@ -7,16 +7,17 @@ from collections.abc import Iterable, Iterator
 from .catalog import PitrRow
 from .clock import utc
 from .columns import Column, ColumnType
+from .rules import Rules
 
 _TEXT, _WHOLE, _SMALL = ColumnType.VAR_STRING, ColumnType.LONGLONG, ColumnType.TINY
 _UNSIGNED = {"create_account", "account_id", "obj_id", "pitr_length", "pitr_status"}
 
 
-def pitr_columns(version: tuple[int, int, int]) -> list[Column]:
+def pitr_columns(rules: Rules) -> list[Column]:
     """Times are TIMESTAMP before 3.0; from 4.0 on the id is text and there is a kind."""
-    time = _WHOLE if version >= (3, 0, 0) else ColumnType.TIMESTAMP
+    time = _WHOLE if rules.pitr_times_are_nanoseconds else ColumnType.TIMESTAMP
     kinds = {
-        "pitr_id": _TEXT if version >= (4, 0, 0) else ColumnType.UUID,
+        "pitr_id": _TEXT if rules.pitr_kind else ColumnType.UUID,
         "pitr_name": _TEXT,
         "create_account": _WHOLE,
         "create_time": time,
@@ -32,18 +33,16 @@ def pitr_columns(version: tuple[int, int, int]) -> list[Column]:
         "pitr_status": _SMALL,
         "pitr_status_changed_time": time,
     }
-    if version >= (4, 0, 0):
+    if rules.pitr_kind:
         kinds["kind"] = _TEXT
     return [Column(name, kind, unsigned=name in _UNSIGNED) for name, kind in kinds.items()]
 
 
-def pitr_table(
-    rows: Iterable[PitrRow], version: tuple[int, int, int]
-) -> Iterator[tuple[object, ...]]:
+def pitr_table(rows: Iterable[PitrRow], rules: Rules) -> Iterator[tuple[object, ...]]:
     """The rows, in the order of `pitr_columns`."""
     for row in rows:
         created, modified, changed = (
-            utc(ns) if version < (3, 0, 0) else ns
+            ns if rules.pitr_times_are_nanoseconds else utc(ns)
             for ns in (row.create_time, row.modified_time, row.status_changed)
         )
         values = (
@@ -63,4 +62,4 @@ def pitr_table(
             row.status,
             changed,
         )
-        yield (*values, "user") if version >= (4, 0, 0) else values
+        yield (*values, "user") if rules.pitr_kind else values

@@ -15,6 +15,7 @@ from .accounts import Identity
 from .catalog import CLUSTER_OBJECT, Catalog, PitrRow, check_request
 from .errors import SqlError
 from .grammar import CreatePitr, DropPitr
+from .rules import Rules
 from .words import unescape
 
 
@@ -53,9 +54,9 @@ def check(who: Identity, stmt: CreatePitr, find: PresentFinder) -> int:
 class Planned:
     """INTERNAL statements; each gives what is to be done when the transaction is committed."""
 
-    def __init__(self, catalog: Catalog, version: tuple[int, int, int]) -> None:
+    def __init__(self, catalog: Catalog, rules: Rules) -> None:
         self._catalog = catalog
-        self._version = version
+        self._rules = rules
 
     def create(self, who: Identity, stmt: CreatePitr, object_id: int) -> Callable[[], None]:
         """*object_id* is what `check` gave."""
@@ -97,7 +98,7 @@ class Planned:
 
     def _lookup_name(self, who: Identity, name: str, behind: str) -> str:
         """3.x puts the name unescaped into a query of the account's own, 4.x does it properly."""
-        if self._version >= (4, 0, 0):
+        if self._rules.lookup_quotes_names:
             return name
         before, quote, rest = name.partition("'")
         if quote:

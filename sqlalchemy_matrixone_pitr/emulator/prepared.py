@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from . import grammar
 from .errors import SqlError
 from .redact import unsupported
+from .rules import Rules
 from .storage import Result
 from .words import Kind, Source, Token, fold, sources
 
@@ -30,8 +31,8 @@ class Prepared:
 class PreparedStatements:
     """Those of one session, by name."""
 
-    def __init__(self, version: tuple[int, int, int], variable: Callable[[str], object]) -> None:
-        self._version = version
+    def __init__(self, rules: Rules, variable: Callable[[str], object]) -> None:
+        self._rules = rules
         self._variable = variable
         self._by_name: dict[str, Prepared] = {}
 
@@ -40,14 +41,14 @@ class PreparedStatements:
         name = self._name(source, 1)
         if source.tokens[2].word != "from":
             raise source.error(source.tokens[2])
-        if self._version >= (4, 0, 0):
+        if self._rules.prepare_forgets_first:
             # There the old one is gone whatever comes of the new one.
             self._by_name.pop(name, None)
         inner = self._inner(source)
         if not inner.tokens[:-1]:
             raise SqlError.internal("statement: ''")
         try:
-            statement = grammar.parse(inner, self._version)
+            statement = grammar.parse(inner, self._rules)
         except SqlError as error:
             raise _as_prepared(error) from None
         if statement is None:
@@ -83,7 +84,7 @@ class PreparedStatements:
         name = self._name(source, 2)
         if source.tokens[3].kind is not Kind.END:
             raise source.error(source.tokens[3])
-        if self._by_name.pop(name, None) is None and self._version >= (4, 0, 0):
+        if self._by_name.pop(name, None) is None and self._rules.deallocate_checks_name:
             text = f"Unknown prepared statement handler ({name}) given to DEALLOCATE PREPARE"
             raise SqlError(1243, text)
         return Result([], [])
@@ -94,7 +95,7 @@ class PreparedStatements:
         if first.kind is Kind.STRING and behind[0].kind is Kind.END:
             text = first.value
         elif first.kind is Kind.OTHER and first.value == "@":
-            if self._version < (3, 0, 0):
+            if not self._rules.prepare_from_variables:
                 raise source.error(first._replace(end=behind[0].end))
             value = self._variable(source.text(behind[0].start, source.tokens[-2].end))
             if not isinstance(value, str):
@@ -106,10 +107,7 @@ class PreparedStatements:
             raise source.error(first)
         found = sources(text)
         if len(found) > 1:
-            what = "prepared statement must contain exactly one statement"
-            if self._version < (4, 0, 0):
-                what = "cannot prepare multi statements"
-            raise SqlError(20301, f"invalid input: {what}")
+            raise SqlError(20301, f"invalid input: {self._rules.several_statements_prepared}")
         return found[0] if found else Source("", [Token(Kind.END, "", 0, 0, 0)])
 
     @staticmethod
@@ -126,16 +124,16 @@ def is_prepared(source: Source) -> bool:
     return first in ("prepare", "execute", "deallocate") or (first, second) == ("drop", "prepare")
 
 
-def refused(statement: grammar.Statement, version: tuple[int, int, int]) -> SqlError | None:
+def refused(statement: grammar.Statement, rules: Rules) -> SqlError | None:
     """For those PITR statements that the server has no plan for; 2.x only plans SHOW PITR."""
     match statement:
-        case grammar.CreatePitr(name, _, length, unit, quiet) if version < (3, 0, 0):
+        case grammar.CreatePitr(name, _, length, unit, quiet) if not rules.pitrs_are_prepared:
             name = f"if not exists {name}" if quiet else name
             target = _target(statement)
             if statement.table:
                 target = f"table {statement.database}.{statement.table}"
             shown = f"create pitr {name} for {target} range {length}  {unit}"
-        case grammar.DropPitr(name, quiet) if version < (3, 0, 0):
+        case grammar.DropPitr(name, quiet) if not rules.pitrs_are_prepared:
             shown = f"drop pitr {'if exists ' if quiet else ''}{name}"
         case grammar.AlterPitr(name, length, unit, quiet):
             shown = f"alter pitr {'if exists ' if quiet else ''}{name} range {length}  {unit}"

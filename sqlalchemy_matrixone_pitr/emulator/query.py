@@ -298,7 +298,7 @@ class Compiler(Expressions):
             if isinstance(part, (exp.Subquery, exp.Select, exp.Exists)):
                 for name in self._outer_names(part, scope):
                     # To 3.x no column of a grouped query is grouped inside a subquery of it.
-                    if self.ambient.version < (4, 0, 0) or name not in keys:
+                    if not self.ambient.rules.grouped_inside_subqueries or name not in keys:
                         raise not_grouped(name)
                 return
             if is_aggregate(part):

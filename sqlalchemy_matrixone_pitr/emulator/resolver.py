@@ -17,6 +17,7 @@ from .query import Resolved
 from .ranges import parse_read_time
 from .records import SessionContext
 from .redact import unsupported
+from .rules import Rules
 from .shared import Shared
 from .store import Store
 from .tables import Tables
@@ -52,8 +53,8 @@ class Resolver:
     moment_read: int | None = None
 
     @property
-    def version(self) -> tuple[int, int, int]:
-        return self.storage.version
+    def rules(self) -> Rules:
+        return self.storage.rules
 
     @property
     def virtual(self) -> dict[tuple[str, str], VirtualTable]:
@@ -77,7 +78,7 @@ class Resolver:
         if found is None and wanted == "mo_catalog":
             found = self.catalogue.database(0, wanted, number)
         if found is None:
-            if not name and (number is not None or self.version < (4, 0, 0)):
+            if not name and (number is not None or self.rules.missing_database_kept_unselected):
                 raise SqlError(1046, "No database selected")
             raise SqlError(1049, f"Unknown database {wanted}")
         return found
@@ -186,7 +187,8 @@ class Resolver:
         self, database: str, name: str, table: VirtualTable, at: int | None
     ) -> Resolved:
         columns = table.columns
-        if self.version >= (4, 0, 0) and database == "information_schema" and name in _UPPER:
+        capitals = self.rules.information_schema_in_capitals and name in _UPPER
+        if capitals and database == "information_schema":
             columns = [(label.upper(), kind) for label, kind in columns]
         return self.rows_source(database, name, columns, table.rows(self, at))
 

@@ -24,12 +24,13 @@ from .clock import Clock, utc
 from .columns import Column, ColumnType
 from .pitrtable import pitr_columns, pitr_table
 from .redact import redacted
+from .rules import RULES, rules_of
 from .session import Session
 from .state import Server
 from .storage import Storage
 from .variables import GlobalVariables
 
-VERSIONS = ("2.2.2", "3.0.9", "4.2.0")
+VERSIONS = tuple(RULES)
 """The versions whose rules it was compared with."""
 
 _HOST = "127.0.0.1"
@@ -41,14 +42,6 @@ def _zone(zone: datetime.tzinfo | str) -> datetime.tzinfo:
     if not isinstance(zone, str):
         return zone
     return datetime.UTC if zone.upper() == "UTC" else zoneinfo.ZoneInfo(zone)
-
-
-def _version(text: str) -> tuple[int, int, int]:
-    if text not in VERSIONS:
-        known = ", ".join(VERSIONS)
-        raise ValueError(f"version {text!r}: the emulator knows {known}; give one of these")
-    major, minor, patch = (int(part) for part in text.split("."))
-    return major, minor, patch
 
 
 class Emulator:
@@ -79,7 +72,7 @@ class Emulator:
         lock_timeout: float = 10.0,
         keep_history: datetime.timedelta | None = None,
     ) -> None:
-        self._numbers = _version(version)
+        self._rules = rules_of(version)
         self.version = version
         self._asked_port = port
         self._zone = _zone(timezone)
@@ -229,29 +222,25 @@ class Emulator:
             return list(self._clients.values())
 
     def _build(self) -> Server:
-        version_text = f"8.0.30-MatrixOne-v{self.version}"
-        if self._numbers[:2] == (2, 2):
-            version_text = "8.0.30-MatrixOne-v2.2.0"
         clock = Clock(self._zone)
         storage = Storage(
             clock,
-            version=self._numbers,
+            rules=self._rules,
             lock_timeout=self._lock_timeout,
             keep_history=self._keep_history,
         )
         accounts = Accounts(clock)
-        catalog = Catalog(clock, self._numbers, _MO_CATALOG_ID)
+        catalog = Catalog(clock, self._rules, _MO_CATALOG_ID)
         storage.on_commit.append(catalog.on_commit)
         self._add_tables(storage, accounts, catalog)
         return Server(
-            self._numbers,
-            version_text,
+            self._rules,
             clock,
             storage,
             accounts,
             catalog,
             Administration(accounts, catalog, storage),
-            GlobalVariables(version_text, self.port, self._zone),
+            GlobalVariables(self._rules, self.port, self._zone),
             self._lock_timeout,
             random.Random(1),
             self._kill,
@@ -266,14 +255,14 @@ class Emulator:
         storage.virtual_table(
             "mo_catalog",
             "mo_pitr",
-            pitr_columns(self._numbers),
-            lambda context: pitr_table(catalog.rows(), self._numbers),
+            pitr_columns(self._rules),
+            lambda context: pitr_table(catalog.rows(), self._rules),
             sys_only=True,
         )
         storage.virtual_table(
             listing.DATABASE,
             listing.TABLE,
-            listing.columns(self._numbers, filtered=True),
+            listing.columns(self._rules, filtered=True),
             lambda context: context.pitr.listed() if isinstance(context, Session) else (),
         )
         storage.virtual_table(

@@ -46,9 +46,9 @@ class Session:
         self._become(identity)
         self.connection_id = connection_id
         self.database = ""
-        self.version_text = server.version_text
+        self.version_text = server.rules.version_text
         self.deadline_seconds = server.lock_timeout
-        self._variables = Variables(server.variables, server.clock.zone, server.version)
+        self._variables = Variables(server.variables, server.clock.zone, server.rules)
         self.time_zone = self._variables.zone
         self._user_variables: dict[str, object] = {}
         self._autocommit = True
@@ -58,7 +58,7 @@ class Session:
         self._status = STATUS_AUTOCOMMIT
         self._storage = server.storage.session(self)
         self.pitr = PitrStatements(server, self._storage, self)
-        self._prepared = PreparedStatements(server.version, self.user_variable)
+        self._prepared = PreparedStatements(server.rules, self.user_variable)
 
     # -- SessionContext -----------------------------------------------------------------
 
@@ -92,7 +92,7 @@ class Session:
         The whole text is read before anything of it runs, as far as PITR statements go.
         """
         statements = sources(text)
-        parsed = [grammar.parse(source, self._server.version) for source in statements]
+        parsed = [grammar.parse(source, self._server.rules) for source in statements]
         if not statements:
             yield self._outcome(Result([], []))
         for number, (source, pitr) in enumerate(zip(statements, parsed, strict=True)):
@@ -125,7 +125,7 @@ class Session:
 
     def _outcome(self, result: Result, *, more: bool = False, late: bool = False) -> Outcome:
         extra = STATUS_MORE_RESULTS if more else 0
-        if self._server.version < (3, 0, 0):
+        if self._server.rules.status_bit_of_idle_is_on:
             # There the bit is on whenever no transaction is open (section 8).
             if self._status & STATUS_IN_TRANS and not self._autocommit:
                 self._status &= ~STATUS_AUTOCOMMIT
@@ -171,7 +171,7 @@ class Session:
         # LOCK TABLES locks nothing, but where it may run in a transaction (4.x), it ends it;
         # statements about accounts always do.
         ends = is_administrative(source) or (
-            first in ("lock", "unlock") and self._server.version >= (4, 0, 0)
+            first in ("lock", "unlock") and self._server.rules.tables_lock_inside_transactions
         )
         return self._run(lambda: self._ordinary(source, pitr), commits=ends)
 
@@ -192,7 +192,7 @@ class Session:
         self._require_privilege(statement)
         if inside_transaction:
             self._refuse_in_transaction(inner, statement)
-        error = refused(statement, self._server.version)
+        error = refused(statement, self._server.rules)
         if error is not None:
             raise error
         object_id = 0
@@ -206,7 +206,8 @@ class Session:
     def _execute_prepared(self, source: Source) -> Result:
         found = self._prepared.executed(source)
         object_id: int | None = found.object_id
-        if isinstance(found.statement, grammar.CreatePitr) and self._server.version >= (4, 0, 0):
+        late = self._server.rules.internal_checked_when_executed
+        if isinstance(found.statement, grammar.CreatePitr) and late:
             # 3.x goes on with what it found at PREPARE.
             object_id = planned.check(self.identity, found.statement, self.pitr)
         return self.pitr.execute(found.statement, object_id)
@@ -258,7 +259,10 @@ class Session:
         if (
             pitr is not None
             or words[0] in ("do", "kill", "restore")
-            or (words[0] in ("lock", "unlock") and self._server.version < (4, 0, 0))
+            or (
+                words[0] in ("lock", "unlock")
+                and not self._server.rules.tables_lock_inside_transactions
+            )
             or words == ("show", "roles")
             or _sets_transaction(source)
         ):

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from .clock import Clock
 from .locks import LockTable
 from .records import Event
+from .rules import Rules
 from .store import Store
 from .virtual import VirtualTable
 
@@ -18,12 +19,12 @@ class Shared:
     def __init__(
         self,
         clock: Clock,
-        version: tuple[int, int, int],
+        rules: Rules,
         lock_timeout: float,
         keep_history: datetime.timedelta | None,
     ) -> None:
         self.clock = clock
-        self.version = version
+        self.rules = rules
         self.lock_timeout = lock_timeout
         self.keep_history = keep_history
         self.locks = LockTable()

@@ -15,6 +15,7 @@ from .lexer import Token, syntax_error, tokens, unquote
 from .query import Compiler, result_columns
 from .records import Result
 from .redact import unsupported
+from .rules import Rules
 from .showcreate import (
     create_table_text,
     printed_default,
@@ -182,7 +183,7 @@ def _result(session: Workspace, words: _Words, shown: _Shown, *, end: bool = Fal
 def _where(session: Workspace, words: _Words, shown: _Shown) -> Result:
     """SHOW ... WHERE: any expression over the columns; 3.x gives many of them small labels."""
     labels = [label for label, _ in shown.columns]
-    small = session.storage.version < (4, 0, 0) and not shown.keeps_labels
+    small = session.rules.labels_of_filtered_are_small and not shown.keeps_labels
     known = {label.lower() for label in labels}
     condition = " ".join(
         f"`{token.text}`" if token.kind == "word" and token.text.lower() in known else token.text
@@ -208,7 +209,7 @@ class _ShowSession:
         self._session, self._shown = session, shown
         self.constant, self.variable = session.constant, session.variable
         self.user_variable = session.user_variable
-        self.version = session.version
+        self.rules = session.rules
 
     def resolve(self, database: str, name: str, moment: str):  # type: ignore[no-untyped-def]
         if (database, name) == ("", "shown"):
@@ -238,10 +239,10 @@ def _create(session: Workspace, words: _Words) -> Result:
         return _result(session, words, _Shown([(label, _NAME) for label in labels], [row]))
     if view:
         raise SqlError(20301, f"invalid input: show view '{version.name}' is not a valid view")
-    text = create_table_text(version, session.version)
-    if session.version < (3, 0, 0):
+    text = create_table_text(version, session.rules)
+    if session.rules.rules_with_underscores:
         stumble_over_rules(version, text)
-    elif session.version < (4, 0, 0):
+    if session.rules.quotes_doubled_in_expressions:
         stumble_over_default(version, text)
     return _result(
         session,
@@ -250,9 +251,9 @@ def _create(session: Workspace, words: _Words) -> Result:
     )
 
 
-def _default_label(column: ColumnDef, server: tuple[int, int, int]) -> str | None:
+def _default_label(column: ColumnDef, rules: Rules) -> str | None:
     text = default_label(column)
-    return printed_default(text, server) if text and text.startswith("(") else text
+    return printed_default(text, rules) if text and text.startswith("(") else text
 
 
 # Lists
@@ -320,7 +321,7 @@ def _columns(session: Workspace, database: str, name: str, *, full: bool) -> _Sh
                     type_label(column.type),
                     "YES" if column.nullable else "NO",
                     key_label(version, column),
-                    _default_label(column, session.version),
+                    _default_label(column, session.rules),
                     extra(column),
                     column.comment.replace("'", "''"),
                 )

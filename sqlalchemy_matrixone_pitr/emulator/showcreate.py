@@ -9,6 +9,7 @@ from .definition import TableDef, Version
 from .dialect import parse_expression
 from .errors import SqlError
 from .headings import source_text
+from .rules import Rules
 
 
 def stumble_over_rules(version: Version, text: str) -> None:
@@ -49,7 +50,7 @@ def _list(definition: TableDef, keys: tuple[str, ...]) -> str:
     return ",".join(_quoted(name) for name in definition.names(keys))
 
 
-def create_table_text(version: Version, server: tuple[int, int, int]) -> str:
+def create_table_text(version: Version, rules: Rules) -> str:
     """The text of SHOW CREATE TABLE."""
     definition = version.definition
     lines = []
@@ -63,7 +64,7 @@ def create_table_text(version: Version, server: tuple[int, int, int]) -> str:
             if column.generated is not None:
                 line += generated.clause(column)
             elif column.default is not None:
-                line += f" DEFAULT {printed_default(column.default, server)}"
+                line += f" DEFAULT {printed_default(column.default, rules)}"
             elif column.nullable:
                 line += f"{' NULL' if column.type.kind == 'timestamp' else ''} DEFAULT NULL"
             if column.on_update is not None:
@@ -105,10 +106,10 @@ def _check_text(text: str) -> str:
     return source_text(parse_expression(text), _quoted)
 
 
-def printed_default(text: str, server: tuple[int, int, int]) -> str:
-    """4.x doubles quotes that are doubled already, 3.x those inside an expression."""
-    if server >= (4, 0, 0) and text.startswith("'"):
+def printed_default(text: str, rules: Rules) -> str:
+    """A default as SHOW CREATE TABLE prints it, which doubles quotes where it should not."""
+    if rules.quotes_doubled_in_defaults and text.startswith("'"):
         return "'" + text[1:-1].replace("'", "''") + "'"
-    if (3, 0, 0) <= server < (4, 0, 0) and text.startswith("("):
+    if rules.quotes_doubled_in_expressions and text.startswith("("):
         return text.replace("'", "''")
     return text

@@ -10,6 +10,7 @@ from .accounts import Accounts
 from .administration import Administration
 from .catalog import Catalog
 from .clock import Clock
+from .rules import Rules
 from .storage import Storage
 from .variables import GlobalVariables
 
@@ -18,8 +19,7 @@ from .variables import GlobalVariables
 class Server:
     """One running server."""
 
-    version: tuple[int, int, int]
-    version_text: str
+    rules: Rules
     clock: Clock
     storage: Storage
     accounts: Accounts

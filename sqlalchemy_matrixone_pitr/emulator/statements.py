@@ -63,11 +63,11 @@ class StorageSession(Workspace):
         raise unsupported(statement)
 
     def _define(self, statement: str) -> Result:
-        parsed = ddlparse.parse(statement, self.version)
+        parsed = ddlparse.parse(statement, self.rules)
         if not (isinstance(parsed, (CreateTable, CreateDatabase)) and parsed.clone):
             return define(self, parsed)
         if self.explicit:
-            if not parsed.moment and self.version < (4, 0, 0):
+            if not parsed.moment and not self.rules.explicit_clone_reads_own_writes:
                 parsed.moment = f"MO_TS = {self.statement_ns}"
             return define(self, parsed)
         if not self._writing:
@@ -95,12 +95,12 @@ class StorageSession(Workspace):
             if into.upper == "INTO" and target.upper in ("OUTFILE", "DUMPFILE"):
                 raise unsupported(statement)
         tree = self.parse(statement, found)
-        for token in found if self.version < (4, 0, 0) else ():
+        for token in () if self.rules.json_arrows else found:
             if token.kind == "operator" and token.text in ("->", "->>"):
                 raise syntax_error(statement, found, token.start)
-        refuse_unread(statement, found, self.version)
+        refuse_unread(statement, found, self.rules)
         compiler = Compiler(statement, self, self.context.database)
-        compiler.reading_4 = self.version >= (4, 0, 0)
+        compiler.zero_divides_to_null = self.rules.division_by_zero_is_null
         reading = not self._writing
         if reading:
             self._connection.execute("BEGIN")
@@ -113,7 +113,7 @@ class StorageSession(Workspace):
                 self._connection.execute("COMMIT")
         self._lock_rows(compiler)
         compiler = Compiler(statement, self, self.context.database)
-        compiler.reading_4 = self.version >= (4, 0, 0)
+        compiler.zero_divides_to_null = self.rules.division_by_zero_is_null
         query = compiler.query(tree)
         return self.fetch(query.sql, compiler.parameters, query.labels, query.types)
 

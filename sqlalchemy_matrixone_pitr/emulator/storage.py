@@ -29,6 +29,7 @@ from .records import (
     SessionContext,
     TableInfo,
 )
+from .rules import Rules
 from .shared import Shared
 from .statements import StorageSession
 from .virtual import VirtualTable
@@ -70,13 +71,13 @@ class Storage(Shared):
         self,
         clock: Clock,
         *,
-        version: tuple[int, int, int],
+        rules: Rules,
         lock_timeout: float = 10.0,
         keep_history: datetime.timedelta | None = None,
     ) -> None:
         """*keep_history*: how far back the past can be read; None keeps everything."""
-        super().__init__(clock, version, lock_timeout, keep_history)
-        self.virtual.update(virtual_tables(version))
+        super().__init__(clock, rules, lock_timeout, keep_history)
+        self.virtual.update(virtual_tables(rules))
         self.create_account("sys", 0)
 
     def session(self, context: SessionContext) -> StorageSession:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 from .lexer import Token, syntax_error
+from .rules import Rules
 
 _AFTER_STAR = frozenset(
     [
@@ -26,11 +27,10 @@ _AFTER_STAR = frozenset(
 _ONE_ARGUMENT = frozenset(["AVG", "MAX", "MIN", "SUM"])
 
 
-def refuse_unread(statement: str, found: list[Token], version: tuple[int, int, int]) -> None:
+def refuse_unread(statement: str, found: list[Token], rules: Rules) -> None:
     """1064 for a SELECT with such a part in it."""
     _refuse_star_alias(statement, found)
     limited = False
-    old = version < (4, 0, 0)
     for index, (token, after) in enumerate(pairwise(found)):
         word = token.upper
         limited = limited or word == "LIMIT"
@@ -38,10 +38,10 @@ def refuse_unread(statement: str, found: list[Token], version: tuple[int, int, i
             (word == "OFFSET" and after.kind == "number" and not limited)
             or (word == "=" and after.text == "=")
             or (word == "INTO" and after.kind == "variable")
-            or (old and word == "FOR" and after.upper == "SHARE")
+            or (not rules.locking_shares and word == "FOR" and after.upper == "SHARE")
         ):
             raise syntax_error(statement, found, after.start)
-        if old and word == "LOCK" and after.upper == "IN":
+        if not rules.locking_shares and word == "LOCK" and after.upper == "IN":
             raise syntax_error(statement, found, token.start)
         if after.text == "(" and (word == "COUNT" or word in _ONE_ARGUMENT):
             _refuse_arguments(statement, found, index + 2, word)

@@ -8,6 +8,7 @@ import threading
 import zoneinfo
 
 from .errors import SqlError
+from .rules import Rules
 
 _SQL_MODE = (
     "ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION,NO_ZERO_DATE,NO_ZERO_IN_DATE,"
@@ -98,7 +99,7 @@ _INDEX_DEFAULTS: dict[str, str | int | bool] = {
     "kmeans_train_percent": 10,
     "probe_limit": 5,
 }
-_INDEX_DEFAULTS_SINCE_4: dict[str, str | int | bool] = {
+_VECTOR_INDEX_DEFAULTS: dict[str, str | int | bool] = {
     "experimental_cagra_index": False,
     "experimental_fulltext_index": False,
     "experimental_ivfpq_index": False,
@@ -135,16 +136,16 @@ def unknown_variable() -> SqlError:
 class GlobalVariables:
     """What SET GLOBAL changes, shared by all sessions of a server."""
 
-    def __init__(self, version: str, port: int, zone: datetime.tzinfo) -> None:
+    def __init__(self, rules: Rules, port: int, zone: datetime.tzinfo) -> None:
         self._lock = threading.Lock()
         name = datetime.datetime.now(zone).tzname() or "UTC"
         self._values = {
             **_DEFAULTS,
             **_INDEX_DEFAULTS,
-            **(_INDEX_DEFAULTS_SINCE_4 if "-v4." in version else {}),
+            **(_VECTOR_INDEX_DEFAULTS if rules.vector_index_variables else {}),
             "port": port,
             "system_time_zone": name,
-            "version": version,
+            "version": rules.version_text,
         }
 
     def copy(self) -> dict[str, str | int | bool]:
@@ -167,11 +168,11 @@ class Variables:
         self,
         shared: GlobalVariables,
         server_zone: datetime.tzinfo,
-        version: tuple[int, int, int],
+        rules: Rules,
     ) -> None:
         self._shared = shared
         self._server_zone = server_zone
-        self._version = version
+        self._rules = rules
         self._own = shared.copy()
         self.zone = self._zone(str(self._own["time_zone"]))
 
@@ -235,8 +236,8 @@ class Variables:
                 raise SqlError(10109, f"wrong date/time format specifier: {text}")
             return datetime.timezone(-offset if sign == "-" else offset)
         # Up to 3.x the name is looked up in small letters, so that no city is ever found.
-        name = text if self._version >= (4, 0, 0) else text.lower()
-        if name.upper() == "UTC" and self._version >= (4, 0, 0):
+        name = text if self._rules.zone_names else text.lower()
+        if name.upper() == "UTC" and self._rules.zone_names:
             return datetime.UTC
         try:
             if name != text:

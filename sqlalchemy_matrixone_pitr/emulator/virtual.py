@@ -8,6 +8,7 @@ from typing import Protocol
 
 from .columns import SqlType
 from .records import SessionContext
+from .rules import Rules
 from .store import Store
 from .tables import Tables
 
@@ -20,7 +21,7 @@ class Reader(Protocol):
     catalogue: Tables
 
     @property
-    def version(self) -> tuple[int, int, int]: ...
+    def rules(self) -> Rules: ...
 
     @property
     def virtual(self) -> Mapping[tuple[str, str], VirtualTable]: ...

@@ -19,6 +19,7 @@ from .columns import Column, ColumnType
 from .errors import SqlError
 from .grammar import ShowRecoveryWindow
 from .ranges import parse_restore_time, range_start, trimmed
+from .rules import Rules
 
 _KEY = tuple[str, str]
 # account id, moment -> the tables that were there, as (database, table)
@@ -63,9 +64,9 @@ class SharedBuffer:
         return self._data, self._length
 
 
-def columns(version: tuple[int, int, int]) -> list[Column]:
+def columns(rules: Rules) -> list[Column]:
     names = ["RecoveryWindowLevel", "AccountName", "DatabaseName", "TableName", "RecoveryWindows"]
-    if version < (3, 0, 0):
+    if not rules.windows_as_json_list:
         names = [
             "Recovery_Window_Level",
             "Account_Name",
@@ -77,10 +78,10 @@ def columns(version: tuple[int, int, int]) -> list[Column]:
     return [Column(name, kind) for name, kind in zip(names, kinds, strict=True)]
 
 
-def check(who: Identity, stmt: ShowRecoveryWindow, version: tuple[int, int, int]) -> None:
+def check(who: Identity, stmt: ShowRecoveryWindow, rules: Rules) -> None:
     """Whose windows may be shown."""
     named = stmt.level == "account" and stmt.account and not who.is_sys
-    if named and (version < (3, 0, 0) or stmt.account != who.account):
+    if named and (not rules.tenants_show_own_windows_by_name or stmt.account != who.account):
         raise SqlError.internal("only sys account can show other account's recovery window")
     if stmt.database in SYSTEM_DATABASES:
         raise SqlError.internal(f"can not show recovery window for system {stmt.level}")
@@ -92,19 +93,19 @@ def rows(
     pitrs: Iterable[PitrRow],
     tables_at: TablesAt,
     clock: Clock,
-    version: tuple[int, int, int],
+    rules: Rules,
     order: random.Random,
 ) -> list[tuple[object, ...]]:
     """One row a table, in no order."""
-    check(who, stmt, version)
+    check(who, stmt, rules)
     account = stmt.account or who.account
-    old = version < (3, 0, 0)
+    old = not rules.windows_as_json_list
     if old and stmt.level == "table":
         pitrs = [row for row in pitrs if row.level == "table" and row.table == stmt.table]
     found = _collect(stmt, account, who, pitrs, tables_at, clock, present=old)
     keys = list(found)
     order.shuffle(keys)
-    if version < (3, 0, 0):
+    if old:
         texts = [_text_of_2(found[key], clock) for key in keys]
     else:
         texts = _texts(found[key] for key in keys)

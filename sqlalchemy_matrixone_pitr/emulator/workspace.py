@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import functools
 import sqlite3
 import threading
 import time
@@ -13,6 +14,7 @@ from typing import Any
 from sqlglot import exp
 
 from . import dialect
+from .casts import cast_stored
 from .columns import UBIGINT, Column, SqlType
 from .definition import DatabaseVersion, Version
 from .errors import SqlError
@@ -66,6 +68,7 @@ class Workspace(Surroundings, Resolver):
             self._failure,
             {
                 "mo_txn": (0, lambda: self.number),
+                "mo_cast": (3, functools.partial(cast_stored, self.rules)),
                 "mo_sleep": (1, self._sleep),
                 "mo_single": (2, self._single),
                 "mo_checks": (0, lambda: int(self.foreign_key_checks)),
@@ -170,7 +173,7 @@ class Workspace(Surroundings, Resolver):
 
     def _single(self, count: int, value: Stored) -> Stored:
         """The value of a scalar subquery."""
-        if count > 1 and self.version >= (4, 0, 0):
+        if count > 1 and self.rules.several_rows_code == 1242:
             raise SqlError(1242, "Subquery returns more than 1 row")
         if count > 1:
             raise SqlError.internal("scalar subquery returns more than 1 row")
@@ -224,7 +227,7 @@ class Workspace(Surroundings, Resolver):
 
     def _guarded(self, statement: str) -> Result:
         self._drop_savepoint()
-        if '"' in statement and self.version >= (4, 0, 0) and "ANSI_QUOTES" in self._sql_mode():
+        if '"' in statement and self.rules.ansi_quotes and "ANSI_QUOTES" in self._sql_mode():
             statement = names_in_double_quotes(statement)
         self.statement_text = statement
         self.statement_ns = self.store.clock.now()
@@ -295,7 +298,7 @@ class Workspace(Surroundings, Resolver):
             raise
 
     def parse(self, statement: str, found: list[Token]) -> exp.Expr:
-        pipes = self.version < (4, 0, 0) or "PIPES_AS_CONCAT" in self._sql_mode()
+        pipes = self.rules.pipes_always_concatenate or "PIPES_AS_CONCAT" in self._sql_mode()
         return dialect.parse(fold_time_parts(statement, found), found, concatenating=pipes)
 
     def _sql_mode(self) -> str:
@@ -325,8 +328,8 @@ class Workspace(Surroundings, Resolver):
         return Result(self.columns(labels, types), rows)
 
     def columns(self, labels: list[str], types: list[SqlType]) -> list[Column]:
-        """Columns of a result; BOOL is the word `true` on 3.x, a TINYINT from 4.0."""
-        if self.version >= (4, 0, 0):
+        """Columns of a result; BOOL is the word `true` or a TINYINT."""
+        if not self.rules.bool_is_word:
             types = [SqlType("tinyint") if kind.kind == "bool" else kind for kind in types]
         return result_columns(labels, types)
 
@@ -335,7 +338,7 @@ class Workspace(Surroundings, Resolver):
             return lambda value: load(self.local(value), kind)
         if kind.kind == "bigint" and kind.unsigned:
             return lambda value: int(value) if isinstance(value, (str, float)) else value
-        if kind.kind == "bool" and self.version >= (4, 0, 0):
+        if kind.kind == "bool" and not self.rules.bool_is_word:
             return None
         if kind.is_integer or kind.kind in ("any", "varbinary", "binary", "blob"):
             return None

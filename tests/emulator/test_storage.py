@@ -11,6 +11,7 @@ import pytest
 
 from sqlalchemy_matrixone_pitr.emulator.clock import Clock
 from sqlalchemy_matrixone_pitr.emulator.errors import SqlError
+from sqlalchemy_matrixone_pitr.emulator.rules import RULES
 from sqlalchemy_matrixone_pitr.emulator.storage import Event, Result, Storage, StorageSession
 
 
@@ -65,7 +66,7 @@ class Client:
 
 @pytest.fixture
 def storage() -> Iterator[Storage]:
-    made = Storage(Clock(), version=(3, 0, 9))
+    made = Storage(Clock(), rules=RULES["3.0.9"])
     yield made
     made.close()
 

@@ -7,6 +7,7 @@ import datetime
 import pytest
 
 from sqlalchemy_matrixone_pitr.emulator.clock import Clock
+from sqlalchemy_matrixone_pitr.emulator.rules import RULES
 from sqlalchemy_matrixone_pitr.emulator.storage import Storage
 
 from .test_storage import Client, db, rel_id, storage
@@ -250,7 +251,7 @@ def test_restore_leaves_a_referenced_table_alone(storage: Storage, db: Client) -
 
 def test_history_can_be_bounded() -> None:
     clock = Clock()
-    bounded = Storage(clock, version=(4, 2, 0), keep_history=datetime.timedelta(minutes=1))
+    bounded = Storage(clock, rules=RULES["4.2.0"], keep_history=datetime.timedelta(minutes=1))
     client = Client(bounded)
     client("CREATE DATABASE d")
     client.context.database = "d"

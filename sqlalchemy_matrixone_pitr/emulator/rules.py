@@ -1,0 +1,308 @@
+"""What differs between server versions: one `Rules` object a version, with named flags.
+
+A flag says what the server does, not since when. The defaults are those of the oldest version,
+and each later one lists what it changed, so a new version is one entry of `RULES`. Nothing else
+in the emulator compares versions.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from .functionnames import KNOWN_2_2_2, KNOWN_3_0_9, KNOWN_3_0_18, KNOWN_4_2_0, KNOWN_MAIN
+from .words import RESERVED, RESERVED_SINCE_4
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rules:
+    """One version of the server."""
+
+    version: str
+    version_text: str
+    """What `version()` and the handshake say"""
+    functions: frozenset[str]
+    """The names of the functions that the server has, the emulator's own among them"""
+    reserved: frozenset[str]
+    """Keywords that are no names without back-quotes"""
+
+    # PITR
+    creations_race: bool = True
+    """Concurrent CREATE PITRs all pass their checks before any of them writes"""
+    creation_waits_for_rebuild: bool = False
+    """CREATE PITR waits for another session's uncommitted ALTER TABLE"""
+    internal_pitrs: bool = False
+    """CREATE and DROP PITR know INTERNAL"""
+    internal_checked_when_executed: bool = False
+    """A prepared INTERNAL statement finds its object when it runs, not when it is prepared"""
+    pitrs_are_prepared: bool = False
+    """PREPARE takes CREATE and DROP PITR"""
+    rebuild_detaches: bool = False
+    truncate_detaches: bool = False
+    lookup_quotes_names: bool = False
+    """Names in the server's own look-ups are quoted, not pasted in"""
+    long_pitr_name_is_cut: bool = False
+    sys_finds_all_tables: bool = True
+    """sys may name the tables of other accounts"""
+    logical_ids: bool = False
+    """Tables keep a logical id through rebuilds, and a plain CREATE PITR records that one"""
+    pitr_kind: bool = False
+    """mo_pitr has a column `kind`, and its pitr_id is text"""
+    pitr_times_are_nanoseconds: bool = False
+    """mo_pitr keeps integers, SHOW PITR gives DATETIME; they keep TIMESTAMP and texts otherwise"""
+    huge_range_code: int = 1105
+    """Of a range length beyond 63 bits"""
+    restores_own_account_parts: bool = False
+    """RESTORE ACCOUNT a DATABASE d FROM PITR"""
+    restore_table_keyword: bool = False
+    """RESTORE TABLE parses (for snapshots)"""
+    restore_needs_parents: bool = False
+    """RESTORE of a table whose foreign key's parent is missing is an error, not an idle OK"""
+    windows_as_json_list: bool = False
+    """SHOW RECOVERY_WINDOW in one list of objects, under labels without underscores"""
+    tenants_show_own_windows_by_name: bool = False
+
+    # Sessions and transactions
+    status_bit_of_idle_is_on: bool = True
+    """Without an open transaction the packets always say autocommit"""
+    tables_lock_inside_transactions: bool = False
+    """LOCK TABLES is allowed there, and ends the transaction"""
+    prepare_from_variables: bool = False
+    prepare_forgets_first: bool = False
+    """PREPARE drops the statement of that name even where the new one is refused"""
+    deallocate_checks_name: bool = False
+    several_statements_prepared: str = "cannot prepare multi statements"
+    """The refusal of a PREPARE of several statements"""
+    zone_names: bool = False
+    """SET time_zone takes named zones"""
+    ansi_quotes: bool = False
+    """sql_mode's ANSI_QUOTES has an effect"""
+    pipes_always_concatenate: bool = True
+    """`||` joins texts whatever sql_mode says"""
+    vector_index_variables: bool = False
+
+    # Databases and tables
+    clones: bool = False
+    """CREATE TABLE and CREATE DATABASE ... CLONE parse"""
+    clone_minds_if_not_exists: bool = False
+    explicit_clone_reads_own_writes: bool = False
+    """After BEGIN a clone sees what the transaction wrote"""
+    create_as_select_of_past: bool = False
+    missing_database_kept_unselected: bool = True
+    """A chosen database that is gone counts as none"""
+    drop_database_counts_tables: bool = False
+    """DROP DATABASE affects a row a table, not one"""
+    drop_database_quotes_names: bool = False
+    """... of tables with a back-quote in their name, too"""
+    drops_several_tables: bool = False
+    drop_index_if_exists: bool = False
+    truncate_checks_parents: bool = False
+    rename_column_rebuilds: bool = True
+    same_length_rebuilds: bool = True
+    """MODIFY to the same length gives the table a new id"""
+    rebuild_skips_numbers: bool = False
+    """After a rebuild AUTO_INCREMENT goes on at the next block"""
+    checks_are_kept: bool = False
+    """CHECK constraints are kept, enforced and shown"""
+    generated_columns: bool = False
+    year_and_set_types: bool = False
+    decimal_digits: int = 38
+    uuid_default_of_text: bool = False
+    """DEFAULT uuid() of a column of texts"""
+    view_column_names: bool = False
+    """The column list of CREATE VIEW names its columns"""
+    quotes_doubled_in_defaults: bool = False
+    """SHOW CREATE TABLE doubles the quotes of a literal default, which are doubled already"""
+    quotes_doubled_in_expressions: bool = False
+    """SHOW CREATE TABLE doubles the quotes in an expression's default, and cannot read it then"""
+    rules_with_underscores: bool = True
+    """SHOW CREATE TABLE writes SET_NULL, which it cannot read then"""
+
+    # Writing
+    bool_texts_checked: bool = False
+    too_long_is_1406: bool = False
+    zero_generates: bool = False
+    """A 0 in an AUTO_INCREMENT column generates a number"""
+    replace_counts_deleted: bool = False
+    upsert_finds_unique: bool = False
+    """ON DUPLICATE KEY UPDATE finds the row by any unique key, not by the primary key alone"""
+    upsert_tells_changes: bool = False
+    """... and affects two rows for a changed one"""
+    upsert_of_key_is_dml: bool = False
+    """ON DUPLICATE KEY UPDATE of a key is refused with 20313, not 20101"""
+    target_not_read: bool = False
+    """1093 where a subquery reads the table that is changed"""
+    delete_with_alias_truncates: bool = True
+    duplicate_names_hidden_column: bool = True
+    """1062 of a child table names `__mo_index_idx_col`, not the column"""
+
+    # Reading
+    bool_is_word: bool = True
+    """BOOL comes as the word `true`, not as a TINYINT"""
+    division_by_zero_is_null: bool = False
+    """... in a SELECT"""
+    null_safe_equal: bool = False
+    """`<=>`"""
+    least_bigint: bool = False
+    """-9223372036854775808 is a BIGINT, not a DECIMAL"""
+    json_arrows: bool = False
+    json_compares_as_text: bool = False
+    """JSON beside another type is the text in it; it is cast to nothing otherwise"""
+    json_is_number: bool = False
+    """JSON can be cast to numbers, and numbers to JSON"""
+    enum_sorts_by_place: bool = False
+    grouped_inside_subqueries: bool = False
+    """A column that the query groups by may be named in a subquery of it"""
+    several_rows_code: int = 20101
+    """Of a scalar subquery with several rows"""
+    locking_shares: bool = False
+    """FOR SHARE and LOCK IN SHARE MODE"""
+    labels_of_filtered_are_small: bool = True
+    """SHOW ... WHERE gives lower-case labels"""
+    information_schema_in_capitals: bool = False
+    statistics_follow_account: bool = False
+    """information_schema.statistics is empty after SHOW PITR, as the other views are"""
+    byte_types_count_bytes: bool = True
+
+    # Casts
+    cast_wraps_bigint: bool = False
+    cast_wraps_double_to_unsigned: bool = True
+    cast_rounds_double_to_even: bool = False
+    cast_cuts_decimal_to_unsigned: bool = True
+    cast_reads_leading_number: bool = False
+    """... of a text; the whole text must be one otherwise"""
+    cast_moments_as_digits: bool = False
+    """A moment as a number is its digits, not the time since 1970"""
+    cast_bad_date_is_null: bool = False
+    cast_decimal_saturates: bool = False
+    cast_cuts_texts: bool = False
+    """A text too long for CHAR(n) is cut, not refused"""
+
+
+_V2_2_2 = Rules(
+    version="2.2.2",
+    version_text="8.0.30-MatrixOne-v2.2.0",
+    functions=KNOWN_2_2_2,
+    reserved=RESERVED,
+)
+_V3_0_9 = replace(
+    _V2_2_2,
+    version="3.0.9",
+    version_text="8.0.30-MatrixOne-v3.0.9",
+    functions=KNOWN_3_0_9,
+    internal_pitrs=True,
+    pitrs_are_prepared=True,
+    rebuild_detaches=True,
+    sys_finds_all_tables=False,
+    pitr_times_are_nanoseconds=True,
+    restore_needs_parents=True,
+    windows_as_json_list=True,
+    tenants_show_own_windows_by_name=True,
+    status_bit_of_idle_is_on=False,
+    prepare_from_variables=True,
+    clones=True,
+    rename_column_rebuilds=False,
+    same_length_rebuilds=False,
+    quotes_doubled_in_expressions=True,
+    rules_with_underscores=False,
+)
+_V3_0_18 = replace(
+    _V3_0_9,
+    version="3.0.18",
+    version_text="8.0.30-MatrixOne-v3.0.18",
+    functions=KNOWN_3_0_18,
+    create_as_select_of_past=True,
+    drops_several_tables=True,
+    decimal_digits=65,
+    duplicate_names_hidden_column=False,
+    bool_is_word=False,
+    json_is_number=True,
+    cast_wraps_double_to_unsigned=False,
+    cast_cuts_texts=True,
+)
+_V4_2_0 = replace(
+    _V3_0_18,
+    version="4.2.0",
+    version_text="8.0.30-MatrixOne-v4.2.0",
+    functions=KNOWN_4_2_0,
+    reserved=RESERVED | RESERVED_SINCE_4,
+    creations_race=False,
+    creation_waits_for_rebuild=True,
+    internal_checked_when_executed=True,
+    truncate_detaches=True,
+    lookup_quotes_names=True,
+    long_pitr_name_is_cut=True,
+    logical_ids=True,
+    pitr_kind=True,
+    huge_range_code=20101,
+    restores_own_account_parts=True,
+    restore_table_keyword=True,
+    tables_lock_inside_transactions=True,
+    prepare_forgets_first=True,
+    deallocate_checks_name=True,
+    several_statements_prepared="prepared statement must contain exactly one statement",
+    zone_names=True,
+    ansi_quotes=True,
+    pipes_always_concatenate=False,
+    vector_index_variables=True,
+    clone_minds_if_not_exists=True,
+    explicit_clone_reads_own_writes=True,
+    missing_database_kept_unselected=False,
+    drop_database_counts_tables=True,
+    drop_database_quotes_names=True,
+    drop_index_if_exists=True,
+    truncate_checks_parents=True,
+    rebuild_skips_numbers=True,
+    checks_are_kept=True,
+    generated_columns=True,
+    year_and_set_types=True,
+    uuid_default_of_text=True,
+    view_column_names=True,
+    quotes_doubled_in_defaults=True,
+    quotes_doubled_in_expressions=False,
+    bool_texts_checked=True,
+    too_long_is_1406=True,
+    zero_generates=True,
+    replace_counts_deleted=True,
+    upsert_finds_unique=True,
+    upsert_tells_changes=True,
+    upsert_of_key_is_dml=True,
+    target_not_read=True,
+    delete_with_alias_truncates=False,
+    division_by_zero_is_null=True,
+    null_safe_equal=True,
+    least_bigint=True,
+    json_arrows=True,
+    json_compares_as_text=True,
+    enum_sorts_by_place=True,
+    grouped_inside_subqueries=True,
+    several_rows_code=1242,
+    locking_shares=True,
+    labels_of_filtered_are_small=False,
+    information_schema_in_capitals=True,
+    statistics_follow_account=True,
+    byte_types_count_bytes=False,
+    cast_wraps_bigint=True,
+    cast_rounds_double_to_even=True,
+    cast_cuts_decimal_to_unsigned=False,
+    cast_reads_leading_number=True,
+    cast_moments_as_digits=True,
+    cast_bad_date_is_null=True,
+    cast_decimal_saturates=True,
+)
+_MAIN = replace(
+    _V4_2_0,
+    version="main",
+    version_text="8.0.30-MatrixOne-v",
+    functions=KNOWN_MAIN,
+)
+
+RULES = {rules.version: rules for rules in (_V2_2_2, _V3_0_9, _V3_0_18, _V4_2_0, _MAIN)}
+"""The versions that the emulator was compared with, oldest first"""
+
+
+def rules_of(version: str) -> Rules:
+    """The rules of a version by its name; ValueError for one that is not known."""
+    if version not in RULES:
+        known = ", ".join(RULES)
+        raise ValueError(f"version {version!r}: the emulator knows {known}; give one of these")
+    return RULES[version]
