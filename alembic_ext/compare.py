@@ -34,7 +34,8 @@ from sqlalchemy_matrixone_pitr.generations import (
     target_of,
     target_text,
 )
-from sqlalchemy_matrixone_pitr.model import Pitr, fold
+from sqlalchemy_matrixone_pitr.model import Pitr
+from sqlalchemy_matrixone_pitr.names import fold
 from sqlalchemy_matrixone_pitr.plan import Action, Alter, Create, Declared, Drop, Plan, Renew
 from sqlalchemy_matrixone_pitr.reflection import ServerState, reading
 from sqlalchemy_matrixone_pitr.schema import (

@@ -17,6 +17,7 @@ from typing import Any, Self
 from sqlalchemy.engine import Connection, CursorResult
 from sqlalchemy.exc import DBAPIError, SAWarning
 
+from sqlalchemy_matrixone_pitr.connections import is_autocommit
 from sqlalchemy_matrixone_pitr.ddl import AlterPitr, CreatePitr, DropPitr, PitrDDLElement
 from sqlalchemy_matrixone_pitr.errors import (
     PitrAlreadyExistsError,
@@ -42,7 +43,7 @@ from sqlalchemy_matrixone_pitr.reflection import (
     read_state,
     reading,
 )
-from sqlalchemy_matrixone_pitr.transaction import is_autocommit, pending_result
+from sqlalchemy_matrixone_pitr.transaction import pending_result
 
 HOW_TO_REPAIR = (
     "The migration itself is committed, and the revision is recorded: it will not run again. See "

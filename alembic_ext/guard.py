@@ -19,13 +19,15 @@ from sqlalchemy import text
 from sqlalchemy.engine import Connection, Transaction
 
 from sqlalchemy_matrixone_pitr import server
+from sqlalchemy_matrixone_pitr.connections import is_autocommit
 from sqlalchemy_matrixone_pitr.ddl import AlterPitr, DropPitr, translate_database
 from sqlalchemy_matrixone_pitr.errors import PitrUnprotectedError
 from sqlalchemy_matrixone_pitr.generations import is_detached, split_generation
-from sqlalchemy_matrixone_pitr.model import Pitr, PitrLevel, PitrRange, RangeLike, fold, shorten
+from sqlalchemy_matrixone_pitr.model import Pitr, PitrLevel, PitrRange, RangeLike
+from sqlalchemy_matrixone_pitr.names import fold, shorten
 from sqlalchemy_matrixone_pitr.plan import may_be_shorter
 from sqlalchemy_matrixone_pitr.reflection import ServerState, read_state, reading
-from sqlalchemy_matrixone_pitr.transaction import is_autocommit, pending_pitrs
+from sqlalchemy_matrixone_pitr.transaction import pending_pitrs
 
 from .ops import AlterPitrOp, DropPitrOp
 from .registration import register
@@ -290,7 +292,7 @@ def _ids_here(
     connection: Connection, state: ServerState, key: Key, committed: int | None
 ) -> dict[str, int]:
     """Of the table that has the name now, and of the one that had it: name -> id."""
-    column = "rel_logical_id" if state.version >= server.LOGICAL_IDS else "rel_id"
+    column = "rel_logical_id" if server.rules_of(state.version).logical_ids else "rel_id"
     values = {"database": key[0], "table": key[1], "id": committed}
     return {
         name: int(found)

@@ -34,14 +34,15 @@ from sqlalchemy_matrixone_pitr.generations import (
     target_of,
     target_text,
 )
-from sqlalchemy_matrixone_pitr.model import Pitr, PitrLevel, fold
+from sqlalchemy_matrixone_pitr.model import Pitr, PitrLevel
+from sqlalchemy_matrixone_pitr.names import fold
 from sqlalchemy_matrixone_pitr.schema import Declaration, Schemas, declarations
 from sqlalchemy_matrixone_pitr.server import (
-    LOGICAL_IDS,
     SUPPORTED_DIALECTS,
     VERSION_OPTION,
     Version,
     parse_version,
+    rules_of,
 )
 
 from .alters import WATCHED, Effect, altered, both
@@ -270,7 +271,7 @@ class _Script:
         lines = []
         if isinstance(element, CreatePitr) and element.pitr.level is PitrLevel.TABLE:
             version = _version(self.context)
-            if version is not None and version >= LOGICAL_IDS:
+            if version is not None and rules_of(version).logical_ids:
                 element = element.as_internal()
             elif version is None and _key(element.pitr) not in self._new_tables:
                 self._warn_of_version()

@@ -21,15 +21,8 @@ from sqlalchemy import MetaData
 from sqlalchemy_matrixone_pitr.ddl import resolve_database
 from sqlalchemy_matrixone_pitr.errors import PitrValidationError
 from sqlalchemy_matrixone_pitr.generations import check_declared_name, generation_name
-from sqlalchemy_matrixone_pitr.model import (
-    Pitr,
-    PitrLevel,
-    PitrRange,
-    check_pitr_name,
-    fold,
-    shorten,
-    to_level,
-)
+from sqlalchemy_matrixone_pitr.model import Pitr, PitrLevel, PitrRange, to_level
+from sqlalchemy_matrixone_pitr.names import check_pitr_name, fold, shorten
 from sqlalchemy_matrixone_pitr.schema import conventional_name, metadatas
 
 from .offline import default_database

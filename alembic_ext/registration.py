@@ -10,7 +10,7 @@ from alembic.autogenerate import comparators, renderers
 from alembic.operations import Operations
 from alembic.util import DispatchPriority
 
-from sqlalchemy_matrixone_pitr.model import check_database_name
+from sqlalchemy_matrixone_pitr.names import check_database_name
 from sqlalchemy_matrixone_pitr.schema import Schemas
 
 from .compare import compare_pitrs, leave_times_alone

@@ -30,6 +30,7 @@ from sqlalchemy.engine import Connection, CursorResult, Dialect, Engine
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from sqlalchemy_matrixone_pitr import server
+from sqlalchemy_matrixone_pitr.connections import side_connection
 from sqlalchemy_matrixone_pitr.ddl import RestorePitr
 from sqlalchemy_matrixone_pitr.errors import (
     PitrNotFoundError,
@@ -38,14 +39,11 @@ from sqlalchemy_matrixone_pitr.errors import (
     from_dbapi_error,
 )
 from sqlalchemy_matrixone_pitr.generations import is_detached
-from sqlalchemy_matrixone_pitr.model import Pitr, PitrLevel, fold
+from sqlalchemy_matrixone_pitr.model import Pitr, PitrLevel
+from sqlalchemy_matrixone_pitr.names import fold
 from sqlalchemy_matrixone_pitr.recovery import object_ids
 from sqlalchemy_matrixone_pitr.reflection import ServerState, parse_time, read_state, reading
-from sqlalchemy_matrixone_pitr.transaction import (
-    TransactionalDDLElement,
-    pending_result,
-    side_connection,
-)
+from sqlalchemy_matrixone_pitr.transaction import TransactionalDDLElement, pending_result
 
 from .alters import WATCHED, altered
 from .watch import before

@@ -20,6 +20,7 @@ from typing import Any, Final, TypeAlias, TypeVar
 from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
+from .connections import autocommit_connection, end_session
 from .ddl import TABLE_CHECKED, PitrDDLElement
 from .errors import (
     PitrAlreadyExistsError,
@@ -33,7 +34,7 @@ from .generations import split_generation, target_of, target_text
 from .locking import DEFAULT_TIMEOUT, account_lock
 from .plan import Action, Conflict, Drop, Plan, Renew, again
 from .reflection import ServerState, read_state, reading
-from .transaction import autocommit_connection, end_session, send_now
+from .transaction import send_now
 
 MOST_CONNECTIONS: Final = 64
 """More connections than that change nothing but the load on the server."""

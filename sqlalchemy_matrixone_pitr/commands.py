@@ -398,7 +398,7 @@ def _renewal(
     """
     import warnings
 
-    from .model import check_pitr_name
+    from .names import check_pitr_name
     from .recovery import renewal_of, renewed_pitr
     from .reflection import read_state, reading
 

@@ -27,26 +27,17 @@ from sqlalchemy.sql.compiler import DDLCompiler, IdentifierPreparer
 from sqlalchemy.sql.ddl import ExecutableDDLElement
 
 from . import server
+from .connections import is_autocommit
 from .errors import (
     PitrAlreadyExistsError,
     PitrTargetError,
     PitrValidationError,
     from_dbapi_error,
 )
-from .model import (
-    Pitr,
-    PitrLevel,
-    PitrRange,
-    RangeLike,
-    check_pitr_name,
-    check_target,
-    check_target_name,
-    fold,
-    shorten,
-    to_level,
-)
+from .model import Pitr, PitrLevel, PitrRange, RangeLike, check_target, to_level
+from .names import check_pitr_name, check_target_name, fold, shorten
 from .server import SUPPORTED_DIALECTS
-from .transaction import TOGETHER, Together, TransactionalDDLElement, is_autocommit
+from .transaction import TOGETHER, Together, TransactionalDDLElement
 
 
 class PitrDDLElement(TransactionalDDLElement):
@@ -355,7 +346,7 @@ def rebuilt_tables(connection: Connection, tables: _Tables) -> _Tables:
     They have another id than their logical one. Asked when a statement is sent, since its own
     transaction may have rebuilt the table; one question, however many tables.
     """
-    if server.require_matrixone(connection) < server.LOGICAL_IDS:
+    if not server.rules_of(server.require_matrixone(connection)).logical_ids:
         return set()
     statement = text(
         "SELECT reldatabase, relname FROM mo_catalog.mo_tables WHERE account_id = "

@@ -24,7 +24,8 @@ from .ddl import AlterPitr, CreatePitr, DropPitr, overlay
 from .errors import PitrUnsupportedError, PitrValidationError
 from .generations import policies, target_of
 from .locking import DEFAULT_TIMEOUT
-from .model import Pitr, PitrLevel, PitrStatus, fold
+from .model import Pitr, PitrLevel, PitrStatus
+from .names import fold
 from .plan import Action, Create, Declared, Drop, Renew, compare
 from .recovery import object_ids
 from .reflection import ServerState, read_pitrs, read_state, reading

@@ -19,7 +19,8 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from .errors import PitrValidationError
-from .model import MAX_NAME_LENGTH, Pitr, PitrLevel, PitrStatus, check_pitr_name, shorten
+from .model import Pitr, PitrLevel, PitrStatus
+from .names import MAX_NAME_LENGTH, check_pitr_name, shorten
 
 _NUMBERED = re.compile(r"(?P<base>.+)__(?P<number>[1-9][0-9]{0,8})", re.DOTALL)
 

@@ -19,6 +19,7 @@ from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
 from . import server
+from .connections import end_session, side_connection
 from .errors import (
     PitrLockTimeoutError,
     PitrPermissionError,
@@ -27,7 +28,6 @@ from .errors import (
     answered_by_server,
     from_dbapi_error,
 )
-from .transaction import end_session, side_connection
 
 DEFAULT_TIMEOUT: Final = 30.0
 """Seconds to wait for another program."""

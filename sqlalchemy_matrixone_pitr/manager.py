@@ -21,18 +21,13 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy.engine import Connection, Engine
 
 from . import server
+from .connections import ended_when_given_up, idle, side_connection
 from .ddl import AlterPitr, CreatePitr, DropPitr, RestorePitr, overlay
 from .errors import PitrAlreadyExistsError, PitrNotFoundError, PitrValidationError
 from .generations import find_pitr, find_policy, policies, split_generation
 from .locking import DEFAULT_TIMEOUT, account_lock
-from .model import (
-    Pitr,
-    PitrLevel,
-    PitrRange,
-    PitrUnit,
-    check_pitr_name,
-    to_unit,
-)
+from .model import Pitr, PitrLevel, PitrRange, PitrUnit, to_unit
+from .names import check_pitr_name
 from .recovery import is_rebuilt, renew_pitr, renewal, renewed_pitr
 from .reflection import (
     filters,
@@ -43,17 +38,8 @@ from .reflection import (
     read_state,
     reading,
 )
-from .transaction import (
-    SessionFlush,
-    TransactionalDDLElement,
-    attach,
-    ended_when_given_up,
-    execute,
-    idle,
-    pending_pitrs,
-    send_idle,
-    side_connection,
-)
+from .session import SessionFlush
+from .transaction import TransactionalDDLElement, attach, execute, pending_pitrs, send_idle
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session, scoped_session

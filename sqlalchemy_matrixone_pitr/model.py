@@ -1,4 +1,4 @@
-"""What a PITR policy is: levels, units, ranges, names; and every rule that a value must keep.
+"""What a PITR policy is: levels, units, ranges; and every rule that a value must keep.
 
 All validation of this package is here, runs before anything is sent, and says the value, the limit
 and the remedy. Nothing here does I/O.
@@ -18,25 +18,7 @@ from dataclasses import dataclass, field
 from typing import Final, TypeAlias, TypeVar
 
 from .errors import PitrValidationError
-
-RESERVED_PITR_NAME: Final = "sys_mo_catalog_pitr"
-"""The server's own hidden PITR; sys could alter or drop it, so it is refused everywhere."""
-
-SYSTEM_DATABASES: Final = frozenset(
-    {
-        "information_schema",
-        "mo_catalog",
-        "mo_debug",
-        "mo_task",
-        "mysql",
-        "system",
-        "system_metrics",
-    }
-)
-"""Databases that cannot have a PITR of their own (matrixone.md, section 3, point 10)."""
-
-MAX_NAME_LENGTH: Final = 5000
-"""Characters of a PITR name; 3.0.9 refuses more, 4.2.0 would cut it off silently."""
+from .names import check_database_name, check_pitr_name, check_target_name, shorten
 
 MIN_RANGE: Final = 1
 MAX_RANGE: Final = 100
@@ -100,130 +82,6 @@ def to_unit(value: PitrUnit | str) -> PitrUnit:
     <PitrUnit.MONTH: 'mo'>
     """
     return _member(PitrUnit, value, "PITR range unit")
-
-
-# ----------------------------------------------------------------------------------------- names
-
-
-def fold(name: str) -> str:
-    """A name as the server's parser folds it: letter by letter, back-quoted or not.
-
-    Not :meth:`str.lower`: that gives a sigma at the end of a word another form, and turns
-    ``İ`` into two characters.
-
-    >>> fold("MyPitr"), fold("ΟΔΟΣ"), fold("İ")
-    ('mypitr', 'οδοσ', 'i')
-    """
-    if name.isascii():
-        return name.lower()
-    return "".join("i" if character == "İ" else character.lower() for character in name)
-
-
-_UNFIT = r"\x00-\x1f\x7f-\x9f\\\ud800-\udfff"
-_UNFIT_IN_NAMES = re.compile(f"[{_UNFIT}]")
-_UNFIT_IN_PITR_NAMES = re.compile(f"[ `\"'{_UNFIT}]")
-
-
-def _check_text(name: object, what: str) -> str:
-    """What holds for every identifier: real text, not empty, nothing the server would rewrite."""
-    if not isinstance(name, str):
-        raise PitrValidationError(f"{what} must be a str, not {type(name).__name__}: {name!r}")
-    if not name:
-        raise PitrValidationError(f"{what} is empty: give at least one character")
-    unfit = _UNFIT_IN_NAMES.search(name)
-    if unfit is not None:
-        character = unfit[0]
-        if character == "\\":
-            found, reason = (
-                "a backslash",
-                ", which the server reads as an escape, even in back-quotes",
-            )
-        elif character >= "\ud800":
-            found, reason = "a lone surrogate", ", which is no text"
-        else:
-            found, reason = f"a control character {character!r}", ""
-        raise PitrValidationError(
-            f"{what} {shorten(name)} has {found} at position {unfit.start()}{reason}: leave it out"
-        )
-    if len(name) > MAX_NAME_LENGTH:
-        raise PitrValidationError(
-            f"{what} has {len(name)} characters, the limit is {MAX_NAME_LENGTH}: shorten it"
-        )
-    return fold(name)
-
-
-def shorten(value: object, limit: int = 80) -> str:
-    """``repr`` for messages, cut where a value is longer than a person reads."""
-    text = repr(value)
-    return text if len(text) <= limit else f"{text[: limit - 4]}...{text[-1]}"
-
-
-def check_pitr_name(name: str) -> str:
-    """A PITR's name, checked, and folded as the server stores it.
-
-    :raises PitrValidationError: empty, longer than 5000 characters, reserved, or with a blank, tab,
-        quotation mark, back-quote, backslash or control character.
-
-    >>> check_pitr_name("Orders_Week")
-    'orders_week'
-    """
-    folded = _check_text(name, "PITR name")
-    unfit = _UNFIT_IN_PITR_NAMES.search(folded)
-    if unfit is not None:
-        raise PitrValidationError(
-            f"PITR name {shorten(name)} has the character {unfit[0]!r} at position "
-            f"{unfit.start()}: blanks, quotation marks and back-quotes are not allowed; use "
-            "letters, digits and _"
-        )
-    if folded == RESERVED_PITR_NAME:
-        raise PitrValidationError(
-            f"PITR name {name!r} is the server's own hidden PITR: choose another name"
-        )
-    return folded
-
-
-def fit_pitr_name(text: str) -> str:
-    """A text with ``_`` for each character that a PITR's name cannot have.
-
-    >>> fit_pitr_name("order items")
-    'order_items'
-    """
-    return _UNFIT_IN_PITR_NAMES.sub("_", text)
-
-
-def check_target_name(name: str, what: str) -> str:
-    """The name of an account, database or table, checked and folded.
-
-    Blanks, ``"`` and back-quotes pass here: 4.2 takes them in targets, 3.x answers
-    ``invalid input``.
-
-    >>> check_target_name("Shop", "database name")
-    'shop'
-    """
-    folded = _check_text(name, what)
-    if "'" in folded:
-        raise PitrValidationError(
-            f"{what} {shorten(name)} has a quotation mark ('): no version of the server protects "
-            "such an object by name; protect the level above it"
-        )
-    return folded
-
-
-def check_database_name(name: str) -> str:
-    """A database that may be protected or restored, checked and folded.
-
-    >>> check_database_name("mysql")
-    Traceback (most recent call last):
-    ...
-    sqlalchemy_matrixone_pitr.errors.PitrValidationError: database 'mysql' belongs to the system ...
-    """
-    folded = check_target_name(name, "database name")
-    if folded in SYSTEM_DATABASES:
-        raise PitrValidationError(
-            f"database {name!r} belongs to the system and cannot be protected or restored by "
-            "itself: an account-level PITR covers it"
-        )
-    return folded
 
 
 # ---------------------------------------------------------------------------------------- ranges

@@ -20,6 +20,7 @@ from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import DBAPIError, SAWarning
 
 from . import server
+from .connections import autocommit_connection, ended_when_given_up
 from .ddl import TABLE_CHECKED, CreatePitr, DropPitr, PitrDDLElement
 from .errors import (
     PitrAlreadyExistsError,
@@ -41,10 +42,11 @@ from .generations import (
     target_text,
 )
 from .locking import DEFAULT_TIMEOUT, account_lock
-from .model import Pitr, check_pitr_name
+from .model import Pitr
+from .names import check_pitr_name
 from .plan import dropping_cost, replacing_cost
 from .reflection import ServerState, read_pitrs, read_state, reading
-from .transaction import autocommit_connection, ended_when_given_up, send_now
+from .transaction import send_now
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session, scoped_session

@@ -23,20 +23,12 @@ from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import DBAPIError, SAWarning
 
 from . import server
+from .connections import idle, is_autocommit, roll_back, side_connection
 from .ddl import recovery_window_statement
 from .errors import PitrValidationError, from_dbapi_error
 from .generations import split_generation
-from .model import (
-    Pitr,
-    PitrLevel,
-    PitrRange,
-    PitrStatus,
-    RecoveryWindow,
-    check_pitr_name,
-    check_target_name,
-    to_level,
-)
-from .transaction import idle, is_autocommit, roll_back, side_connection
+from .model import Pitr, PitrLevel, PitrRange, PitrStatus, RecoveryWindow, to_level
+from .names import check_pitr_name, check_target_name
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session, scoped_session
@@ -502,7 +494,7 @@ def _read_objects(
     some = tables is not None and len(tables) < _MANY
     statement = text(
         _OBJECTS.format(
-            logical_id="rel_logical_id" if version >= server.LOGICAL_IDS else "rel_id",
+            logical_id="rel_logical_id" if server.rules_of(version).logical_ids else "rel_id",
             tables=" AND t.relname IN :tables" if some else "",
         )
     ).bindparams(bindparam("databases", expanding=True))

@@ -31,12 +31,9 @@ from sqlalchemy.sql.schema import SchemaItem
 from .ddl import translate_database
 from .errors import PitrValidationError
 from .generations import LONGEST_SUFFIX, check_declared_name, target_of
-from .model import (
+from .model import Pitr, PitrLevel, PitrRange, RangeLike
+from .names import (
     MAX_NAME_LENGTH,
-    Pitr,
-    PitrLevel,
-    PitrRange,
-    RangeLike,
     check_database_name,
     check_pitr_name,
     check_target_name,

@@ -13,6 +13,7 @@ import datetime as dt
 import re
 import weakref
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
 from sqlalchemy.engine import Connection, Dialect
@@ -25,14 +26,41 @@ SUPPORTED_DIALECTS: Final = ("mysql", "mariadb", "matrixone")
 """Dialect names that PITR statements compile on: a MatrixOne server is reached through any."""
 
 OLDEST_SUPPORTED: Final[Version] = (2, 1, 0)
-LOGICAL_IDS: Final[Version] = (4, 0, 0)
-"""The first version whose tables have a logical id, which stays when a table is rebuilt."""
-
 DEVELOPMENT: Final[Version] = (999, 0, 0)
 """What a development build counts as: its version is empty, and it is newer than any release."""
 
 VERSION_OPTION: Final = "matrixone_version"
 """Execution option that overrules the version the server reports, such as ``"3.0.9"``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What differs between server versions, as far as this package depends on it.
+
+    :ivar logical_ids: tables have a logical id, which stays when a table is rebuilt; an ordinary
+        CREATE PITR records it, and protects nothing of a rebuilt table (``INTERNAL`` is needed).
+    :ivar set_commits: any SET commits the open transaction.
+    :ivar restore_by_pattern: RESTORE of a table looks for its name by LIKE, in which ``_`` stands
+        for any character, and refuses where two tables match.
+    """
+
+    logical_ids: bool
+    set_commits: bool
+    restore_by_pattern: bool
+
+
+def rules_of(version: Version) -> Rules:
+    """The rules of a version; the one place that compares version numbers.
+
+    >>> rules_of((3, 0, 9)).logical_ids, rules_of((4, 2, 0)).logical_ids
+    (False, True)
+    """
+    return Rules(
+        logical_ids=version >= (4, 0, 0),
+        set_commits=version < (4, 3, 0),
+        restore_by_pattern=(3, 0, 0) <= version < (4, 0, 0),
+    )
+
 
 EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 

@@ -14,29 +14,26 @@ Pitfalls that shaped this module: matrixone.md, section 2, "What broke naive ver
 
 from __future__ import annotations
 
-import contextlib
 import re
 import sys
 import threading
-import time
 import weakref
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import FrameType, SimpleNamespace
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Protocol, Self
 
-from sqlalchemy import event
 from sqlalchemy.engine import Connection, CursorResult, Dialect, Engine
 from sqlalchemy.engine.base import RootTransaction, TwoPhaseTransaction
 from sqlalchemy.engine.cursor import (
     _NO_CURSOR_DML,
 )  # the public way to make a result needs a cursor
-from sqlalchemy.exc import DBAPIError, PendingRollbackError, SQLAlchemyError
-from sqlalchemy.pool import NullPool, QueuePool
+from sqlalchemy.exc import DBAPIError, PendingRollbackError
 from sqlalchemy.sql.ddl import ExecutableDDLElement
 
 from . import server
+from .connections import idle, is_autocommit, pause, roll_back
 from .errors import (
     PitrAfterCommitError,
     PitrError,
@@ -51,7 +48,6 @@ from .errors import (
 if TYPE_CHECKING:
     from sqlalchemy.engine.interfaces import ExceptionContext
     from sqlalchemy.ext.asyncio import AsyncConnection
-    from sqlalchemy.orm import Session, SessionTransaction
 
 
 TOGETHER: Final = "matrixone_pitr_together"
@@ -108,8 +104,16 @@ class TransactionalDDLElement(ExecutableDDLElement):
 # ----------------------------------------------------------------------------- executing an element
 
 
+class Parking(Protocol):
+    """A Session, which sends its connections' statements when all of them are committed."""
+
+    def park(self, connection: Connection, items: list[Queued]) -> bool:
+        """Keep the statements of a committed connection; False where they are to be sent now."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
-class _Queued:
+class Queued:
     element: TransactionalDDLElement
     options: Mapping[str, Any]
     statement: str
@@ -119,10 +123,10 @@ class _Queued:
 class _Queue:
     """What one transaction will send after its COMMIT."""
 
-    items: list[_Queued] = field(default_factory=list)
+    items: list[Queued] = field(default_factory=list)
     closed: bool = False
     failed_savepoint: str | None = None
-    session: weakref.ref[SessionFlush] | None = None
+    session: weakref.ref[Parking] | None = None
 
 
 _queues: weakref.WeakKeyDictionary[RootTransaction, _Queue] = weakref.WeakKeyDictionary()
@@ -139,24 +143,12 @@ def _queue_of(transaction: RootTransaction | None, *, create: bool = False) -> _
         return queue
 
 
-def is_autocommit(connection: Connection) -> bool:
-    """Whether SQLAlchemy was asked for AUTOCOMMIT on this connection.
-
-    Decided from its setting alone: the server's status bit, and so the driver's flag, lies
-    (matrixone.md, section 2).
-    """
-    level = connection.get_execution_options().get("isolation_level")
-    if level is None:
-        level = getattr(connection.dialect, "_on_connect_isolation_level", None)
-    return str(level).upper() == "AUTOCOMMIT"  # as SQLAlchemy compares it
-
-
 def execute(
     connection: Connection,
     element: TransactionalDDLElement,
     options: Mapping[str, Any],
     *,
-    session: SessionFlush | None = None,
+    session: Parking | None = None,
 ) -> CursorResult[Any]:
     """Execute an element by the rule of this module.
 
@@ -201,11 +193,11 @@ def execute(
     if queue.failed_savepoint is not None:
         raise _savepoint_error(queue.failed_savepoint, element.pitr_name)
     resolved = element.resolve(connection, merged)
-    item = _Queued(resolved, dict(options), str(resolved))
+    item = Queued(resolved, dict(options), str(resolved))
     if connection.dialect.is_async:
         # an execute() that awaits nothing is taken for a mistake by SQLAlchemy; a task that is
         # cancelled here has queued nothing
-        _pause(connection, 0)
+        pause(connection, 0)
     queue.items.append(item)
     if session is not None:
         queue.session = weakref.ref(session)
@@ -395,15 +387,15 @@ def _on_commit(connection: Connection) -> None:
         flush(connection, items)
 
 
-def flush(connection: Connection, items: Sequence[_Queued]) -> None:
+def flush(connection: Connection, items: Sequence[Queued]) -> None:
     """Send queued statements, each followed by COMMIT; their transaction is committed already.
 
     :raises PitrAfterCommitError: one was refused, or its answer was lost; nothing is retried.
     """
-    done: list[_Queued] = []
+    done: list[Queued] = []
     together = Together([item.element for item in items])
     for position, item in enumerate(items):
-        current: _Queued | None = item
+        current: Queued | None = item
         try:
             item.element._send(connection, {**item.options, TOGETHER: together})
             done.append(item)
@@ -416,7 +408,7 @@ def flush(connection: Connection, items: Sequence[_Queued]) -> None:
             else:
                 refused = isinstance(error, PitrError | Warning)  # by ourselves: it was not sent
             _undo(connection, answer)
-            outcome = _Outcome(
+            outcome = Outcome(
                 done=done,
                 failed=[item] if current and refused else [],
                 unknown=[item] if current and not refused else [],
@@ -456,18 +448,18 @@ def _undo(connection: Connection, error: BaseException | None = None) -> None:
         connection.invalidate()
 
 
-def _list(items: Sequence[_Queued]) -> str:
+def _list(items: Sequence[Queued]) -> str:
     return "; ".join(item.statement for item in items)
 
 
 @dataclass(slots=True)
-class _Outcome:
+class Outcome:
     """What became of the PITR statements of a committed transaction."""
 
-    done: list[_Queued] = field(default_factory=list)
-    failed: list[_Queued] = field(default_factory=list)
-    unknown: list[_Queued] = field(default_factory=list)
-    not_tried: list[_Queued] = field(default_factory=list)
+    done: list[Queued] = field(default_factory=list)
+    failed: list[Queued] = field(default_factory=list)
+    unknown: list[Queued] = field(default_factory=list)
+    not_tried: list[Queued] = field(default_factory=list)
 
     def report(self) -> str:
         lines = ["The transaction is committed; its PITR statements are not all done."]
@@ -555,254 +547,3 @@ def _make_autocommit_real(connection: Connection) -> None:
         attach(connection.engine)
         connection.exec_driver_sql("COMMIT")
         connection.exec_driver_sql("SET AUTOCOMMIT = 1")
-
-
-# --------------------------------------------------------------------------------- idle connections
-
-
-def roll_back(connection: Connection) -> None:
-    """Make a connection without a transaction idle for the server too, before a PITR statement.
-
-    ``get_transaction() is None`` says nothing about the server: a connect listener, SQLAlchemy
-    asking for the isolation level, or a read of ours may have opened a transaction there.
-    """
-    connection.exec_driver_sql("ROLLBACK")
-
-
-@contextlib.contextmanager
-def idle(connection: Connection) -> Iterator[Connection]:
-    """A connection without a transaction, left without one: a later ``begin()`` must not raise."""
-    try:
-        yield connection
-    finally:
-        if connection.in_transaction() or connection.invalidated:
-            connection.rollback()
-
-
-def _has_room(pool: QueuePool) -> bool:
-    """Whether the pool gives a connection without waiting for one to come back."""
-    most = pool.size() + pool._max_overflow
-    return pool._max_overflow < 0 or pool.checkedout() < most
-
-
-@contextlib.contextmanager
-def side_connection(engine: Engine) -> Iterator[Connection]:
-    """A connection that is surely not one the caller holds; its transaction ends with it.
-
-    From the engine's own pool where that has room, or keeps none; else from a pool of the same kind
-    made for this once: StaticPool would hand back the caller's own connection, and a full pool
-    would wait for the caller. The engine's listeners hear of both.
-    """
-    pool = engine.pool
-    if isinstance(pool, NullPool) or (isinstance(pool, QueuePool) and _has_room(pool)):
-        with _opened(engine) as connection:
-            yield connection
-        return
-    aside = Engine(
-        pool.recreate(),
-        engine.dialect,
-        engine.url,
-        logging_name=engine.logging_name,
-        echo=engine.echo,
-        execution_options=engine.get_execution_options(),
-        hide_parameters=engine.hide_parameters,
-    )
-    aside.dispatch = aside.dispatch._join(engine.dispatch)  # as engine.execution_options() does
-    aside._has_events = engine._has_events
-    try:
-        with _opened(aside) as connection:
-            yield connection
-    finally:
-        aside.dispose()
-
-
-@contextlib.contextmanager
-def _opened(engine: Engine) -> Iterator[Connection]:
-    """A connection that is thrown away where it cannot be given back: what was done is done."""
-    connection = engine.connect()
-    try:
-        yield connection
-    finally:
-        try:
-            connection.close()
-        except Exception:
-            if not connection.closed:
-                connection.invalidate()
-                connection.close()
-
-
-@contextlib.contextmanager
-def autocommit_connection(engine: Engine) -> Iterator[tuple[Connection, int]]:
-    """A side connection on which each statement takes effect at once, and the server's number of
-    its session; another one where the pool's turns out to be dead.
-
-    Set by hand: SQLAlchemy undoes its isolation level by statements of the driver's own, whose
-    errors are no SQLAlchemyError and leave the pool a connection short.
-    """
-    for last in (False, True):
-        with side_connection(engine) as connection:
-            attach(engine)
-            try:
-                connection.exec_driver_sql("SET AUTOCOMMIT = 1")
-                session = server.session_number(connection)
-            except DBAPIError:
-                if last or not connection.invalidated:
-                    raise
-                continue
-            try:
-                yield connection, session
-            finally:
-                if not connection.invalidated and not is_autocommit(connection):
-                    try:
-                        connection.exec_driver_sql("SET AUTOCOMMIT = 0")
-                    except DBAPIError:
-                        connection.invalidate()
-            return
-
-
-def end_session(engine: Engine, session: int) -> None:
-    """End a session whose connection was given up: its statement may be waiting on the server
-    still, or be on its way there (matrixone.md, section 3, "Races").
-
-    :param session: its ``connection_id()``.
-    :raises DBAPIError: the server could not be reached.
-    """
-    with side_connection(engine) as connection:
-        for _ in range(_PATIENCE):
-            try:
-                connection.exec_driver_sql(f"KILL {session:d}")
-            except DBAPIError as error:
-                if not answered_by_server(error):
-                    raise
-                break  # "Unknown connection id"
-            _pause(connection, 0.05)
-        _pause(connection, 0.1)  # what it was committing
-
-
-_PATIENCE: Final = 20
-"""How often a session that is being ended is looked for."""
-
-
-@contextlib.contextmanager
-def ended_when_given_up(engine: Engine, session: int) -> Iterator[None]:
-    """What is sent in the block has come to its end, one way or the other, when the block has: also
-    where it is interrupted, or the connection is lost. So a lock may be given up then.
-
-    :param session: the ``connection_id()`` of the connection that the block sends on.
-    """
-    try:
-        yield
-    except BaseException as error:
-        cause = error.__cause__ if isinstance(error, PitrError) else error
-        if not isinstance(error, Exception) or (
-            isinstance(cause, DBAPIError) and not answered_by_server(cause)
-        ):
-            with contextlib.suppress(SQLAlchemyError):
-                end_session(engine, session)
-        raise
-
-
-def _pause(connection: Connection, seconds: float) -> None:
-    if not connection.dialect.is_async:
-        time.sleep(seconds)
-        return
-    import asyncio
-
-    from sqlalchemy.util import await_only
-
-    await_only(asyncio.sleep(seconds))
-
-
-# ------------------------------------------------------------------------------------ ORM sessions
-
-
-_sessions: weakref.WeakKeyDictionary[Session, SessionFlush] = weakref.WeakKeyDictionary()
-
-
-class SessionFlush:
-    """Sends a Session's statements when all of its commits are done, and raises at the very end.
-
-    An error out of ``Session.commit()`` makes SQLAlchemy treat the session as rolled back although
-    its rows are committed. So statements wait (are parked) until ``after_commit``, when every
-    connection of the session is committed, and an error waits for ``after_transaction_end``, when
-    the session's objects are persistent and the session is usable.
-    """
-
-    def __init__(self) -> None:
-        self._committing = False
-        self._parked: list[tuple[Connection, list[_Queued]]] = []
-        self._done: list[TransactionalDDLElement] = []
-        self._errors: list[BaseException] = []
-
-    @classmethod
-    def of(cls, session: Session) -> SessionFlush:
-        """The one of a session; its listeners are added the first time."""
-        with _attach_lock:
-            found = _sessions.get(session)
-            if found is None:
-                found = _sessions[session] = cls()
-                event.listen(session, "before_commit", found._before_commit)
-                event.listen(session, "after_commit", found._after_commit)
-                # the first one: a listener of the user's that raises must not hide our report
-                event.listen(
-                    session, "after_transaction_end", found._after_transaction_end, insert=True
-                )
-            return found
-
-    def park(self, connection: Connection, items: list[_Queued]) -> bool:
-        """Keep statements until the session has committed.
-
-        False where it is not the session that commits, but the owner of its connection.
-        """
-        if self._committing:
-            self._parked.append((connection, items))
-        return self._committing
-
-    def _before_commit(self, session: Session) -> None:
-        self._committing = True
-
-    def _after_commit(self, session: Session) -> None:
-        self._committing = False
-        while self._parked:
-            connection, items = self._parked.pop(0)
-            try:
-                with idle(connection):
-                    flush(connection, items)
-                self._done += [item.element for item in items]
-            except BaseException as error:
-                self._errors.append(error)
-                if not isinstance(error, Exception):
-                    return
-
-    def _after_transaction_end(self, session: Session, transaction: SessionTransaction) -> None:
-        if transaction.parent is not None:
-            return
-        left = [item for _, items in self._parked for item in items]
-        done, errors = self._done, self._errors
-        self._committing, self._parked, self._done, self._errors = False, [], [], []
-        if left:
-            report = _Outcome(not_tried=left)
-            reason = errors[0] if errors else sys.exception()
-            if reason is not None:
-                reason.add_note(report.report())
-            else:
-                errors.append(report.error(PitrError("the session's commit did not finish"), None))
-        if errors:
-            raise _one_error(done, errors)
-
-
-def _one_error(
-    done: Sequence[TransactionalDDLElement], errors: Sequence[BaseException]
-) -> BaseException:
-    """The first error of a session's connections, which speaks for all of them."""
-    first, *others = errors
-    if isinstance(first, PitrAfterCommitError):
-        first.done = (*done, *first.done)
-    for other in others:
-        first.add_note(f"On another connection of the session: {other}")
-        if isinstance(first, PitrAfterCommitError) and isinstance(other, PitrAfterCommitError):
-            first.done += other.done
-            first.failed += other.failed
-            first.unknown += other.unknown
-            first.not_tried += other.not_tried
-    return first

@@ -21,7 +21,7 @@ from sqlalchemy_matrixone_pitr import (
     PitrValidationError,
     RestorePitr,
 )
-from sqlalchemy_matrixone_pitr.model import fold
+from sqlalchemy_matrixone_pitr.names import fold
 
 AT = "2026-11-22 09:30:46.5"
 

@@ -19,7 +19,7 @@ from sqlalchemy_matrixone_pitr import (
     PitrUnit,
     PitrValidationError,
 )
-from sqlalchemy_matrixone_pitr.model import (
+from sqlalchemy_matrixone_pitr.names import (
     SYSTEM_DATABASES,
     check_database_name,
     check_pitr_name,

@@ -22,7 +22,7 @@ from sqlalchemy_matrixone_pitr import (
     declared_pitrs,
 )
 from sqlalchemy_matrixone_pitr.generations import check_declared_name, split_generation
-from sqlalchemy_matrixone_pitr.model import MAX_NAME_LENGTH
+from sqlalchemy_matrixone_pitr.names import MAX_NAME_LENGTH
 from sqlalchemy_matrixone_pitr.schema import databases_of, declarations, item_of
 
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from sqlalchemy import Engine, create_engine
 
 from sqlalchemy_matrixone_pitr import Pitr, PitrManager, PitrRange, PitrUnit, PitrValidationError
-from sqlalchemy_matrixone_pitr.model import check_pitr_name
+from sqlalchemy_matrixone_pitr.names import check_pitr_name
 from tests.conftest import Server
 from tests.proxy import Proxy
 

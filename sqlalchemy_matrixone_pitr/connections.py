@@ -1,0 +1,212 @@
+"""Connections: whether one is AUTOCOMMIT, asking on the caller's, and connections of our own.
+
+What the library sends for itself runs on connections of its own, outside the caller's transaction
+and outside the caller's execution options: a ``schema_translate_map`` or a routing option is for
+the user's statements. The caller's connection is asked one value at most (:func:`ask`), which
+neither begins nor ends anything on it.
+
+Source: matrixone.md, section 2 (the status bit, idle connections), section 3 ("Races", KILL).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterator
+from typing import Any, Final
+
+from sqlalchemy.engine import Connection, Engine
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.pool import NullPool, QueuePool
+
+from . import server
+from .errors import PitrError, answered_by_server
+
+
+def is_autocommit(connection: Connection) -> bool:
+    """Whether SQLAlchemy was asked for AUTOCOMMIT on this connection.
+
+    Decided from its setting alone: the server's status bit, and so the driver's flag, lies
+    (matrixone.md, section 2).
+    """
+    level = connection.get_execution_options().get("isolation_level")
+    if level is None:
+        level = getattr(connection.dialect, "_on_connect_isolation_level", None)
+    return str(level).upper() == "AUTOCOMMIT"  # as SQLAlchemy compares it
+
+
+def ask(connection: Connection, statement: str) -> Any:
+    """The one value that a statement answers, asked on the caller's connection.
+
+    Nothing begins or ends there: on a connection without a transaction the driver is asked, since
+    SQLAlchemy would begin one, whose end would take along what the caller wrote through
+    ``connection.connection.cursor()``.
+
+    :raises DBAPIError: the server could not be asked.
+    """
+    if connection.in_transaction():
+        return connection.exec_driver_sql(statement).scalar()
+    cursor: Any = connection.connection.cursor()
+    try:
+        cursor.execute(statement)
+        row = cursor.fetchone()
+    except Exception as error:
+        connection._handle_dbapi_exception(error, statement, (), cursor, None)
+    finally:
+        cursor.close()
+    return None if row is None else row[0]
+
+
+def roll_back(connection: Connection) -> None:
+    """Make a connection without a transaction idle for the server too, before a PITR statement.
+
+    ``get_transaction() is None`` says nothing about the server: a connect listener, SQLAlchemy
+    asking for the isolation level, or a read of ours may have opened a transaction there.
+    """
+    connection.exec_driver_sql("ROLLBACK")
+
+
+@contextlib.contextmanager
+def idle(connection: Connection) -> Iterator[Connection]:
+    """A connection without a transaction, left without one: a later ``begin()`` must not raise."""
+    try:
+        yield connection
+    finally:
+        if connection.in_transaction() or connection.invalidated:
+            connection.rollback()
+
+
+def _has_room(pool: QueuePool) -> bool:
+    """Whether the pool gives a connection without waiting for one to come back."""
+    most = pool.size() + pool._max_overflow
+    return pool._max_overflow < 0 or pool.checkedout() < most
+
+
+@contextlib.contextmanager
+def side_connection(engine: Engine) -> Iterator[Connection]:
+    """A connection that is surely not one the caller holds; its transaction ends with it.
+
+    It has none of the engine's execution options but :data:`server.VERSION_OPTION`. From the
+    engine's own pool where that has room, or keeps none; else from a pool of the same kind made for
+    this once: StaticPool would hand back the caller's own connection, and a full pool would wait
+    for the caller. The engine's listeners hear of both.
+    """
+    pool = engine.pool
+    own = isinstance(pool, NullPool) or (isinstance(pool, QueuePool) and _has_room(pool))
+    version = engine.get_execution_options().get(server.VERSION_OPTION)
+    aside = Engine(
+        pool if own else pool.recreate(),
+        engine.dialect,
+        engine.url,
+        logging_name=engine.logging_name,
+        echo=engine.echo,
+        execution_options={} if version is None else {server.VERSION_OPTION: version},
+        hide_parameters=engine.hide_parameters,
+    )
+    aside.dispatch = aside.dispatch._join(engine.dispatch)  # as engine.execution_options() does
+    aside._has_events = engine._has_events
+    try:
+        with _opened(aside) as connection:
+            yield connection
+    finally:
+        if not own:
+            aside.dispose()
+
+
+@contextlib.contextmanager
+def _opened(engine: Engine) -> Iterator[Connection]:
+    """A connection that is thrown away where it cannot be given back: what was done is done."""
+    connection = engine.connect()
+    try:
+        yield connection
+    finally:
+        try:
+            connection.close()
+        except Exception:
+            if not connection.closed:
+                connection.invalidate()
+                connection.close()
+
+
+@contextlib.contextmanager
+def autocommit_connection(engine: Engine) -> Iterator[tuple[Connection, int]]:
+    """A side connection on which each statement takes effect at once, and the server's number of
+    its session; another one where the pool's turns out to be dead.
+
+    Set by hand, and put back as it was: SQLAlchemy undoes its isolation level by statements of the
+    driver's own, whose errors are no SQLAlchemyError and leave the pool a connection short; and the
+    pool's connections may have autocommit on by ``connect_args`` or a listener.
+    """
+    for last in (False, True):
+        with side_connection(engine) as connection:
+            try:
+                session, before = connection.exec_driver_sql(
+                    "SELECT connection_id(), @@autocommit"
+                ).one()
+                connection.exec_driver_sql("SET AUTOCOMMIT = 1")
+            except DBAPIError:
+                if last or not connection.invalidated:
+                    raise
+                continue
+            try:
+                yield connection, int(session)
+            finally:
+                if not connection.invalidated and str(before).lower() in ("0", "off", "false"):
+                    try:
+                        connection.exec_driver_sql("SET AUTOCOMMIT = 0")
+                    except DBAPIError:
+                        connection.invalidate()
+            return
+
+
+def end_session(engine: Engine, session: int) -> None:
+    """End a session whose connection was given up: its statement may be waiting on the server
+    still, or be on its way there (matrixone.md, section 3, "Races").
+
+    :param session: its ``connection_id()``.
+    :raises DBAPIError: the server could not be reached.
+    """
+    with side_connection(engine) as connection:
+        for _ in range(_PATIENCE):
+            try:
+                connection.exec_driver_sql(f"KILL {session:d}")
+            except DBAPIError as error:
+                if not answered_by_server(error):
+                    raise
+                break  # "Unknown connection id"
+            pause(connection, 0.05)
+        pause(connection, 0.1)  # what it was committing
+
+
+_PATIENCE: Final = 20
+"""How often a session that is being ended is looked for."""
+
+
+@contextlib.contextmanager
+def ended_when_given_up(engine: Engine, session: int) -> Iterator[None]:
+    """What is sent in the block has come to its end, one way or the other, when the block has: also
+    where it is interrupted, or the connection is lost. So a lock may be given up then.
+
+    :param session: the ``connection_id()`` of the connection that the block sends on.
+    """
+    try:
+        yield
+    except BaseException as error:
+        cause = error.__cause__ if isinstance(error, PitrError) else error
+        if not isinstance(error, Exception) or (
+            isinstance(cause, DBAPIError) and not answered_by_server(cause)
+        ):
+            with contextlib.suppress(SQLAlchemyError):
+                end_session(engine, session)
+        raise
+
+
+def pause(connection: Connection, seconds: float) -> None:
+    if not connection.dialect.is_async:
+        time.sleep(seconds)
+        return
+    import asyncio
+
+    from sqlalchemy.util import await_only
+
+    await_only(asyncio.sleep(seconds))
