@@ -131,7 +131,7 @@ def _brace_error(statement: str, before: Token | None, brace: Token) -> SqlError
     return SqlError.syntax(statement[start:], line, brace.start + 1 - line_start)
 
 
-def _check_brace(statement: str, brace: Token) -> None:
+def check_brace(statement: str, brace: Token) -> None:
     """`{MO_TS = n}`, `{TIMESTAMP = 't'}`, `{AS OF TIMESTAMP 't'}`, `{SNAPSHOT = 's'}`."""
     inside = [
         Token(kind, text, start + brace.start + 1, end + brace.start + 1)
@@ -167,7 +167,7 @@ def fold_time_parts(statement: str, found: list[Token]) -> str:
         if token.kind == "brace":
             if before is None or not _ends_table_name(found[:index]):
                 raise _brace_error(statement, before, token)
-            _check_brace(statement, token)
+            check_brace(statement, token)
             inside = token.text[1:-1].replace("`", "")
             out.append(statement[done : before.start])
             name = before.name.replace("`", "``")

@@ -83,14 +83,20 @@ class Resolver:
             raise SqlError(1049, f"Unknown database {wanted}")
         return found
 
-    def need_table(self, database: str, name: str) -> Version:
-        """Of a statement that changes it; others say that no database is selected."""
-        if not database and not self.context.database:
-            raise SqlError(1146, f"no such table .{name}")
-        home = self.need_database(database)
-        found = self.catalogue.table(home, name)
+    def need_table(self, database: str, name: str, number: int | None = None) -> Version:
+        """Of a statement that changes it, or shows how it was made.
+
+        Where the database is missing these say that the table is.
+        """
+        home = database or self.context.database.lower()
+        found = None
+        owner = self.catalogue.database(self.context.account_id, home, number)
+        if owner is None and home == "mo_catalog":
+            owner = self.catalogue.database(0, home, number)
+        if owner is not None:
+            found = self.catalogue.table(owner, name, number)
         if found is None:
-            raise SqlError(1146, f"no such table {home.name}.{name}")
+            raise SqlError(1146, f"no such table {home}.{name}")
         return found
 
     def moment(self, text: str) -> int:

@@ -24,6 +24,8 @@ class Rules:
     """The names of the functions that the server has, the emulator's own among them"""
     reserved: frozenset[str]
     """Keywords that are no names without back-quotes"""
+    more_shows: tuple[str, ...] = ()
+    """Forms of SHOW beside those that all versions read (showgrammar.py)"""
 
     # PITR
     creations_race: bool = True
@@ -178,6 +180,16 @@ class Rules:
     """A text too long for CHAR(n) is cut, not refused"""
 
 
+_SHOWS_3_0_18 = ("CDC", "TASKS", "TASK RUNS [rest]", "RULES ON ROLE name")
+_SHOWS_4_2_0 = (
+    "PROFILE [rest]",
+    "PUBLICATION COVERAGE name",
+    "CCPR SUBSCRIPTION [rest]",
+    "CCPR SUBSCRIPTIONS",
+    "ICEBERG CATALOGS|NAMESPACES|TABLES [rest]",
+    "MONGODB CONNECTIONS [like] [where]",
+)
+
 _V2_2_2 = Rules(
     version="2.2.2",
     version_text="8.0.30-MatrixOne-v2.2.0",
@@ -210,6 +222,7 @@ _V3_0_18 = replace(
     version="3.0.18",
     version_text="8.0.30-MatrixOne-v3.0.18",
     functions=KNOWN_3_0_18,
+    more_shows=_SHOWS_3_0_18,
     create_as_select_of_past=True,
     drops_several_tables=True,
     decimal_digits=65,
@@ -225,6 +238,7 @@ _V4_2_0 = replace(
     version_text="8.0.30-MatrixOne-v4.2.0",
     functions=KNOWN_4_2_0,
     reserved=RESERVED | RESERVED_SINCE_4,
+    more_shows=_SHOWS_3_0_18 + _SHOWS_4_2_0,
     creations_race=False,
     creation_waits_for_rebuild=True,
     internal_checked_when_executed=True,

@@ -11,7 +11,7 @@ from .definition import ColumnDef
 from .errors import SqlError
 from .functions import like
 from .labels import default_label, extra, key_label, type_label
-from .lexer import Token, syntax_error, tokens, unquote
+from .lexer import Token, tokens
 from .query import Compiler, result_columns
 from .records import Result
 from .redact import unsupported
@@ -22,98 +22,40 @@ from .showcreate import (
     stumble_over_default,
     stumble_over_rules,
 )
+from .showgrammar import Shown, read_describe, read_show
 from .workspace import Workspace
 
 _NAME = varchar(5000)
 _CHAR = SqlType("char", 255)
 _I64 = SqlType("bigint")
 _U32 = SqlType("int", unsigned=True)
-
-
-_OTHERS = frozenset(
+_EXPLAINED = frozenset(
     [
-        "ACCOUNTS",
-        "BACKEND",
-        "CDC",
-        "COLUMN_NUMBER",
-        "CONFIG",
-        "CONNECTORS",
-        "EVENTS",
-        "FUNCTION",
-        "GRANTS",
-        "LOCKS",
-        "LOGSERVICE",
-        "NODE",
-        "OPEN",
-        "PRIVILEGES",
-        "PROCEDURE",
-        "PROCESSLIST",
-        "PROFILES",
-        "PUBLICATION",
-        "PUBLICATIONS",
-        "ROLES",
-        "RULES",
-        "SEQUENCES",
-        "SNAPSHOT",
-        "SNAPSHOTS",
-        "STAGE",
-        "STAGES",
-        "SUBSCRIPTIONS",
-        "TABLE_NUMBER",
-        "TABLE_SIZE",
-        "TABLE_VALUES",
-        "UPGRADE",
+        "SELECT",
+        "INSERT",
+        "REPLACE",
+        "UPDATE",
+        "DELETE",
+        "LOAD",
+        "WITH",
+        "VALUES",
+        "TABLE",
+        "(",
+        "ANALYZE",
+        "VERBOSE",
+        "PHYPLAN",
+        "FORCE",
+        "FOR",
+        "FORMAT",
     ]
 )
-"""What the server can show besides"""
+"""What begins a statement, or the way to explain one, behind EXPLAIN"""
 
 
-class _Words:
-    """The tokens of a SHOW, read from left to right."""
-
-    def __init__(self, statement: str, found: list[Token]) -> None:
-        self.statement, self.tokens, self.at = statement, found, 1
-
-    def accept(self, *words: str) -> bool:
-        for offset, word in enumerate(words):
-            index = self.at + offset
-            if index >= len(self.tokens) or self.tokens[index].upper != word:
-                return False
-        self.at += len(words)
-        return True
-
-    def any_of(self, *words: str) -> bool:
-        return any(self.accept(word) for word in words)
-
-    def fail(self) -> SqlError:
-        start = self.tokens[self.at].start if self.at < len(self.tokens) else len(self.statement)
-        return syntax_error(self.statement, self.tokens, start)
-
-    def unknown(self) -> SqlError:
-        """A SHOW that the server knows and the emulator does not, or that neither does."""
-        word = self.tokens[self.at].upper if self.at < len(self.tokens) else ""
-        return unsupported(self.statement) if word in _OTHERS else self.fail()
-
-    def identifier(self) -> str:
-        if self.at >= len(self.tokens) or self.tokens[self.at].kind not in ("word", "quoted"):
-            raise self.fail()
-        self.at += 1
-        return self.tokens[self.at - 1].name.lower()
-
-    def named(self) -> tuple[str, str]:
-        first = self.identifier()
-        if self.accept("."):
-            return first, self.identifier()
-        return "", first
-
-    def brace(self) -> str:
-        if self.at < len(self.tokens) and self.tokens[self.at].kind == "brace":
-            self.at += 1
-            return self.tokens[self.at - 1].text[1:-1]
-        return ""
+_Handler = Callable[[Workspace, Shown], "_Rows"]
 
 
-class _Shown:
+class _Rows:
     """Rows of a SHOW with their columns, to be narrowed by LIKE or WHERE."""
 
     def __init__(
@@ -129,45 +71,28 @@ class _Shown:
 
 
 def show(session: Workspace, statement: str, found: list[Token]) -> Result:
-    words = _Words(statement, found)
     if found[0].upper in ("DESC", "DESCRIBE", "EXPLAIN"):
-        if words.at < len(found) and found[1].upper in ("SELECT", "ANALYZE", "VERBOSE", "("):
+        if len(found) > 1 and found[1].upper in _EXPLAINED:
             raise unsupported(statement)
-        database, name = words.named()
-        return _result(session, words, _columns(session, database, name, full=False), end=True)
-    words.any_of("SESSION", "GLOBAL") if _next_is(words, "VARIABLES", 1) else None
-    full = words.accept("FULL")
-    if words.accept("CREATE"):
-        return _create(session, words)
-    handler: Callable[[Workspace, _Words, bool], _Shown] | None = None
-    for names, candidate in _HANDLERS:
-        if words.accept(*names):
-            handler = candidate
-            break
-    if handler is None:
-        raise words.unknown()
-    return _result(session, words, handler(session, words, full))
+        shown = read_describe(statement, found, session.rules)
+        rows = _columns(session, shown)
+        rows.rows = [row for row in rows.rows if not shown.column or row[0] == shown.column]
+        return _result(session, shown, rows)
+    shown = read_show(statement, found, session.rules)
+    handler = _HANDLERS.get(shown.form)
+    if handler is None or shown.options & {"LIMIT", "EXTENDED"}:
+        raise unsupported(statement)
+    return _result(session, shown, handler(session, shown))
 
 
-def _next_is(words: _Words, word: str, ahead: int) -> bool:
-    index = words.at + ahead
-    return index < len(words.tokens) and words.tokens[index].upper == word
-
-
-def _result(session: Workspace, words: _Words, shown: _Shown, *, end: bool = False) -> Result:
-    labels = [label for label, _ in shown.columns]
-    types = [kind for _, kind in shown.columns]
-    if words.accept("LIKE"):
-        if words.at >= len(words.tokens) or words.tokens[words.at].kind != "string":
-            raise words.fail()
-        pattern = unquote(words.tokens[words.at].text)
-        shown.rows = [row for row in shown.rows if like(str(row[0]), pattern, "\\", 0)]
-        words.at += 1
-    elif words.accept("WHERE"):
-        return _where(session, words, shown)
-    if words.at < len(words.tokens) and not end:
-        raise words.fail()
-    compiled = [tuple(row) for row in shown.rows]
+def _result(session: Workspace, shown: Shown, rows: _Rows) -> Result:
+    labels = [label for label, _ in rows.columns]
+    types = [kind for _, kind in rows.columns]
+    if shown.pattern is not None:
+        rows.rows = [row for row in rows.rows if like(str(row[0]), shown.pattern, "\\", 0)]
+    if shown.condition:
+        return _where(session, shown, rows)
+    compiled = [tuple(row) for row in rows.rows]
     if any(kind.kind in ("timestamp",) for kind in types):
         loaders = [session._loader(kind) for kind in types]
         compiled = [
@@ -175,22 +100,22 @@ def _result(session: Workspace, words: _Words, shown: _Shown, *, end: bool = Fal
                 cell if cell is None or loader is None else loader(cell)  # type: ignore[arg-type]
                 for cell, loader in zip(row, loaders, strict=True)
             )
-            for row in shown.rows
+            for row in rows.rows
         ]
     return Result(result_columns(labels, types), compiled)
 
 
-def _where(session: Workspace, words: _Words, shown: _Shown) -> Result:
+def _where(session: Workspace, shown: Shown, rows: _Rows) -> Result:
     """SHOW ... WHERE: any expression over the columns; 3.x gives many of them small labels."""
-    labels = [label for label, _ in shown.columns]
-    small = session.rules.labels_of_filtered_are_small and not shown.keeps_labels
+    labels = [label for label, _ in rows.columns]
+    small = session.rules.labels_of_filtered_are_small and not rows.keeps_labels
     known = {label.lower() for label in labels}
     condition = " ".join(
         f"`{token.text}`" if token.kind == "word" and token.text.lower() in known else token.text
-        for token in words.tokens[words.at - 1 :]
+        for token in shown.condition
     )
-    text = f"SELECT * FROM shown {condition}"
-    compiler = _ShowCompiler(text, session, shown)
+    text = f"SELECT * FROM shown WHERE {condition}"
+    compiler = _ShowCompiler(text, session, rows)
     query = compiler.query(session.parse(text, tokens(text)))
     if small:
         labels = [label.lower() for label in labels]
@@ -198,14 +123,14 @@ def _where(session: Workspace, words: _Words, shown: _Shown) -> Result:
 
 
 class _ShowCompiler(Compiler):
-    def __init__(self, text: str, session: Workspace, shown: _Shown) -> None:
+    def __init__(self, text: str, session: Workspace, shown: _Rows) -> None:
         super().__init__(text, _ShowSession(session, shown), "")
 
 
 class _ShowSession:
     """A session in which `shown` is the rows of the SHOW."""
 
-    def __init__(self, session: Workspace, shown: _Shown) -> None:
+    def __init__(self, session: Workspace, shown: _Rows) -> None:
         self._session, self._shown = session, shown
         self.constant, self.variable = session.constant, session.variable
         self.user_variable = session.user_variable
@@ -220,35 +145,29 @@ class _ShowSession:
 # SHOW CREATE
 
 
-def _create(session: Workspace, words: _Words) -> Result:
-    if words.accept("DATABASE"):
-        words.accept("IF", "NOT", "EXISTS")
-        name = session.need_database(words.identifier()).name
-        text = f"CREATE DATABASE `{name}`"
-        shown = _Shown([("Database", _NAME), ("Create Database", _NAME)], [(name, text)])
-        return _result(session, words, shown)
-    view = words.accept("VIEW")
-    if not view and not words.accept("TABLE"):
-        raise words.unknown()
-    database, name = words.named()
-    version = session.need_table(session.database_name(database), name)
+def _create_database(session: Workspace, shown: Shown) -> _Rows:
+    name = session.need_database(shown.database, _number(session, shown)).name
+    text = f"CREATE DATABASE `{name}`"
+    return _Rows([("Database", _NAME), ("Create Database", _NAME)], [(name, text)])
+
+
+def _create_table(session: Workspace, shown: Shown) -> _Rows:
+    """SHOW CREATE TABLE and SHOW CREATE VIEW, of now or of a moment."""
+    number = _number(session, shown)
+    version = session.need_table(session.database_name(shown.database), shown.table, number)
     source = session.store.sources.get(version.version, "")
     if version.definition.view is not None:
         row = (version.name, source, "utf8mb4", "utf8mb4_general_ci")
         labels = ("View", "Create View", "character_set_client", "collation_connection")
-        return _result(session, words, _Shown([(label, _NAME) for label in labels], [row]))
-    if view:
+        return _Rows([(label, _NAME) for label in labels], [row])
+    if shown.form == "CREATE VIEW":
         raise SqlError(20301, f"invalid input: show view '{version.name}' is not a valid view")
     text = create_table_text(version, session.rules)
     if session.rules.rules_with_underscores:
         stumble_over_rules(version, text)
     if session.rules.quotes_doubled_in_expressions:
         stumble_over_default(version, text)
-    return _result(
-        session,
-        words,
-        _Shown([("Table", _NAME), ("Create Table", _NAME)], [(version.name, text)]),
-    )
+    return _Rows([("Table", _NAME), ("Create Table", _NAME)], [(version.name, text)])
 
 
 def _default_label(column: ColumnDef, rules: Rules) -> str | None:
@@ -259,24 +178,20 @@ def _default_label(column: ColumnDef, rules: Rules) -> str | None:
 # Lists
 
 
-def _databases(session: Workspace, words: _Words, full: bool) -> _Shown:
-    moment = words.brace()
-    at = session.moment(moment) if moment else None
+def _number(session: Workspace, shown: Shown) -> int | None:
+    """The transaction as of which a SHOW looks."""
+    return session.catalogue.number_at(session.moment(shown.moment) if shown.moment else None)
+
+
+def _databases(session: Workspace, shown: Shown) -> _Rows:
+    at = session.moment(shown.moment) if shown.moment else None
     names = {database.name for database in session.databases(at)} | {"mo_catalog"}
-    return _Shown([("Database", _NAME)], [(name,) for name in sorted(names)])
+    return _Rows([("Database", _NAME)], [(name,) for name in sorted(names)])
 
 
-def _from(session: Workspace, words: _Words) -> str:
-    if words.any_of("FROM", "IN"):
-        return session.need_database(words.identifier()).name
-    return session.need_database("").name
-
-
-def _tables(session: Workspace, words: _Words, full: bool) -> _Shown:
-    database = words.identifier() if words.any_of("FROM", "IN") else ""
-    moment = words.brace()
-    number = session.catalogue.number_at(session.moment(moment) if moment else None)
-    home = session.need_database(database, number)
+def _tables(session: Workspace, shown: Shown) -> _Rows:
+    number = _number(session, shown)
+    home = session.need_database(shown.database, number)
     found = [
         (version.name, "VIEW" if version.definition.view is not None else "BASE TABLE")
         for version in session.catalogue.tables(home, number)
@@ -289,22 +204,13 @@ def _tables(session: Workspace, words: _Words, full: bool) -> _Shown:
         and not (table.sys_only and session.context.account_id != 0)
     ]
     columns = [(f"Tables_in_{home.name}", _NAME)]
-    if full:
-        return _Shown([*columns, ("Table_type", _NAME)], [*sorted(found)])
-    return _Shown(columns, [(name,) for name, _ in sorted(found)])
+    if "FULL" in shown.options:
+        return _Rows([*columns, ("Table_type", _NAME)], [*sorted(found)])
+    return _Rows(columns, [(name,) for name, _ in sorted(found)])
 
 
-def _columns_of(session: Workspace, words: _Words, full: bool) -> _Shown:
-    if not words.any_of("FROM", "IN"):
-        raise words.fail()
-    database, name = words.named()
-    if words.any_of("FROM", "IN"):
-        database = words.identifier()
-    return _columns(session, database, name, full=full)
-
-
-def _columns(session: Workspace, database: str, name: str, *, full: bool) -> _Shown:
-    home = session.need_database(database)
+def _columns(session: Workspace, shown: Shown) -> _Rows:
+    home, name = session.need_database(shown.database), shown.table
     virtual = session.storage.virtual.get((home.name, name))
     labels = ["Field", "Type", "Null", "Key", "Default", "Extra", "Comment"]
     rows: list[tuple[object, ...]] = []
@@ -326,20 +232,15 @@ def _columns(session: Workspace, database: str, name: str, *, full: bool) -> _Sh
                     column.comment.replace("'", "''"),
                 )
             )
-    if full:
+    if "FULL" in shown.options:
         labels = [*labels[:2], "Collation", *labels[2:6], "Privileges", labels[6]]
         privileges = "select,insert,update,references"
         rows = [(*row[:2], None, *row[2:6], privileges, row[6]) for row in rows]
-    return _Shown([(label, _CHAR) for label in labels], rows, keeps_labels=True)
+    return _Rows([(label, _CHAR) for label in labels], rows, keeps_labels=True)
 
 
-def _indexes(session: Workspace, words: _Words, full: bool) -> _Shown:
-    if not words.any_of("FROM", "IN"):
-        raise words.fail()
-    database, name = words.named()
-    if words.any_of("FROM", "IN"):
-        database = words.identifier()
-    home = session.need_database(database)
+def _indexes(session: Workspace, shown: Shown) -> _Rows:
+    home, name = session.need_database(shown.database), shown.table
     rows: list[tuple[object, ...]] = []
     if (home.name, name) not in session.storage.virtual:
         version = session.need_table(home.name, name)
@@ -383,12 +284,11 @@ def _indexes(session: Workspace, words: _Words, full: bool) -> _Shown:
         "Expression",
     ]
     kinds = {"Non_unique": _I64, "Seq_in_index": _U32, "Cardinality": _I64, "Comment": _CHAR}
-    return _Shown([(label, kinds.get(label, _NAME)) for label in labels], rows)
+    return _Rows([(label, kinds.get(label, _NAME)) for label in labels], rows)
 
 
-def _variables(session: Workspace, words: _Words, full: bool) -> _Shown:
-    scope = words.tokens[1].upper.lower() if len(words.tokens) > 2 else ""
-    scope = scope if scope in ("global", "session") else ""
+def _variables(session: Workspace, shown: Shown) -> _Rows:
+    scope = "".join(shown.options).lower()
     found = session.context.variables(scope)
     rows: list[tuple[object, ...]] = []
     for name in sorted(found):
@@ -397,18 +297,18 @@ def _variables(session: Workspace, words: _Words, full: bool) -> _Shown:
             value = "on" if value else "off"
         rows.append((name, "" if value is None else str(value)))
     kind = SqlType("label")
-    return _Shown([("Variable_name", kind), ("Value", kind)], rows)
+    return _Rows([("Variable_name", kind), ("Value", kind)], rows)
 
 
-def _collation(session: Workspace, words: _Words, full: bool) -> _Shown:
+def _collation(session: Workspace, shown: Shown) -> _Rows:
     labels = ("Collation", "Charset", "Id", "Default", "Compiled", "Sortlen", "Pad_attribute")
     kinds = {"Id": _I64, "Sortlen": _U32}
     columns = [(label, kinds.get(label, _NAME)) for label in labels]
-    return _Shown(columns, list(COLLATIONS), keeps_labels=True)
+    return _Rows(columns, list(COLLATIONS), keeps_labels=True)
 
 
-def _table_status(session: Workspace, words: _Words, full: bool) -> _Shown:
-    home = session.need_database(_from(session, words))
+def _table_status(session: Workspace, shown: Shown) -> _Rows:
+    home = session.need_database(shown.database)
     labels = [
         "Name",
         "Engine",
@@ -463,41 +363,45 @@ def _table_status(session: Workspace, words: _Words, full: bool) -> _Shown:
                 session.context.role,
             )
         )
-    return _Shown([(label, kinds.get(label, _NAME)) for label in labels], rows)
+    return _Rows([(label, kinds.get(label, _NAME)) for label in labels], rows)
 
 
-def _empty(*labels: str) -> Callable[[Workspace, _Words, bool], _Shown]:
-    return lambda session, words, full: _Shown([(label, _NAME) for label in labels], [])
+def _empty(*labels: str) -> _Handler:
+    return lambda session, shown: _Rows([(label, _NAME) for label in labels], [])
 
 
-def _one(session: Workspace, words: _Words, full: bool) -> _Shown:
-    return _Shown([("1", _I64)], [])
+def _one(session: Workspace, shown: Shown) -> _Rows:
+    return _Rows([("1", _I64)], [])
 
 
-def _warnings(session: Workspace, words: _Words, full: bool) -> _Shown:
+def _warnings(session: Workspace, shown: Shown) -> _Rows:
     word = SqlType("label")
     columns = [("Level", word), ("Code", SqlType("smallint")), ("Message", word)]
-    return _Shown(columns, [("Error", code, text) for code, text in reversed(session.errors)])
+    return _Rows(columns, [("Error", code, text) for code, text in reversed(session.errors)])
 
 
-_HANDLERS: tuple[tuple[tuple[str, ...], Callable[[Workspace, _Words, bool], _Shown]], ...] = (
-    (("TABLES",), _tables),
-    (("DATABASES",), _databases),
-    (("SCHEMAS",), _databases),
-    (("COLUMNS",), _columns_of),
-    (("FIELDS",), _columns_of),
-    (("INDEX",), _indexes),
-    (("INDEXES",), _indexes),
-    (("KEYS",), _indexes),
-    (("VARIABLES",), _variables),
-    (("COLLATION",), _collation),
-    (("CHARACTER", "SET"), _empty("Charset", "Description", "Default collation", "Maxlen")),
-    (("CHARSET",), _empty("Charset", "Description", "Default collation", "Maxlen")),
-    (("TABLE", "STATUS"), _table_status),
-    (("STATUS",), _empty("Variable_name", "Value")),
-    (("ENGINES",), _one),
-    (("PLUGINS",), _one),
-    (("WARNINGS",), _warnings),
-    (("ERRORS",), _warnings),
-    (("TRIGGERS",), _empty("Trigger", "Event", "Table", "Statement", "Timing", "Created")),
-)
+_HANDLERS: dict[str, _Handler] = {
+    "TABLES": _tables,
+    "DATABASES": _databases,
+    "SCHEMAS": _databases,
+    "COLUMNS": _columns,
+    "FIELDS": _columns,
+    "INDEX": _indexes,
+    "INDEXES": _indexes,
+    "KEYS": _indexes,
+    "VARIABLES": _variables,
+    "COLLATION": _collation,
+    "CHARACTER SET": _empty("Charset", "Description", "Default collation", "Maxlen"),
+    "CHAR SET": _empty("Charset", "Description", "Default collation", "Maxlen"),
+    "CHARSET": _empty("Charset", "Description", "Default collation", "Maxlen"),
+    "TABLE STATUS": _table_status,
+    "STATUS": _empty("Variable_name", "Value"),
+    "ENGINES": _one,
+    "PLUGINS": _one,
+    "WARNINGS": _warnings,
+    "ERRORS": _warnings,
+    "TRIGGERS": _empty("Trigger", "Event", "Table", "Statement", "Timing", "Created"),
+    "CREATE DATABASE": _create_database,
+    "CREATE TABLE": _create_table,
+    "CREATE VIEW": _create_table,
+}
