@@ -25,8 +25,9 @@ Source of codes and texts: matrixone.md, sections 2, 3 and 6.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from typing import Any
+import sys
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
 
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
@@ -288,8 +289,100 @@ def answered_by_server(error: DBAPIError) -> bool:
         code is not None
         and code > 0
         and not 2000 <= code < 3000
+        and code != _IDLE_TOO_LONG
         and not error.connection_invalidated
     )
+
+
+_IDLE_TOO_LONG: Final = 4031
+"""The server's word as it hangs up on a client: no answer to the statement on its way."""
+
+
+def server_answer(
+    error: BaseException,
+    *,
+    statement: str | None = None,
+    outside: BaseException | None = None,
+) -> DBAPIError | None:
+    """The server's own refusal behind an exception, whatever exception a listener made of it.
+
+    Only such an answer tells that a statement had no effect. None: a lost connection, an
+    interruption, or an error of a listener after the statement ran. The outcome is unknown then
+    until it is read back.
+
+    It is looked for along ``__cause__`` and ``__context__``: a ``handle_error`` listener may raise
+    the application's own class, and SQLAlchemy then chains it to the driver's exception alone, of
+    which a DBAPIError is made here. Of several the earliest counts: a listener's own statement may
+    have failed after ours. It may also have failed instead of ours, which ``statement`` excludes.
+
+    :param statement: what was sent, as ``str(element)``; an answer to another statement is none.
+    :param outside: what :func:`sys.exception` gave before the statement was sent: an exception that
+        was being handled then says nothing about it.
+
+    >>> server_answer(RuntimeError("a listener's own")) is None
+    True
+    """
+    for found in _driver_errors(error, outside):
+        if statement is None or found.statement is None or is_about(found, statement):
+            return found if answered_by_server(found) else None
+    return None
+
+
+def is_about(error: DBAPIError, statement: str) -> bool:
+    """Whether an error says that it is of this statement; one without a statement does not.
+
+    :param statement: as ``str(element)``. What was sent may have a clause or a comment more.
+    """
+    sent = error.statement
+    return sent is not None and sent.replace("%%", "%").startswith(statement)
+
+
+def is_settled(error: BaseException, *, outside: BaseException | None = None) -> bool:
+    """Whether nothing can be running on the server, and the line is in step, after an exception.
+
+    So where the server refused, and where we did, before anything was sent.
+    """
+    if server_answer(error, outside=outside) is not None:
+        return True
+    return isinstance(error, PitrError) and not any(_driver_errors(error, outside))
+
+
+def _driver_errors(error: BaseException, outside: BaseException | None) -> Iterator[DBAPIError]:
+    """The database's errors in the chain of an exception, the earliest first."""
+    chain: dict[int, BaseException] = {}
+    left: list[BaseException | None] = [error]
+    while left:
+        one = left.pop()
+        if one is not None and one is not outside and id(one) not in chain:
+            chain[id(one)] = one
+            left += (one.__cause__, one.__context__)
+    wrapped = {id(one.orig) for one in chain.values() if isinstance(one, DBAPIError)}
+    for one in reversed(chain.values()):
+        if isinstance(one, DBAPIError):
+            yield one
+        elif isinstance(one, Exception) and id(one) not in wrapped:
+            base = _drivers_base(one)
+            if base is not None:
+                yield _wrapped(one, base)
+
+
+def _wrapped(error: Exception, base: type[Exception]) -> DBAPIError:
+    """A driver's exception as SQLAlchemy wraps it, without its statement."""
+    made = DBAPIError.instance(None, None, error, base)
+    assert isinstance(made, DBAPIError)
+    return made
+
+
+_PEP_249: Final = ("Error", "InterfaceError", "DatabaseError", "OperationalError")
+
+
+def _drivers_base(error: Exception) -> type[Exception] | None:
+    """The driver's ``Error`` that an exception is one of: its module has PEP 249's other names."""
+    for kind in type(error).__mro__:
+        module = sys.modules.get(kind.__module__)
+        if kind.__name__ == "Error" and all(hasattr(module, name) for name in _PEP_249):
+            return kind
+    return None
 
 
 def is_name_taken(error: PitrAlreadyExistsError) -> bool:

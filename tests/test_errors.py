@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 
+import asyncmy.errors
 import pymysql.err
 import pytest
 from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
@@ -154,6 +155,114 @@ def test_what_no_server_said_is_left_alone(orig: BaseException) -> None:
     assert errors.from_dbapi_error(dbapi(orig)) is None
     refused = pymysql.err.OperationalError(20101, "internal error: pitr p does not exist")
     assert errors.from_dbapi_error(dbapi(refused, lost=True)) is None
+
+
+REFUSED = pymysql.err.OperationalError(20101, "internal error: pitr p already exists")
+LOST = pymysql.err.OperationalError(2013, "Lost connection to MySQL server during query")
+
+
+class ApplicationError(Exception):
+    """What a program raises of its own, with a number of its own."""
+
+
+class Error(ApplicationError):
+    """Of a program that calls it as drivers call theirs."""
+
+
+def chained(
+    error: BaseException,
+    *,
+    cause: BaseException | None = None,
+    context: BaseException | None = None,
+) -> BaseException:
+    error.__cause__, error.__context__ = cause, context
+    return error
+
+
+def audit(orig: BaseException) -> DBAPIError:
+    return OperationalError("INSERT INTO audit VALUES (1)", (), orig)
+
+
+def of_both_kinds(orig: Exception) -> list[BaseException]:
+    """As SQLAlchemy raises it, and as it raises what a listener made of it."""
+    return [chained(dbapi(orig), cause=orig), chained(ApplicationError("x"), cause=orig)]
+
+
+@pytest.mark.parametrize(
+    "orig", [REFUSED, asyncmy.errors.OperationalError(20101, "internal error: invalid input")]
+)
+def test_the_servers_answer_behind_any_exception(orig: Exception) -> None:
+    for error in of_both_kinds(orig):
+        for found in (
+            error,
+            chained(ApplicationError(1), cause=error),
+            chained(PitrError("x"), context=error),
+            chained(KeyError(1), cause=chained(ValueError(), context=error)),
+        ):
+            answer = errors.server_answer(found, statement="CREATE PITR `p` FOR CLUSTER")
+            assert answer is not None
+            assert answer.orig is orig
+            assert isinstance(answer, OperationalError)
+            assert errors.is_settled(found)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        *of_both_kinds(LOST),
+        *of_both_kinds(pymysql.err.OperationalError(4031, "disconnected because of inactivity")),
+        *of_both_kinds(pymysql.err.InterfaceError(0, "")),
+        *of_both_kinds(pymysql.err.InternalError("Packet sequence number wrong")),
+        dbapi(REFUSED, lost=True),
+        chained(ApplicationError(), cause=LOST, context=chained(audit(REFUSED), context=LOST)),
+        UserWarning("a listener's, after the statement ran"),
+        ApplicationError(20101, "internal error: not the server's"),
+        Error(20101, "internal error: not a driver's"),
+        KeyboardInterrupt(),
+    ],
+)
+def test_no_answer_of_the_server(error: BaseException) -> None:
+    assert errors.server_answer(error) is None
+    assert not errors.is_settled(error)
+
+
+def test_the_earliest_answer_counts() -> None:
+    """What failed afterwards, such as a listener's own rollback, says nothing about ours."""
+    assert errors.server_answer(chained(dbapi(LOST), context=dbapi(REFUSED))) is not None
+    assert errors.server_answer(chained(dbapi(REFUSED), context=dbapi(LOST))) is None
+    assert errors.server_answer(chained(audit(REFUSED), cause=LOST)) is None
+
+
+def test_an_answer_to_another_statement() -> None:
+    of_another = chained(audit(REFUSED), cause=REFUSED)
+    assert errors.server_answer(of_another) is of_another
+    assert errors.server_answer(of_another, statement="CREATE PITR `p`") is None
+    percent = OperationalError("DROP PITR `a%%b` /* by us */", (), REFUSED)
+    assert errors.server_answer(percent, statement="DROP PITR `a%b`") is percent
+
+
+def test_what_was_being_handled_before_is_no_answer() -> None:
+    before = chained(dbapi(REFUSED), cause=REFUSED)
+    late = chained(UserWarning(), context=before)
+    assert errors.server_answer(late, outside=before) is None
+    assert not errors.is_settled(late, outside=before)
+    assert errors.server_answer(late) is before
+
+
+def test_our_own_refusal_is_settled() -> None:
+    assert errors.is_settled(PitrValidationError("nothing was sent"))
+    assert not errors.is_settled(chained(PitrError("x"), cause=dbapi(LOST)))
+
+
+def test_a_chain_that_bites_its_tail() -> None:
+    one, other = ApplicationError(), KeyError()
+    chained(one, cause=other, context=other)
+    chained(other, cause=one, context=one)
+    assert errors.server_answer(one) is None
+    long = chained(dbapi(REFUSED), cause=one)
+    for _ in range(5000):
+        long = chained(KeyError(), context=long)
+    assert errors.server_answer(long) is not None
 
 
 def test_tree_and_its_drawing() -> None:
