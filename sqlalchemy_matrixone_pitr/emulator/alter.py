@@ -33,6 +33,7 @@ _REBUILDING = {"add", "drop", "drop_primary", "add_primary", "set_default", "dro
 
 
 def alter_table(session: Workspace, statement: AlterTable) -> Result:
+    session.refuse_system(statement.table.database, statement.table.name)
     version = session.need_table(statement.table.database, statement.table.name)
     if version.definition.view is not None:
         raise SqlError.internal("you should use alter view statemnt for View")

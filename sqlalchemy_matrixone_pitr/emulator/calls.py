@@ -38,10 +38,13 @@ def call(compiler: Expressions, node: exp.Expr, scope: Scope) -> Value:
         return compiler.choice(
             [(test, true)], compiler.value(otherwise, scope) if otherwise is not None else None
         )
+    if isinstance(node.this, exp.Identifier):
+        raise compiler.misplaced(node.this.name, "(")
     name = str(node.this).lower()
     arguments = list(node.expressions)
-    if name not in compiler.ambient.rules.functions:
-        raise SqlError(20105, f"not supported: function or operator '{name}'")
+    if any(isinstance(argument, exp.Distinct) for argument in arguments) and name not in AGGREGATES:
+        raise compiler.misplaced("(", "DISTINCT")
+    compiler.need_function(name, arguments, scope)
     if name in AGGREGATES:
         return aggregate(compiler, name, arguments, scope)
     if name in _UNIT_CALLS:
@@ -123,6 +126,9 @@ _SHIFTED = {"lag", "lead", "first_value", "last_value", "nth_value"}
 def window_function(compiler: Expressions, node: exp.Expr, scope: Scope) -> Value:
     """The part before OVER."""
     name = str(node.this).lower() if isinstance(node, exp.Anonymous) else ""
+    known = compiler.ambient.rules.window_functions | AGGREGATES
+    if isinstance(node, exp.Anonymous) and name not in known:
+        raise compiler.misplaced("", "OVER")
     if name in _RANKING:
         inside = ", ".join(v.sql for v in compiler.values(node.expressions, scope))
         return Value(f"{name}({inside})", BIGINT)
@@ -185,6 +191,8 @@ def special(compiler: Expressions, node: exp.Expr, scope: Scope) -> Value:
             if node.args.get(key) is not None:
                 parts.append(convert(compiler.value(node.args[key], scope), BIGINT).sql)
         return Value(f"substr({', '.join(parts)})", _TEXT)
+    if "position" not in compiler.ambient.rules.functions:
+        raise compiler.misplaced("IN", "")
     text = as_text(compiler.value(node.this, scope)).sql
     part = as_text(compiler.value(node.args["substr"], scope)).sql
     return Value(f"instr({text}, {part})", BIGINT)
@@ -542,6 +550,8 @@ _CALLS: dict[str, tuple[int, int, Handler]] = {
     "json_extract": (2, _ANY_COUNT, _json_call("mo_json_extract", JSON)),
     "json_unquote": (1, 1, _json_call("mo_json_unquote", _TEXT)),
     "json_quote": (1, 1, _json_call("mo_json_quote", _TEXT)),
+    "convert_tz": (3, 3, _texts("mo_convert_tz")),
+    "strcmp": (2, 2, _texts("mo_strcmp", SqlType("tinyint"))),
     "greatest": (2, _ANY_COUNT, _extreme("max")),
     "least": (2, _ANY_COUNT, _extreme("min")),
     "right": (2, 2, _right),

@@ -16,3 +16,9 @@ COLLATIONS: tuple[tuple[object, ...], ...] = (
     ("utf8mb4_lv_0900_ai_ci", "utf8mb4", 258, "", "Yes", 0, "NO PAD"),
     ("utf8mb4_unicode_ci", "utf8mb4", 224, "", "Yes", 1, "PAD SPACE"),
 )
+
+CHARACTER_SETS = (
+    ("binary", "binary", "Binary pseudo charset", 1),
+    ("utf8", "utf8_bin", "UTF-8 Unicode", 4),
+    ("utf8mb4", "utf8mb4_bin", "UTF-8 Unicode", 4),
+)

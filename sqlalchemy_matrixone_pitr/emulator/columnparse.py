@@ -209,7 +209,7 @@ class ColumnReader(Reader):
                 break
         if name.upper() == "DEC":
             self.at = start
-            raise self.fail()
+            raise self.wrong()
         found = None
         if name.upper() == "SET" and self.rules.year_and_set_types:
             check_members(values)
@@ -252,7 +252,7 @@ class ColumnReader(Reader):
                 column.comment = self.string()
             elif self.accept("ON", "UPDATE"):
                 if self.peek().upper == "NOW":
-                    raise self.fail()
+                    raise self.wrong()
                 column.on_update = self.expression()
             elif (
                 self.accept("COLLATE") or self.accept("CHARSET") or self.accept("CHARACTER", "SET")
@@ -274,5 +274,7 @@ class ColumnReader(Reader):
                 column.stored = self.accept("STORED")
                 if not column.stored:
                     self.accept("VIRTUAL")
+            elif token.upper in ("BINARY", "GENERATED"):
+                raise self.wrong()
             else:
                 raise self.fail()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import re
+import zoneinfo
 from collections.abc import Callable
 
 from .errors import SqlError
@@ -33,6 +34,34 @@ def _moment(value: Stored) -> datetime.datetime:
     if moment is None:
         raise SqlError(20301, f"invalid input: invalid datetime value {value_text(value)}")
     return moment
+
+
+def convert_zone(value: Stored, source: Stored, target: Stored) -> str | None:
+    """CONVERT_TZ: whole seconds as a text; NULL where one of the zones is none."""
+    if value is None or source is None or target is None:
+        return None
+    moment = _moment(value)
+    zones = [named_zone(value_text(name)) for name in (source, target)]
+    if zones[0] is None or zones[1] is None:
+        return None
+    shown = moment.replace(tzinfo=zones[0]).astimezone(zones[1])
+    return shown.strftime("%Y-%m-%d %H:%M:%S")
+
+
+_OFFSET = re.compile(r"([+-])(\d{1,2}):(\d{2})")
+
+
+def named_zone(text: str) -> datetime.tzinfo | None:
+    """A zone by its name or its offset from UTC."""
+    found = _OFFSET.fullmatch(text)
+    if found:
+        sign, hours, minutes = found.groups()
+        offset = datetime.timedelta(hours=int(hours), minutes=int(minutes))
+        return datetime.timezone(-offset if sign == "-" else offset)
+    try:
+        return zoneinfo.ZoneInfo(text)
+    except (ValueError, OSError, zoneinfo.ZoneInfoNotFoundError):
+        return None
 
 
 _UNITS = {

@@ -42,7 +42,7 @@ from .keys import (
 )
 from .lexer import TIME_MARK, Token, tokens
 from .query import Compiler
-from .records import SYSTEM_DATABASES, Result
+from .records import Result
 from .redact import unsupported
 from .workspace import Workspace
 
@@ -181,10 +181,8 @@ def named_checks(statement: CreateTable) -> tuple[tuple[str, str], ...]:
 
 
 def create_table(session: Workspace, statement: CreateTable) -> Result:
-    home = session.need_database(statement.name.database)
+    home = session.new_home(statement.name.database)
     name = statement.name.name
-    if home.name in SYSTEM_DATABASES and home.name != "mysql":
-        raise SqlError.internal("do not have privilege to execute the statement")
     if statement.clone is not None:
         check_clone(session, statement.clone, statement.moment)
     if session.catalogue.table(home, name) is not None:
@@ -198,7 +196,11 @@ def create_table(session: Workspace, statement: CreateTable) -> Result:
         clone_table(session, statement.clone, statement.moment, home, name)
         return Result()
     if statement.like is not None:
-        pattern = session.need_table(statement.like.database, statement.like.name)
+        pattern = session.table_of(
+            session.need_database(statement.like.database), statement.like.name
+        )
+        if pattern.definition.view is not None:
+            raise SqlError.internal(f"{pattern.database}.{pattern.name} is not BASE TABLE")
         for key in pattern.definition.foreign_keys:
             refuse_keyless_parent(session, pattern, pattern.definition, key)
         definition = replace(pattern.definition, name=name, foreign_keys=(), auto_start=1)
@@ -318,14 +320,16 @@ def drop_tables(session: Workspace, statement: DropTable) -> Result:
 
 
 def drop_table(session: Workspace, name: Named, statement: DropTable) -> None:
-    home = session.need_database(name.database)
-    version = session.catalogue.table(home, name.name)
+    session.refuse_system(name.database, name.name)
+    database = session.database_name(name.database)
+    home = session.catalogue.database(session.context.account_id, database)
+    version = None if home is None else session.catalogue.table(home, name.name)
     if version is None or (version.definition.view is not None) != statement.view:
         if statement.if_exists:
             return
         if statement.view:
-            raise SqlError(1356, f"invalid view '{home.name}.{name.name}'")
-        raise SqlError(1146, f"no such table {home.name}.{name.name}")
+            raise SqlError(1356, f"invalid view '{database}.{name.name}'")
+        raise SqlError(1146, f"no such table {database}.{name.name}")
     if not statement.view:
         refuse_referenced(session, version, "drop", {n.name for n in statement.names})
     session.catalogue.end_table(version)
@@ -344,6 +348,7 @@ def refuse_referenced(session: Workspace, version: Version, verb: str, together:
 
 
 def truncate(session: Workspace, statement: Truncate) -> Result:
+    session.refuse_system(statement.name.database, statement.name.name)
     version = session.need_table(statement.name.database, statement.name.name)
     if version.definition.view is not None:
         raise SqlError(1146, f"no such table {version.database}.{version.name}")
@@ -439,8 +444,20 @@ def remove_index(
     )
 
 
+def _is_view(session: Workspace, name: Named) -> bool:
+    account, database = session.context.account_id, session.database_name(name.database)
+    home = session.catalogue.database(account, database)
+    found = None if home is None else session.catalogue.table(home, name.name)
+    return found is not None and found.definition.view is not None
+
+
 def create_view(session: Workspace, statement: CreateView) -> Result:
-    home = session.need_database(statement.name.database)
+    if statement.altering and not _is_view(session, statement.name):
+        if statement.if_exists:
+            return Result()
+        database = session.database_name(statement.name.database)
+        raise SqlError(1356, f"invalid view '{database}.{statement.name.name}'")
+    home = session.new_home(statement.name.database)
     old = session.catalogue.table(home, statement.name.name)
     if old is not None:
         if statement.if_not_exists:

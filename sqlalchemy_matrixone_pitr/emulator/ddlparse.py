@@ -72,7 +72,10 @@ class _Parser(ColumnReader):
         if self.accept("ALTER", "TABLE"):
             return self.alter_table()
         if self.accept("ALTER", "VIEW"):
-            return self.create_view(True)
+            exists = self.if_exists()
+            view = self.create_view(True)
+            view.altering, view.if_exists = True, exists
+            return view
         if self.accept("TRUNCATE"):
             self.accept("TABLE")
             name = self.named()
@@ -105,7 +108,7 @@ class _Parser(ColumnReader):
             kind = "unique" if unique else "fulltext" if fulltext else "key"
             return self.create_index(kind)
         if replaced and self.peek().upper != "FUNCTION":
-            raise self.fail()
+            raise self.wrong()
         raise self.unknown()
 
     def create_database(self) -> CreateDatabase:

@@ -7,6 +7,7 @@ from .errors import SqlError
 from .lexer import Token, syntax_error, tokens, unquote
 from .redact import unsupported
 from .rules import Rules
+from .unwritten import unread
 
 
 class Reader:
@@ -23,8 +24,13 @@ class Reader:
         end = len(self.source)
         return self.all[index] if index < len(self.all) else Token("end", "", end, end)
 
-    def fail(self) -> SqlError:
+    def wrong(self) -> SqlError:
+        """1064 of what the server cannot read either."""
         return syntax_error(self.source, self.all, self.peek().start)
+
+    def fail(self) -> SqlError:
+        """1064, or 1235 of what the server may be able to read."""
+        return unread(self.source, self.all, self.peek().start, self.rules)
 
     def unsupported(self) -> SqlError:
         return unsupported(self.source)

@@ -122,6 +122,8 @@ class CreateView:
     statement: str
     or_replace: bool = False
     if_not_exists: bool = False
+    altering: bool = False
+    if_exists: bool = False
 
 
 @dataclass

@@ -11,8 +11,12 @@ from sqlglot.errors import ParseError, SqlglotError, TokenError
 from sqlglot.tokenizer_core import TokenType
 
 from .lexer import Token, syntax_error
+from .rules import Rules
+from .unwritten import unread
 
 _REMEMBERED_LENGTH = 4000
+
+_CALLS_WITHOUT_BRACKETS = ("utc_date", "utc_time", "utc_timestamp")
 
 _SPECIAL = ("CAST", "CONVERT", "EXTRACT", "GROUP_CONCAT", "TRIM", "SUBSTRING", "POSITION")
 
@@ -41,8 +45,10 @@ class _Concatenating(_MatrixOne):
         TERM = {**MySQL.Parser.TERM, TokenType.DPIPE: exp.DPipe}  # noqa: RUF012
 
 
-def parse(statement: str, found: list[Token], *, concatenating: bool = True) -> exp.Expr:
-    """The tree of one statement; SqlError 1064 where it is none."""
+def parse(
+    statement: str, found: list[Token], rules: Rules, *, concatenating: bool = True
+) -> exp.Expr:
+    """The tree of one statement; SqlError 1064 or 1235 where it is none."""
     try:
         tree = _parse(statement, concatenating)
     except ParseError as error:
@@ -55,7 +61,7 @@ def parse(statement: str, found: list[Token], *, concatenating: bool = True) -> 
             for _ in range(line - 1):
                 start = statement.find("\n", start) + 1
             offset = max(0, start + column - len(highlight))
-        raise syntax_error(statement, found, offset) from None
+        raise unread(statement, found, offset, rules) from None
     except (TokenError, SqlglotError, RecursionError):
         raise syntax_error(statement, found, 0) from None
     return tree
@@ -77,7 +83,12 @@ def _parse(statement: str, concatenating: bool) -> exp.Expr:
 
 def _parse_anew(statement: str, concatenating: bool) -> exp.Expr:
     dialect = _Concatenating if concatenating else _MatrixOne
-    tree = sqlglot.parse_one(statement, dialect=dialect)
+    tree: exp.Expr = sqlglot.parse_one(statement, dialect=dialect)
+    for column in list(tree.find_all(exp.Column)):
+        name = column.this
+        bare = not column.table and isinstance(name, exp.Identifier) and not name.quoted
+        if bare and name.name.lower() in _CALLS_WITHOUT_BRACKETS:
+            column.replace(exp.Anonymous(this=name.name.lower(), expressions=[]))
     return tree
 
 

@@ -645,6 +645,11 @@ class Writer:
         if using and not targets:
             targets = [table]
         from_sql = ""
+        named = {t.alias_or_name.lower() for t in targets}
+        for one in using or [table]:
+            for part in (one, *(join.this for join in one.args.get("joins") or [])):
+                if isinstance(part, exp.Table) and part.alias_or_name.lower() in named:
+                    self.target(part)
         for one in using or [table]:
             from_sql += f"{', ' if from_sql else ''}{self.compiler.add_table(one, scope)}"
             for join in one.args.get("joins") or []:

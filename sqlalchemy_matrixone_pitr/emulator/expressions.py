@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Protocol
 
 from sqlglot import exp
@@ -33,7 +34,7 @@ from .convert import (
 )
 from .errors import SqlError
 from .grouping import aggregates_in
-from .lexer import quote_text
+from .lexer import quote_text, syntax_error, tokens
 from .redact import unsupported
 from .rules import Rules
 from .scope import Scope, SourceColumn, Value
@@ -103,6 +104,13 @@ _CONSTANTS: dict[type[exp.Expr], str] = {
     exp.UtcDate: "utc_date",
     exp.UtcTime: "utc_time",
 }
+_KEYWORD_CALLS: dict[type[exp.Expr], str] = {
+    exp.CurrentDate: "current_date",
+    exp.CurrentTime: "current_time",
+    exp.Localtime: "localtime",
+    exp.Localtimestamp: "localtimestamp",
+}
+"""What of these is another function to the server than the one with its value"""
 
 
 class Expressions:
@@ -161,6 +169,7 @@ class Expressions:
         if isinstance(node, (exp.Anonymous, exp.If)):
             return self.call(node, scope)
         if kind in _CONSTANTS:
+            self.need_function(_KEYWORD_CALLS.get(kind, _CONSTANTS[kind]), [], scope)
             digits = int(node.this.name) if isinstance(node.this, exp.Literal) else -1
             return self.ambient.constant(_CONSTANTS[kind], digits)
         if kind in _BITS:
@@ -172,7 +181,23 @@ class Expressions:
             )
         return self.other(node, scope)
 
+    def misplaced(self, before: str, word: str) -> SqlError:
+        """1064 at the first *word* behind *before*; '' is any."""
+        found = tokens(self.statement)
+        for one, other in pairwise(found):
+            if before in ("", one.upper, one.name) and word in ("", other.upper):
+                return syntax_error(self.statement, found, other.start)
+        return self.unsupported()
+
+    def need_function(self, name: str, arguments: list[exp.Expr], scope: Scope) -> None:
+        """The server's own refusal where it has no function *name*; it reads arguments first."""
+        if name not in self.ambient.rules.functions:
+            self.values(arguments, scope)
+            raise SqlError(20105, f"not supported: function or operator '{name}'")
+
     def other(self, node: exp.Expr, scope: Scope) -> Value:
+        if isinstance(node, exp.Dot) and isinstance(node.expression, exp.Anonymous):
+            raise self.misplaced(str(node.expression.this), "(")
         if isinstance(node, exp.Neg):
             return self.negative(node, scope)
         if isinstance(node, exp.Is):

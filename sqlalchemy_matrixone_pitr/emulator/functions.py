@@ -28,6 +28,7 @@ from .aggregates import (
 )
 from .datefunctions import (
     add_interval,
+    convert_zone,
     date_difference,
     date_part,
     format_date,
@@ -250,6 +251,14 @@ def _one(function: Callable[[str], Stored]) -> Callable[[Stored], Stored]:
     return call
 
 
+def compare_texts(left: Stored, right: Stored) -> int | None:
+    """STRCMP: -1, 0 or 1."""
+    if left is None or right is None:
+        return None
+    a, b = value_text(left), value_text(right)
+    return (a > b) - (a < b)
+
+
 def repeat(text: Stored, count: Stored) -> str | None:
     """REPEAT, refused before it takes all memory."""
     if text is None or count is None:
@@ -412,6 +421,8 @@ _PLAIN: dict[str, tuple[int, Callable[..., Any]]] = {
     "mo_format_date": (2, format_date),
     "mo_parse_date": (2, parse_date),
     "mo_last_day": (1, last_day),
+    "mo_convert_tz": (3, convert_zone),
+    "mo_strcmp": (2, compare_texts),
     "mo_whole": (1, whole),
     "mo_strict_integer": (1, strict_integer),
     "mo_invert": (1, invert),

@@ -21,9 +21,10 @@ from .catalogrows import (
     system_tables,
     visible,
 )
-from .collations import COLLATIONS
+from .collations import CHARACTER_SETS, COLLATIONS
 from .columns import SqlType
 from .definition import Version
+from .keywordrows import KEYWORD_ROWS
 from .labels import extra, key_label, type_label
 from .mocatalog import (
     catalogue_tables,
@@ -209,38 +210,107 @@ def _nothing(session: Reader, at: int | None) -> Iterable[Row]:
 
 
 _EMPTY = {
-    "character_sets": "character_set_name default_collate_name description maxlen",
     "engines": "engine support comment transactions xa savepoints",
-    "key_column_usage": "constraint_catalog constraint_schema constraint_name table_catalog "
-    "table_schema table_name column_name ordinal_position position_in_unique_constraint "
-    "referenced_table_schema referenced_table_name referenced_column_name",
-    "triggers": "trigger_catalog trigger_schema trigger_name event_manipulation "
-    "event_object_catalog event_object_schema event_object_table action_statement action_timing",
-    "routines": "specific_name routine_catalog routine_schema routine_name routine_type data_type",
-    "parameters": "specific_catalog specific_schema specific_name ordinal_position parameter_mode",
+    "key_column_usage": (
+        "constraint_catalog constraint_schema constraint_name table_catalog table_schema "
+        "table_name column_name ordinal_position position_in_unique_constraint "
+        "referenced_table_schema referenced_table_name referenced_column_name"
+    ),
+    "triggers": (
+        "trigger_catalog trigger_schema trigger_name event_manipulation event_object_catalog "
+        "event_object_schema event_object_table action_order action_condition "
+        "action_statement action_orientation action_timing action_reference_old_table "
+        "action_reference_new_table action_reference_old_row action_reference_new_row created "
+        "sql_mode definer character_set_client collation_connection database_collation"
+    ),
+    "routines": (
+        "specific_name routine_catalog routine_schema routine_name routine_type data_type "
+        "character_maximum_length character_octet_length numeric_precision numeric_scale "
+        "datetime_precision character_set_name collation_name dtd_identifier routine_body "
+        "routine_definition external_name external_language parameter_style is_deterministic "
+        "sql_data_access sql_path security_type created last_altered sql_mode routine_comment "
+        "definer character_set_client collation_connection database_collation"
+    ),
+    "parameters": (
+        "specific_catalog specific_schema specific_name ordinal_position parameter_mode "
+        "parameter_name data_type character_maximum_length character_octet_length "
+        "numeric_precision numeric_scale datetime_precision character_set_name collation_name "
+        "dtd_identifier routine_type"
+    ),
     "user_privileges": "grantee table_catalog privilege_type is_grantable",
     "schema_privileges": "grantee table_catalog table_schema privilege_type is_grantable",
     "table_privileges": "grantee table_catalog table_schema table_name privilege_type is_grantable",
-    "column_privileges": "grantee table_catalog table_schema table_name column_name "
-    "privilege_type is_grantable",
-    "events": "event_catalog event_schema event_name definer time_zone",
-    "keywords": "word reserved",
-    "files": "file_id file_name file_type tablespace_name",
-    "profiling": "query_id seq state duration",
-    "partitions": "table_catalog table_schema table_name partition_name",
-    "processlist": "node_id conn_id session_id account user host db",
+    "column_privileges": (
+        "grantee table_catalog table_schema table_name column_name privilege_type is_grantable"
+    ),
+    "events": (
+        "event_catalog event_schema event_name definer time_zone event_body event_definition "
+        "event_type execute_at interval_value interval_field sql_mode starts ends status "
+        "on_completion created last_altered last_executed event_comment originator "
+        "character_set_client collation_connection database_collation"
+    ),
+    "files": (
+        "file_id file_name file_type tablespace_name table_catalog table_schema table_name "
+        "logfile_group_name logfile_group_number engine fulltext_keys deleted_rows "
+        "update_count free_extents total_extents extent_size initial_size maximum_size "
+        "autoextend_size creation_time last_update_time last_access_time recover_time "
+        "transaction_counter version row_format table_rows avg_row_length data_length "
+        "max_data_length index_length data_free create_time update_time check_time checksum "
+        "status extra"
+    ),
+    "profiling": (
+        "query_id seq state duration cpu_user cpu_system context_voluntary "
+        "context_involuntary block_ops_in block_ops_out messages_sent messages_received "
+        "page_faults_major page_faults_minor swaps source_function source_file source_line"
+    ),
+    "partitions": (
+        "table_catalog table_schema table_name partition_name subpartition_name "
+        "partition_ordinal_position subpartition_ordinal_position partition_method "
+        "subpartition_method partition_expression subpartition_expression "
+        "partition_description table_rows avg_row_length data_length max_data_length "
+        "index_length data_free create_time update_time check_time checksum partition_comment "
+        "nodegroup tablespace_name"
+    ),
 }
+
+_PROCESSLIST = (
+    "node_id conn_id session_id account user host db session_start command info txn_id "
+    "statement_id statement_type query_type sql_source_type query_start client_host role "
+    "proxy_host"
+)
+
+
+def _character_sets(session: Reader, at: int | None) -> Iterable[Row]:
+    return CHARACTER_SETS if session.rules.character_sets_listed else ()
+
+
+def _keywords(session: Reader, at: int | None) -> Iterable[Row]:
+    return sorted((*KEYWORD_ROWS, *((word, 0) for word in session.rules.more_keyword_rows)))
+
 
 _NUMBERS = {
     "ordinal_position": U32,
     "position_in_unique_constraint": U32,
-    "maxlen": U32,
-    "reserved": U32,
+    "action_order": U32,
+    "query_id": I32,
+    "seq": I32,
+    "file_id": I64,
+    "originator": U32,
 }
 
 
+def _unwritten_tables(names: Iterable[str]) -> Iterator[tuple[tuple[str, str], VirtualTable]]:
+    """The tables of *names*, which can be listed and not read (systemtables.py)."""
+    for marked in names:
+        database, _, name = marked.rstrip("/!").partition(".")
+        view, sys_only = "/" in marked, "!" in marked
+        table = VirtualTable([], _nothing, sys_only=sys_only, view=view, unwritten=True)
+        yield (database, name), table
+
+
 def virtual_tables(rules: Rules) -> Iterator[tuple[tuple[str, str], VirtualTable]]:
-    """All of them by database and name."""
+    """All of them by database and name; a later one of a name wins."""
+    yield from _unwritten_tables(rules.system_tables)
 
     def schema(
         name: str, columns: list[tuple[str, SqlType]], rows: Rows
@@ -250,6 +320,24 @@ def virtual_tables(rules: Rules) -> Iterator[tuple[tuple[str, str], VirtualTable
     for name, words in _EMPTY.items():
         kinds = [(word, _NUMBERS.get(word, WORD)) for word in words.split()]
         yield ("information_schema", name), VirtualTable(kinds, _nothing)
+    yield (
+        ("information_schema", "processlist"),
+        VirtualTable(columns_named(_PROCESSLIST), _nothing, view=True, unwritten=True),
+    )
+    yield (
+        ("information_schema", "keywords"),
+        VirtualTable([("word", WORD), ("reserved", U32)], _keywords),
+    )
+    yield (
+        ("information_schema", "character_sets"),
+        VirtualTable(
+            [
+                *columns_named("character_set_name default_collate_name description"),
+                ("maxlen", U32),
+            ],
+            _character_sets,
+        ),
+    )
     yield schema(
         "columns",
         [

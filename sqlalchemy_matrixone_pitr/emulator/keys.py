@@ -105,7 +105,11 @@ def add_foreign_key(
     if (parent_database, spec.parent.name) == (home.name, definition.name):
         parent = definition
     else:
-        found_home = session.need_database(parent_database)
+        account = session.context.account_id
+        found_home = session.catalogue.database(account, parent_database)
+        if found_home is None:
+            # The server looks in the child's database then.
+            raise SqlError(1146, f"no such table {home.name}.{spec.parent.name}")
         found = session.catalogue.table(found_home, spec.parent.name)
         if found is None:
             raise SqlError(1146, f"no such table {parent_database}.{spec.parent.name}")

@@ -15,7 +15,7 @@ from .errors import SqlError
 from .lexer import TIME_MARK, fold_time_parts, tokens
 from .query import Resolved
 from .ranges import parse_read_time
-from .records import SessionContext
+from .records import SYSTEM_DATABASES, SessionContext
 from .redact import unsupported
 from .rules import Rules
 from .shared import Shared
@@ -51,6 +51,7 @@ class Resolver:
     context: SessionContext
     catalogue: Tables
     moment_read: int | None = None
+    statement_text = ""
 
     @property
     def rules(self) -> Rules:
@@ -83,21 +84,42 @@ class Resolver:
             raise SqlError(1049, f"Unknown database {wanted}")
         return found
 
-    def need_table(self, database: str, name: str, number: int | None = None) -> Version:
-        """Of a statement that changes it, or shows how it was made.
+    def new_home(self, name: str) -> DatabaseVersion:
+        """The database in which a statement creates something; a missing one counts as none."""
+        self.refuse_system(name)
+        wanted = self.database_name(name)
+        found = self.catalogue.database(self.context.account_id, wanted)
+        if found is None and not (name or self.rules.missing_database_kept_unselected):
+            raise SqlError(1049, f"Unknown database {wanted}")
+        if found is None:
+            raise SqlError(1046, "No database selected")
+        return found
 
-        Where the database is missing these say that the table is.
+    def need_table(self, database: str, name: str) -> Version:
+        """The table that a statement changes; of a missing database it is missing too."""
+        wanted = database or self.context.database.lower()
+        if (wanted, name) in self.virtual:
+            self.refuse_system(wanted)
+        home = self.catalogue.database(self.context.account_id, wanted)
+        if home is None:
+            raise SqlError(1146, f"no such table {wanted}.{name}")
+        return self.table_of(home, name)
+
+    def table_of(self, home: DatabaseVersion, name: str, number: int | None = None) -> Version:
+        found = self.catalogue.table(home, name, number)
+        if found is None:
+            raise SqlError(1146, f"no such table {home.name}.{name}")
+        return found
+
+    def refuse_system(self, database: str, name: str = "") -> None:
+        """Nobody creates, alters or drops in the server's own databases.
+
+        In mo_catalog what is missing is missing first.
         """
         home = database or self.context.database.lower()
-        found = None
-        owner = self.catalogue.database(self.context.account_id, home, number)
-        if owner is None and home == "mo_catalog":
-            owner = self.catalogue.database(0, home, number)
-        if owner is not None:
-            found = self.catalogue.table(owner, name, number)
-        if found is None:
-            raise SqlError(1146, f"no such table {home}.{name}")
-        return found
+        missing = home == "mo_catalog" and name and (home, name) not in self.virtual
+        if home in SYSTEM_DATABASES and not missing:
+            raise SqlError.internal("do not have privilege to execute the statement")
 
     def moment(self, text: str) -> int:
         """Nanoseconds of a brace part: `MO_TS = n`, `AS OF TIMESTAMP 't'`, `TIMESTAMP = 't'`."""
@@ -160,6 +182,8 @@ class Resolver:
         home = self.need_database(database, number)
         virtual = self.storage.virtual.get((home.name, name))
         if virtual is not None and not (virtual.sys_only and self.context.account_id != 0):
+            if virtual.unwritten:
+                raise unsupported(self.statement_text)
             return self.virtual_source(home.name, name, virtual, at)
         version = self.catalogue.table(home, name, number)
         if version is None:
@@ -175,7 +199,7 @@ class Resolver:
         definition = version.definition
         text = definition.view or ""
         found = tokens(text)
-        tree = dialect.parse(fold_time_parts(text, found), found).copy()
+        tree = dialect.parse(fold_time_parts(text, found), found, self.rules).copy()
         for table in tree.find_all(exp.Table):
             if not table.db and isinstance(table.this, exp.Identifier):
                 table.set("db", exp.to_identifier(definition.view_database))

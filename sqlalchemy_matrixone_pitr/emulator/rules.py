@@ -10,6 +10,14 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from .functionnames import KNOWN_2_2_2, KNOWN_3_0_9, KNOWN_3_0_18, KNOWN_4_2_0, KNOWN_MAIN
+from .keywords import (
+    KEYWORDS_2_2_2,
+    KEYWORDS_3_0_9,
+    KEYWORDS_3_0_18,
+    KEYWORDS_4_2_0,
+    KEYWORDS_MAIN,
+)
+from .systemtables import SYSTEM_TABLES
 from .words import RESERVED, RESERVED_SINCE_4
 
 
@@ -22,10 +30,23 @@ class Rules:
     """What `version()` and the handshake say"""
     functions: frozenset[str]
     """The names of the functions that the server has, the emulator's own among them"""
+    keywords: frozenset[str]
+    """What the scanner takes for a keyword"""
     reserved: frozenset[str]
     """Keywords that are no names without back-quotes"""
+    system_tables: frozenset[str] = SYSTEM_TABLES
+    """Tables of the system databases that the emulator has no rows of"""
+    character_sets_listed: bool = False
+    """information_schema.character_sets and SHOW CHARACTER SET have rows"""
+    more_keyword_rows: tuple[str, ...] = ()
+    """Rows that information_schema.keywords has besides, none of them reserved"""
+    more_statements: frozenset[str] = frozenset()
+    """First words of statements beside those that all versions read"""
     more_shows: tuple[str, ...] = ()
     """Forms of SHOW beside those that all versions read (showgrammar.py)"""
+
+    window_functions: frozenset[str] = frozenset(["row_number", "rank", "dense_rank"])
+    """What takes OVER beside the aggregates"""
 
     # PITR
     creations_race: bool = True
@@ -156,6 +177,8 @@ class Rules:
     """A column that the query groups by may be named in a subquery of it"""
     several_rows_code: int = 20101
     """Of a scalar subquery with several rows"""
+    empty_in_lists: bool = False
+    """`IN ()`, which holds nothing"""
     locking_shares: bool = False
     """FOR SHARE and LOCK IN SHARE MODE"""
     labels_of_filtered_are_small: bool = True
@@ -180,6 +203,7 @@ class Rules:
     """A text too long for CHAR(n) is cut, not refused"""
 
 
+_WINDOWS_3_0_9 = frozenset(["first_value", "last_value", "lag", "lead", "nth_value"])
 _SHOWS_3_0_18 = ("CDC", "TASKS", "TASK RUNS [rest]", "RULES ON ROLE name")
 _SHOWS_4_2_0 = (
     "PROFILE [rest]",
@@ -194,6 +218,7 @@ _V2_2_2 = Rules(
     version="2.2.2",
     version_text="8.0.30-MatrixOne-v2.2.0",
     functions=KNOWN_2_2_2,
+    keywords=KEYWORDS_2_2_2,
     reserved=RESERVED,
 )
 _V3_0_9 = replace(
@@ -201,6 +226,9 @@ _V3_0_9 = replace(
     version="3.0.9",
     version_text="8.0.30-MatrixOne-v3.0.9",
     functions=KNOWN_3_0_9,
+    window_functions=_V2_2_2.window_functions | _WINDOWS_3_0_9,
+    keywords=KEYWORDS_3_0_9,
+    more_statements=frozenset(["DATA"]),
     internal_pitrs=True,
     pitrs_are_prepared=True,
     rebuild_detaches=True,
@@ -222,6 +250,8 @@ _V3_0_18 = replace(
     version="3.0.18",
     version_text="8.0.30-MatrixOne-v3.0.18",
     functions=KNOWN_3_0_18,
+    window_functions=_V3_0_9.window_functions | {"cume_dist", "percent_rank"},
+    keywords=KEYWORDS_3_0_18,
     more_shows=_SHOWS_3_0_18,
     create_as_select_of_past=True,
     drops_several_tables=True,
@@ -237,7 +267,10 @@ _V4_2_0 = replace(
     version="4.2.0",
     version_text="8.0.30-MatrixOne-v4.2.0",
     functions=KNOWN_4_2_0,
+    window_functions=_V3_0_18.window_functions | {"ntile"},
+    keywords=KEYWORDS_4_2_0,
     reserved=RESERVED | RESERVED_SINCE_4,
+    more_statements=frozenset(["CHECK", "DATA", "DUMP", "MERGE", "PERFORM", "REMOVE"]),
     more_shows=_SHOWS_3_0_18 + _SHOWS_4_2_0,
     creations_race=False,
     creation_waits_for_rebuild=True,
@@ -290,6 +323,8 @@ _V4_2_0 = replace(
     enum_sorts_by_place=True,
     grouped_inside_subqueries=True,
     several_rows_code=1242,
+    character_sets_listed=True,
+    empty_in_lists=True,
     locking_shares=True,
     labels_of_filtered_are_small=False,
     information_schema_in_capitals=True,
@@ -307,7 +342,9 @@ _MAIN = replace(
     _V4_2_0,
     version="main",
     version_text="8.0.30-MatrixOne-v",
+    more_keyword_rows=("WITHIN",),
     functions=KNOWN_MAIN,
+    keywords=KEYWORDS_MAIN,
 )
 
 RULES = {rules.version: rules for rules in (_V2_2_2, _V3_0_9, _V3_0_18, _V4_2_0, _MAIN)}

@@ -151,17 +151,26 @@ def _create_database(session: Workspace, shown: Shown) -> _Rows:
     return _Rows([("Database", _NAME), ("Create Database", _NAME)], [(name, text)])
 
 
+def _no_view(name: str) -> SqlError:
+    return SqlError(20301, f"invalid input: show view '{name}' is not a valid view")
+
+
 def _create_table(session: Workspace, shown: Shown) -> _Rows:
     """SHOW CREATE TABLE and SHOW CREATE VIEW, of now or of a moment."""
     number = _number(session, shown)
-    version = session.need_table(session.database_name(shown.database), shown.table, number)
+    home = session.need_database(shown.database, number)
+    if (home.name, shown.table) in session.storage.virtual:
+        raise unsupported(session.statement_text)
+    if shown.form == "CREATE VIEW" and session.catalogue.table(home, shown.table, number) is None:
+        raise _no_view(shown.table)
+    version = session.table_of(home, shown.table, number)
     source = session.store.sources.get(version.version, "")
     if version.definition.view is not None:
         row = (version.name, source, "utf8mb4", "utf8mb4_general_ci")
         labels = ("View", "Create View", "character_set_client", "collation_connection")
         return _Rows([(label, _NAME) for label in labels], [row])
     if shown.form == "CREATE VIEW":
-        raise SqlError(20301, f"invalid input: show view '{version.name}' is not a valid view")
+        raise _no_view(version.name)
     text = create_table_text(version, session.rules)
     if session.rules.rules_with_underscores:
         stumble_over_rules(version, text)
@@ -214,12 +223,14 @@ def _columns(session: Workspace, shown: Shown) -> _Rows:
     virtual = session.storage.virtual.get((home.name, name))
     labels = ["Field", "Type", "Null", "Key", "Default", "Extra", "Comment"]
     rows: list[tuple[object, ...]] = []
+    if virtual is not None and virtual.unwritten:
+        raise unsupported(session.statement_text)
     if virtual is not None:
         rows = [
             (label, type_label(kind), "YES", "", None, "", "") for label, kind in virtual.columns
         ]
     else:
-        version = session.need_table(home.name, name)
+        version = session.table_of(home, name)
         for column in version.definition.columns:
             rows.append(
                 (
@@ -242,8 +253,11 @@ def _columns(session: Workspace, shown: Shown) -> _Rows:
 def _indexes(session: Workspace, shown: Shown) -> _Rows:
     home, name = session.need_database(shown.database), shown.table
     rows: list[tuple[object, ...]] = []
-    if (home.name, name) not in session.storage.virtual:
-        version = session.need_table(home.name, name)
+    virtual = session.storage.virtual.get((home.name, name))
+    if virtual is not None and virtual.unwritten:
+        raise unsupported(session.statement_text)
+    if virtual is None:
+        version = session.table_of(home, name)
         for index, _, position, column in index_parts(version):
             rows.append(
                 (
@@ -374,6 +388,28 @@ def _one(session: Workspace, shown: Shown) -> _Rows:
     return _Rows([("1", _I64)], [])
 
 
+_MADE_IN = ("character_set_client", "collation_connection", "Database Collation")
+_routines = _empty(
+    *("Db", "Name", "Type", "Definer", "Modified", "Created", "Security_type", "Comment"),
+    *_MADE_IN,
+)
+_no_triggers = _empty(
+    *("Trigger", "Event", "Table", "Statement", "Timing", "Created", "sql_mode", "Definer"),
+    *_MADE_IN,
+)
+
+
+def _triggers(session: Workspace, shown: Shown) -> _Rows:
+    session.need_database(shown.database)
+    return _no_triggers(session, shown)
+
+
+def _sequences(session: Workspace, shown: Shown) -> _Rows:
+    """CREATE SEQUENCE is refused by name: there are none."""
+    session.need_database(shown.database)
+    return _Rows([("Names", _NAME), ("Data Type", _NAME)], [])
+
+
 def _warnings(session: Workspace, shown: Shown) -> _Rows:
     word = SqlType("label")
     columns = [("Level", word), ("Code", SqlType("smallint")), ("Message", word)]
@@ -400,7 +436,16 @@ _HANDLERS: dict[str, _Handler] = {
     "PLUGINS": _one,
     "WARNINGS": _warnings,
     "ERRORS": _warnings,
-    "TRIGGERS": _empty("Trigger", "Event", "Table", "Statement", "Timing", "Created"),
+    "TRIGGERS": _triggers,
+    "EVENTS": _one,
+    "PRIVILEGES": _one,
+    "PROFILES": _one,
+    "CONFIG": _one,
+    "NODE LIST": _one,
+    "LOCKS": _one,
+    "FUNCTION STATUS": _routines,
+    "PROCEDURE STATUS": _routines,
+    "SEQUENCES": _sequences,
     "CREATE DATABASE": _create_database,
     "CREATE TABLE": _create_table,
     "CREATE VIEW": _create_table,

@@ -56,7 +56,8 @@ class StorageSession(Workspace):
             return show(self, statement, found)
         if first in ("CREATE", "DROP", "ALTER", "TRUNCATE", "RENAME"):
             return self._define(statement)
-        if found and first not in _KNOWN_WORDS and found[0].kind == "word":
+        known = _KNOWN_WORDS | self.rules.more_statements
+        if found and first not in known and found[0].kind == "word":
             raise syntax_error(statement, found, 0)
         if first == "DO":
             raise SqlError(20105, f"not supported: do{statement[found[0].end :]}")
@@ -171,37 +172,12 @@ class StorageSession(Workspace):
         return self.context.account_id if account_id is None else account_id
 
 
-_KNOWN_WORDS = frozenset(
-    {
-        "ALTER",
-        "ANALYZE",
-        "BACKUP",
-        "BEGIN",
-        "CALL",
-        "CHECK",
-        "COMMIT",
-        "DATA",
-        "DEALLOCATE",
-        "DO",
-        "EXECUTE",
-        "GRANT",
-        "KILL",
-        "LOAD",
-        "LOCK",
-        "PREPARE",
-        "RELEASE",
-        "RESET",
-        "RESTORE",
-        "REVOKE",
-        "ROLLBACK",
-        "SAVEPOINT",
-        "SET",
-        "START",
-        "UNLOCK",
-        "UPGRADE",
-        "USE",
-    }
-)
+_FIRST_WORDS = """
+    ALTER ANALYZE BACKUP BEGIN CALL CANCEL COMMIT DEALLOCATE DECLARE DO EXECUTE GRANT KILL LOAD
+    LOCK MODUMP PAUSE PREPARE RELEASE RESET RESTORE RESUME REVOKE ROLLBACK SAVEPOINT SET START
+    UNLOCK UPGRADE USE
+"""
+_KNOWN_WORDS = frozenset(_FIRST_WORDS.split())
 """Statements that the server knows and the emulator does not."""
 
 

@@ -27,6 +27,13 @@ _AFTER_STAR = frozenset(
 _ONE_ARGUMENT = frozenset(["AVG", "MAX", "MIN", "SUM"])
 
 
+def refuse_empty_list(statement: str, found: list[Token]) -> None:
+    """1064 for `IN ()`."""
+    for before, opening, closing in zip(found, found[1:], found[2:], strict=False):
+        if before.upper == "IN" and opening.text == "(" and closing.text == ")":
+            raise syntax_error(statement, found, closing.start)
+
+
 def refuse_unread(statement: str, found: list[Token], rules: Rules) -> None:
     """1064 for a SELECT with such a part in it."""
     _refuse_star_alias(statement, found)

@@ -35,3 +35,5 @@ class VirtualTable:
     rows: Callable[[Reader, int | None], Iterable[tuple[object, ...]]]
     sys_only: bool = False
     view: bool = False
+    unwritten: bool = False
+    """Whether the server has rows there that the emulator cannot give"""

@@ -28,6 +28,7 @@ from .resolver import Resolver
 from .shared import Shared
 from .surroundings import Surroundings
 from .tables import Tables
+from .unread import refuse_empty_list
 from .values import Stored, load
 
 _LONGEST_SLEEP = 60.0
@@ -298,8 +299,12 @@ class Workspace(Surroundings, Resolver):
             raise
 
     def parse(self, statement: str, found: list[Token]) -> exp.Expr:
+        if not self.rules.empty_in_lists:
+            refuse_empty_list(statement, found)
         pipes = self.rules.pipes_always_concatenate or "PIPES_AS_CONCAT" in self._sql_mode()
-        return dialect.parse(fold_time_parts(statement, found), found, concatenating=pipes)
+        return dialect.parse(
+            fold_time_parts(statement, found), found, self.rules, concatenating=pipes
+        )
 
     def _sql_mode(self) -> str:
         return str(self.context.variable("sql_mode", "")).upper()
