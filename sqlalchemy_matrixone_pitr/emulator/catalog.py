@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import threading
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from .accounts import SYS, SYS_ID, Identity, no_privilege
@@ -64,6 +64,17 @@ class PitrRow:
     # A second row of one primary key, left by the race of 3.0.9: seen by reads, not by name.
     ghost: bool = False
     ghost_until: int | None = None
+
+
+def event_of(event: Event) -> Callable[[PitrRow], bool]:
+    """Tells the active rows whose object *event* is about."""
+    return lambda row: (
+        bool(row.status)
+        and row.account_id == event.account_id
+        and row.database == event.database
+        and (event.table is None or row.table == event.table)
+        and row.object_id == event.old_id
+    )
 
 
 def check_name(name: str) -> None:
@@ -221,16 +232,18 @@ class Catalog:
             case _:
                 return False
 
+    def rows_inside(self, events: Iterable[Event]) -> list[PitrRow]:
+        """The rows as a transaction reads them that has made *events* and not committed."""
+        with self._lock:
+            rows = [replace(row) for row in self._rows]
+        for event in filter(self._detaches, events):
+            for row in filter(event_of(event), rows):
+                row.status, row.status_changed = 0, self.clock.now()
+        return rows
+
     def _detach(self, event: Event) -> None:
-        for row in list(self._rows):
-            if (
-                row.status
-                and row.account_id == event.account_id
-                and row.database == event.database
-                and (event.table is None or row.table == event.table)
-                and row.object_id == event.old_id
-            ):
-                self._set_detached(row, event.at)
+        for row in list(filter(event_of(event), self._rows)):
+            self._set_detached(row, event.at)
 
     def _set_detached(self, row: PitrRow, at: int) -> None:
         row.status, row.status_changed = 0, at

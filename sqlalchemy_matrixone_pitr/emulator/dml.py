@@ -503,8 +503,10 @@ class Writer:
         tables = [tree.this]
         for join in tree.this.args.get("joins") or []:
             tables.append(join.this)
+        changed_ones = {assignment.this.text("table").lower() for assignment in tree.expressions}
         for table in tables:
-            if isinstance(table, exp.Table):
+            past = TIME_MARK in table.name and table.alias.lower() not in changed_ones
+            if isinstance(table, exp.Table) and not (past and table is not tree.this):
                 self.target(table)
         from_sql = self.compiler.add_table(tree.this, scope)
         for join in tree.this.args.get("joins") or []:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 from sqlglot import exp
+
+from .lexer import TIME_MARK
 
 _BINARY: dict[type[exp.Expr], str] = {
     exp.Add: "+",
@@ -67,6 +70,19 @@ def source_text(node: exp.Expr, column: Callable[[str], str] = str) -> str:
     return text(tree.this)
 
 
+_TIMED = re.compile(rf"`?(\w+){TIME_MARK}(\w[\w ]*?)( = | )'?([^`']*)'?`")
+
+
+def _small(node: exp.Expr) -> str:
+    """What sqlglot makes of it, in small letters; names keep their brace part."""
+    found = node.sql("mysql").lower()
+    if TIME_MARK not in found:
+        return found
+    return _TIMED.sub(
+        lambda m: f"{m[1]}{{{m[2].replace('mo_ts', 'mo-timestamp')}{m[3]}{m[4]}}}", found
+    )
+
+
 def _list(nodes: list[exp.Expr]) -> str:
     return ", ".join(text(node) for node in nodes)
 
@@ -94,7 +110,7 @@ def text(node: exp.Expr | None) -> str:
     if isinstance(node, exp.Extract):
         return f"extract({text(node.this)}, {text(node.expression)})".lower()
     if isinstance(node, exp.Exists):
-        return f"exists ({node.this.sql('mysql').lower()})"
+        return f"exists ({_small(node.this)})"
     if isinstance(node, exp.Trim) and node.args.get("expression") is None:
         return f"trim({text(node.this)})"
     if isinstance(node, exp.GroupConcat):
@@ -137,7 +153,7 @@ def text(node: exp.Expr | None) -> str:
     if isinstance(node, exp.Cast):
         return f"cast({text(node.this)} as {_type(node.to)})"
     if isinstance(node, exp.Window):
-        return f"{text(node.this)} {node.sql('mysql').split(' ', 1)[1].lower()}"
+        return f"{text(node.this)} {_small(node).split(' ', 1)[1]}"
     if isinstance(node, exp.Parameter):
         return f"@{text(node.this)}"
     if isinstance(node, exp.SessionParameter):
@@ -154,7 +170,7 @@ def text(node: exp.Expr | None) -> str:
         return f"concat({text(node.this)}, {text(node.expression)})"
     if isinstance(node, exp.Escape):
         return f"{text(node.this)} escape {text(node.expression)}"
-    return str(node.sql("mysql")).lower()
+    return _small(node)
 
 
 def _negated(node: exp.Not) -> str:
@@ -170,7 +186,7 @@ def _negated(node: exp.Not) -> str:
 
 def _in(node: exp.In, word: str) -> str:
     query = node.args.get("query")
-    inside = query.sql("mysql").lower() if query is not None else f"({_list(node.expressions)})"
+    inside = _small(query) if query is not None else f"({_list(node.expressions)})"
     return f"{text(node.this)} {word} {inside}"
 
 
@@ -191,7 +207,7 @@ def _type(kind: exp.DataType) -> str:
 def _group_concat(node: exp.GroupConcat) -> str:
     inner, order = node.this, ""
     if isinstance(inner, exp.Order):
-        order = inner.sql("mysql").lower()[len(inner.this.sql("mysql")) + 1 :]
+        order = _small(inner)[len(_small(inner.this)) + 1 :]
         inner = inner.this
     between = node.args.get("separator")
     return f"group_concat({text(inner)}, {between.name if between is not None else ','}{order})"

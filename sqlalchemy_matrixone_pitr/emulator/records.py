@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
@@ -47,6 +47,10 @@ class SessionContext(Protocol):
     @property
     def told_account_id(self) -> int:
         """What ``current_account_id()`` says, which may be wrong."""
+
+    @property
+    def pending_events(self) -> Sequence[Event]:
+        """What the open transaction has done to objects so far."""
 
     def variable(self, name: str, scope: str) -> object: ...
 

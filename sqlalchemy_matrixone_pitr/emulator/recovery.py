@@ -9,6 +9,7 @@ from .accounts import SYS, SYS_ID, Accounts, Identity
 from .catalog import SYSTEM_DATABASES, Catalog, PitrRow
 from .clock import Clock
 from .errors import SqlError
+from .functions import like
 from .grammar import RestorePitr
 from .ranges import parse_restore_time, range_start
 from .storage import StorageSession
@@ -53,6 +54,14 @@ def restore(
             raise SqlError.internal(
                 f"database '{stmt.database}' table '{stmt.table}' does not exists "
                 f"at timestamp: {shown}"
+            )
+        found = [
+            t for t in storage.tables(stmt.database, at=at) if like(t.name, stmt.table, "\\", 0)
+        ]
+        if len(found) > 1 and storage.rules.restore_looks_up_by_like:
+            raise SqlError.internal(
+                f"find {len(found)} tableInfos by name '{stmt.table}' at pitr '{stmt.name}', "
+                "expect only 1"
             )
         if set(" \t`'").intersection(stmt.table):
             raise SqlError.internal("invalid input")

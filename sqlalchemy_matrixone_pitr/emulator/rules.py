@@ -78,6 +78,8 @@ class Rules:
     """RESTORE ACCOUNT a DATABASE d FROM PITR"""
     restore_table_keyword: bool = False
     """RESTORE TABLE parses (for snapshots)"""
+    restore_looks_up_by_like: bool = True
+    """RESTORE of a table takes its name for a pattern, and refuses when another fits it too"""
     restore_needs_parents: bool = False
     """RESTORE of a table whose foreign key's parent is missing is an error, not an idle OK"""
     windows_as_json_list: bool = False
@@ -282,6 +284,7 @@ _V4_2_0 = replace(
     pitr_kind=True,
     huge_range_code=20101,
     restores_own_account_parts=True,
+    restore_looks_up_by_like=False,
     restore_table_keyword=True,
     tables_lock_inside_transactions=True,
     prepare_forgets_first=True,

@@ -256,7 +256,7 @@ class Emulator:
             "mo_catalog",
             "mo_pitr",
             pitr_columns(self._rules),
-            lambda context: pitr_table(catalog.rows(), self._rules),
+            lambda context: pitr_table(catalog.rows_inside(context.pending_events), self._rules),
             sys_only=True,
         )
         storage.virtual_table(

@@ -7,7 +7,7 @@ the bit lies and programs trip over that.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from . import grammar, planned
@@ -19,7 +19,7 @@ from .errors import SqlError
 from .pitr import PitrStatements
 from .prepared import Prepared, PreparedStatements, is_prepared, refused
 from .state import Server
-from .storage import Result
+from .storage import Event, Result
 from .variables import Variables
 from .wire import STATUS_AUTOCOMMIT, STATUS_ENDED, STATUS_IN_TRANS, STATUS_MORE_RESULTS
 from .words import Kind, Source, fold, sources
@@ -66,6 +66,10 @@ class Session:
     def told_account_id(self) -> int:
         """sys's, from SHOW PITR to the end of the next statement that the server plans."""
         return 0 if self._shown_pitr else self.account_id
+
+    @property
+    def pending_events(self) -> Sequence[Event]:
+        return self._storage.pending_events
 
     def variable(self, name: str, scope: str) -> object:
         return self._variables.get(name, scope)

@@ -6,7 +6,7 @@ matrixone.md, sections 2 (transactions), 4 (ids), 6 (time travel) and 9 (reflect
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from .clock import Clock
 from .columns import (
@@ -140,6 +140,7 @@ class _Internal:
     user, role, database = "internal", "", ""
     connection_id, deadline_seconds, version_text = 0, 60.0, ""
     time_zone: datetime.tzinfo = datetime.UTC
+    pending_events: Sequence[Event] = ()
 
     def __init__(self, account: str, account_id: int) -> None:
         self.account, self.account_id = account, account_id

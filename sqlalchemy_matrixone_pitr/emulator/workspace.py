@@ -195,6 +195,11 @@ class Workspace(Surroundings, Resolver):
             self._end()
         self.store.disconnect(self._connection)
 
+    @property
+    def pending_events(self) -> Sequence[Event]:
+        """What the open transaction has done to objects so far."""
+        return self._events
+
     def emit(
         self, kind: EventKind, version: DatabaseVersion | Version, old_id: int, new_id: int
     ) -> None:
