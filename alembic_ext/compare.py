@@ -28,6 +28,15 @@ from sqlalchemy import MetaData, Table
 
 from sqlalchemy_matrixone_pitr import server
 from sqlalchemy_matrixone_pitr.apply import conflict_error
+from sqlalchemy_matrixone_pitr.declarations import (
+    Bound,
+    Databases,
+    HasMetaData,
+    Schemas,
+    conventional_name,
+    declares_any,
+    metadatas,
+)
 from sqlalchemy_matrixone_pitr.generations import (
     policies,
     split_generation,
@@ -35,16 +44,17 @@ from sqlalchemy_matrixone_pitr.generations import (
     target_text,
 )
 from sqlalchemy_matrixone_pitr.model import Pitr
-from sqlalchemy_matrixone_pitr.names import fold
-from sqlalchemy_matrixone_pitr.plan import Action, Alter, Create, Declared, Drop, Plan, Renew
-from sqlalchemy_matrixone_pitr.reflection import ServerState, reading
-from sqlalchemy_matrixone_pitr.schema import (
-    HasMetaData,
-    conventional_name,
-    database_of,
-    declares_any,
-    metadatas,
+from sqlalchemy_matrixone_pitr.plan import (
+    Action,
+    Alter,
+    Create,
+    Drop,
+    Plan,
+    Renew,
+    plan_bound,
+    read_declared,
 )
+from sqlalchemy_matrixone_pitr.reflection import ServerState
 
 from .ops import AlterPitrOp, CreatePitrOp, DropPitrOp, PitrOp, RenewPitrOp
 from .times import TABLE
@@ -71,17 +81,12 @@ def compare_pitrs(
     if not metadata or connection is None or server.matrixone_version(connection) is None:
         return PriorityDispatchResult.CONTINUE
     options = autogen_context.opts
-    declared = Declared(
-        metadata,
-        connection.get_execution_options(),
-        connection.dialect.default_schema_name,
-    )
-    with reading(connection) as aside:
-        state = declared.read(aside)
-    plan = declared.plan(
+    bound, state = read_declared(connection, metadata)
+    plan = plan_bound(
+        bound,
         state,
         drop_undeclared=bool(options.get("matrixone_pitr_drop_undeclared")),
-        include=_Filters(autogen_context, declared).included,
+        include=_Filters(autogen_context, metadata, bound.names).included,
     )
     for conflict in plan.conflicts:
         raise conflict_error(conflict)
@@ -89,7 +94,7 @@ def compare_pitrs(
         log.info("PITR %s of %s is not declared", pitr.name, target_text(pitr))
     if not plan.actions:
         return PriorityDispatchResult.CONTINUE
-    written = _Written(declared, state, plan)
+    written = _Written(metadata, bound, state, plan)
     first: list[PitrOp] = written.drops()
     last: list[PitrOp] = []
     for action in plan.actions:
@@ -139,12 +144,12 @@ class _Filters:
     What leaves a table out leaves its policy out.
     """
 
-    def __init__(self, autogen_context: AutogenContext, declared: Declared) -> None:
+    def __init__(self, autogen_context: AutogenContext, schemas: Schemas, names: Databases) -> None:
         self._context = autogen_context
-        self._default = declared.default
-        self._tables = {
-            (database_of(table, declared.default, declared.schema_map), fold(table.name)): table
-            for metadata in metadatas(declared.metadata)
+        self._names = names
+        self._tables: dict[tuple[str | None, str | None], Table] = {
+            names.key(table): table
+            for metadata in metadatas(schemas)
             for table in metadata.tables.values()
         }
 
@@ -167,7 +172,7 @@ class _Filters:
         declared = self._tables.get((pitr.database_name, pitr.table_name))
         if declared is not None:
             return declared, True
-        schema = None if pitr.database_name == self._default else pitr.database_name
+        schema = None if pitr.database_name == self._names.current else pitr.database_name
         return Table(pitr.table_name, MetaData(), schema=schema), False
 
     def _is_table_included(self, table: Table, declared: bool) -> bool:
@@ -179,13 +184,13 @@ class _Filters:
 class _Written:
     """Actions as operations: under the policy's name, with what the metadata names."""
 
-    def __init__(self, declared: Declared, state: ServerState, plan: Plan) -> None:
-        self._default = declared.default
-        self._metadata = metadatas(declared.metadata)
+    def __init__(self, schemas: Schemas, bound: Bound, state: ServerState, plan: Plan) -> None:
+        self._names = bound.names
+        self._metadata = metadatas(schemas)
         self._objects = state.objects
         self._declared = {
             (declaration.pitr.name, target_of(declaration.pitr)): declaration
-            for declaration in declared.declarations()
+            for declaration in bound.declarations
         }
         self._policies = {
             pitr.name: policy for policy in policies(state.pitrs) for pitr in policy.generations
@@ -244,7 +249,7 @@ class _Written:
         database = pitr.database_name
         if declaration is not None:
             database = declaration.database
-        elif database == self._default:
+        elif database == self._names.real(None):
             database = None
         written = Pitr(
             name,

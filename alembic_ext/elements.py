@@ -63,7 +63,7 @@ class OfMigration(PitrDDLElement):
             element = self.decide(connection)
             if element is None:
                 return pending_result(connection)
-            return element._send(connection, options)
+            return element.with_real_names()._send(connection, options)
 
     def decide(self, connection: Connection) -> PitrDDLElement | None:
         """What is sent now; None is nothing. The account lock is held."""
@@ -84,8 +84,8 @@ class CreateWhereMissing(OfMigration, CreatePitr):
     """Whether the transaction had the object when the operation ran."""
 
     def resolve(self, connection: Connection, options: Mapping[str, Any]) -> Self:
-        resolved = super().resolve(connection, options)
-        if resolved is not self and not is_autocommit(connection):
+        resolved = super().resolve(connection, options).with_real_names()
+        if resolved.pitr.database_name is not None and not is_autocommit(connection):
             resolved.was_there = bool(object_ids(connection, [_object(resolved.pitr)]))
         return resolved
 
@@ -97,9 +97,8 @@ class CreateWhereMissing(OfMigration, CreatePitr):
                 databases=[database] if database else [],
                 tables=[] if table is None else [table],
             )
-        policy = find_policy(state.pitrs, split_generation(self.name)[0])
-        if policy is not None and policy.target != target_of(self.pitr):
-            policy = None
+        name, target = split_generation(self.name)[0], target_of(self.pitr)
+        policy = find_policy(state.pitrs, name, target)
         if policy is not None and not policy.detached:
             return self.decide_attached(policy.current)
         if (database, table) not in state.objects and self.is_excused():
@@ -221,9 +220,9 @@ class _OfNewest(OfMigration):
     expected: Pitr | None
 
     def resolve(self, connection: Connection, options: Mapping[str, Any]) -> Self:
-        if self.expected is None:
+        if self.expected is None or self.resolved:
             return self
-        resolved = self._resolved_copy()
+        resolved = self.with_real_names()
         resolved.expected = CreatePitr(self.expected).resolve(connection, options).pitr
         return resolved
 

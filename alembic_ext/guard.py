@@ -19,12 +19,13 @@ from sqlalchemy import text
 from sqlalchemy.engine import Connection, Transaction
 
 from sqlalchemy_matrixone_pitr import server
-from sqlalchemy_matrixone_pitr.connections import is_autocommit
-from sqlalchemy_matrixone_pitr.ddl import AlterPitr, DropPitr, translate_database
+from sqlalchemy_matrixone_pitr.connections import current_database, is_autocommit, query
+from sqlalchemy_matrixone_pitr.ddl import AlterPitr, DropPitr
+from sqlalchemy_matrixone_pitr.declarations import Databases
 from sqlalchemy_matrixone_pitr.errors import PitrUnprotectedError
 from sqlalchemy_matrixone_pitr.generations import is_detached, split_generation
 from sqlalchemy_matrixone_pitr.model import Pitr, PitrLevel, PitrRange, RangeLike
-from sqlalchemy_matrixone_pitr.names import fold, shorten
+from sqlalchemy_matrixone_pitr.names import fold, plain, shorten
 from sqlalchemy_matrixone_pitr.plan import may_be_shorter
 from sqlalchemy_matrixone_pitr.reflection import ServerState, read_state, reading
 from sqlalchemy_matrixone_pitr.transaction import pending_pitrs
@@ -137,15 +138,14 @@ Key: TypeAlias = tuple[str | None, str | None]
 
 def _key(context: MigrationContext, database: str | None, table: str | None) -> Key:
     assert context.connection is not None
-    named = fold(database) if database else server.current_database(context.connection)
+    named = fold(database) if database else current_database(context.connection)
     return named, None if table is None else fold(table)
 
 
 def _translated(context: MigrationContext, schema: str | None) -> str | None:
     """The schema of an operation, which goes through the connection's map; text does not."""
     assert context.connection is not None
-    schema_map = context.connection.get_execution_options().get("schema_translate_map")
-    return translate_database(fold(schema) if schema else None, schema_map)
+    return Databases.of(context.connection).real(plain(schema) if schema else None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -295,8 +295,7 @@ def _ids_here(
     column = "rel_logical_id" if server.rules_of(state.version).logical_ids else "rel_id"
     values = {"database": key[0], "table": key[1], "id": committed}
     return {
-        name: int(found)
-        for name, found in connection.execute(text(_HERE.format(id=column)), values)
+        name: int(found) for name, found in query(connection, text(_HERE.format(id=column)), values)
     }
 
 

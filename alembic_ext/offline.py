@@ -26,7 +26,9 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
+from sqlalchemy_matrixone_pitr.connections import VERSION_OPTION
 from sqlalchemy_matrixone_pitr.ddl import AlterPitr, CreatePitr, DropPitr, PitrDDLElement
+from sqlalchemy_matrixone_pitr.declarations import Databases, Declaration, Schemas, declarations
 from sqlalchemy_matrixone_pitr.errors import PitrValidationError
 from sqlalchemy_matrixone_pitr.generations import (
     generation_name,
@@ -36,10 +38,8 @@ from sqlalchemy_matrixone_pitr.generations import (
 )
 from sqlalchemy_matrixone_pitr.model import Pitr, PitrLevel
 from sqlalchemy_matrixone_pitr.names import fold
-from sqlalchemy_matrixone_pitr.schema import Declaration, Schemas, declarations
 from sqlalchemy_matrixone_pitr.server import (
     SUPPORTED_DIALECTS,
-    VERSION_OPTION,
     Version,
     parse_version,
     rules_of,
@@ -260,7 +260,7 @@ class _Script:
         database = _default_database(self.context)
         if metadata is None or database is None or not self._effects:
             return {}
-        found = declarations(metadata, database_name=database)
+        found = declarations(metadata, Databases(None, database))
         return {
             declaration.pitr.name: declaration
             for declaration in found

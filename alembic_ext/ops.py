@@ -19,11 +19,11 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import MetaData
 
 from sqlalchemy_matrixone_pitr.ddl import resolve_database
+from sqlalchemy_matrixone_pitr.declarations import conventional_name, metadatas
 from sqlalchemy_matrixone_pitr.errors import PitrValidationError
 from sqlalchemy_matrixone_pitr.generations import check_declared_name, generation_name
 from sqlalchemy_matrixone_pitr.model import Pitr, PitrLevel, PitrRange, to_level
 from sqlalchemy_matrixone_pitr.names import check_pitr_name, fold, shorten
-from sqlalchemy_matrixone_pitr.schema import conventional_name, metadatas
 
 from .offline import default_database
 
@@ -37,7 +37,7 @@ def level_of(
     *,
     prefix: str = "",
 ) -> PitrLevel:
-    """The level of a policy, told by its target; the own account is never a silent default.
+    """The level of a policy, told by its target; the current account is never a silent default.
 
     :param what: the operation, for messages.
     :param prefix: of its parameters.
@@ -56,7 +56,7 @@ def level_of(
     if given is None and told is None:
         raise PitrValidationError(
             f"{what} needs a target: {prefix}table=, {prefix}database= or {prefix}account=, or "
-            f"{prefix}level='account' for the own account, {prefix}level='database' for the "
+            f"{prefix}level='account' for the current account, {prefix}level='database' for the "
             f"connection's database, {prefix}level='cluster'"
         )
     if given is not None and told is not None and given is not told:

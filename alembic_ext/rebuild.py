@@ -22,6 +22,13 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.exc import SAWarning
 
 from sqlalchemy_matrixone_pitr import server
+from sqlalchemy_matrixone_pitr.connections import query
+from sqlalchemy_matrixone_pitr.declarations import (
+    Databases,
+    Schemas,
+    bind_declarations,
+    declares_any,
+)
 from sqlalchemy_matrixone_pitr.errors import PitrPermissionError
 from sqlalchemy_matrixone_pitr.generations import (
     Policy,
@@ -30,7 +37,6 @@ from sqlalchemy_matrixone_pitr.generations import (
     target_text,
 )
 from sqlalchemy_matrixone_pitr.model import PitrLevel
-from sqlalchemy_matrixone_pitr.plan import Declared
 from sqlalchemy_matrixone_pitr.recovery import object_ids, renewed_pitr
 from sqlalchemy_matrixone_pitr.reflection import (
     ServerState,
@@ -39,7 +45,6 @@ from sqlalchemy_matrixone_pitr.reflection import (
     read_state,
     reading,
 )
-from sqlalchemy_matrixone_pitr.schema import Schemas, declares_any
 from sqlalchemy_matrixone_pitr.transaction import pending_pitrs, take_back
 
 from .elements import AlterNewest, RenewWhereDetached
@@ -176,7 +181,7 @@ class AfterRevision:
             for element in take_back(connection, lambda e: alters(e, policy.name)):
                 assert isinstance(element, AlterNewest)
                 renewed = renewed.with_range(element.range)
-            connection.execute(RenewWhereDetached(renewed))
+            connection.execute(RenewWhereDetached(renewed).with_real_names())
             return
         _warn(
             f"{target_text(policy.current)} was rebuilt, and its policy {policy.name!r} protects "
@@ -203,9 +208,8 @@ class AfterRevision:
     def _on_rebuild(self, connection: Connection, policy: Policy) -> str:
         if self._metadata is None:
             return "warn"
-        default = server.current_database(connection)
-        declared = Declared(self._metadata, connection.get_execution_options(), default)
-        for declaration in declared.declarations():
+        bound = bind_declarations(self._metadata, Databases.of(connection))
+        for declaration in bound.declarations:
             if (declaration.pitr.name, target_of(declaration.pitr)) == (policy.name, policy.target):
                 return declaration.on_rebuild
         return "warn"
@@ -227,7 +231,7 @@ def _names(connection: Connection, ids: set[int]) -> dict[int | None, str]:
         "SELECT rel_id, reldatabase, relname FROM mo_catalog.mo_tables "
         "WHERE account_id = current_account_id() AND rel_id IN :ids"
     ).bindparams(bindparam("ids", expanding=True))
-    rows = connection.execute(statement, {"ids": sorted(ids)})
+    rows = query(connection, statement, {"ids": sorted(ids)})
     return {int(rel_id): f"{database}.{name}" for rel_id, database, name in rows}
 
 

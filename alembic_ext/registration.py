@@ -10,8 +10,8 @@ from alembic.autogenerate import comparators, renderers
 from alembic.operations import Operations
 from alembic.util import DispatchPriority
 
+from sqlalchemy_matrixone_pitr.declarations import Schemas
 from sqlalchemy_matrixone_pitr.names import check_database_name
-from sqlalchemy_matrixone_pitr.schema import Schemas
 
 from .compare import compare_pitrs, leave_times_alone
 from .impl import register_impl

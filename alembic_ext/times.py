@@ -30,7 +30,7 @@ from sqlalchemy.engine import Connection, CursorResult, Dialect, Engine
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from sqlalchemy_matrixone_pitr import server
-from sqlalchemy_matrixone_pitr.connections import side_connection
+from sqlalchemy_matrixone_pitr.connections import current_database, side_connection
 from sqlalchemy_matrixone_pitr.ddl import RestorePitr
 from sqlalchemy_matrixone_pitr.errors import (
     PitrNotFoundError,
@@ -194,7 +194,7 @@ class RevisionTimes:
         if not step.is_upgrade:
             return
         try:
-            database = server.current_database(connection)
+            database = current_database(connection)
             databases = {*_named.pop(ctx, ()), *_translated(connection)}
             if database:
                 databases.add(database)
@@ -305,7 +305,7 @@ def restore_point(
     :raises PitrValidationError: it is recorded of several projects.
     """
     with reading(engine) as connection:
-        database = server.current_database(connection)
+        database = current_database(connection)
         found = {
             name: (
                 dt.datetime.fromisoformat(began),

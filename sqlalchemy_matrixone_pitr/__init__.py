@@ -13,6 +13,7 @@ from .aio import (
 )
 from .apply import ApplyReport, apply_plan
 from .ddl import AlterPitr, CreatePitr, DropPitr, RestorePitr
+from .declarations import declare_pitrs, declared_pitrs
 from .errors import (
     PitrAfterCommitError,
     PitrAlreadyExistsError,
@@ -34,7 +35,7 @@ from .model import Pitr, PitrLevel, PitrRange, PitrStatus, PitrUnit, RecoveryWin
 from .plan import Plan, compare, plan_pitrs
 from .recovery import prune_history, renew_pitr
 from .reflection import get_pitrs, get_recovery_windows
-from .schema import DatabasePitr, TablePitr, Unprotected, declare_pitrs, declared_pitrs
+from .schema import DatabasePitr, TablePitr, Unprotected
 from .transaction import pending_pitrs
 
 __all__ = [

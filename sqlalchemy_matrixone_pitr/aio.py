@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from .apply import ApplyReport, OnProgress, apply_plan
+from .declarations import Schemas
 from .errors import PitrValidationError
 from .events import ensure_pitrs
 from .locking import DEFAULT_TIMEOUT
@@ -20,7 +21,6 @@ from .model import Pitr, PitrLevel, PitrUnit, RecoveryWindow
 from .plan import Include, Plan, plan_pitrs
 from .recovery import prune_history, renew_pitr
 from .reflection import get_pitrs, get_recovery_windows
-from .schema import Schemas
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import (

@@ -35,9 +35,9 @@ if TYPE_CHECKING:
 
     from .apply import ApplyReport
     from .ddl import PitrDDLElement
+    from .declarations import Schemas
     from .model import Pitr
     from .plan import Plan
-    from .schema import Schemas
 
 DRIFT = 1
 """Exit code of what is not as declared."""

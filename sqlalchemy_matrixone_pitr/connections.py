@@ -12,15 +12,47 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator
-from typing import Any, Final
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.pool import NullPool, QueuePool
 
-from . import server
-from .errors import PitrError, answered_by_server
+from .errors import PitrError, PitrValidationError, answered_by_server
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session, scoped_session
+    from sqlalchemy.sql import Executable
+
+Bind: TypeAlias = "Engine | Connection | Session | scoped_session[Any]"
+
+VERSION_OPTION: Final = "matrixone_version"
+"""Execution option that overrules the version the server reports, such as ``"3.0.9"``. The one
+option of the caller's that counts for what the library sends for itself."""
+
+_OWN_OPTIONS: Final[dict[str, Any]] = {
+    "schema_translate_map": None,
+    "stream_results": False,
+    "yield_per": None,
+}
+
+
+def unwrap(bind: Bind, what: str = "this function") -> Engine | Connection:
+    """The Engine or Connection of a bind; of a Session in a transaction, its Connection.
+
+    :raises PitrValidationError: something else.
+    """
+    found: Any = bind
+    if hasattr(found, "get_bind") and not hasattr(found, "sync_session"):
+        session = found() if callable(found) else found  # a scoped_session gives its Session
+        found = session.connection() if session.in_transaction() else session.get_bind()
+    if not isinstance(found, Engine | Connection):
+        raise PitrValidationError(
+            f"{what} takes an Engine, a Connection or a Session, not {type(bind).__name__} "
+            "(asyncio: use the functions and managers whose names say async)"
+        )
+    return found
 
 
 def is_autocommit(connection: Connection) -> bool:
@@ -57,6 +89,19 @@ def ask(connection: Connection, statement: str) -> Any:
     return None if row is None else row[0]
 
 
+def query(
+    connection: Connection, statement: Executable, values: Mapping[str, Any] | None = None
+) -> list[tuple[Any, ...]]:
+    """The rows of a statement of the library's own, outside the caller's execution options."""
+    result = connection.execute(statement, dict(values or {}), execution_options=_OWN_OPTIONS)
+    return [tuple(row) for row in result]
+
+
+def current_database(connection: Connection) -> str | None:
+    """The connection's current database (``USE`` included), or None where none is chosen."""
+    return ask(connection, "SELECT DATABASE()") or None
+
+
 def roll_back(connection: Connection) -> None:
     """Make a connection without a transaction idle for the server too, before a PITR statement.
 
@@ -83,24 +128,25 @@ def _has_room(pool: QueuePool) -> bool:
 
 
 @contextlib.contextmanager
-def side_connection(engine: Engine) -> Iterator[Connection]:
+def side_connection(bind: Engine | Connection) -> Iterator[Connection]:
     """A connection that is surely not one the caller holds; its transaction ends with it.
 
-    It has none of the engine's execution options but :data:`server.VERSION_OPTION`. From the
-    engine's own pool where that has room, or keeps none; else from a pool of the same kind made for
-    this once: StaticPool would hand back the caller's own connection, and a full pool would wait
-    for the caller. The engine's listeners hear of both.
+    It has none of the execution options of the bind but :data:`VERSION_OPTION`. From the engine's
+    own pool where that has room, or keeps none; else from a pool of the same kind made for this
+    once: StaticPool would hand back the caller's own connection, and a full pool would wait for the
+    caller. The engine's listeners hear of both.
     """
+    engine = bind.engine
+    version = bind.get_execution_options().get(VERSION_OPTION)
     pool = engine.pool
     own = isinstance(pool, NullPool) or (isinstance(pool, QueuePool) and _has_room(pool))
-    version = engine.get_execution_options().get(server.VERSION_OPTION)
     aside = Engine(
         pool if own else pool.recreate(),
         engine.dialect,
         engine.url,
         logging_name=engine.logging_name,
         echo=engine.echo,
-        execution_options={} if version is None else {server.VERSION_OPTION: version},
+        execution_options={} if version is None else {VERSION_OPTION: version},
         hide_parameters=engine.hide_parameters,
     )
     aside.dispatch = aside.dispatch._join(engine.dispatch)  # as engine.execution_options() does

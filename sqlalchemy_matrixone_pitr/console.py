@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import Dialect, Engine
 
     from .apply import ApplyReport
+    from .declarations import Schemas
     from .plan import Plan
-    from .schema import Schemas
 
 _R = TypeVar("_R")
 
@@ -260,8 +260,8 @@ def load_metadata(argument: str) -> Schemas:
                 found = getattr(found, part)
             except AttributeError:
                 raise CliError(f"{module_name} has no {path}") from None
+    from .declarations import metadatas
     from .errors import PitrValidationError
-    from .schema import metadatas
 
     try:
         metadatas(found)

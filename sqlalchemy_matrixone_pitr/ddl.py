@@ -11,7 +11,6 @@ Source of the grammar: matrixone.md, section 1.
 from __future__ import annotations
 
 import copy
-import dataclasses
 import datetime as dt
 import functools
 import re
@@ -27,7 +26,8 @@ from sqlalchemy.sql.compiler import DDLCompiler, IdentifierPreparer
 from sqlalchemy.sql.ddl import ExecutableDDLElement
 
 from . import server
-from .connections import is_autocommit
+from .connections import is_autocommit, query
+from .declarations import Databases
 from .errors import (
     PitrAlreadyExistsError,
     PitrTargetError,
@@ -35,7 +35,7 @@ from .errors import (
     from_dbapi_error,
 )
 from .model import Pitr, PitrLevel, PitrRange, RangeLike, check_target, to_level
-from .names import check_pitr_name, check_target_name, fold, shorten
+from .names import check_pitr_name, check_target_name, plain, shorten
 from .server import SUPPORTED_DIALECTS
 from .transaction import TOGETHER, Together, TransactionalDDLElement
 
@@ -45,7 +45,7 @@ class PitrDDLElement(TransactionalDDLElement):
 
     name: str
     resolved = False
-    """Whether a connection has filled in the database, and it is to be taken as it is."""
+    """Whether its names are the server's: they are not translated again."""
 
     @property
     def pitr_name(self) -> str:
@@ -61,7 +61,8 @@ class PitrDDLElement(TransactionalDDLElement):
     def resolve(self, connection: Connection, options: Mapping[str, Any]) -> Self:
         return self
 
-    def _resolved_copy(self) -> Self:
+    def with_real_names(self) -> Self:
+        """The same, whose names are the server's already: they are not translated again."""
         copied = copy.copy(self)
         copied.resolved = True
         return copied
@@ -88,16 +89,20 @@ class CreatePitr(PitrDDLElement):
         if not isinstance(pitr, Pitr):
             raise PitrValidationError(f"CreatePitr takes a Pitr, not {shorten(pitr)}")
         _check_flag("if_not_exists", if_not_exists)
-        self.pitr = dataclasses.replace(pitr)  # one read from a server may break the rules
+        self.pitr = pitr.checked()  # one read from a server may break the rules
         self.name = pitr.name
         self.if_not_exists = if_not_exists
 
     def resolve(self, connection: Connection, options: Mapping[str, Any]) -> Self:
-        if self.pitr.level not in (PitrLevel.DATABASE, PitrLevel.TABLE):
+        if self.resolved or self.pitr.level not in (PitrLevel.DATABASE, PitrLevel.TABLE):
             return self
-        database = resolve_database(connection, self.pitr.database_name, options)
-        resolved = self._resolved_copy()
-        resolved.pitr = dataclasses.replace(self.pitr, database_name=database)
+        database = resolve_database(connection, self.pitr.declared_database, options)
+        return self.for_database(database)
+
+    def for_database(self, name: str) -> Self:
+        """The same for a database of the server: its name is not translated any more."""
+        resolved = self.with_real_names()
+        resolved.pitr = self.pitr.with_database(name)
         return resolved
 
     def as_internal(self) -> Self:
@@ -238,11 +243,14 @@ class RestorePitr(PitrDDLElement):
         _, self.database, self.table = check_target(
             self.level, None, database, table, subject=subject
         )
+        self.declared_database = None if database is None else plain(database)
 
     def resolve(self, connection: Connection, options: Mapping[str, Any]) -> Self:
-        resolved = self._resolved_copy()
+        if self.resolved:
+            return self
+        resolved = self.with_real_names()
         if self.level in (PitrLevel.DATABASE, PitrLevel.TABLE):
-            resolved.database = resolve_database(connection, self.database, options)
+            resolved.database = resolve_database(connection, self.declared_database, options)
         if isinstance(self.at, dt.datetime):
             resolved.at = server.local_time_text(connection, self.at)
         return resolved
@@ -357,38 +365,24 @@ def rebuilt_tables(connection: Connection, tables: _Tables) -> _Tables:
         "databases": sorted({database or "" for database, _ in tables}),
         "tables": sorted({table or "" for _, table in tables}),
     }
-    found: _Tables = {(row[0], row[1]) for row in connection.execute(statement, names)}
+    found: _Tables = {(row[0], row[1]) for row in query(connection, statement, names)}
     if not is_autocommit(connection):
         connection.exec_driver_sql("ROLLBACK")  # nothing but this question is open
     return found & tables
 
 
 def resolve_database(connection: Connection, name: str | None, options: Mapping[str, Any]) -> str:
-    """The database that a name, or None, means on this connection.
-
-    Through ``schema_translate_map``, as a table's schema is; None that the map does not know is the
-    connection's default database now.
+    """The server's database that a declared name, or None, means on this connection.
 
     :raises PitrValidationError: no database is chosen.
     """
-    name = translate_database(name, options.get("schema_translate_map"))
-    name = name or server.current_database(connection)
-    if name is None:
+    real = Databases.of(connection, options).real(name)
+    if real is None:
         raise PitrValidationError(
             "no database: the PITR names none, and the connection has no default database; "
             "give database_name=, or put a database into the engine's URL"
         )
-    return name
-
-
-def translate_database(
-    name: str | None, schema_map: Mapping[str | None, str | None] | None
-) -> str | None:
-    """A database name through ``schema_translate_map``; names are folded, so keys are too."""
-    for schema, database in (schema_map or {}).items():
-        if (schema if schema is None else fold(schema)) == name:
-            return database
-    return name
+    return real
 
 
 def recovery_window_statement(
@@ -466,8 +460,8 @@ def _range(compiler: DDLCompiler, range: PitrRange) -> str:
 def _database(element: PitrDDLElement, compiler: DDLCompiler, name: str | None) -> str:
     """A database's quoted name; None is the dialect's default one, where it knows it."""
     if not element.resolved:
-        name = translate_database(name, compiler.schema_translate_map)
-        name = name or compiler.dialect.default_schema_name
+        current = compiler.dialect.default_schema_name
+        name = Databases(compiler.schema_translate_map, current).real(name)
     if not name:
         raise PitrValidationError(
             "no database: the PITR names none, and there is no connection to ask for its default; "
@@ -500,7 +494,7 @@ def _create_target(element: CreatePitr, compiler: DDLCompiler) -> str:
         return "CLUSTER"
     if pitr.level is PitrLevel.ACCOUNT:
         return _words("ACCOUNT", pitr.account_name and _name(compiler, pitr.account_name))
-    database = _database(element, compiler, pitr.database_name)
+    database = _database(element, compiler, pitr.declared_database)
     if pitr.level is PitrLevel.DATABASE:
         return f"DATABASE {database}"
     assert pitr.table_name is not None
@@ -526,6 +520,10 @@ def _visit_drop(element: DropPitr, compiler: DDLCompiler, **kw: Any) -> str:
     )
 
 
+def _written_database(element: RestorePitr) -> str | None:
+    return element.database if element.resolved else element.declared_database
+
+
 @compiles(RestorePitr, *SUPPORTED_DIALECTS)
 def _visit_restore(element: RestorePitr, compiler: DDLCompiler, **kw: Any) -> str:
     if not isinstance(element.at, str):
@@ -538,7 +536,9 @@ def _visit_restore(element: RestorePitr, compiler: DDLCompiler, **kw: Any) -> st
         "RESTORE",
         "CLUSTER" if element.level is PitrLevel.CLUSTER else None,
         f"ACCOUNT {_name(compiler, element.account)}" if element.account else None,
-        f"DATABASE {_database(element, compiler, element.database)}" if in_database else None,
+        f"DATABASE {_database(element, compiler, _written_database(element))}"
+        if in_database
+        else None,
         f"TABLE {_name(compiler, element.table)}" if element.table else None,
         f"FROM PITR {_name(compiler, element.name)}",
         _text(compiler, element.at),

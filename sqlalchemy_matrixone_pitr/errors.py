@@ -166,7 +166,7 @@ _RULES: tuple[tuple[re.Pattern[str], type[PitrError], str], ...] = tuple(
         (
             r"^only sys tenant can create tenant level pitr for other tenant",
             PitrPermissionError,
-            "leave account_name out to protect the own account",
+            "leave account_name out to protect the current account",
         ),
         (
             r"^only sys account can ",

@@ -11,25 +11,33 @@ import os
 import threading
 import warnings
 import weakref
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Collection, Sequence
+from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import MetaData, Table, event
+from sqlalchemy import MetaData, Table, bindparam, event, text
 from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import SAWarning
 
 from . import server
 from .apply import ApplyReport, apply_plan, conflict_error
+from .connections import current_database, query
 from .ddl import AlterPitr, CreatePitr, DropPitr, overlay
+from .declarations import (
+    Bound,
+    Databases,
+    Schemas,
+    bind_declarations,
+    databases_of,
+    declares_any,
+    metadatas,
+)
 from .errors import PitrUnsupportedError, PitrValidationError
 from .generations import policies, target_of
 from .locking import DEFAULT_TIMEOUT
 from .model import Pitr, PitrLevel, PitrStatus
-from .names import fold
-from .plan import Action, Create, Declared, Drop, Renew, compare
+from .plan import Action, Create, Drop, Renew, compare, may_go_with, plan_bound, read_declared
 from .recovery import object_ids
 from .reflection import ServerState, read_pitrs, read_state, reading
-from .schema import Schemas, database_of, declares_any, metadatas
 from .transaction import pending_pitrs, take_back
 
 if TYPE_CHECKING:
@@ -54,8 +62,9 @@ def install_events(
     that exist get the policies that they lack; what is there is read once, by three statements, not
     once for each table. Called twice, it does nothing more.
 
-    ``drop_all`` drops the policies of the tables it drops, with their history, and those of
-    databases, accounts and the cluster when none of the metadata's tables is left.
+    ``drop_all`` drops the policies of the tables it drops, with their history, and a database's
+    when nothing is left in the database, whoever made it. Policies for an account or the cluster
+    stay: they protect more than these tables.
 
     :param only_on_matrixone: do nothing on other databases, such as SQLite in tests; without it
         ``create_all`` raises there.
@@ -117,14 +126,15 @@ class _Events:
     ) -> None:
         if not self._concerns(target, connection):
             return
-        declared = self._declared(target, connection)
-        made = _targets(declared, tables or ())
+        names = self._names(connection)
+        made: _Targets = {names.key(table) for table in tables or ()}
         if isinstance(connection, Connection) and checkfirst:
-            wanted = _missing(connection, declared, made)
+            wanted = _missing(connection, target, names, made)
         else:
-            wanted = [p for p in declared.pitrs() if not _is_of_table(p) or _object(p) in made]
+            declared = bind_declarations(target, names).pitrs
+            wanted = [p for p in declared if not _is_of_table(p) or _object(p) in made]
         for pitr in wanted:
-            connection.execute(CreatePitr(pitr))
+            connection.execute(CreatePitr(pitr).with_real_names())
 
     def before_drop(
         self,
@@ -136,39 +146,21 @@ class _Events:
     ) -> None:
         if not self._concerns(target, connection):
             return
-        declared = self._declared(target, connection)
-        going = _targets(declared, tables or ())
+        names = self._names(connection)
+        going: _Targets = {names.key(table) for table in tables or ()}
         if isinstance(connection, Connection):
-            state = _read_aside(connection, declared)
-            left = _targets(declared, target.tables.values()) & set(state.objects) - going
-            wanted = {(pitr.name, target_of(pitr)) for pitr in declared.pitrs()}
-            found = [
-                pitr.name
-                for policy in policies(overlay(state.pitrs, pending_pitrs(connection)))
-                if (policy.name, policy.target) in wanted
-                for pitr in policy.generations
-                if (_object(pitr) in going if _is_of_table(pitr) else not left)
-            ]
-            taken = (CreatePitr, AlterPitr)
-            take_back(connection, lambda e: isinstance(e, taken) and e.pitr_name in found)
-            committed = {pitr.name for pitr in overlay(state.pitrs, pending_pitrs(connection))}
-            names = [name for name in found if name in committed]
-        else:
-            left = _targets(declared, target.tables.values()) - going
-            names = [
-                pitr.name
-                for pitr in declared.pitrs()
-                if (_object(pitr) in going if _is_of_table(pitr) else not left)
-            ]
-        for name in names:
+            dropped = _to_drop(connection, target, names, going)
+        else:  # only a server knows what else is in a database
+            declared = bind_declarations(target, names).pitrs
+            dropped = [p.name for p in declared if _is_of_table(p) and _object(p) in going]
+        for name in dropped:
             connection.execute(DropPitr(name))
 
-    def _declared(self, target: MetaData, connection: Any) -> Declared:
-        """The declarations, with the databases that a connection, or a mock of one, gives them."""
-        if not isinstance(connection, Connection):
-            return Declared(target, {}, self._database)
-        options = connection.get_execution_options()
-        return Declared(target, options, server.current_database(connection))
+    def _names(self, connection: Any) -> Databases:
+        """What declared databases mean on a connection, or on a mock of one."""
+        if isinstance(connection, Connection):
+            return Databases.of(connection)
+        return Databases(None, self._database)
 
     def _concerns(self, target: MetaData, connection: Any) -> bool:
         """Whether there is something to do; another database is refused, or passed over."""
@@ -190,19 +182,54 @@ class _Events:
         return True
 
 
-def _read_aside(connection: Connection, declared: Declared) -> ServerState:
-    """What is committed: the tables' own transaction is open, and takes no reading of PITRs."""
-    with reading(connection.engine) as aside:
-        state = read_state(aside, databases=declared.databases())
-    declared.account = state.account
-    return state
+def _read_aside(
+    connection: Connection, metadata: MetaData, names: Databases
+) -> tuple[Bound, ServerState]:
+    """What is declared, and what is committed of it: the tables' own transaction is open, and takes
+    no reading of PITRs."""
+    with reading(connection) as aside:
+        state = read_state(aside, databases=databases_of(metadata, names))
+    return bind_declarations(metadata, names, state.account), state
 
 
-def _targets(declared: Declared, tables: Iterable[Table]) -> _Targets:
-    return {
-        (database_of(table, declared.default, declared.schema_map), fold(table.name))
-        for table in tables
-    }
+def _to_drop(
+    connection: Connection, metadata: MetaData, names: Databases, going: _Targets
+) -> list[str]:
+    """The PITRs that go with tables. What this transaction was about to create or alter is taken
+    back."""
+    bound, state = _read_aside(connection, metadata, names)
+    left = (set(state.objects) | _objects_here(connection, bound.databases)) - going
+    inside = {key for key in left if key[1] is not None and not _is_part(key[1])}
+    wanted = {(pitr.name, target_of(pitr)) for pitr in bound.pitrs}
+    found = [
+        pitr.name
+        for policy in policies(overlay(state.pitrs, pending_pitrs(connection)))
+        if (policy.name, policy.target) in wanted
+        for pitr in policy.generations
+        if may_go_with(pitr, going, inside)
+    ]
+    taken = (CreatePitr, AlterPitr)
+    take_back(connection, lambda e: isinstance(e, taken) and e.pitr_name in found)
+    committed = {pitr.name for pitr in overlay(state.pitrs, pending_pitrs(connection))}
+    return [name for name in found if name in committed]
+
+
+_OBJECTS_HERE: Final = (
+    "SELECT reldatabase, relname FROM mo_catalog.mo_tables "
+    "WHERE account_id = current_account_id() AND reldatabase IN :databases"
+)
+
+
+def _objects_here(connection: Connection, databases: Collection[str]) -> _Targets:
+    """What is in some databases as the connection's own transaction sees them."""
+    statement = text(_OBJECTS_HERE).bindparams(bindparam("databases", expanding=True))
+    rows = query(connection, statement, {"databases": sorted(databases) or [""]})
+    return {(row[0], row[1]) for row in rows}
+
+
+def _is_part(name: str) -> bool:
+    """Whether a table is a part of another: a partition, or an index."""
+    return name.startswith(("%!%", "__mo_"))
 
 
 def _object(pitr: Pitr) -> tuple[str | None, str | None]:
@@ -213,20 +240,22 @@ def _is_of_table(pitr: Pitr) -> bool:
     return pitr.level is PitrLevel.TABLE
 
 
-def _missing(connection: Connection, declared: Declared, made: _Targets) -> list[Pitr]:
+def _missing(
+    connection: Connection, metadata: MetaData, names: Databases, made: _Targets
+) -> list[Pitr]:
     """The PITRs to create: for tables made just now, and for others that lack one.
 
     What is committed for a table that was made just now is of an earlier table of that name:
     renewed. What would drop something is left, and said in a warning.
     """
-    state = _read_aside(connection, declared)
+    bound, state = _read_aside(connection, metadata, names)
     there = [
         pitr.with_status(PitrStatus.DETACHED)
         if _object(pitr) in made and pitr.created_time is not None
         else pitr
         for pitr in overlay(state.pitrs, pending_pitrs(connection))
     ]
-    plan = compare(declared.pitrs(), there, stale=state.stale)
+    plan = compare(bound.pitrs, there, stale=state.stale)
     for conflict in plan.conflicts:
         raise conflict_error(conflict)
     _warn_of([action for action in plan.destructive if isinstance(action, Drop | Renew)])
@@ -275,14 +304,14 @@ def ensure_pitrs(
             f"ensure_pitrs takes an Engine, not {type(engine).__name__}: it uses connections of "
             "its own; for an AsyncEngine there is ensure_pitrs_async"
         )
+    names = Databases.of(engine)
     with reading(engine) as connection:
-        options = connection.get_execution_options()
-        declared = Declared(metadata, options, connection.dialect.default_schema_name)
         listed = [pitr.with_status(PitrStatus.ACTIVE) for pitr in read_pitrs(connection, {})]
-        if compare(declared.pitrs(), listed).in_sync:
+        names = names.told(lambda: current_database(connection))
+        if compare(bind_declarations(metadata, names).pitrs, listed).in_sync:
             return ApplyReport()
-        state = declared.read(connection)
-        plan = declared.plan(state)
+    bound, state = read_declared(engine, metadata)
+    plan = plan_bound(bound, state)
 
     def exists(action: Action) -> bool:
         return action.pitr.database_name is None or _object(action.pitr) in state.objects

@@ -2,8 +2,12 @@
 
 The server cannot rename a PITR, a rebuilt object leaves its PITR detached, and the detached row is
 what keeps the old history from being collected. So a policy is renewed under its name with a
-number: ``orders_week``, then ``orders_week__2``, ``orders_week__3``. The newest active one is the
+number: ``orders_week``, then ``orders_week__g2``, ``orders_week__g3``. The newest active one is the
 policy; older ones are history until their last restorable moment has passed.
+
+A suffix alone makes no generation: the PITR must be for the target of its line. The line is the
+PITR that has the name itself; where that one is gone, all numbered ones must agree. Else each is a
+policy of its own, under its whole name.
 
 Everything here is pure: names in, names out. What is sent is in ``recovery.py``.
 Source: matrixone.md, section 4 (a PITR after a rebuild), section 1 (no RENAME).
@@ -16,15 +20,18 @@ import itertools
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from .errors import PitrValidationError
 from .model import Pitr, PitrLevel, PitrStatus
 from .names import MAX_NAME_LENGTH, check_pitr_name, shorten
 
-_NUMBERED = re.compile(r"(?P<base>.+)__(?P<number>[1-9][0-9]{0,8})", re.DOTALL)
+SUFFIX: Final = "__g"
+"""Before the number of a generation; what nobody writes by hand."""
 
-LONGEST_SUFFIX = len("__") + 9
+_NUMBERED = re.compile(rf"(?P<base>.+){SUFFIX}(?P<number>[1-9][0-9]{{0,8}})", re.DOTALL)
+
+LONGEST_SUFFIX = len(SUFFIX) + 9
 """Characters that a generation may add to a name."""
 
 Target: TypeAlias = tuple[PitrLevel, str | None, str | None, str | None]
@@ -33,10 +40,14 @@ Target: TypeAlias = tuple[PitrLevel, str | None, str | None, str | None]
 def split_generation(name: str) -> tuple[str, int]:
     """The policy's name and the generation in a PITR's name.
 
-    >>> split_generation("orders_week"), split_generation("orders_week__3")
+    A PITR of that name is one only with the target of its line: see :func:`policies`.
+
+    >>> split_generation("orders_week"), split_generation("orders_week__g3")
     (('orders_week', 1), ('orders_week', 3))
+    >>> split_generation("sales__2025")
+    ('sales__2025', 1)
     """
-    match = _NUMBERED.fullmatch(name) if "__" in name else None
+    match = _NUMBERED.fullmatch(name) if SUFFIX in name else None
     if match is None or int(match["number"]) < 2:
         return name, 1
     return match["base"], int(match["number"])
@@ -48,23 +59,23 @@ def generation_name(name: str, number: int) -> str:
     :raises PitrValidationError: longer than the server takes.
 
     >>> generation_name("orders_week", 1), generation_name("orders_week", 2)
-    ('orders_week', 'orders_week__2')
+    ('orders_week', 'orders_week__g2')
     """
-    return check_pitr_name(name if number == 1 else f"{name}__{number}")
+    return check_pitr_name(name if number == 1 else f"{name}{SUFFIX}{number}")
 
 
 def check_declared_name(name: str) -> str:
     """A policy's name, checked and folded: not one that reads as a generation of another.
 
-    :raises PitrValidationError: also where it ends in ``__`` and digits.
+    :raises PitrValidationError: also where it ends in ``__g`` and digits.
 
-    >>> check_declared_name("orders__2")
+    >>> check_declared_name("orders__g2")
     Traceback (most recent call last):
     ...
-    sqlalchemy_matrixone_pitr.errors.PitrValidationError: PITR name 'orders__2' ends in '__2', ...
+    sqlalchemy_matrixone_pitr.errors.PitrValidationError: PITR name 'orders__g2' ends in '__g2', ...
     """
     folded = check_pitr_name(name)
-    ending = re.search(r"__[0-9]+$", folded)
+    ending = re.search(rf"{SUFFIX}[0-9]+$", folded)
     if ending is not None:
         raise PitrValidationError(
             f"PITR name {shorten(name)} ends in {ending[0]!r}, which numbers the generations of a "
@@ -94,7 +105,7 @@ def target_text(target: Target | Pitr) -> str:
     if level is PitrLevel.CLUSTER:
         return "the cluster"
     if level is PitrLevel.ACCOUNT:
-        return "the own account" if account is None else f"account {account}"
+        return "the current account" if account is None else f"account {account}"
     of_database = database if database is not None else "(default database)"
     return f"database {of_database}" if table is None else f"table {of_database}.{table}"
 
@@ -145,13 +156,15 @@ class Policy:
 
 
 def policies(pitrs: Iterable[Pitr]) -> list[Policy]:
-    """The policies that PITRs are generations of, sorted by name.
+    """The policies that PITRs are generations of, sorted by name; each name stands for one.
 
-    A PITR whose name is numbered and whose target is not that of the others is a policy of its own.
-
-    >>> [week] = policies([Pitr.account("w__2", "7d"), Pitr.account("w", "7d")])
+    >>> [week] = policies([Pitr.account("w__g2", "7d"), Pitr.account("w", "7d")])
     >>> week.name, [pitr.name for pitr in week.generations]
-    ('w', ['w', 'w__2'])
+    ('w', ['w', 'w__g2'])
+    >>> two = [Pitr.database("d__g2", "7d", database_name=name) for name in ("a",)]
+    >>> two += [Pitr.database("d__g3", "7d", database_name="b")]
+    >>> [policy.name for policy in policies(two)]
+    ['d__g2', 'd__g3']
     """
     alone: dict[str, Pitr] = {}
     together: dict[str, list[Pitr]] = {}
@@ -175,34 +188,32 @@ def _of_one_name(name: str, pitrs: list[Pitr]) -> Iterator[Policy]:
     """The policies of PITRs whose names differ in their number at most."""
     pitrs.sort(key=lambda pitr: split_generation(pitr.name)[1])
     taken = frozenset(split_generation(pitr.name)[1] for pitr in pitrs)
-    by_target: dict[Target, list[Pitr]] = {}
-    for pitr in pitrs:
-        by_target.setdefault(target_of(pitr), []).append(pitr)
-    holder = target_of(pitrs[0]) if pitrs[0].name == name else None
-    for target, some in by_target.items():
-        if holder in (None, target):
-            yield Policy(name, tuple(some), taken)
-        else:  # the name is another object's policy
-            yield from (Policy(pitr.name, (pitr,)) for pitr in some)
+    line = target_of(pitrs[0])
+    agree = all(target_of(pitr) == line for pitr in pitrs)
+    if agree or pitrs[0].name == name:
+        yield Policy(name, tuple(pitr for pitr in pitrs if target_of(pitr) == line), taken)
+    for pitr in () if agree else pitrs:
+        if pitrs[0].name != name or target_of(pitr) != line:
+            yield Policy(pitr.name, (pitr,))
 
 
-def find_policy(pitrs: Iterable[Pitr], name: str) -> Policy | None:
+def find_policy(pitrs: Iterable[Pitr], name: str, target: Target | None = None) -> Policy | None:
     """The policy that a name is for: its own, or that of one of its generations.
 
     :param name: checked and folded.
+    :param target: only a policy for that.
     """
-    found = policies(pitrs)
-    for policy in found:
-        if any(pitr.name == name for pitr in policy.generations):
-            return policy
-    return next((policy for policy in found if policy.name == name), None)
+    for policy in policies(pitrs):
+        if name == policy.name or any(pitr.name == name for pitr in policy.generations):
+            return policy if target in (None, policy.target) else None
+    return None
 
 
 def find_pitr(pitrs: Iterable[Pitr], name: str) -> Pitr | None:
     """The PITR that a name means: a generation that is named, else the policy's current one.
 
-    >>> find_pitr([Pitr.account("w", "7d"), Pitr.account("w__2", "7d")], "w").name
-    'w__2'
+    >>> find_pitr([Pitr.account("w", "7d"), Pitr.account("w__g2", "7d")], "w").name
+    'w__g2'
     """
     policy = find_policy(pitrs, name)
     if policy is None:

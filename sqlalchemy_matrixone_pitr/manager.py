@@ -23,6 +23,7 @@ from sqlalchemy.engine import Connection, Engine
 from . import server
 from .connections import ended_when_given_up, idle, side_connection
 from .ddl import AlterPitr, CreatePitr, DropPitr, RestorePitr, overlay
+from .declarations import real_database
 from .errors import PitrAlreadyExistsError, PitrNotFoundError, PitrValidationError
 from .generations import find_pitr, find_policy, policies, split_generation
 from .locking import DEFAULT_TIMEOUT, account_lock
@@ -61,7 +62,7 @@ class _PitrMethods:
         range_value: int = 1,
         range_unit: PitrUnit | str = "d",
     ) -> Pitr:
-        """Protect the own account, or (sys only) another one."""
+        """Protect the current account, or (sys only) another one."""
         range = PitrRange(range_value, to_unit(range_unit))
         return self.create(Pitr.account(name, range, account_name=account_name))
 
@@ -251,7 +252,7 @@ class PitrManager(_PitrMethods):
                 stack.enter_context(ended_when_given_up(self._engine, session))
             attach(self._engine)
             with idle(connection):
-                send_idle(connection, element, connection.get_execution_options(), {})
+                send_idle(connection, element, self._engine.get_execution_options(), {})
 
 
 class TransactionPitrManager(_PitrMethods):
@@ -331,13 +332,13 @@ class TransactionPitrManager(_PitrMethods):
 
         :param generations: also the older generations of renewed policies.
         """
+        connection = self._connection()
         wanted = filters(
             level=level,
             account_name=account_name,
-            database_name=database_name,
+            database_name=real_database(connection, database_name),
             table_name=table_name,
         )
-        connection = self._connection()
         waiting = pending_pitrs(connection)
         with reading(connection) as aside:
             # all of them where some wait: a name may be held by a policy that the filters leave out
@@ -419,7 +420,7 @@ def _newest(pitrs: builtins.list[Pitr]) -> builtins.list[Pitr]:
 
 
 def _matches(pitr: Pitr, wanted: Mapping[str, str], own: str) -> bool:
-    """Whether SHOW PITR would find it; it shows the own account at all levels but the cluster's."""
+    """Whether SHOW PITR would find it; it shows the current account at all levels but the cluster's."""
     account = None if pitr.level is PitrLevel.CLUSTER else pitr.account_name or own
     shown = {
         "pitr_level": pitr.level.value,

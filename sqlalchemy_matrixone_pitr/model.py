@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from typing import Final, TypeAlias, TypeVar
 
 from .errors import PitrValidationError
-from .names import check_database_name, check_pitr_name, check_target_name, shorten
+from .names import check_database_name, check_pitr_name, check_target_name, plain, shorten
 
 MIN_RANGE: Final = 1
 MAX_RANGE: Final = 100
@@ -63,7 +63,7 @@ def _member(kind: type[_E], value: object, what: str) -> _E:
         return value
     if isinstance(value, str):
         with contextlib.suppress(ValueError):
-            return kind(value.lower())
+            return kind(plain(value).lower())
     allowed = ", ".join(repr(member.value) for member in kind)
     raise PitrValidationError(f"{what} {value!r} is not known: use one of {allowed}")
 
@@ -130,7 +130,11 @@ class PitrRange:
         >>> PitrRange.parse("12mo")
         PitrRange(value=12, unit=<PitrUnit.MONTH: 'mo'>)
         """
-        match = re.fullmatch(r"([0-9]{1,9})\s?([A-Za-z]+)", text) if isinstance(text, str) else None
+        match = (
+            re.fullmatch(r"([0-9]{1,9})\s?([A-Za-z]+)", plain(text))
+            if isinstance(text, str)
+            else None
+        )
         if match is None:
             raise PitrValidationError(
                 f"PITR range {shorten(text)} is not understood: write a whole number from "
@@ -277,6 +281,8 @@ class Pitr:
     created_time: dt.datetime | None = field(default=None, compare=False)
     modified_time: dt.datetime | None = field(default=None, compare=False)
     status: PitrStatus | None = field(default=None, compare=False)
+    declared_database: str | None = field(default=None, init=False, compare=False, repr=False)
+    """The database as it was written, not folded: ``schema_translate_map`` knows it by that."""
 
     def __init__(
         self,
@@ -306,6 +312,7 @@ class Pitr:
             ("created_time", created_time),
             ("modified_time", modified_time),
             ("status", None if status is None else _member(PitrStatus, status, "PITR status")),
+            ("declared_database", None if database_name is None else plain(database_name)),
         ):
             object.__setattr__(self, attribute, value)
 
@@ -334,9 +341,27 @@ class Pitr:
             ("created_time", created_time),
             ("modified_time", modified_time),
             ("status", None),
+            ("declared_database", database_name),
         ):
             object.__setattr__(read, attribute, value)
         return read
+
+    def checked(self) -> Pitr:
+        """The same policy, by the rules for what is sent: one read from a server may break them.
+
+        :raises PitrValidationError: it does.
+        """
+        return Pitr(
+            self.name,
+            self.level,
+            self.range,
+            account_name=self.account_name,
+            database_name=self.declared_database,
+            table_name=self.table_name,
+            created_time=self.created_time,
+            modified_time=self.modified_time,
+            status=self.status,
+        )
 
     def with_status(self, status: PitrStatus) -> Pitr:
         """The same policy with a status."""
@@ -354,6 +379,11 @@ class Pitr:
         """The same policy with another range."""
         return self._with(range=PitrRange.of(range))
 
+    def with_database(self, name: str) -> Pitr:
+        """The same policy for a database of the server, whatever it was declared for."""
+        real = check_database_name(name)
+        return self._with(database_name=real, declared_database=real)
+
     def _with(self, **changed: object) -> Pitr:
         copied = object.__new__(type(self))
         for attribute in self.__slots__:
@@ -368,7 +398,7 @@ class Pitr:
 
     @classmethod
     def account(cls, name: str, range: RangeLike, *, account_name: str | None = None) -> Pitr:
-        """A policy for the own account, or, made by sys, for ``account_name``."""
+        """A policy for the current account, or, made by sys, for ``account_name``."""
         return cls(name, PitrLevel.ACCOUNT, range, account_name=account_name)
 
     @classmethod

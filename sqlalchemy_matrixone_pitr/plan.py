@@ -28,10 +28,16 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Final, TypeAlias
 
-from sqlalchemy.engine import Connection
-
-from . import server
+from .connections import Bind
 from .ddl import AlterPitr, CreatePitr, DropPitr, PitrDDLElement
+from .declarations import (
+    Bound,
+    Databases,
+    Schemas,
+    bind_declarations,
+    databases_of,
+    tables_of,
+)
 from .errors import PitrValidationError
 from .generations import (
     Policy,
@@ -45,15 +51,7 @@ from .generations import (
     target_text,
 )
 from .model import Pitr, PitrLevel, PitrRange, PitrStatus, PitrUnit
-from .reflection import Bind, ServerState, read_state, reading
-from .schema import (
-    Declaration,
-    SchemaMap,
-    Schemas,
-    databases_of,
-    declarations,
-    tables_of,
-)
+from .reflection import ServerState, read_state, reading
 
 FORMAT_VERSION: Final = 1
 """Of :meth:`Plan.to_dict`; it grows when a key changes its meaning or goes."""
@@ -98,7 +96,7 @@ class Action:
         return tuple(str(element) for element in self.elements)
 
     def _creation(self) -> CreatePitr:
-        element = CreatePitr(self.pitr)
+        element = CreatePitr(self.pitr).with_real_names()
         return element.as_internal() if self.rebuilt else element
 
     def to_dict(self) -> dict[str, Any]:
@@ -385,7 +383,7 @@ def compare(
     >>> plan = compare([Pitr.account("nightly", "14d")], [Pitr.account("nightly", "7d")])
     >>> plan
     Plan: 1 to alter
-      ~ alter nightly, the own account, 7d -> 14d: its range is 7d, declared is 14d
+      ~ alter nightly, the current account, 7d -> 14d: its range is 7d, declared is 14d
     """
     wanted = [pitr for pitr in declared if include is None or include(pitr)]
     _check_declared(wanted)
@@ -458,7 +456,6 @@ class _Comparison:
         self.include = include
         self.policies = policies(existing)
         self.by_name = {policy.name: policy for policy in self.policies}
-        self.namesakes = self._namesakes()
         self.actions: list[Action] = []
         self.undeclared: list[Pitr] = []
         self.conflicts: list[Conflict] = []
@@ -466,14 +463,6 @@ class _Comparison:
         self.unknown: list[Pitr] = []
         self.matched: set[int] = set()
         self.in_conflict: set[int] = set()
-
-    def _namesakes(self) -> dict[str, list[Policy]]:
-        """Policies of one name: somebody's numbered ones, whose first generation is gone."""
-        found: dict[str, list[Policy]] = {}
-        if len(self.by_name) < len(self.policies):
-            for policy in self.policies:
-                found.setdefault(policy.name, []).append(policy)
-        return found
 
     @functools.cached_property
     def blocking(self) -> dict[Target, Policy]:
@@ -517,9 +506,6 @@ class _Comparison:
     def _match(self, pitr: Pitr) -> None:
         target = target_of(pitr)
         policy = self.by_name.get(pitr.name)
-        for other in self.namesakes.get(pitr.name, ()):
-            if other.target == target:
-                policy = other
         if policy is not None and policy.target == target:
             self.matched.add(id(policy))
             self._same_target(pitr, policy)
@@ -667,6 +653,31 @@ def _alter(pitr: Pitr, current: Pitr) -> Alter:
     return Alter(current.with_range(pitr.range), reason, current, False, cost)
 
 
+def may_go_with(
+    pitr: Pitr,
+    going: Collection[tuple[str | None, str | None]],
+    left: Collection[tuple[str | None, str | None]],
+) -> bool:
+    """Whether a policy protects nothing but tables that are being dropped, so that it may go with
+    them. One for an account or the cluster always protects more.
+
+    :param going: databases and tables.
+    :param left: what else is in their databases.
+
+    >>> nightly = Pitr.database("nightly", "7d", database_name="shop")
+    >>> may_go_with(nightly, [("shop", "orders")], []), may_go_with(nightly, [], [])
+    (True, False)
+    >>> may_go_with(nightly, [("shop", "orders")], [("shop", "notes")])
+    False
+    """
+    if pitr.level is PitrLevel.TABLE:
+        return (pitr.database_name, pitr.table_name) in going
+    if pitr.level is not PitrLevel.DATABASE:
+        return False
+    database = pitr.database_name
+    return any(of == database for of, _ in going) and not any(of == database for of, _ in left)
+
+
 def dropping_cost(pitr: Pitr) -> str:
     """What a DROP costs, for people."""
     return f"up to {pitr.range} of history of {target_text(pitr)} can no longer be restored"
@@ -737,89 +748,35 @@ def plan_pitrs(
     >>> plan_pitrs(create_engine(url), metadata).summary()
     '1 to create'
     """
-    database = chosen_database(bind)
+    bound, state = read_declared(bind, metadata)
+    return plan_bound(bound, state, drop_undeclared=drop_undeclared, include=include)
+
+
+def read_declared(bind: Bind, metadata: Schemas) -> tuple[Bound, ServerState]:
+    """What is declared, as it is on a bind, and what the server has of it."""
+    names = Databases.of(bind)
     with reading(bind) as connection:
-        declared = Declared(metadata, connection.get_execution_options(), database)
-        return declared.plan(
-            declared.read(connection), drop_undeclared=drop_undeclared, include=include
+        state = read_state(
+            connection, databases=databases_of(metadata, names), tables=tables_of(metadata)
         )
+    return bind_declarations(metadata, names.told(state.database), state.account), state
 
 
-_OWN_ACCOUNT: Final[Target] = (PitrLevel.ACCOUNT, None, None, None)
-
-
-def chosen_database(bind: Bind) -> str | None:
-    """The default database of a connection that is in a transaction, which ``USE`` may have chosen;
-    elsewhere it is asked with the rest."""
-    if isinstance(bind, Connection) and bind.in_transaction():
-        return server.current_database(bind)
-    return None
-
-
-class Declared:
-    """Declarations as they are on one connection: with its databases and its schema map.
-
-    :ivar default: the database of what names none; of :meth:`read`, unless it is given.
-    :ivar account: the own account, once it is read: a policy that names it is for the own one.
-    """
-
-    account: str | None = None
-
-    def __init__(
-        self, metadata: Schemas, options: Mapping[str, Any], default: str | None = None
-    ) -> None:
-        self.metadata = metadata
-        self.schema_map: SchemaMap = options.get("schema_translate_map")
-        self.default = (self.schema_map or {}).get(None) or default
-
-    def read(self, connection: Connection) -> ServerState:
-        """What the server has of it, and which database is meant where none is named."""
-        state = read_state(connection, databases=self.databases(), tables=tables_of(self.metadata))
-        self.default = self.default or state.database
-        self.account = state.account
-        return state
-
-    def declarations(self) -> list[Declaration]:
-        """The declared policies, and where they were declared."""
-        return declarations(
-            self.metadata, database_name=self.default, schema_translate_map=self.schema_map
-        )
-
-    def pitrs(self) -> list[Pitr]:
-        """The declared policies."""
-        found = [
-            Pitr.account(pitr.name, pitr.range) if self._is_own(pitr) else pitr
-            for pitr in (declaration.pitr for declaration in self.declarations())
-        ]
-        own = [pitr for pitr in found if target_of(pitr) == _OWN_ACCOUNT]
-        if len(own) > 1:
-            raise PitrValidationError(
-                f"two policies are declared for the own account, {own[0].name!r} and "
-                f"{own[1].name!r}: {self.account!r} is the account that reads; keep one",
-                name=own[1].name,
-            )
-        return found
-
-    def _is_own(self, pitr: Pitr) -> bool:
-        return pitr.account_name is not None and pitr.account_name == self.account
-
-    def databases(self) -> frozenset[str]:
-        """The databases that are spoken of."""
-        return databases_of(
-            self.metadata, database_name=self.default, schema_translate_map=self.schema_map
-        )
-
-    def plan(
-        self, state: ServerState, *, drop_undeclared: bool = False, include: Include | None = None
-    ) -> Plan:
-        """The comparison."""
-        return compare_with(
-            state,
-            self.pitrs(),
-            self.databases(),
-            drop_undeclared=drop_undeclared,
-            include=include,
-        )
+def plan_bound(
+    bound: Bound,
+    state: ServerState,
+    *,
+    drop_undeclared: bool = False,
+    include: Include | None = None,
+) -> Plan:
+    """The comparison of bound declarations with a server's state."""
+    return compare_with(
+        state,
+        bound.pitrs,
+        bound.databases,
+        drop_undeclared=drop_undeclared,
+        include=include,
+    )
 
 
 def compare_with(

@@ -20,7 +20,7 @@ from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import DBAPIError, SAWarning
 
 from . import server
-from .connections import autocommit_connection, ended_when_given_up
+from .connections import autocommit_connection, ended_when_given_up, query, unwrap
 from .ddl import TABLE_CHECKED, CreatePitr, DropPitr, PitrDDLElement
 from .errors import (
     PitrAlreadyExistsError,
@@ -58,25 +58,15 @@ def engine_of(bind: Engine | Connection | Session | scoped_session[Any], what: s
     :raises PitrTransactionError: the bind is in a transaction. What it has not committed would not
         be seen, and 4.2 would wait for it for ever.
     """
-    found: Any = bind
-    busy = False
-    if hasattr(found, "get_bind") and not hasattr(found, "sync_session"):
-        session = found() if callable(found) else found  # a scoped_session gives its Session
-        busy, found = session.in_transaction(), session.get_bind()
-    if isinstance(found, Connection):
-        busy, found = busy or found.in_transaction(), found.engine
-    if busy:
+    found = unwrap(bind, what)
+    if isinstance(found, Connection) and found.in_transaction():
         raise PitrTransactionError(
             f"{what} acts at once, on connections of its own, and would wait for the transaction "
             "that it is called in: commit first, or give the Engine; TransactionPitrManager has "
             "methods that take effect at the transaction's COMMIT"
         )
-    if isinstance(found, Engine):
-        return found
-    raise PitrValidationError(
-        f"{what} takes an Engine, not {type(bind).__name__} (asyncio: use the form whose name says "
-        "async)"
-    )
+    engine: Engine = found.engine
+    return engine
 
 
 def renew_pitr(
@@ -88,10 +78,10 @@ def renew_pitr(
 ) -> Pitr:
     """Protect a policy's object again, after it was rebuilt, and return the policy's new PITR.
 
-    Creates the next generation, ``name__2`` and so on; the old one stays, and keeps what was before
-    until :func:`prune_history` finds that it holds nothing any more. A policy that still protects
-    its object is returned as it is: nothing is sent. It acts at once, on connections of its own,
-    under the account lock: not inside a transaction, which it would wait for.
+    Creates the next generation, ``name__g2`` and so on; the old one stays, and keeps what was
+    before until :func:`prune_history` finds that it holds nothing any more. A policy that still
+    protects its object is returned as it is: nothing is sent. It acts at once, on connections of
+    its own, under the account lock: not inside a transaction, which it would wait for.
 
     :param name: the policy's name, or that of any of its generations.
     :param keep_history: False drops all generations and creates the policy under its own name. What
@@ -209,7 +199,7 @@ def renewal(state: ServerState, policy: Policy, keep_history: bool = True) -> li
 
     :raises PitrAlreadyExistsError: its history cannot be kept.
     """
-    create = CreatePitr(renewed_pitr(policy, keep_history))
+    create = CreatePitr(renewed_pitr(policy, keep_history)).with_real_names()
     if policy.target[2:] in state.rebuilt:
         create = create.as_internal()
     if keep_history:
@@ -253,8 +243,8 @@ def object_ids(
             "AND relname IN :tables"
         ).bindparams(bindparam("databases", expanding=True), bindparam("tables", expanding=True))
         databases = sorted({database for database, table in objects if table is not None})
-        for database, table, rel_id in connection.execute(
-            statement, {"databases": databases, "tables": tables}
+        for database, table, rel_id in query(
+            connection, statement, {"databases": databases, "tables": tables}
         ):
             found[database, table] = int(rel_id)
     alone = sorted({database for database, table in objects if table is None})
@@ -263,7 +253,7 @@ def object_ids(
             f"SELECT datname, dat_id FROM mo_catalog.mo_database{then} WHERE account_id = "
             "current_account_id() AND datname IN :databases"
         ).bindparams(bindparam("databases", expanding=True))
-        for database, dat_id in connection.execute(statement, {"databases": alone}):
+        for database, dat_id in query(connection, statement, {"databases": alone}):
             found[database, None] = int(dat_id)
     return found
 

@@ -1,8 +1,7 @@
 """Reading what the server has: SHOW PITR, SHOW RECOVERY_WINDOW and the catalogue.
 
 The parsers are pure: rows in, :class:`~.model.Pitr` and :class:`~.model.RecoveryWindow` out. The
-functions that read use a connection of their own unless they are given an idle one, and leave no
-trace on it: the caller's transaction is never disturbed.
+functions that read use a connection of their own: the caller's work is never disturbed.
 
 Source: matrixone.md, section 4 (status), section 5 (columns, times, windows), section 8 (2.2).
 """
@@ -19,21 +18,20 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 from sqlalchemy import bindparam, text
-from sqlalchemy.engine import Connection, Engine
+from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DBAPIError, SAWarning
 
 from . import server
-from .connections import idle, is_autocommit, roll_back, side_connection
+from .connections import Bind, query, roll_back, side_connection, unwrap
 from .ddl import recovery_window_statement
+from .declarations import real_database
 from .errors import PitrValidationError, from_dbapi_error
-from .generations import split_generation
+from .generations import SUFFIX, split_generation
 from .model import Pitr, PitrLevel, PitrRange, PitrStatus, RecoveryWindow, to_level
 from .names import check_pitr_name, check_target_name
 
 if TYPE_CHECKING:
-    from sqlalchemy.orm import Session, scoped_session
-
-Bind: TypeAlias = "Engine | Connection | Session | scoped_session[Any]"
+    pass
 
 _SYS: Final = "sys"
 _SECOND: Final = dt.timedelta(seconds=1)
@@ -173,27 +171,13 @@ def _named(value: str | None) -> str | None:
 
 @contextlib.contextmanager
 def reading(bind: Bind) -> Iterator[Connection]:
-    """A connection to read PITRs on: the given one where it is idle, else another.
+    """A connection to read PITRs on, never the caller's: nothing tells whether that one is idle.
 
-    An AUTOCOMMIT connection is not taken for idle: a ``BEGIN`` sent as text is not seen here.
+    A ``BEGIN`` sent as text, or a cursor of the driver's, is not seen by SQLAlchemy.
 
     :raises PitrUnsupportedError: the server is not MatrixOne 2.1 or later.
     """
-    if hasattr(bind, "get_bind") and not hasattr(bind, "sync_session"):
-        bind = bind.get_bind()
-    if not isinstance(bind, Engine | Connection):
-        raise PitrValidationError(
-            f"cannot read PITRs from {type(bind).__name__}: give an Engine, a Connection or a "
-            "Session (asyncio: use the functions and managers whose names say async)"
-        )
-    if isinstance(bind, Connection):
-        if bind.get_transaction() is None and not is_autocommit(bind):
-            with idle(bind):
-                server.require_matrixone(bind)
-                yield bind
-            return
-        bind = bind.engine
-    with side_connection(bind) as connection:
+    with side_connection(unwrap(bind, "reading PITRs")) as connection:
         server.require_matrixone(connection)
         yield connection
 
@@ -226,8 +210,9 @@ def get_pitrs(
 ) -> list[Pitr]:
     """The PITRs that this account has made, newest first; filtered by the server.
 
-    Inside a transaction, and on an Engine, a connection of its own is used.
+    A connection of its own is used.
 
+    :param database_name: as it is declared: ``schema_translate_map`` is followed.
     :param account_name: only those for this account; at account level the own one's reads None.
     :param with_status: also find out whether each still protects its object (one to three more
         statements); without it ``status`` is None, since SHOW PITR does not tell.
@@ -240,7 +225,7 @@ def get_pitrs(
     wanted = filters(
         level=level,
         account_name=account_name,
-        database_name=database_name,
+        database_name=real_database(bind, database_name),
         table_name=table_name,
     )
     with reading(bind) as connection:
@@ -287,11 +272,11 @@ def read_generations(connection: Connection, name: str, *, times: bool = True) -
     :param times: False saves two statements, and the times are then None.
     """
     statement = text("SHOW PITR WHERE pitr_name = :name OR pitr_name LIKE :numbered")
-    values = {"name": name, "numbered": f"{name}__%"}
+    values = {"name": name, "numbered": f"{name}{SUFFIX}%"}
     zone = server.session_zone(connection, "+00:00") if times else contextlib.nullcontext()
     roll_back(connection)
     with zone, _typed_errors():
-        rows = [tuple(row) for row in connection.execute(statement, values)]
+        rows = query(connection, statement, values)
         if not times:
             _be_oneself_again(connection)
     others = any(row[3] == PitrLevel.ACCOUNT.value and row[4] != _SYS for row in rows)
@@ -313,7 +298,7 @@ def _be_oneself_again(connection: Connection) -> None:
 def _show_pitr(connection: Connection, wanted: Mapping[str, str]) -> list[tuple[Any, ...]]:
     where = " AND ".join(f"{column} = :{column}" for column in wanted)
     statement = text(f"SHOW PITR WHERE {where}" if where else "SHOW PITR")
-    return [tuple(row) for row in connection.execute(statement, dict(wanted))]
+    return query(connection, statement, wanted)
 
 
 def _parse_pitr_rows(rows: Iterable[Sequence[Any]], account: str) -> list[Pitr]:
@@ -356,7 +341,7 @@ def get_recovery_windows(
     :param table_name: one table, with its ``database_name``.
     """
     account = _filter(account_name, "account name")
-    database = _filter(database_name, "database name")
+    database = _filter(real_database(bind, database_name), "database name")
     table = _filter(table_name, "table name")
     if table is not None and database is None:
         raise PitrValidationError(
@@ -364,7 +349,7 @@ def get_recovery_windows(
         )
     if account is not None and database is not None:
         raise PitrValidationError(
-            "recovery windows are for an account, or for a database or table of the own account: "
+            "recovery windows are for an account, or for a database or table of the current account: "
             "leave account_name or database_name out"
         )
     with reading(bind) as connection:
@@ -503,7 +488,7 @@ def _read_objects(
         statement = statement.bindparams(bindparam("tables", expanding=True))
         values["tables"] = sorted(tables) or [""]
     objects: Objects = {}
-    rows = connection.execute(statement, values).all()
+    rows = query(connection, statement, values)
     for row in rows:
         database, dat_id, made, table, rel_id, logical_id, table_made = row[3:]
         if database is None:
@@ -647,7 +632,8 @@ def _past_ids(
             ).bindparams(
                 bindparam("databases", expanding=True), bindparam("tables", expanding=True)
             )
-            for database, table, rel_id in connection.execute(
+            for database, table, rel_id in query(
+                connection,
                 statement,
                 {
                     "databases": sorted({d for d, _ in tables}),
@@ -660,7 +646,7 @@ def _past_ids(
                 f"SELECT datname, dat_id FROM mo_catalog.mo_database {{MO_TS = {moment}}} "
                 "WHERE account_id = current_account_id() AND datname IN :databases"
             ).bindparams(bindparam("databases", expanding=True))
-            for database, dat_id in connection.execute(statement, {"databases": databases}):
+            for database, dat_id in query(connection, statement, {"databases": databases}):
                 found[database, None] = int(dat_id)
     except DBAPIError as error:
         if error.connection_invalidated:

@@ -18,6 +18,7 @@ from typing import Any, Final, TypeAlias
 
 from sqlalchemy.engine import Connection, Dialect
 
+from .connections import VERSION_OPTION, ask
 from .errors import PitrRestoreError, PitrUnsupportedError, PitrValidationError
 
 Version: TypeAlias = tuple[int, int, int]
@@ -28,9 +29,6 @@ SUPPORTED_DIALECTS: Final = ("mysql", "mariadb", "matrixone")
 OLDEST_SUPPORTED: Final[Version] = (2, 1, 0)
 DEVELOPMENT: Final[Version] = (999, 0, 0)
 """What a development build counts as: its version is empty, and it is newer than any release."""
-
-VERSION_OPTION: Final = "matrixone_version"
-"""Execution option that overrules the version the server reports, such as ``"3.0.9"``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,11 +87,7 @@ def version_text(connection: Connection) -> str:
         return told
     text = _asked.get(connection.dialect)
     if text is None:
-        began = connection.in_transaction()
-        text = str(connection.exec_driver_sql("SELECT version()").scalar_one())
-        if not began:
-            connection.rollback()
-        _asked[connection.dialect] = text
+        text = _asked[connection.dialect] = str(ask(connection, "SELECT version()"))
     return text
 
 
@@ -139,11 +133,6 @@ def require_matrixone(connection: Connection) -> Version:
             "PITR statements are supported: upgrade the server"
         )
     return version
-
-
-def current_database(connection: Connection) -> str | None:
-    """The connection's default database now (``USE`` included), or None where none is chosen."""
-    return connection.exec_driver_sql("SELECT DATABASE()").scalar() or None
 
 
 def session_number(connection: Connection) -> int:

@@ -115,7 +115,7 @@ def server(request: pytest.FixtureRequest) -> Iterator[Server]:
 @pytest.fixture
 def prefix() -> str:
     """What the names of this test's PITRs begin with: names are per account, not per database."""
-    return f"pt_{secrets.token_hex(4)}"
+    return f"pt{secrets.token_hex(4)}"
 
 
 @pytest.fixture

@@ -338,11 +338,11 @@ def test_renew_and_prune(run: Run, engine: Engine, emulator: Emulator) -> None:
     assert "detached" in run("show").stdout
     create = "CREATE PITR `{}` FOR TABLE `shop` `t0` RANGE 7 'd';\n"
     tried = run("renew", "week", "--dry-run", "--sql")
-    assert (tried.returncode, tried.stdout, tried.stderr) == (0, create.format("week__2"), "")
-    assert run("renew", "week", "--dry-run").stdout == "week__2 would protect it.\n"
+    assert (tried.returncode, tried.stdout, tried.stderr) == (0, create.format("week__g2"), "")
+    assert run("renew", "week", "--dry-run").stdout == "week__g2 would protect it.\n"
     assert json.loads(run("renew", "week", "--dry-run", "--json").stdout) == {
         "format_version": 1,
-        "name": "week__2",
+        "name": "week__g2",
         "would_renew": True,
     }
     lossy = run("renew", "week", "--dry-run", "--sql", "--drop-history")
@@ -352,10 +352,10 @@ def test_renew_and_prune(run: Run, engine: Engine, emulator: Emulator) -> None:
     assert "detached" in run("show").stdout
     assert json.loads(run("renew", "week", "--json").stdout) == {
         "format_version": 1,
-        "name": "week__2",
+        "name": "week__g2",
         "renewed": True,
     }
-    assert "week__2" in run("show").stdout
+    assert "week__g2" in run("show").stdout
     assert "detached" not in run("show").stdout
     assert "detached" in run("show", "--history").stdout
     assert run("prune", "--yes").stdout == "0 dropped.\n"

@@ -107,9 +107,16 @@ def test_no_database() -> None:
 
 
 def test_schema_translate_map_when_compiled() -> None:
-    element = CreatePitr(Pitr.database("p", "7d", database_name="tenant"))
+    element = CreatePitr(Pitr.database("p", "7d", database_name="Tenant"))
     compiled = element.compile(dialect=mysql.dialect(), schema_translate_map={"Tenant": "t_1"})
     assert str(compiled) == "CREATE PITR `p` FOR DATABASE `t_1` RANGE 7 'd'"
+
+
+def test_the_keys_of_a_schema_map_are_not_folded() -> None:
+    # as SQLAlchemy looks them up for a Table's schema
+    element = CreatePitr(Pitr.database("p", "7d", database_name="tenant"))
+    compiled = element.compile(dialect=mysql.dialect(), schema_translate_map={"Tenant": "t_1"})
+    assert str(compiled) == "CREATE PITR `p` FOR DATABASE `tenant` RANGE 7 'd'"
 
 
 @pytest.mark.parametrize(

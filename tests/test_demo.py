@@ -58,7 +58,7 @@ def test_every_step_has_its_heading_in_order(printed: str) -> None:
         "The plan: + create carts_week, table demo_shop.carts, 7d",
         "Applied: 1 done.",
         "rebuilt carts: 1 to renew.",
-        "carts_week__2 protects it now; nothing is lost.",
+        "carts_week__g2 protects it now; nothing is lost.",
         "Done: the emulator has stopped.",
     ],
 )

@@ -61,7 +61,7 @@ def test_create() -> None:
     plan = compare([week(), Pitr.account("nightly", "1mo"), Pitr.cluster("all", "1h")], [])
     assert did(plan) == [
         "+ create all, the cluster, 1h",
-        "+ create nightly, the own account, 1mo",
+        "+ create nightly, the current account, 1mo",
         "+ create orders_week, table shop.orders, 7d",
     ]
     assert not plan.in_sync
@@ -123,26 +123,26 @@ def test_what_is_called_longer_never_reaches_less_far(
 
 def test_detached_is_renewed() -> None:
     plan = compare([week()], [detached(week())])
-    assert did(plan) == ["* renew orders_week__2, table shop.orders, 7d"]
-    assert plan.sql() == "CREATE PITR `orders_week__2` FOR TABLE `shop` `orders` RANGE 7 'd';"
+    assert did(plan) == ["* renew orders_week__g2, table shop.orders, 7d"]
+    assert plan.sql() == "CREATE PITR `orders_week__g2` FOR TABLE `shop` `orders` RANGE 7 'd';"
     assert plan.destructive == ()
 
 
 def test_a_renewed_policy_is_in_sync_and_keeps_its_history() -> None:
-    old, new = detached(week()), active(week("orders_week__2"))
+    old, new = detached(week()), active(week("orders_week__g2"))
     plan = compare([week()], [new, old], drop_undeclared=True, now=NOW)
     assert plan.in_sync
     assert plan.history == (old,)
 
 
 def test_a_renewed_policy_is_altered_where_it_is_active() -> None:
-    plan = compare([week(span="9d")], [active(week("orders_week__2")), detached(week())])
-    assert did(plan) == ["~ alter orders_week__2, table shop.orders, 7d -> 9d"]
+    plan = compare([week(span="9d")], [active(week("orders_week__g2")), detached(week())])
+    assert did(plan) == ["~ alter orders_week__g2, table shop.orders, 7d -> 9d"]
 
 
 def test_the_next_generation_after_the_last() -> None:
-    there = [detached(week()), detached(week("orders_week__2")), detached(week("orders_week__7"))]
-    assert did(compare([week()], there)) == ["* renew orders_week__8, table shop.orders, 7d"]
+    there = [detached(week()), detached(week("orders_week__g2")), detached(week("orders_week__g7"))]
+    assert did(compare([week()], there)) == ["* renew orders_week__g8, table shop.orders, 7d"]
 
 
 def test_where_the_server_takes_the_old_one_for_active() -> None:
@@ -152,7 +152,7 @@ def test_where_the_server_takes_the_old_one_for_active() -> None:
     assert "before it was rebuilt can no longer be restored" in (action.cost or "")
     assert plan.sql().splitlines() == [
         "DROP PITR `orders_week`;",
-        "CREATE PITR `orders_week__2` FOR TABLE `shop` `orders` RANGE 7 'd';",
+        "CREATE PITR `orders_week__g2` FOR TABLE `shop` `orders` RANGE 7 'd';",
     ]
 
 
@@ -175,10 +175,10 @@ def test_a_target_that_moves() -> None:
 
 
 def test_a_moved_policy_goes_with_its_generations() -> None:
-    there = [detached(week(table="o")), active(week("orders_week__2", table="o"))]
+    there = [detached(week(table="o")), active(week("orders_week__g2", table="o"))]
     assert did(compare([week()], there)) == [
         "- drop orders_week, table shop.o, 7d",
-        "- drop orders_week__2, table shop.o, 7d",
+        "- drop orders_week__g2, table shop.o, 7d",
         "+ create orders_week, table shop.orders, 7d",
     ]
 
@@ -257,11 +257,11 @@ def test_include() -> None:
         include=lambda pitr: pitr.level == "account",
         drop_undeclared=True,
     )
-    assert did(plan) == ["+ create nightly, the own account, 7d"]
+    assert did(plan) == ["+ create nightly, the current account, 7d"]
 
 
 def test_include_is_asked_for_policies_not_for_generations() -> None:
-    there = [detached(week()), active(week("orders_week__2"))]
+    there = [detached(week()), active(week("orders_week__g2"))]
     asked: list[str] = []
 
     def all_but_orders(pitr: Pitr) -> bool:
@@ -309,13 +309,13 @@ def test_a_policy_moves_to_where_another_is() -> None:
 
 def test_somebody_elses_numbered_name() -> None:
     """It neither is nor becomes a generation of ours."""
-    theirs = active(week("orders_week__2", "items"))
+    theirs = active(week("orders_week__g2", "items"))
     plan = compare([week()], [theirs])
     assert did(plan) == ["+ create orders_week, table shop.orders, 7d"]
     assert plan.undeclared == (theirs,)
     renewed = compare([week()], [theirs, detached(week())])
-    assert did(renewed) == ["* renew orders_week__3, table shop.orders, 7d"]
-    assert compare([week()], [theirs, detached(week()), active(week("orders_week__3"))]).in_sync
+    assert did(renewed) == ["* renew orders_week__g3, table shop.orders, 7d"]
+    assert compare([week()], [theirs, detached(week()), active(week("orders_week__g3"))]).in_sync
 
 
 def test_order() -> None:
@@ -385,7 +385,7 @@ def test_to_dict_is_json_and_repr_is_for_a_terminal() -> None:
     assert repr(plan) == (
         "Plan: 1 to create, 1 to alter\n"
         "  ~ alter orders_week, table shop.orders, 3d -> 7d: its range is 3d, declared is 7d\n"
-        "  + create nightly, the own account, 7d: the server does not have it"
+        "  + create nightly, the current account, 7d: the server does not have it"
     )
     long = compare([week(f"w{n}", f"t{n}") for n in range(100)], [])
     assert len(repr(long).splitlines()) == 32
@@ -406,29 +406,31 @@ def test_generations_are_read_as_they_are_written(name: str, number: int) -> Non
     assert generation_name(name, 1) == name
 
 
-@pytest.mark.parametrize("name", ["a__1", "a__0", "a__02", "__2", "a_2", "a__x", "a__2x"])
+@pytest.mark.parametrize(
+    "name", ["a__g1", "a__g0", "a__g02", "__g2", "a_g2", "a__x", "a__2", "a__2025", "a__g2x"]
+)
 def test_names_that_are_no_generations(name: str) -> None:
     assert split_generation(name) == (name, 1)
 
 
 def test_a_numbered_name_of_another_object_is_a_policy_of_its_own() -> None:
-    found = policies([week("w"), week("w__2", "other"), week("v__2", "v")])
+    found = policies([week("w"), week("w__g2", "other"), week("v__g2", "v")])
     assert [(policy.name, len(policy.generations)) for policy in found] == [
         ("v", 1),
         ("w", 1),
-        ("w__2", 1),
+        ("w__g2", 1),
     ]
 
 
 def test_find() -> None:
-    there = [detached(week("w")), active(week("w__2")), active(week("x__3", "x"))]
+    there = [detached(week("w")), active(week("w__g2")), active(week("x__g3", "x"))]
     assert [
-        p and p.name for p in (find_pitr(there, n) for n in ("w", "w__2", "x", "x__3", "y"))
+        p and p.name for p in (find_pitr(there, n) for n in ("w", "w__g2", "x", "x__g3", "y"))
     ] == [
-        "w__2",
-        "w__2",
-        "x__3",
-        "x__3",
+        "w__g2",
+        "w__g2",
+        "x__g3",
+        "x__g3",
         None,
     ]
 
@@ -437,8 +439,8 @@ def test_spent() -> None:
     def at(days: int) -> dt.datetime:
         return NOW - dt.timedelta(days=days)
 
-    first, second = detached(week("w"), at(30)), detached(week("w__2"), at(8))
-    third = detached(week("w__3"), at(6))
+    first, second = detached(week("w"), at(30)), detached(week("w__g2"), at(8))
+    third = detached(week("w__g3"), at(6))
     [policy] = policies([first, second, third])
     assert spent(policy, NOW) == (first,)
     assert spent(policy, NOW - dt.timedelta(days=1)) == ()

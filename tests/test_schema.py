@@ -23,7 +23,8 @@ from sqlalchemy_matrixone_pitr import (
 )
 from sqlalchemy_matrixone_pitr.generations import check_declared_name, split_generation
 from sqlalchemy_matrixone_pitr.names import MAX_NAME_LENGTH
-from sqlalchemy_matrixone_pitr.schema import databases_of, declarations, item_of
+from sqlalchemy_matrixone_pitr.declarations import Databases, databases_of, declarations
+from sqlalchemy_matrixone_pitr.schema import item_of
 
 
 def make(name: str, metadata: MetaData, *items: Any, **options: Any) -> Table:
@@ -38,7 +39,7 @@ def test_in_a_table() -> None:
         Pitr.table("orders_week", "orders", "7d", database_name="shop"),
         Pitr.table("pitr_stock_parts", "parts", "12mo", database_name="stock"),
     ]
-    assert databases_of(metadata, database_name="shop") == {"shop", "stock"}
+    assert databases_of(metadata, Databases(None, "shop")) == {"shop", "stock"}
 
 
 def test_without_a_database_a_named_one_waits_for_its_connection() -> None:
@@ -79,7 +80,7 @@ def test_in_models_of_all_kinds() -> None:
         "pitr_shop_invoice",
         "pitr_shop_order",
     ]
-    rebuild = {d.pitr.name: d.on_rebuild for d in declarations(Base, database_name="shop")}
+    rebuild = {d.pitr.name: d.on_rebuild for d in declarations(Base, Databases(None, "shop"))}
     assert rebuild["notes_year"] == "warn"
     assert rebuild["pitr_shop_order"] == "renew"
     assert Note(id=1).id == 1
@@ -282,14 +283,14 @@ def test_tables_that_cannot_be_protected(item: Any, options: Any) -> None:
     [
         lambda: TablePitr("0d"),
         lambda: TablePitr("7d", "a b"),
-        lambda: TablePitr("7d", "orders__2"),
-        lambda: TablePitr("7d", "orders__02"),
+        lambda: TablePitr("7d", "orders__g2"),
+        lambda: TablePitr("7d", "orders__g02"),
         lambda: TablePitr("7d", "x" * 5000),
         lambda: TablePitr("7d", on_rebuild="ignore"),  # type: ignore[arg-type]
         lambda: Unprotected(" "),
-        lambda: DatabasePitr("7d", "a__3"),
+        lambda: DatabasePitr("7d", "a__g3"),
         lambda: DatabasePitr("7d", database_name="system"),
-        lambda: declare_pitrs(MetaData(), Pitr.account("a__2", "7d")),
+        lambda: declare_pitrs(MetaData(), Pitr.account("a__g2", "7d")),
         lambda: declare_pitrs(MetaData(), "nightly"),  # type: ignore[arg-type]
         lambda: declare_pitrs(object(), Pitr.account("a", "7d")),  # type: ignore[arg-type]
         lambda: declared_pitrs("metadata"),  # type: ignore[arg-type]
@@ -433,7 +434,7 @@ def _with(table: str) -> MetaData:
     return metadata
 
 
-@pytest.mark.parametrize("table", ["orders lines", "a`b", 'a"b', "orders__2", "x" * 6000, "%s %d"])
+@pytest.mark.parametrize("table", ["orders lines", "a`b", 'a"b', "orders__g2", "x" * 6000, "%s %d"])
 def test_made_names_of_odd_tables(table: str) -> None:
     metadata = MetaData(naming_convention={"pitr": "p_%(table_name)s"})
     if len(table) > MAX_NAME_LENGTH:

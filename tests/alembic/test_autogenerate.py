@@ -124,7 +124,7 @@ def test_one_that_is_detached(migrated: Project, server: Server) -> None:
     assert migrated.policies() == {
         "_month": "1mo active",
         "_week": "orders 7d detached",
-        "_week__2": "orders 7d active",
+        "_week__g2": "orders 7d active",
     }
     migrated.downgrade("-1")  # protection is not taken back
     migrated.upgrade()
@@ -182,7 +182,7 @@ def test_one_that_is_detached_and_whose_range_changes(
     migrated.upgrade()
     migrated.check()
     migrated.downgrade("-1")
-    assert migrated.policies()["_week__2"] == "orders 7d active"
+    assert migrated.policies()["_week__g2"] == "orders 7d active"
     migrated.upgrade()
     migrated.check()
     migrated.downgrade()
@@ -212,10 +212,10 @@ def test_a_table_that_comes_back(migrated: Project) -> None:
     for _ in range(2):
         migrated.upgrade()
         migrated.check()
-        assert migrated.policies()["_week__2"] == "orders 7d active"
+        assert migrated.policies()["_week__g2"] == "orders 7d active"
         migrated.downgrade("-1")
         assert migrated.policies()["_week"] == "orders 7d detached"
-        assert "_week__2" not in migrated.policies()
+        assert "_week__g2" not in migrated.policies()
 
 
 @pytest.mark.usefixtures("renews")

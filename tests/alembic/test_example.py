@@ -125,9 +125,9 @@ def test_each_revision_is_as_alembic_writes_it(
 UP = {
     "shop_customers": "customers 1mo active",
     "shop_orders": "orders 7d detached",
-    "shop_orders__2": "orders 14d detached",
-    "shop_orders__3": "orders 14d detached",
-    "shop_orders__4": "orders 14d active",
+    "shop_orders__g2": "orders 14d detached",
+    "shop_orders__g3": "orders 14d detached",
+    "shop_orders__g4": "orders 14d active",
 }
 
 

@@ -60,7 +60,7 @@ def test_created_and_altered(project: Project, template: str) -> None:
     with_history(project)
     project.template(template)
     project.upgrade()
-    assert project.policies() == HISTORY | {"__2": "orders 14d active"}
+    assert project.policies() == HISTORY | {"__g2": "orders 14d active"}
 
 
 def test_created_altered_and_rebuilt_by_one_revision(project: Project) -> None:
@@ -72,7 +72,7 @@ def test_created_altered_and_rebuilt_by_one_revision(project: Project) -> None:
         'op.alter_pitr("{p}", "14d")',
     )
     project.upgrade()
-    assert project.policies() == HISTORY | {"__2": "orders 14d active"}
+    assert project.policies() == HISTORY | {"__g2": "orders 14d active"}
 
 
 def test_a_drop_of_what_may_be_gone_keeps_history(project: Project) -> None:
@@ -88,7 +88,7 @@ def test_if_not_exists_renews(project: Project) -> None:
     project.revision(1, TABLE + "\n" + CREATE.replace(")", ", if_not_exists=True)"), GONE)
     with_history(project)
     project.upgrade()
-    assert project.policies() == HISTORY | {"__2": "orders 7d active"}
+    assert project.policies() == HISTORY | {"__g2": "orders 7d active"}
 
 
 @pytest.mark.parametrize(

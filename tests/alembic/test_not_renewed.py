@@ -61,7 +61,7 @@ def test_truncated(declared: Project, server: Server, statement: str) -> None:
     declared.revision(2, f'op.execute("{statement}")')
     if server.version >= (4,):
         declared.upgrade()
-        assert declared.policies() == {"": "orders 7d detached", "__2": "orders 7d active"}
+        assert declared.policies() == {"": "orders 7d detached", "__g2": "orders 7d active"}
         return
     with pytest.warns(SAWarning, match=SAID):
         declared.upgrade()
@@ -124,7 +124,7 @@ def test_made_and_rebuilt_in_the_first_revisions_autocommit_block(declared: Proj
     assert declared.policies() == {
         "": "orders 7d active",
         "_b": "bills 7d detached",
-        "_b__2": "bills 7d active",
+        "_b__g2": "bills 7d active",
     }
 
 

@@ -26,7 +26,7 @@ def written(project: Project) -> Project:
         'op.create_pitr("{p}_a%b", "1mo", level="database")\n'
         'op.add_column("orders", sa.Column("c", sa.Integer))\n'
         'op.renew_pitr("{p}", range="14d", table="orders", generation=2)',
-        'op.drop_pitr("{p}__2", if_exists=True)\nop.drop_pitr("{p}_a%b")',
+        'op.drop_pitr("{p}__g2", if_exists=True)\nop.drop_pitr("{p}_a%b")',
     )
     return project
 
@@ -50,7 +50,7 @@ def test_held_to_the_end_of_their_revision(written: Project, database: str) -> N
         "UPDATE alembic_version SET version_num='0002' WHERE alembic_version.version_num = '0001';",
         f"ALTER PITR `{p}` RANGE 14 'd';",
         f"CREATE PITR `{p}_a%b` FOR DATABASE `{database}` RANGE 1 'mo';",
-        f"CREATE PITR `{p}__2` FOR TABLE `{database}` `orders` RANGE 14 'd';",
+        f"CREATE PITR `{p}__g2` FOR TABLE `{database}` `orders` RANGE 14 'd';",
     ]
     assert "BEGIN" not in script
 
@@ -68,7 +68,7 @@ def test_it_ends_in_the_same_state(written: Project, server: Server, database: s
     assert by_script["_a%b"] == "1mo active"
     # a script knows no server: on 4.x it cannot know that the table was rebuilt
     expected = "orders 14d detached" if server.version >= (4,) else "orders 14d active"
-    assert by_script["__2"] == expected
+    assert by_script["__g2"] == expected
 
 
 def test_the_database_of_an_x_argument(written: Project) -> None:
@@ -118,9 +118,9 @@ def test_a_script_renews_what_it_made_itself(declared: Project) -> None:
     declared.revision(4, 'op.drop_pitr("{p}")')
     assert pitr_lines(declared.script(lambda: declared.upgrade(sql=True))) == [
         f"CREATE PITR `{p}` FOR TABLE `shop` `orders` RANGE 7 'd';",
-        f"CREATE PITR `{p}__2` FOR TABLE `shop` `orders` RANGE 14 'd';",
-        f"ALTER PITR `{p}__2` RANGE 1 'mo';",
-        f"DROP PITR `{p}__2`;",
+        f"CREATE PITR `{p}__g2` FOR TABLE `shop` `orders` RANGE 14 'd';",
+        f"ALTER PITR `{p}__g2` RANGE 1 'mo';",
+        f"DROP PITR `{p}__g2`;",
     ]
 
 
@@ -143,7 +143,7 @@ def test_a_script_for_4_creates_what_protects_there(declared: Project) -> None:
     declared.config.cmd_opts = Namespace(x=["pitr_database=shop", "matrixone_version=4.2.0"])
     assert pitr_lines(declared.script(lambda: declared.upgrade(sql=True))) == [
         f"CREATE PITR `{p}` FOR TABLE `shop` `orders` RANGE 7 'd' INTERNAL;",
-        f"CREATE PITR `{p}__2` FOR TABLE `shop` `orders` RANGE 14 'd' INTERNAL;",
+        f"CREATE PITR `{p}__g2` FOR TABLE `shop` `orders` RANGE 14 'd' INTERNAL;",
     ]
     declared.config.cmd_opts = Namespace(x=["pitr_database=shop"])
     lines = pitr_lines(declared.script(lambda: declared.upgrade(sql=True)))
@@ -181,8 +181,8 @@ def test_dropped_and_made_again_by_one_script(declared: Project) -> None:
         f"DROP PITR IF EXISTS `{p}_x`;",
     ]
     assert pitr_lines(declared.script(lambda: declared.upgrade(sql=True)))[2:4] == [
-        f"DROP PITR `{p}__2`;",
-        f"CREATE PITR `{p}__2` FOR TABLE `shop` `orders` RANGE 9 'd';",
+        f"DROP PITR `{p}__g2`;",
+        f"CREATE PITR `{p}__g2` FOR TABLE `shop` `orders` RANGE 9 'd';",
     ]
 
 
@@ -260,7 +260,7 @@ def test_renewed_as_online(declared: Project, server: Server, database: str, how
     declared.config.cmd_opts = Namespace(x=[asked])
     run(server, database, declared.script(lambda: declared.upgrade(sql=True)))
     by_script = declared.policies()
-    assert by_script == {"": "orders 7d detached", "__2": "orders 14d active"}
+    assert by_script == {"": "orders 7d detached", "__g2": "orders 14d active"}
 
 
 @pytest.mark.parametrize(

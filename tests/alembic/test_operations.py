@@ -119,7 +119,7 @@ def test_levels(project: Project) -> None:
     [
         ('op.create_pitr("{p}", "7d")', "needs a target"),
         ('op.create_pitr("{p}", "0d", level="account")', "0 would leave no protection"),
-        ('op.create_pitr("{p}__2", "7d", level="account")', "ends in '__2'"),
+        ('op.create_pitr("{p}__g2", "7d", level="account")', "ends in '__g2'"),
         ('op.create_pitr("{p}", "7d", table="t", level="account")', "does not fit"),
         ('op.alter_pitr("{p}", "7 weeks")', "range unit 'weeks' is not known"),
         ('op.renew_pitr("{p}", range="7d", table="t", generation=1)', "generation=1"),
@@ -219,7 +219,7 @@ def test_somebody_elses_policy_of_the_name_is_left_as_it_is(
     """Names are per account: a creation that failed for its name leaves the other one there."""
     server.query(f"CREATE PITR {project.prefix} FOR ACCOUNT RANGE 1 'h'")
     project.revision(1, TABLE + "\n" + operation)
-    with pytest.warns(SAWarning, match="is for the own account, not for table .*orders"):
+    with pytest.warns(SAWarning, match="is for the current account, not for table .*orders"):
         project.upgrade()
     assert project.policies() == {"": "1h active"}
 

@@ -37,7 +37,7 @@ def test_the_renewed_policy_has_the_new_range(declared: Project, first: str) -> 
     declared.revision(2, "\n".join(both if first == "rebuild" else both[::-1]))
     declared.upgrade("0001")
     declared.upgrade()
-    assert declared.policies()["__2"] == "orders 14d active"
+    assert declared.policies()["__g2"] == "orders 14d active"
     declared.check()
 
 
@@ -54,7 +54,7 @@ def test_one_that_is_dropped_is_not_renewed(declared: Project) -> None:
     assert declared.policies() == {}
 
 
-HISTORY = {"": "orders 14d detached", "__2": "orders 14d detached"}
+HISTORY = {"": "orders 14d detached", "__g2": "orders 14d detached"}
 
 
 def test_history_that_was_there_before_is_left_alone(declared: Project) -> None:
@@ -75,7 +75,7 @@ def test_history_that_was_there_before_is_left_alone(declared: Project) -> None:
     assert declared.policies() == HISTORY
     declared.downgrade()
     declared.upgrade("0003")
-    assert declared.policies() == HISTORY | {"__3": "orders 14d active"}
+    assert declared.policies() == HISTORY | {"__g3": "orders 14d active"}
 
 
 def test_one_that_nobody_declares_is_named_once(project: Project) -> None:
@@ -99,21 +99,21 @@ def test_rebuilt_in_an_autocommit_block(declared: Project) -> None:
     declared.revision(3, block + ADD.replace('"c"', '"d"'))
     declared.options(transaction_per_migration=True)
     declared.upgrade("0002")
-    assert declared.policies()["__2"] == "orders 14d active"
+    assert declared.policies()["__g2"] == "orders 14d active"
     declared.upgrade()
-    assert declared.policies()["__3"] == "orders 14d active"
+    assert declared.policies()["__g3"] == "orders 14d active"
 
 
 def test_somebody_else_has_the_next_name(declared: Project, server: Server) -> None:
     """It reads as a generation of the policy, and is another object's."""
     p = declared.prefix
     server.query("CREATE TABLE other (id INT)", p)
-    server.query(f"CREATE PITR {p}__2 FOR TABLE {p} other RANGE 1 'h'")
+    server.query(f"CREATE PITR {p}__g2 FOR TABLE {p} other RANGE 1 'h'")
     declared.revision(1, TABLE + '\nop.create_pitr("{p}", "14d", table="orders")')
     declared.revision(2, ADD)
     declared.upgrade()
     assert declared.policies() == {
         "": "orders 14d detached",
-        "__2": "other 1h active",
-        "__3": "orders 14d active",
+        "__g2": "other 1h active",
+        "__g3": "orders 14d active",
     }

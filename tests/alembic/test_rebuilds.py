@@ -33,7 +33,7 @@ def declared(project: Project, server: Server) -> Project:
     return project
 
 
-RENEWED = {"": "orders 7d detached", "__2": "orders 7d active"}
+RENEWED = {"": "orders 7d detached", "__g2": "orders 7d active"}
 
 
 @pytest.mark.parametrize("template", sorted(TEMPLATES))
@@ -48,8 +48,8 @@ def test_a_declared_policy_is_renewed(declared: Project, template: str, each: bo
     declared.downgrade("0001")
     assert declared.policies() == {
         "": "orders 7d detached",
-        "__2": "orders 7d detached",
-        "__3": "orders 7d active",
+        "__g2": "orders 7d detached",
+        "__g3": "orders 7d active",
     }
 
 
@@ -113,7 +113,7 @@ def test_a_table_that_is_dropped_is_not_renewed(declared: Project) -> None:
     declared.revision(3, 'op.drop_table("orders")')
     declared.upgrade("0002")
     declared.upgrade()
-    assert set(declared.policies()) == {"", "__2"} or set(declared.policies()) == {""}
+    assert set(declared.policies()) == {"", "__g2"} or set(declared.policies()) == {""}
     assert "active" not in str(declared.policies())
 
 
@@ -162,7 +162,7 @@ def test_no_history_is_lost(declared: Project) -> None:
     run("DELETE FROM orders WHERE id > 0")
     database = str(declared.engine.url.database)
     with declared.engine.connect() as conn:
-        name = f"{declared.prefix}__2"
+        name = f"{declared.prefix}__g2"
         conn.execute(RestorePitr(name, after, database=database, table="orders"))
         assert conn.execute(text("SELECT id, c FROM orders ORDER BY id")).all() == [
             (1, None),

@@ -108,7 +108,7 @@ def test_renewed_on_both(cleaned: tuple[Project, Project], server: Server) -> No
     for project in (dev, prod):
         project.upgrade()
         project.check()
-        assert f"pitr_{project.engine.url.database}_orders__2" in names(project)
+        assert f"pitr_{project.engine.url.database}_orders__g2" in names(project)
 
 
 def test_dropped_where_it_is_not_declared_any_more(cleaned: tuple[Project, Project]) -> None:

@@ -89,18 +89,18 @@ def test_renewal_and_its_repetition(
         assert renewed.status is None
         again = renew_pitr(engine, f"{prefix}__{number}")
         assert (again.name, again.status) == (renewed.name, PitrStatus.ACTIVE)
-    assert statuses(engine, prefix) == {"": "detached", "__2": "detached", "__3": "active"}
+    assert statuses(engine, prefix) == {"": "detached", "__g2": "detached", "__g3": "active"}
 
 
 def test_a_number_that_somebody_else_has(
     engine: Engine, manager: PitrManager, prefix: str, database: str
 ) -> None:
     run(engine, "CREATE TABLE items (id INT)")
-    manager.create_table_pitr(f"{prefix}__2", database, "items")
+    manager.create_table_pitr(f"{prefix}__g2", database, "items")
     run(engine, rebuild())
-    assert renew_pitr(engine, prefix.upper()).name == f"{prefix}__3"
-    assert statuses(engine, prefix) == {"": "detached", "__2": "active", "__3": "active"}
-    assert renew_pitr(engine, prefix).name == f"{prefix}__3"
+    assert renew_pitr(engine, prefix.upper()).name == f"{prefix}__g3"
+    assert statuses(engine, prefix) == {"": "detached", "__g2": "active", "__g3": "active"}
+    assert renew_pitr(engine, prefix).name == f"{prefix}__g3"
 
 
 @pytest.mark.parametrize("in_session", [False, True])
@@ -110,7 +110,7 @@ def test_not_inside_a_transaction(
     """4.2 would wait for it for ever, with the account lock held."""
     run(engine, rebuild())
     with Session(engine) if in_session else engine.connect() as bind:
-        assert renew_pitr(bind, prefix).name == f"{prefix}__2"
+        assert renew_pitr(bind, prefix).name == f"{prefix}__g2"
         bind.execute(text("SELECT 1"))
         for act in (lambda: renew_pitr(bind, prefix), lambda: prune_history(bind)):
             with pytest.raises(PitrTransactionError, match="commit first"):
@@ -191,19 +191,19 @@ def test_managers_take_a_policys_name_for_its_newest_generation(
 ) -> None:
     run(engine, rebuild())
     manager.renew(prefix)
-    assert manager.get(prefix).name == f"{prefix}__2"
+    assert manager.get(prefix).name == f"{prefix}__g2"
     assert manager.exists(prefix)
-    assert manager.get(prefix.upper()).name == f"{prefix}__2"
-    assert [pitr.name for pitr in manager.list(database_name=database)] == [f"{prefix}__2"]
+    assert manager.get(prefix.upper()).name == f"{prefix}__g2"
+    assert [pitr.name for pitr in manager.list(database_name=database)] == [f"{prefix}__g2"]
     everything = manager.list(database_name=database, generations=True)
-    assert sorted(pitr.name for pitr in everything) == [prefix, f"{prefix}__2"]
-    assert manager.alter(prefix, 9, "d").name == f"{prefix}__2"
+    assert sorted(pitr.name for pitr in everything) == [prefix, f"{prefix}__g2"]
+    assert manager.alter(prefix, 9, "d").name == f"{prefix}__g2"
     ranges = {pitr.name: str(pitr.range) for pitr in everything}
     assert ranges[prefix] == "7d"
     with engine.connect() as conn:
         inside = TransactionPitrManager(conn)
-        assert inside.get(prefix).name == f"{prefix}__2"
-        assert inside.alter(prefix, 8, "d").name == f"{prefix}__2"
+        assert inside.get(prefix).name == f"{prefix}__g2"
+        assert inside.alter(prefix, 8, "d").name == f"{prefix}__g2"
         assert inside.delete(prefix)
         assert inside.get(prefix).name == prefix
         assert [p.name for p in inside.list(database_name=database)] == [prefix]
@@ -291,7 +291,7 @@ def test_where_the_server_takes_the_old_one_for_active(
     plan = plan_pitrs(engine, metadata)
     assert [action.kind for action in plan.destructive] == ["renew"]
     assert apply_plan(engine, plan, allow_destructive=True).ok
-    assert statuses(engine, prefix) == {"__2": "active"}
+    assert statuses(engine, prefix) == {"__g2": "active"}
 
 
 def test_a_plan_renews(engine: Engine, server: Server, manager: PitrManager, prefix: str) -> None:
@@ -301,7 +301,7 @@ def test_a_plan_renews(engine: Engine, server: Server, manager: PitrManager, pre
     run(engine, rebuild())
     plan = plan_pitrs(engine, metadata)
     assert [(a.kind, a.pitr.name, a.destructive) for a in plan.actions] == [
-        ("renew", f"{prefix}__2", False)
+        ("renew", f"{prefix}__g2", False)
     ]
     assert apply_plan(engine, plan).ok
     assert plan_pitrs(engine, metadata).in_sync
@@ -320,8 +320,8 @@ def test_twice_at_once(
         thread.start()
     for thread in threads:
         thread.join()
-    assert {pitr.name for pitr in found} == {f"{prefix}__2"}
-    assert pitr_names() == [prefix, f"{prefix}__2"]
+    assert {pitr.name for pitr in found} == {f"{prefix}__g2"}
+    assert pitr_names() == [prefix, f"{prefix}__g2"]
 
 
 def test_renewal_is_one_statement(
@@ -348,8 +348,8 @@ def test_in_a_transaction(
         assert inside.renew(prefix).status is PitrStatus.ACTIVE
         session.execute(text(rebuild()))
         renewed = inside.renew(prefix)
-        assert renewed.name == f"{prefix}__2"
-        assert inside.get(prefix).name == f"{prefix}__2"
+        assert renewed.name == f"{prefix}__g2"
+        assert inside.get(prefix).name == f"{prefix}__g2"
         assert pitr_names() == [prefix]
         session.rollback()
     assert pitr_names() == [prefix]
@@ -357,7 +357,7 @@ def test_in_a_transaction(
     with engine.begin() as conn:
         conn.execute(text(rebuild()))
         TransactionPitrManager(conn).renew(prefix)
-    assert statuses(engine, prefix) == {"": "detached", "__2": "active"}
+    assert statuses(engine, prefix) == {"": "detached", "__g2": "active"}
 
 
 def test_through_asyncio(
@@ -383,7 +383,7 @@ def test_through_asyncio(
         finally:
             await engine.dispose()
 
-    assert asyncio.run(main()) == (f"{prefix}__2", f"{prefix}__2")
+    assert asyncio.run(main()) == (f"{prefix}__g2", f"{prefix}__g2")
 
 
 # -- what 4.x does with tables that were rebuilt ---------------------------------------------------
@@ -427,15 +427,15 @@ def test_every_way_to_protect_a_rebuilt_table(
         metadata.create_all(engine)
 
     def by_manager() -> None:
-        manager.create_table_pitr(f"{prefix}__2", database, "orders", 7)
+        manager.create_table_pitr(f"{prefix}__g2", database, "orders", 7)
 
     def by_transaction() -> None:
         with engine.begin() as conn:
-            conn.execute(CreatePitr(Pitr.table(f"{prefix}__2", "orders", "7d")))
+            conn.execute(CreatePitr(Pitr.table(f"{prefix}__g2", "orders", "7d")))
 
     def on_autocommit() -> None:
         with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as conn:
-            conn.execute(CreatePitr(Pitr.table(f"{prefix}__2", "orders", "7d")))
+            conn.execute(CreatePitr(Pitr.table(f"{prefix}__g2", "orders", "7d")))
 
     for way in (
         by_renewal,
@@ -447,10 +447,10 @@ def test_every_way_to_protect_a_rebuilt_table(
         on_autocommit,
     ):
         way()
-        assert records_the_table(server, f"{prefix}__2"), way.__name__
-        assert statuses(engine, prefix) == {"": "detached", "__2": "active"}, way.__name__
+        assert records_the_table(server, f"{prefix}__g2"), way.__name__
+        assert statuses(engine, prefix) == {"": "detached", "__g2": "active"}, way.__name__
         assert plan_pitrs(engine, metadata).in_sync, way.__name__
-        manager.delete(f"{prefix}__2")
+        manager.delete(f"{prefix}__g2")
 
 
 def test_a_rebuild_in_the_policys_own_transaction(
@@ -484,11 +484,11 @@ def test_a_policy_that_somebody_else_made_for_a_rebuilt_table(
 ) -> None:
     """As text, on 4.x: listed, never protecting, and blocking the table until it is dropped."""
     run(engine, rebuild())
-    server.query(f"CREATE PITR {prefix}__2 FOR TABLE {database} orders RANGE 7 'd'")
+    server.query(f"CREATE PITR {prefix}__g2 FOR TABLE {database} orders RANGE 7 'd'")
     if server.version < (4,):
-        assert statuses(engine, prefix)["__2"] == "active"
+        assert statuses(engine, prefix)["__g2"] == "active"
         return
-    assert statuses(engine, prefix)["__2"] == "detached"
+    assert statuses(engine, prefix)["__g2"] == "detached"
     with pytest.raises(PitrAlreadyExistsError, match="keep_history=False"):
         renew_pitr(engine, prefix)
     metadata = MetaData()
@@ -496,7 +496,7 @@ def test_a_policy_that_somebody_else_made_for_a_rebuilt_table(
     plan = plan_pitrs(engine, metadata)
     assert [(a.kind, a.destructive) for a in plan.actions] == [("renew", True)]
     assert apply_plan(engine, plan, allow_destructive=True).ok
-    assert records_the_table(server, f"{prefix}__3")
+    assert records_the_table(server, f"{prefix}__g3")
 
 
 @pytest.mark.emulator_only
@@ -516,6 +516,6 @@ def test_prune() -> None:
         assert [pitr.name for pitr in prune_history(engine)] == ["week"]
         assert prune_history(engine) == []
         emulator.advance(dt.timedelta(days=400))
-        assert [pitr.name for pitr in prune_history(engine)] == ["week__2"]
-        assert [pitr.name for pitr in manager.list(generations=True)] == ["week__3"]
+        assert [pitr.name for pitr in prune_history(engine)] == ["week__g2"]
+        assert [pitr.name for pitr in manager.list(generations=True)] == ["week__g3"]
         engine.dispose()

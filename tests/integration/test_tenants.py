@@ -71,10 +71,10 @@ def test_plan_apply_and_renew(shop: Engine, metadata: MetaData, server: Server) 
     time.sleep(1.1)
     run(shop, "ALTER TABLE a ADD COLUMN x INT", "CREATE INDEX i ON b (id)")
     plan = plan_pitrs(shop, metadata)
-    assert [(a.kind, a.pitr.name) for a in plan.actions] == [("renew", "pitr_shop_a__2")]
+    assert [(a.kind, a.pitr.name) for a in plan.actions] == [("renew", "pitr_shop_a__g2")]
     if server.version < (3,):
         return  # there the server takes the old one for active
-    assert renew_pitr(shop, "pitr_shop_a").name == "pitr_shop_a__2"
+    assert renew_pitr(shop, "pitr_shop_a").name == "pitr_shop_a__g2"
     assert plan_pitrs(shop, metadata).in_sync
 
 
@@ -119,7 +119,7 @@ def test_reading_leaves_the_session_as_it_was(shop: Engine) -> None:
 
 
 def test_the_own_account_by_its_name(shop: Engine, prefix: str) -> None:
-    """It is the same as the own account, so that a policy for it is in sync once it is there."""
+    """It is the same as the current account, so that a policy for it is in sync once it is there."""
     metadata = MetaData()
     declare_pitrs(metadata, Pitr.account("nightly", "7d", account_name=f"{prefix}_acc"))
     assert str(ensure_pitrs(shop, metadata)) == "1 done"
