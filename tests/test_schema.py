@@ -21,9 +21,9 @@ from sqlalchemy_matrixone_pitr import (
     declare_pitrs,
     declared_pitrs,
 )
+from sqlalchemy_matrixone_pitr.declarations import Databases, databases_of, declarations
 from sqlalchemy_matrixone_pitr.generations import check_declared_name, split_generation
 from sqlalchemy_matrixone_pitr.names import MAX_NAME_LENGTH
-from sqlalchemy_matrixone_pitr.declarations import Databases, databases_of, declarations
 from sqlalchemy_matrixone_pitr.schema import item_of
 
 

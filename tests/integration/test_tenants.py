@@ -119,7 +119,7 @@ def test_reading_leaves_the_session_as_it_was(shop: Engine) -> None:
 
 
 def test_the_own_account_by_its_name(shop: Engine, prefix: str) -> None:
-    """It is the same as the current account, so that a policy for it is in sync once it is there."""
+    """It is the current account: a policy for it is in sync once it is there."""
     metadata = MetaData()
     declare_pitrs(metadata, Pitr.account("nightly", "7d", account_name=f"{prefix}_acc"))
     assert str(ensure_pitrs(shop, metadata)) == "1 done"
