@@ -127,7 +127,7 @@ def test_reads_leave_raw_work_alone(
     engine: Engine, server: Server, metadata: MetaData, database: str, level: str | None
 ) -> None:
     options = {} if level is None else {"isolation_level": level}
-    with engine.connect().execution_options(**options) as conn:  # type: ignore[arg-type]
+    with engine.connect().execution_options(**options) as conn:
         cursor = conn.connection.cursor()
         cursor.execute("BEGIN")
         cursor.execute("INSERT INTO t VALUES (1)")

@@ -257,7 +257,7 @@ def test_the_map_of_a_connection_is_not_forgotten(
         return action.pitr.database_name
 
     options = {"schema_translate_map": {None: b}}
-    with engine_a.connect().execution_options(**options) as conn:  # type: ignore[call-overload]
+    with engine_a.connect().execution_options(**options) as conn:
         assert database(conn) == b
         conn.execute(text("SELECT 1"))
         assert database(conn) == b
@@ -270,7 +270,7 @@ def test_the_map_of_a_connection_is_not_forgotten(
         assert database(session) == b
         assert database(scoped_session(lambda: session)) == b  # type: ignore[arg-type]
     level = {"isolation_level": "AUTOCOMMIT", **options}
-    with engine_a.connect().execution_options(**level) as conn:  # type: ignore[call-overload]
+    with engine_a.connect().execution_options(**level) as conn:
         assert database(conn) == b
         conn.execute(text("SELECT 1"))
         assert database(conn) == b

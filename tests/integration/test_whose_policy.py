@@ -34,7 +34,7 @@ def test_drop_all_in_one_database_leaves_what_protects_another(
     engine_a: Engine, server: Server, pair: tuple[str, str], prefix: str, pitr_names: Names
 ) -> None:
     a, b = pair
-    metadata = MetaData()
+    metadata = MetaData(naming_convention={"pitr": f"{prefix}_%(object_name)s"})
     Table("orders", metadata, Column("id", Integer), TablePitr("7d"))
     declare_pitrs(
         metadata,
@@ -42,7 +42,6 @@ def test_drop_all_in_one_database_leaves_what_protects_another(
         Pitr.database(f"{prefix}_b", "7d", database_name=a),
         DatabasePitr("1d", f"{prefix}_own"),
     )
-    metadata.naming_convention = {**metadata.naming_convention, "pitr": f"{prefix}_%(object_name)s"}
     install_events(metadata)
     engine_b = create_engine(server.url(database=b))
     other = MetaData()
