@@ -83,16 +83,24 @@ def rebuilds(definition: TableDef, action: Action, rules: Rules) -> bool:
         return True
     if action.kind == "rename_column":
         return rules.rename_column_rebuilds
+    old = definition.column(action.name)
+    remarks = (
+        rules.comments_change_in_place
+        and old is not None
+        and action.column is not None
+        and _only_remarks(old, action.column)
+    )
     if action.kind == "change":
-        return True
+        return not (
+            remarks and old is not None and _stays(definition.columns, old, action.position)
+        )
     if action.kind != "modify" or action.column is None:
         return False
-    old = definition.column(action.name)
     if old is None or not _stays(definition.columns, old, action.position):
         return True
     if rules.same_length_rebuilds and action.column.type.width == old.type.width:
         return True
-    return not _fits_in_place(old, action.column)
+    return not (remarks or _fits_in_place(old, action.column))
 
 
 def _stays(columns: tuple[ColumnDef, ...], column: ColumnDef, position: str | None) -> bool:
@@ -103,6 +111,19 @@ def _stays(columns: tuple[ColumnDef, ...], column: ColumnDef, position: str | No
     if position == "":
         return at == 0
     return at > 0 and columns[at - 1].lower == position.lower()
+
+
+def _only_remarks(old: ColumnDef, new: ColumnSpec) -> bool:
+    """Whether nothing but the comment and the default may differ."""
+    if new.unique or new.primary or new.checks or new.generated is not None:
+        return False
+    nullable = new.nullable is not False
+    return (
+        (new.name or old.name).lower() == old.lower
+        and new.type == old.type
+        and nullable == old.nullable
+        and new.auto_increment == old.auto_increment
+    )
 
 
 def _fits_in_place(old: ColumnDef, new: ColumnSpec) -> bool:
@@ -172,7 +193,7 @@ def in_place(session: Workspace, version: Version, action: Action, started: Tabl
                 for i in definition.indexes
             ),
         )
-    elif kind == "modify" and action.column is not None:
+    elif kind in ("modify", "change") and action.column is not None:
         old = column_of(definition, action.name)
         _refuse_null_key(definition, old, action.column)
         column = make_column(action.column, old.key)

@@ -375,6 +375,8 @@ def _unix_timestamp(compiler: Expressions, values: list[Value]) -> Value:
     literal = values[0].literal
     # Texts keep their fraction; a literal without one is known to have none.
     scale = 0 if values[0].type.is_temporal else 6
+    if compiler.ambient.rules.unix_timestamp_keeps_fraction and values[0].type.is_temporal:
+        scale = values[0].type.scale
     if isinstance(literal, str) and "." not in literal:
         scale = 0
     if scale:

@@ -113,6 +113,7 @@ class Client:
             identity = self._identity(self._server.accounts, login.user, answer)
             session = Session(self._server, identity, self.connection_id)
             session.watch(self._gone)
+            session.found_rows = bool(self._capabilities & wire.CLIENT_FOUND_ROWS)
             old, self._session = self._session, session
             if old is not None:
                 old.close()

@@ -140,7 +140,8 @@ class ColumnReader(Reader):
         self.expect("REFERENCES")
         parent = self.named()
         parent_columns = self.names() if self.peek().upper == "(" else []
-        found = ForeignKeySpec(name, columns, parent, parent_columns)
+        rule = self.rules.foreign_key_rule
+        found = ForeignKeySpec(name, columns, parent, parent_columns, rule, rule)
         if self.accept("MATCH"):
             self.at += 1
         while self.accept("ON"):
@@ -183,7 +184,10 @@ class ColumnReader(Reader):
             name = "varchar"
         arguments: list[int] = []
         values: list[str] = []
-        if name.lower() in _WITHOUT_LENGTH and self.peek().upper == "(":
+        sized = name.lower() not in _WITHOUT_LENGTH or (
+            self.rules.text_lengths and name.lower() in ("text", "blob")
+        )
+        if not sized and self.peek().upper == "(":
             raise self.fail()
         if self.accept("("):
             while True:

@@ -430,10 +430,29 @@ def drop_index(session: Workspace, statement: DropIndex) -> Result:
     return Result()
 
 
+def _refuse_needed_key(session: Workspace, version: Version, name: str) -> None:
+    """1553 for the only key of the columns that a foreign key refers to."""
+    definition = version.definition
+    dropped = [index for index in definition.indexes if index.name.lower() == name.lower()]
+    left = [definition.primary, *(i.columns for i in definition.indexes if i not in dropped)]
+    for _, key in session.catalogue.children(version):
+        wanted = {column.lower() for column in key.parent_columns}
+        for index in dropped:
+            names = {column.lower() for column in definition.names(index.columns)}
+            others = ({column.lower() for column in definition.names(keys)} for keys in left)
+            if index.unique and wanted == names and wanted not in others:
+                raise SqlError(
+                    1553,
+                    f"Cannot drop index '{index.name}': needed in a foreign key constraint",
+                )
+
+
 def remove_index(
     session: Workspace, version: Version, name: str, *, quiet: bool = False
 ) -> Version:
     definition = version.definition
+    if session.rules.referenced_keys_stay:
+        _refuse_needed_key(session, version, name)
     kept = tuple(index for index in definition.indexes if index.name.lower() != name.lower())
     if len(kept) == len(definition.indexes):
         if quiet:

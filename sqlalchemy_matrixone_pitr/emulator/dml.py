@@ -75,6 +75,7 @@ class Writer:
         self._constant_defaults: dict[str, Cell] = {}
         self.replaced = 0
         self.table = ""
+        self.unchanged = 0
         self._inserted: set[int] = set()
         """The rows that this statement made, whose updates do not count"""
 
@@ -82,6 +83,8 @@ class Writer:
 
     def target(self, table: exp.Expr) -> Version:
         if not isinstance(table, exp.Table) or not isinstance(table.this, exp.Identifier):
+            raise unsupported(self.statement)
+        if TIME_MARK in table.name and not self.session.rules.past_targets_refused:
             raise unsupported(self.statement)
         if TIME_MARK in table.name:
             raise SqlError(20301, "invalid input: cannot insert/update/delete from snapshot")
@@ -545,7 +548,7 @@ class Writer:
             work.append((version, columns, [value.type for _, value in pairs], rows))
         for version, columns, types, rows in work:
             changed.affected += self.update_rows(version, columns, types, rows)
-        changed.affected += self.session.take_cascaded()
+        changed.affected += self.session.take_cascaded() - self.unchanged
         return changed
 
     def forbid_reading(self, scope: Scope) -> None:
@@ -571,13 +574,26 @@ class Writer:
             self.update_keys(version, columns, types, once)
             return len(once)
         for row in once:
+            rowid = int(str(row[0]))
+            before = self.cells_of(version, columns, rowid)
             try:
-                self.write_update(
-                    version, columns, int(str(row[0])), list(zip(row[1:], types, strict=True))
-                )
+                self.write_update(version, columns, rowid, list(zip(row[1:], types, strict=True)))
             except _Clash as clash:
-                raise self.clash_error(version, clash, int(str(row[0]))) from None
+                raise self.clash_error(version, clash, rowid) from None
+            if before is not None and before == self.cells_of(version, columns, rowid):
+                self.unchanged += 1
         return len(once)
+
+    def cells_of(
+        self, version: Version, columns: list[ColumnDef], rowid: int
+    ) -> tuple[Stored, ...] | None:
+        """A row's cells, where it matters whether they change."""
+        if self.session.rules.unchanged_rows_count or self.session.context.found_rows:
+            return None
+        keys = ", ".join(column.key for column in columns)
+        look = f"SELECT {keys} FROM {version.table} WHERE rowid = ?"
+        found: tuple[Stored, ...] = self.session.run(look, [rowid]).fetchone()
+        return found
 
     def update_keys(
         self,

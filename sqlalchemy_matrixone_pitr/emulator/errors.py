@@ -16,6 +16,7 @@ class SqlError(Exception):
         self.code = code
         self.message = message
         self.sqlstate = sqlstate
+        self.misses_column = False
         self.place: tuple[int, int, str] | None = None
         """Of a 1064 in one statement of a text: where `near` begins, where the word ends, and what
         is wrong; the text around it is known further up"""
@@ -29,6 +30,13 @@ class SqlError(Exception):
     def internal(cls, text: str) -> SqlError:
         """20101, the code of all PITR refusals."""
         return cls(20101, f"internal error: {text}")
+
+    @classmethod
+    def no_column(cls, what: str) -> SqlError:
+        """Of a column that is none; versions differ in the code (rules.py)."""
+        error = cls(20301, f"invalid input: {what}")
+        error.misses_column = True
+        return error
 
     @classmethod
     def syntax(

@@ -467,6 +467,11 @@ class Expressions:
                 BOOL,
             )
         items = node.expressions
+        if not items:
+            # Nothing is in it, NULL neither; the left side is read all the same.
+            left_nodes = node.this.expressions if isinstance(node.this, exp.Tuple) else [node.this]
+            self.values(left_nodes, scope)
+            return Value("0", BOOL)
         if isinstance(node.this, exp.Tuple):
             rows = []
             for item_node in items:

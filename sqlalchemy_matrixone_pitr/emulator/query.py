@@ -326,7 +326,7 @@ class Compiler(Expressions):
         for item in node.expressions:
             visit(item.unalias())
         having, order = node.args.get("having"), node.args.get("order")
-        if having is not None:
+        if having is not None and not self.ambient.rules.ungrouped_having:
             visit(having.this)
         for item in order.expressions if order is not None else ():
             target = item.this
@@ -501,7 +501,7 @@ class Compiler(Expressions):
             theirs = right.find(name)
             ours = next((s.find(name) for s in before if s.find(name)), None)
             if theirs is None or ours is None:
-                raise SqlError(20301, f"invalid input: column {name} does not exist")
+                raise SqlError.no_column(f"column {name} does not exist")
             parts.append(
                 self.compare(Value(ours.sql, ours.type), "=", Value(theirs.sql, theirs.type))
             )

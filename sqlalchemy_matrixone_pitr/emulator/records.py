@@ -42,6 +42,7 @@ class SessionContext(Protocol):
     connection_id: int
     time_zone: datetime.tzinfo
     deadline_seconds: float
+    found_rows: bool
     version_text: str
 
     @property

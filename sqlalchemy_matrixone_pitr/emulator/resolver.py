@@ -187,7 +187,8 @@ class Resolver:
             return self.virtual_source(home.name, name, virtual, at)
         version = self.catalogue.table(home, name, number)
         if version is None:
-            raise SqlError(1064, f'SQL parser error: table "{name}" does not exist')
+            code = self.rules.missing_table_code
+            raise SqlError(code, f'SQL parser error: table "{name}" does not exist')
         definition = version.definition
         if definition.view is not None:
             return self._view(version, moment)

@@ -105,10 +105,18 @@ class Rules:
     """`||` joins texts whatever sql_mode says"""
     vector_index_variables: bool = False
 
+    set_commits: bool = True
+    """A SET commits the open transaction, and rolls it back where it fails"""
+    isolation: str = "REPEATABLE-READ"
+    """What @@transaction_isolation says"""
+    isolation_inside_code: int = 20101
+    """Of SET TRANSACTION inside a transaction"""
+
     # Databases and tables
     clones: bool = False
     """CREATE TABLE and CREATE DATABASE ... CLONE parse"""
     clone_minds_if_not_exists: bool = False
+    database_clone_minds_if_not_exists: bool = False
     explicit_clone_reads_own_writes: bool = False
     """After BEGIN a clone sees what the transaction wrote"""
     create_as_select_of_past: bool = False
@@ -126,6 +134,14 @@ class Rules:
     """MODIFY to the same length gives the table a new id"""
     rebuild_skips_numbers: bool = False
     """After a rebuild AUTO_INCREMENT goes on at the next block"""
+    comments_change_in_place: bool = False
+    """MODIFY and CHANGE of a comment or a default alone keep the table's id"""
+    text_lengths: bool = False
+    """TEXT(10) and BLOB(10)"""
+    foreign_key_rule: str = "RESTRICT"
+    """What a foreign key without rules has"""
+    referenced_keys_stay: bool = False
+    """A key that a foreign key needs cannot be dropped (1553)"""
     checks_are_kept: bool = False
     """CHECK constraints are kept, enforced and shown"""
     generated_columns: bool = False
@@ -148,6 +164,10 @@ class Rules:
     zero_generates: bool = False
     """A 0 in an AUTO_INCREMENT column generates a number"""
     replace_counts_deleted: bool = False
+    unchanged_rows_count: bool = True
+    """An UPDATE affects the rows that it leaves as they were; CLIENT_FOUND_ROWS always does that"""
+    past_targets_refused: bool = False
+    """INSERT, UPDATE and DELETE of the past are refused; the server writes to the present"""
     upsert_finds_unique: bool = False
     """ON DUPLICATE KEY UPDATE finds the row by any unique key, not by the primary key alone"""
     upsert_tells_changes: bool = False
@@ -179,6 +199,15 @@ class Rules:
     """A column that the query groups by may be named in a subquery of it"""
     several_rows_code: int = 20101
     """Of a scalar subquery with several rows"""
+    missing_table_code: int = 1064
+    """Of a SELECT"""
+    missing_column_code: int = 20301
+    offset_alone: bool = False
+    """OFFSET without LIMIT"""
+    ungrouped_having: bool = False
+    """HAVING may name columns that are not grouped by"""
+    unix_timestamp_keeps_fraction: bool = False
+    """... of a moment that is no text"""
     empty_in_lists: bool = False
     """`IN ()`, which holds nothing"""
     locking_shares: bool = False
@@ -313,6 +342,7 @@ _V4_2_0 = replace(
     too_long_is_1406=True,
     zero_generates=True,
     replace_counts_deleted=True,
+    past_targets_refused=True,
     upsert_finds_unique=True,
     upsert_tells_changes=True,
     upsert_of_key_is_dml=True,
@@ -347,6 +377,20 @@ _MAIN = replace(
     version_text="8.0.30-MatrixOne-v",
     more_keyword_rows=("WITHIN",),
     functions=KNOWN_MAIN,
+    set_commits=False,
+    isolation="READ-COMMITTED",
+    isolation_inside_code=1568,
+    database_clone_minds_if_not_exists=True,
+    comments_change_in_place=True,
+    text_lengths=True,
+    foreign_key_rule="NO ACTION",
+    referenced_keys_stay=True,
+    unchanged_rows_count=False,
+    missing_table_code=1146,
+    missing_column_code=1054,
+    offset_alone=True,
+    ungrouped_having=True,
+    unix_timestamp_keeps_fraction=True,
     keywords=KEYWORDS_MAIN,
 )
 

@@ -73,9 +73,7 @@ class Scope:
                     continue
                 found = source.find(name)
                 if found is None:
-                    raise SqlError(
-                        20301, f"invalid input: column '{'.'.join(parts)}' does not exist"
-                    )
+                    raise SqlError.no_column(f"column '{'.'.join(parts)}' does not exist")
                 return Value(found.sql, found.type)
         raise SqlError(20301, f"invalid input: missing FROM-clause entry for table '{parts[-2]}'")
 
@@ -95,4 +93,4 @@ class Scope:
                 return Value(found[0].sql, found[0].type)
             if lower in scope.aliases:
                 return scope.aliases[lower]
-        raise SqlError(20301, f"invalid input: column {name} does not exist")
+        raise SqlError.no_column(f"column {name} does not exist")

@@ -48,6 +48,8 @@ class Session:
         self.database = ""
         self.version_text = server.rules.version_text
         self.deadline_seconds = server.lock_timeout
+        self.found_rows = False
+        """Whether the client wants rows counted that an UPDATE leaves as they were"""
         self._variables = Variables(server.variables, server.clock.zone, server.rules)
         self.time_zone = self._variables.zone
         self._user_variables: dict[str, object] = {}
@@ -171,7 +173,9 @@ class Session:
             raise no_privilege()
         self._refuse_in_transaction(source, pitr)
         if first == "set" and not is_administrative(source) and not _sets_transaction(source):
-            return self._run(lambda: self._set(source), commits=True)
+            if self._server.rules.set_commits:
+                return self._run(lambda: self._set(source), commits=True)
+            return self._set(source)
         # LOCK TABLES locks nothing, but where it may run in a transaction (4.x), it ends it;
         # statements about accounts always do.
         ends = is_administrative(source) or (
@@ -270,6 +274,13 @@ class Session:
             or words == ("show", "roles")
             or _sets_transaction(source)
         ):
+            if self._server.rules.isolation_inside_code == 1568 and _sets_transaction(source):
+                raise SqlError(
+                    1568,
+                    "Transaction characteristics can't be changed while a transaction is in "
+                    "progress",
+                    "25001",
+                )
             raise SqlError.internal("unclassified statement appears in uncommitted transaction")
 
     # -- transactions -------------------------------------------------------------------

@@ -138,7 +138,7 @@ class _Internal:
     """The context of the emulator's own work."""
 
     user, role, database = "internal", "", ""
-    connection_id, deadline_seconds, version_text = 0, 60.0, ""
+    connection_id, deadline_seconds, version_text, found_rows = 0, 60.0, "", False
     time_zone: datetime.tzinfo = datetime.UTC
     pending_events: Sequence[Event] = ()
 

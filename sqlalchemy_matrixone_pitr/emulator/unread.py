@@ -37,12 +37,12 @@ def refuse_empty_list(statement: str, found: list[Token]) -> None:
 def refuse_unread(statement: str, found: list[Token], rules: Rules) -> None:
     """1064 for a SELECT with such a part in it."""
     _refuse_star_alias(statement, found)
-    limited = False
+    limited, offset_wants_limit = False, not rules.offset_alone
     for index, (token, after) in enumerate(pairwise(found)):
         word = token.upper
         limited = limited or word == "LIMIT"
         if (
-            (word == "OFFSET" and after.kind == "number" and not limited)
+            (offset_wants_limit and word == "OFFSET" and after.kind == "number" and not limited)
             or (word == "=" and after.text == "=")
             or (word == "INTO" and after.kind == "variable")
             or (not rules.locking_shares and word == "FOR" and after.upper == "SHARE")

@@ -72,9 +72,7 @@ _DEFAULTS: dict[str, str | int | bool] = {
     "sql_select_limit": 18446744073709551615,
     "sql_warnings": False,
     "time_zone": "SYSTEM",
-    "transaction_isolation": "REPEATABLE-READ",
     "transaction_read_only": 0,
-    "tx_isolation": "REPEATABLE-READ",
     "tx_read_only": 0,
     "unique_checks": True,
     "version_comment": "MatrixOne",
@@ -146,6 +144,8 @@ class GlobalVariables:
             "port": port,
             "system_time_zone": name,
             "version": rules.version_text,
+            "transaction_isolation": rules.isolation,
+            "tx_isolation": rules.isolation,
         }
 
     def copy(self) -> dict[str, str | int | bool]:

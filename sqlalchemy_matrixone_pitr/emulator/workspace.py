@@ -252,6 +252,8 @@ class Workspace(Surroundings, Resolver):
             raise self._noted(self._translated(error, statement)) from error
         except SqlError as error:
             self._undo(events)
+            if error.misses_column and self.rules.missing_column_code == 1054:
+                error.code, error.sqlstate = 1054, "42S22"
             self._noted(error)
             raise
         except BaseException:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 
 import pytest
@@ -21,6 +21,8 @@ class Context:
     account, account_id, told_account_id, user, role = "sys", 0, 0, "dump", "moadmin"
     connection_id, version_text = 7, "8.0.30-MatrixOne-v3.0.9"
     deadline_seconds = 0.2
+    found_rows = False
+    pending_events: Sequence[Event] = ()
     time_zone: datetime.tzinfo = datetime.UTC
 
     def __init__(self, database: str = "") -> None:

@@ -548,3 +548,34 @@ def test_a_pitr_after_a_rebuild_records_the_present_id_on_3(kept: Client, server
 def test_sys_sees_the_tables_of_all_accounts(say: Client, their_shop: Client) -> None:
     assert say.rows("SELECT relname FROM mo_catalog.mo_tables WHERE reldatabase = '~'") == [("t",)]
     assert say.rows("SELECT datname FROM mo_catalog.mo_database WHERE datname = '~'") == [("~",)]
+
+
+# -- inside a transaction --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("harm", "detached"),
+    [
+        ("DROP TABLE ~.t", ["~_t"]),
+        ("DROP DATABASE ~", ["~_d", "~_t"]),
+        ("ALTER TABLE ~.t ADD COLUMN c INT", ["~_t"]),
+        ("ALTER TABLE ~.t ADD INDEX i (v)", []),
+    ],
+)
+def test_the_transaction_itself_reads_at_once_what_it_detached(
+    kept: Client, connect: Connect, server: Server, harm: str, detached: list[str]
+) -> None:
+    """Others read it after COMMIT, and nobody after ROLLBACK."""
+    if server.version < (3,):
+        detached = [] if "ALTER" in harm else detached
+    listed = "SELECT pitr_name FROM mo_catalog.mo_pitr WHERE pitr_name LIKE '~%' AND "
+    gone, here = f"{listed} pitr_status = 0", f"{listed} pitr_status = 1"
+    inside = connect(autocommit=False)
+    inside.ok(harm)
+    assert sorted(inside.ok(gone).column) == detached
+    assert kept.ok(gone).column == []
+    inside.ok("ROLLBACK")
+    assert inside.ok(gone).column == []
+    inside.ok("ROLLBACK", harm, "COMMIT")
+    assert sorted(kept.ok(gone).column) == detached
+    assert len(kept.ok(here).column) == 2 - len(detached)

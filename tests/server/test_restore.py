@@ -473,3 +473,38 @@ def test_objects_that_were_not_there_yet(guarded: Guarded, form: str, text: str)
     if "{}" not in text:
         text += " at timestamp: {}"
     assert error == internal(text.format(guarded.at.text[:19]))
+
+
+# -- a name that is a pattern ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("wanted", "others"),
+    [
+        ("order_1", ["orderx1"]),
+        ("p%q", ["pq"]),
+        ("__", ["ab", "cd"]),
+        ("plain", ["plain_", "plainer"]),
+    ],
+)
+def test_a_table_whose_name_fits_others_as_a_pattern(
+    their_shop: Client, server: Server, wanted: str, others: list[str]
+) -> None:
+    """3.x looks the table up by LIKE, and wants to find one."""
+    for name in (wanted, *others):
+        their_shop.ok(f"CREATE TABLE ~.`{name}` (id INT)", f"INSERT INTO ~.`{name}` VALUES (1)")
+    their_shop.ok("CREATE PITR ~_d FOR DATABASE ~ RANGE 1 'd'")
+    at = moment(their_shop)
+    their_shop.ok(f"DELETE FROM ~.`{wanted}` WHERE id = 1")
+    fitting = 1 + sum(len(name) == len(wanted) for name in others) if "_" in wanted else 2
+    restore = f"RESTORE DATABASE ~ TABLE `{wanted}` FROM PITR ~_d '{at.text}'"
+    if wanted == "plain" or server.version >= (4,):
+        their_shop.ok(restore)
+        assert their_shop.value(f"SELECT count(*) FROM ~.`{wanted}`") == 1
+        return
+    # The table ~.t has one letter.
+    assert their_shop.error(restore) == internal(
+        f"find {fitting} tableInfos by name '{wanted}' at pitr '~_d', expect only 1"
+    )
+    assert their_shop.value(f"SELECT count(*) FROM ~.`{wanted}`") == 0
+    their_shop.ok(f"RESTORE DATABASE ~ TABLE `{others[0]}` FROM PITR ~_d '{at.text}'")

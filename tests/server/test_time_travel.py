@@ -385,3 +385,94 @@ NO_MOMENTS = [
 def test_what_is_no_moment(shop: Client, brace: str, code: int, text: str) -> None:
     shop.ok("USE ~")
     assert shop.error(f"SELECT * FROM t {brace}") == (code, text)
+
+
+# -- two moments in one statement ------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Twice:
+    """A table ~.t of one row, whose v was a, then b, and now is c; and those two moments."""
+
+    say: Client
+    a: str
+    b: str
+
+    def rows(self, select: str) -> list[tuple[object, ...]]:
+        select = select.replace("@a", self.a).replace("@b", self.b)
+        return self.say.rows(select.replace("@", ""))
+
+
+@pytest.fixture
+def twice(shop: Client) -> Twice:
+    shop.ok("CREATE PITR ~_d FOR DATABASE ~ RANGE 1 'd'", "DELETE FROM ~.t WHERE id = 2")
+    first = moment(shop).nanoseconds
+    shop.ok("UPDATE ~.t SET v = 'b'")
+    second = moment(shop).nanoseconds
+    shop.ok("UPDATE ~.t SET v = 'c'")
+    return Twice(shop, f"{{MO_TS = {first}}}", f"{{MO_TS = {second}}}")
+
+
+@pytest.mark.parametrize(
+    ("select", "row"),
+    [
+        ("SELECT x.v, y.v FROM ~.t @a x, ~.t @b y", ("a", "a")),
+        ("SELECT x.v, y.v FROM ~.t @b x, ~.t @a y", ("b", "b")),
+        ("SELECT x.v, y.v FROM ~.t x, ~.t @b y", ("c", "b")),
+        ("SELECT x.v, y.v, z.v FROM ~.t @b x, ~.t @a y, ~.t z", ("b", "b", "c")),
+        ("SELECT x.v, y.v FROM ~.t @a x LEFT JOIN ~.t @b y ON x.id = y.id", ("a", "a")),
+        ("SELECT (SELECT v FROM ~.t @b), v FROM ~.t @a", ("a", "a")),
+        ("SELECT (SELECT v FROM ~.t @b), (SELECT v FROM ~.t @a)", ("b", "b")),
+        ("SELECT s.v, x.v FROM (SELECT v FROM ~.t @b) s, ~.t @a x", ("b", "b")),
+        ("WITH w AS (SELECT v FROM ~.t @b) SELECT w.v, x.v FROM w, ~.t @a x", ("b", "b")),
+    ],
+)
+def test_the_first_moment_holds_for_all_that_name_one(
+    twice: Twice, select: str, row: tuple[object, ...], since_3: None
+) -> None:
+    assert twice.rows(select) == [row]
+
+
+def test_the_first_moment_holds_for_a_union_and_in_a_change(twice: Twice, since_3: None) -> None:
+    union = "SELECT v FROM ~.t @b UNION ALL SELECT v FROM ~.t @a"
+    assert twice.rows(union) == [("b",), ("b",)]
+    twice.say.ok("CREATE TABLE ~.u (v VARCHAR(10))")
+    insert = "INSERT INTO ~.u SELECT concat(x.v, y.v) FROM ~.t @a x, ~.t @b y"
+    twice.say.ok(insert.replace("@a", twice.a).replace("@b", twice.b))
+    assert twice.rows("SELECT v FROM ~.u") == [("aa",)]
+
+
+def test_a_change_joins_the_past(twice: Twice, since_3: None) -> None:
+    update = "UPDATE ~.t x, ~.t @a p SET x.v = concat(p.v, '!') WHERE x.id = p.id"
+    twice.say.ok(update.replace("@a", twice.a))
+    assert twice.rows("SELECT v FROM ~.t") == [("a!",)]
+
+
+# -- SHOW of the past ------------------------------------------------------------------------------
+
+
+def test_definitions_as_they_were(past: Past, since_3: None) -> None:
+    past.say.ok("ALTER TABLE ~.t DROP COLUMN v", "CREATE TABLE ~.u (a INT)")
+    shown = past.say.ok(f"SHOW CREATE TABLE ~.t {past.ns}").rows[0]
+    assert shown[0] == "t"
+    assert "`v` varchar(10)" in shown[1]
+    assert past.say.ok(f"SHOW TABLES FROM ~ {past.ns}").column == ["t"]
+    assert past.say.error(f"SHOW CREATE TABLE ~.u {past.ns}") == (1146, "no such table ~.u")
+    past.say.ok("DROP DATABASE ~")
+    assert past.say.ok(f"SHOW CREATE TABLE ~.t {past.ns}").rows == [shown]
+    assert past.say.ok(f"SHOW FULL TABLES FROM ~ {past.ns}").rows == [("t", "BASE TABLE")]
+    assert past.say.ok(f"SHOW CREATE DATABASE ~ {past.ns}").rows == [("~", "CREATE DATABASE `~`")]
+
+
+@pytest.mark.parametrize(
+    "show", ["SHOW TABLES FROM ~", "SHOW CREATE TABLE ~.t", "SHOW CREATE DATABASE ~"]
+)
+def test_nothing_was_there_before_it_was_made(past: Past, show: str, since_3: None) -> None:
+    assert past.say.error(f"{show} {{MO_TS = 1}}") == (1049, "Unknown database ~")
+
+
+def test_lists_of_the_past_are_narrowed_too(past: Past, since_3: None) -> None:
+    past.say.ok("DROP TABLE ~.t", "CREATE TABLE ~.later (a INT)")
+    assert past.say.ok(f"SHOW TABLES FROM ~ LIKE 't%' {past.ns}").column == ["t"]
+    assert past.say.ok(f"SHOW TABLES FROM ~ LIKE 'l%' {past.ns}").column == []
+    assert past.say.ok("SHOW TABLES FROM ~").column == ["later"]
