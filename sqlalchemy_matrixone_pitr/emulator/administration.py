@@ -10,7 +10,9 @@ from .clock import utc
 from .columns import Column, ColumnType
 from .errors import SqlError
 from .redact import unsupported
+from .rules import Rules
 from .storage import Result, Storage
+from .unwritten import unread_source
 from .words import Kind, Source, Token, fold
 
 _FIRST = {
@@ -75,7 +77,7 @@ class Administration:
         words = source.words(2)
         if words not in _FIRST and words[0] not in _ALONE:
             return None
-        reader = _Reader(source)
+        reader = _Reader(source, self._storage.rules)
         if words == ("show", "accounts"):
             return self._show(who)
         if words == ("set", "role"):
@@ -236,8 +238,8 @@ class Administration:
 class _Reader:
     """The words of one administrative statement."""
 
-    def __init__(self, source: Source) -> None:
-        self._source = source
+    def __init__(self, source: Source, rules: Rules) -> None:
+        self._source, self._rules = source, rules
         self._at = 0
 
     @property
@@ -249,7 +251,13 @@ class _Reader:
         return token.word == text or (token.kind is Kind.OTHER and token.value == text)
 
     def error(self) -> SqlError:
-        return self._source.error(self._here)
+        """1064, or 1235 of what the server may read on: lists, columns, names in quotes."""
+        here = self._here
+        after = self._source.tokens[self._at + 1 : self._at + 2]
+        quoted = any(token.kind is Kind.STRING for token in (here, *after))
+        if quoted or here.value in ("(", ",", "?"):
+            return self.unsupported()
+        return unread_source(self._source, self._at, self._rules)
 
     def unsupported(self) -> SqlError:
         return unsupported(self._source.statement)

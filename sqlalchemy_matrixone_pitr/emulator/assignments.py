@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from .rules import Rules
+from .unwritten import unread_source
 from .words import Kind, Source, Token
 
 
@@ -26,8 +28,8 @@ _SCOPES = {"session": "session", "local": "session", "global": "global", "persis
 class Reader:
     """The words behind SET."""
 
-    def __init__(self, source: Source) -> None:
-        self._source = source
+    def __init__(self, source: Source, rules: Rules) -> None:
+        self._source, self._rules = source, rules
         self._tokens = source.tokens
         self._at = 1
 
@@ -92,14 +94,14 @@ class Reader:
             self._at += 1
         token = self._here
         if token.kind not in (Kind.WORD, Kind.QUOTED, Kind.STRING):
-            raise self._source.error(token)
+            raise unread_source(self._source, self._at, self._rules)
         self._at += 1
         if self._is(":") and self._is("=", 1):
             self._at += 2
         elif self._is("="):
             self._at += 1
         else:
-            raise self._source.error(self._here)
+            raise unread_source(self._source, self._at, self._rules)
         value, bare = self._value()
         return Assignment(token.value, scope, value, bare)
 

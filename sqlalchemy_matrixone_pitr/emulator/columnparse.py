@@ -14,6 +14,8 @@ from .errors import SqlError
 from .lexer import syntax_error
 from .rules import Rules
 
+# A default that is calculated without brackets.
+_OPERATORS = frozenset(("+", "-", "*", "/", "%", "^", "|", "&", "<<", ">>", "||"))
 _COLUMN_END = {",", ")", "FIRST", "AFTER"}
 
 _RULES = {"RESTRICT", "CASCADE"}
@@ -278,6 +280,8 @@ class ColumnReader(Reader):
                 column.stored = self.accept("STORED")
                 if not column.stored:
                     self.accept("VIRTUAL")
+            elif token.kind == "operator" and token.text in _OPERATORS:
+                raise self.unsupported()
             elif token.upper in ("BINARY", "GENERATED"):
                 raise self.wrong()
             else:

@@ -88,6 +88,8 @@ class Reader:
         self.expect("(")
         found = []
         while True:
+            if self.peek().text == "(":
+                raise self.unsupported()
             found.append(self.identifier())
             if self.accept("("):
                 self.number()

@@ -93,7 +93,7 @@ def parse(source: Source, rules: Rules) -> Statement | None:
 def _names_pitr(source: Source) -> bool:
     """RESTORE ... FROM SNAPSHOT is another statement."""
     return not any(
-        a.word == "from" and b.word == "snapshot"
+        (a.word == "from" or a.value == "{") and b.word == "snapshot"
         for a, b in zip(source.tokens, source.tokens[1:], strict=False)
     )
 

@@ -42,7 +42,7 @@ class Rules:
     """Rows that information_schema.keywords has besides, none of them reserved"""
     more_statements: frozenset[str] = frozenset()
     """First words of statements beside those that all versions read"""
-    more_shows: tuple[str, ...] = ()
+    more_shows: tuple[str, ...] = ("CONNECTORS",)
     """Forms of SHOW beside those that all versions read (showgrammar.py)"""
 
     window_functions: frozenset[str] = frozenset(["row_number", "rank", "dense_rank"])
@@ -283,7 +283,7 @@ _V3_0_18 = replace(
     functions=KNOWN_3_0_18,
     window_functions=_V3_0_9.window_functions | {"cume_dist", "percent_rank"},
     keywords=KEYWORDS_3_0_18,
-    more_shows=_SHOWS_3_0_18,
+    more_shows=("CONNECTORS", *_SHOWS_3_0_18),
     create_as_select_of_past=True,
     drops_several_tables=True,
     decimal_digits=65,

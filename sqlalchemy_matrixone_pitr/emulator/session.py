@@ -18,6 +18,7 @@ from .columns import Column
 from .errors import SqlError
 from .pitr import PitrStatements
 from .prepared import Prepared, PreparedStatements, is_prepared, refused
+from .redact import unsupported
 from .state import Server
 from .storage import Event, Result
 from .variables import Variables
@@ -364,6 +365,8 @@ class Session:
 
     def _use_name(self, source: Source) -> str:
         token = source.tokens[1]
+        if token.kind is Kind.END:
+            raise unsupported(source.statement)
         if token.kind not in (Kind.WORD, Kind.QUOTED):
             raise source.error(token)
         if source.tokens[2].kind is not Kind.END:
@@ -385,7 +388,7 @@ class Session:
         return Result([], [])
 
     def _set(self, source: Source) -> Result:
-        for assignment in Reader(source).assignments():
+        for assignment in Reader(source, self._server.rules).assignments():
             self._assign(assignment)
         return Result([], [])
 

@@ -2,7 +2,7 @@
 
 The emulator's readers know a part of the server's grammar. Where one of them stops, the server
 may read on; only where it cannot is the answer its 1064. The server's keywords tell: a reader
-stops *at* one, or just behind one, that no reader of the emulator knows.
+stops *at* one that ends nothing, or right beside one that no reader of the emulator knows.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from .errors import SqlError
 from .lexer import Token, syntax_error
 from .redact import unsupported
 from .rules import Rules
+from .words import Kind, Source
 
 # Words at which a statement of the emulator's own grammar breaks off when it is wrong, and
 # keywords that many tables have as names of columns.
@@ -45,13 +46,13 @@ _UNKNOWN_WORDS = """
     max_user_connections maxvalue merge minus minute_microsecond minute_second minvalue modifies
     modump mongodb mongodb_convert mongodb_path multilinestring multilinestring32 multipoint
     multipoint32 multipolygon multipolygon32 mysql_compatibility_mode namespaces
-    no_write_to_binlog nulls op_type optimize optimizer_costs optionally overwrite parallel
-    parallelism partition password_lock_time pause percentile_cont percentile_disc perform
-    point32 polygon polygon32 position_free preceding properties proxy quantization
-    quantizer_train_limit query_result quick random read_write redundant reindex reload repair
-    repeatable replication require resignal resume returning reuse rtree s3option schedule
-    second_microsecond secondary secondary_engine_attribute security sensitive serializable
-    signal sliding spatial splitsize sql_big_result sql_buffer_result sql_cache
+    no_write_to_binlog nulls op_type optimize optimizer_costs option optionally overwrite
+    parallel parallelism partition password_lock_time pause percentile_cont percentile_disc
+    perform point32 polygon polygon32 position_free preceding properties proxy publication
+    quantization quantizer_train_limit query_result quick random read_write redundant reindex
+    reload repair repeatable replication require resignal resume returning reuse rtree s3option
+    schedule second_microsecond secondary secondary_engine_attribute security sensitive
+    serializable signal sliding spatial splitsize sql_big_result sql_buffer_result sql_cache
     sql_calc_found_rows sql_no_cache sql_small_result sqlexception sqlwarning srid ssl
     stageoption starting stats_auto_recalc stats_sample_pages storage subpartition subpartitions
     sync sync_interval tablespace temptable unbounded undefined unique_check_on_autoincr
@@ -71,7 +72,18 @@ def is_unwritten(words: Sequence[str], at: int, rules: Rules) -> bool:
     if here in rules.keywords - _ORDINARY:
         return True
     behind = at - 2 if at > 1 and words[at - 1] == "(" else at - 1
-    return at > 0 and any(words[i] in _UNKNOWN & rules.keywords for i in (behind, at - 1))
+    near = {words[i] for i in (behind, at - 1) if i >= 0} | set(words[at + 1 : at + 3])
+    return bool(near & _UNKNOWN & rules.keywords)
+
+
+def unread_source(source: Source, at: int, rules: Rules) -> SqlError:
+    """The same, of a statement whose word *at* cannot be read."""
+    words = [
+        token.word or (token.value if token.kind is Kind.OTHER else "") for token in source.tokens
+    ]
+    if is_unwritten(words, at, rules):
+        return unsupported(source.statement)
+    return source.error(source.tokens[at])
 
 
 def unread(statement: str, found: list[Token], start: int, rules: Rules) -> SqlError:

@@ -251,8 +251,8 @@ def tenant(server: Server, tenant_account: str) -> Iterator[Tenant]:
     yield Tenant(tenant_account, f"{tenant_account}:admin")
     client = connected(server, "\0", user=f"{tenant_account}:admin", password=PASSWORD)
     try:
-        drop_all(client, "PITR", client("SHOW PITR").column, "pt_")
-        drop_all(client, "DATABASE", client("SHOW DATABASES").column, "pt_")
+        drop_all(client, "PITR", client("SHOW PITR").column, "pt")
+        drop_all(client, "DATABASE", client("SHOW DATABASES").column, "pt")
     finally:
         client.close()
 
