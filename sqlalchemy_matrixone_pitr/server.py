@@ -30,6 +30,9 @@ OLDEST_SUPPORTED: Final[Version] = (2, 1, 0)
 DEVELOPMENT: Final[Version] = (999, 0, 0)
 """What a development build counts as: its version is empty, and it is newer than any release."""
 
+MEASURED: Final[tuple[Version, ...]] = ((2, 2, 0), (3, 0, 9), (3, 0, 18), (4, 2, 0))
+"""The versions that this package was measured on, as they call themselves (2.2.2 says 2.2.0)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Rules:
@@ -40,11 +43,17 @@ class Rules:
     :ivar set_commits: any SET commits the open transaction.
     :ivar restore_by_pattern: RESTORE of a table looks for its name by LIKE, in which ``_`` stands
         for any character, and refuses where two tables match.
+    :ivar concurrent_create_damages: CREATE PITR of one name by several sessions at once leaves rows
+        in the catalogue that cannot be dropped.
+    :ivar rebuilt_stays_active: the server goes on taking a rebuilt table's policy for active, and
+        refuses another one beside it.
     """
 
     logical_ids: bool
     set_commits: bool
     restore_by_pattern: bool
+    concurrent_create_damages: bool
+    rebuilt_stays_active: bool
 
 
 def rules_of(version: Version) -> Rules:
@@ -57,6 +66,8 @@ def rules_of(version: Version) -> Rules:
         logical_ids=version >= (4, 0, 0),
         set_commits=version < (4, 3, 0),
         restore_by_pattern=(3, 0, 0) <= version < (4, 0, 0),
+        concurrent_create_damages=(3, 0, 0) <= version < (4, 0, 0),
+        rebuilt_stays_active=version < (3, 0, 0),
     )
 
 

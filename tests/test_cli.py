@@ -14,7 +14,7 @@ from collections.abc import Iterator
 import pymysql
 import pytest
 
-from sqlalchemy_matrixone_pitr.commands import mo_pitr
+from sqlalchemy_matrixone_pitr.cli.app import mo_pitr
 
 SCRIPT = os.path.join(sysconfig.get_path("scripts"), "mo-pitr")
 

@@ -9,7 +9,7 @@ import sysconfig
 
 import pytest
 
-from sqlalchemy_matrixone_pitr.demo import DATABASE, STEPS
+from sqlalchemy_matrixone_pitr.cli.demo import DATABASE, STEPS
 from tests.conftest import Server
 
 SCRIPT = os.path.join(sysconfig.get_path("scripts"), "mo-pitr")

@@ -81,7 +81,7 @@ def test_the_wheel_has_the_package_and_nothing_else(built: Built) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["py.typed", "emulator/__init__.py", "cli.py", "demo.py", "alembic.py"]
+    "name", ["py.typed", "emulator/__init__.py", "cli/__init__.py", "cli/demo.py", "alembic.py"]
 )
 def test_the_wheel_has(built: Built, name: str) -> None:
     assert f"{PACKAGE}/{name}" in built.in_wheel()

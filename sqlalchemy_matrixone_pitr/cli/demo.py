@@ -35,7 +35,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 from sqlalchemy.types import String
 
-from . import (
+from .. import (
     AlterPitr,
     AsyncPitrManager,
     CreatePitr,
@@ -51,7 +51,7 @@ from . import (
     plan_pitrs,
     renew_pitr,
 )
-from .generations import split_generation
+from ..generations import split_generation
 
 DATABASE = "demo_shop"
 
@@ -289,7 +289,7 @@ def main(server_url: str | None = None) -> None:
         run(server_url)
         print("\nDone: the demo's database and PITRs are dropped.")
         return
-    from .emulator import Emulator
+    from ..emulator import Emulator
 
     with Emulator() as server:
         run(server.url())

@@ -1,4 +1,19 @@
-"""The console script ``mo-pitr``. Its commands, in ``commands.py``, need the extra ``cli``.
+"""The console script ``mo-pitr``: one module a group of commands; they need the extra ``cli``.
+
+====================  ==================================================
+``app``               the group, its help, exit codes
+``arguments``         options that commands share
+``connect``           which server, and an engine for it
+``metadata``          the user's metadata
+``console``           what is printed
+``errors``            every error is a sentence
+``policies``          show, renew, prune
+``declared``          plan, check, apply
+``adoption``          import
+``doctor``            doctor
+``restore_point``     restore-point
+``servers``           serve, demo; what the demo does is in ``demo``
+====================  ==================================================
 
 ==========  ========================================
 exit code   meaning
@@ -21,7 +36,7 @@ EXTRA = ("click", "rich")
 def main() -> None:
     """Run a command; without click, say in one line what to install, and exit 2."""
     try:
-        from .commands import run
+        from .app import run
 
         code = run()
     except ImportError as missing:

@@ -1,0 +1,188 @@
+"""Every error of a command: a sentence on standard error, and exit 2.
+
+Advice of the package names Python functions; here it names commands (:func:`as_commands`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import traceback
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Final
+
+import click
+
+if TYPE_CHECKING:
+    from sqlalchemy import URL
+    from sqlalchemy.exc import DBAPIError
+
+TRACEBACK = "MO_PITR_TRACEBACK"
+"""The environment variable that has an error's traceback printed too."""
+
+PACKAGE: Final = __package__.partition(".")[0]
+
+
+class CliError(click.ClickException):
+    """Something went wrong: exit 2, as for wrong usage."""
+
+    exit_code = 2
+
+
+@contextlib.contextmanager
+def needs(*extras: str) -> Iterator[None]:
+    """Name the extras of a command where one of their packages is missing."""
+    try:
+        yield
+    except ModuleNotFoundError as missing:
+        if (missing.name or "").startswith(PACKAGE):
+            raise
+        raise CliError(
+            f"{missing.name} is not installed: "
+            f"pip install 'sqlalchemy-matrixone-pitr[{','.join(extras)}]'"
+        ) from missing
+
+
+@contextlib.contextmanager
+def short_errors(url: str | None = None) -> Iterator[None]:
+    """Any error is a message and exit 2; Python's own way, exit 1, would mean drift.
+
+    :param url: whose password is not printed, and whose host messages name.
+    """
+    try:
+        yield
+    except (click.ClickException, click.Abort, click.exceptions.Exit):
+        raise
+    except Exception as error:
+        if os.environ.get(TRACEBACK):
+            whole = "".join(traceback.format_exception(error))
+            click.echo(without_password(whole, url), err=True, nl=False)
+        raise CliError(without_password(_sentence(error, url), url)) from error
+
+
+def _sentence(error: Exception, url: str | None) -> str:
+    """What an error says, its notes, and, where nobody expected it, how to see more."""
+    from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+
+    text = str(error)
+    if isinstance(error, DBAPIError):
+        text = of_driver(error, url)
+    elif not isinstance(error, SQLAlchemyError):
+        text = f"{type(error).__name__}: {text}"
+        if not os.environ.get(TRACEBACK):
+            text += f" ({TRACEBACK}=1 shows where)"
+    return printable("\n".join((as_commands(text), *notes(error))))
+
+
+def of_driver(error: DBAPIError, url: str | None) -> str:
+    """A driver's error: the server's own words, or which server is not reached."""
+    from ..errors import driver_code_and_text
+
+    code, text = driver_code_and_text(error.orig)
+    text = text.strip()
+    if code is not None and code >= 2000 and code < 3000:
+        return _not_reached(code, text, url)
+    if error.statement is None:
+        return f"the server at {address(url)} refused the connection: ({code}) {text}"
+    if error.connection_invalidated:
+        return f"the connection to {address(url)} was lost: {text}\n[SQL: {error.statement}]"
+    told = text if code is None else f"({code}) {text}"
+    return f"{told}\n[SQL: {error.statement}]"
+
+
+def _not_reached(code: int, text: str, url: str | None) -> str:
+    if code in (2002, 2003, 2005):
+        reason = re.search(r"\[Errno -?\d+\] ([^)\"']+)|(timed out)", text)
+        why = (reason[1] or reason[2]).strip() if reason else text
+        return f"cannot connect to {address(url)}: {why}"
+    return f"the connection to {address(url)} was lost: {text}"
+
+
+def address(url: str | URL | None) -> str:
+    """Host and port of a URL, for people."""
+    from sqlalchemy import make_url
+    from sqlalchemy.exc import ArgumentError
+
+    if isinstance(url, str):
+        try:
+            url = make_url(url)
+        except (ArgumentError, ValueError):
+            return "the server"
+    if url is None:
+        return "the server"
+    socket = url.query.get("unix_socket")
+    if socket:
+        return str(socket)
+    host = url.host or "localhost"
+    return f"{f'[{host}]' if ':' in host else host}:{url.port or 3306}"
+
+
+def notes(error: BaseException | None) -> list[str]:
+    """What was added to an exception on its way."""
+    return [as_commands(note) for note in getattr(error, "__notes__", ())]
+
+
+def without_password(text: str, url: str | None) -> str:
+    """A text without the password of a URL, however it is written there."""
+    before, at, _ = (url or "").rpartition("@")
+    _, colon, password = before.rpartition("://")[2].partition(":")
+    if not (at and colon and password):
+        return text
+    return text.replace(f":{password}@", ":***@")
+
+
+def printable(text: str) -> str:
+    """A text from the server without what a terminal would obey."""
+    return "".join(
+        c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in text
+    )
+
+
+# ------------------------------------------------------------------------------------------- advice
+
+_QUOTED = r"(?:'[^']*'|\"[^\"]*\"|[\w.]+)"
+
+_COMMANDS: Final = tuple(
+    (re.compile(pattern), command)
+    for pattern, command in (
+        (
+            rf"(?:call )?renew_pitr\((?:engine|bind|connection), ({_QUOTED}), "
+            r"keep_history=False\)",
+            r"`mo-pitr renew \1 --drop-history`",
+        ),
+        (
+            rf"(?:call )?renew_pitr\((?:engine|bind|connection), ({_QUOTED})\)",
+            r"`mo-pitr renew \1`",
+        ),
+        (r"renew_pitr(?:_async)?(?:\([^)]*\))?", "`mo-pitr renew`"),
+        (r"plan_pitrs(?:_async)?(?:\([^)]*\))?", "`mo-pitr plan`"),
+        (r"apply_plan(?:_async)?\(allow_destructive=True\)", "`mo-pitr apply --allow-destructive`"),
+        (r"apply_plan(?:_async)?(?:\([^)]*\))?", "`mo-pitr apply`"),
+        (r"prune_history(?:_async)?(?:\([^)]*\))?", "`mo-pitr prune`"),
+        (r"get_pitrs(?:_async)?(?:\([^)]*\))?", "`mo-pitr show`"),
+        (r"\blist\(\) shows them", "`mo-pitr show` lists them"),
+        (r"(?:pass )?(?:\bwith )?\ballow_destructive=True", "--allow-destructive"),
+        (r"\bkeep_history=False", "--drop-history"),
+        (r"\bdrop_undeclared=True", "--drop-undeclared"),
+        (r"\bkeep_going=True", "--keep-going"),
+        (r"\btimeout=(\d+(?:\.\d+)?)", r"--timeout \1"),
+        (
+            r"(?:with )?the execution option matrixone_version='([\d.]+)'",
+            r"with --server-version \1",
+        ),
+    )
+)
+
+
+def as_commands(text: str) -> str:
+    """A message of the package with commands and options where it names functions and arguments.
+
+    >>> as_commands("names belong to the account that made them: list them with get_pitrs()")
+    'names belong to the account that made them: list them with `mo-pitr show`'
+    """
+    for pattern, command in _COMMANDS:
+        text = pattern.sub(command, text)
+    return re.sub(r"`mo-pitr renew (['\"])([A-Za-z0-9_]+)\1", r"`mo-pitr renew \2", text).replace(
+        "with with ", "with "
+    )

@@ -1,0 +1,60 @@
+"""``restore-point``: the moment before an Alembic revision."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from .arguments import connected, json_option
+from .console import Console
+from .errors import needs
+
+if TYPE_CHECKING:
+    from sqlalchemy.engine import Engine
+
+
+@click.command(
+    "restore-point",
+    epilog="""\b
+    Example:
+      mo-pitr restore-point 4f2a91c07d3e -c alembic.ini
+    """,
+)
+@click.argument("revision")
+@click.option(
+    "--version-table",
+    metavar="NAME",
+    help="Alembic's version table, where several projects migrate one database.",
+)
+@json_option
+@connected
+def restore_point(engine: Engine, revision: str, version_table: str | None, as_json: bool) -> int:
+    """Print the moment just before an Alembic revision ran, and what brings its tables back.
+
+    Nothing is restored. Exits with 1 where a table cannot be brought back.
+    """
+    with needs("alembic"):
+        from ..alembic import restore_point as find
+    point = find(engine, revision, version_table=version_table)
+    console = Console()
+    if as_json:
+        console.json(
+            {
+                "format_version": 1,
+                "revision": point.revision,
+                "moment": point.moment.isoformat(),
+                "statements": point.statements,
+                "lost": point.lost,
+                "warnings": point.warnings,
+            }
+        )
+    else:
+        console.as_it_is(f"-- just before {point.revision}: {point.moment.isoformat()}")
+        for warning in point.warnings:
+            console.as_it_is(f"-- {warning}")
+        for statement in point.statements:
+            console.as_it_is(statement)
+        for table in point.lost:
+            console.line(f"-- {table}: no policy can bring it back to that moment", "red")
+    return 1 if point.lost else 0
