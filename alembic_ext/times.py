@@ -128,12 +128,9 @@ class RecordRevision(TransactionalDDLElement):
         self, row: _Row, schema: str | None, committed: Callable[[dt.datetime], None]
     ) -> None:
         self.row = row
+        self.name = row.version_num
         self.schema = schema
         self.committed = committed
-
-    @property
-    def pitr_name(self) -> str:
-        return self.row.version_num
 
     def check_dialect(self, dialect: Dialect) -> None:
         """Decided before it is made."""

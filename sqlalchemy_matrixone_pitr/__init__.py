@@ -11,7 +11,7 @@ from .aio import (
     prune_history_async,
     renew_pitr_async,
 )
-from .apply import ApplyReport, apply_plan
+from .apply import ApplyReport, Failure, apply_plan
 from .ddl import AlterPitr, CreatePitr, DropPitr, RestorePitr
 from .declarations import declare_pitrs, declared_pitrs
 from .errors import (
@@ -29,23 +29,40 @@ from .errors import (
     PitrValidationError,
 )
 from .events import ensure_pitrs, install_engine_hook, install_events
+from .inspection import inspect
 from .locking import account_lock
 from .manager import PitrManager, TransactionPitrManager
-from .model import Pitr, PitrLevel, PitrRange, PitrStatus, PitrUnit, RecoveryWindow
-from .plan import Plan, compare, plan_pitrs
+from .model import Pitr, PitrLevel, PitrRange, PitrStatus, PitrUnit, RangeLike, RecoveryWindow
+from .plan import (
+    Action,
+    Alter,
+    Conflict,
+    Create,
+    Drop,
+    Plan,
+    Renew,
+    compare,
+    plan_pitrs,
+)
 from .recovery import prune_history, renew_pitr
 from .reflection import get_pitrs, get_recovery_windows
 from .schema import DatabasePitr, TablePitr, Unprotected
 from .transaction import pending_pitrs
 
 __all__ = [
+    "Action",
+    "Alter",
     "AlterPitr",
     "ApplyReport",
     "AsyncPitrManager",
     "AsyncTransactionPitrManager",
+    "Conflict",
+    "Create",
     "CreatePitr",
     "DatabasePitr",
+    "Drop",
     "DropPitr",
+    "Failure",
     "Pitr",
     "PitrAfterCommitError",
     "PitrAlreadyExistsError",
@@ -65,7 +82,9 @@ __all__ = [
     "PitrUnsupportedError",
     "PitrValidationError",
     "Plan",
+    "RangeLike",
     "RecoveryWindow",
+    "Renew",
     "RestorePitr",
     "TablePitr",
     "TransactionPitrManager",
@@ -82,6 +101,7 @@ __all__ = [
     "get_pitrs_async",
     "get_recovery_windows",
     "get_recovery_windows_async",
+    "inspect",
     "install_engine_hook",
     "install_events",
     "pending_pitrs",

@@ -17,7 +17,7 @@ from .errors import PitrValidationError
 from .events import ensure_pitrs
 from .locking import DEFAULT_TIMEOUT
 from .manager import PitrManager, TransactionPitrManager
-from .model import Pitr, PitrLevel, PitrUnit, RecoveryWindow
+from .model import Pitr, PitrLevel, PitrUnit, RangeLike, RecoveryWindow
 from .plan import Include, Plan, plan_pitrs
 from .recovery import prune_history, renew_pitr
 from .reflection import get_pitrs, get_recovery_windows
@@ -66,7 +66,7 @@ class _AsyncPitrMethods:
         raise NotImplementedError
 
     async def create_cluster_pitr(
-        self, name: str, range_value: int = 1, range_unit: PitrUnit | str = "d"
+        self, name: str, range_value: int | RangeLike = 1, range_unit: PitrUnit | str | None = None
     ) -> Pitr:
         """See :meth:`PitrManager.create_cluster_pitr`."""
         return await _run(self._manager.create_cluster_pitr, name, range_value, range_unit)
@@ -75,8 +75,8 @@ class _AsyncPitrMethods:
         self,
         name: str,
         account_name: str | None = None,
-        range_value: int = 1,
-        range_unit: PitrUnit | str = "d",
+        range_value: int | RangeLike = 1,
+        range_unit: PitrUnit | str | None = None,
     ) -> Pitr:
         """See :meth:`PitrManager.create_account_pitr`."""
         return await _run(
@@ -87,8 +87,8 @@ class _AsyncPitrMethods:
         self,
         name: str,
         database_name: str,
-        range_value: int = 1,
-        range_unit: PitrUnit | str = "d",
+        range_value: int | RangeLike = 1,
+        range_unit: PitrUnit | str | None = None,
     ) -> Pitr:
         """See :meth:`PitrManager.create_database_pitr`."""
         return await _run(
@@ -100,8 +100,8 @@ class _AsyncPitrMethods:
         name: str,
         database_name: str,
         table_name: str,
-        range_value: int = 1,
-        range_unit: PitrUnit | str = "d",
+        range_value: int | RangeLike = 1,
+        range_unit: PitrUnit | str | None = None,
     ) -> Pitr:
         """See :meth:`PitrManager.create_table_pitr`."""
         return await _run(
@@ -140,7 +140,9 @@ class _AsyncPitrMethods:
             generations=generations,
         )
 
-    async def alter(self, name: str, range_value: int, range_unit: PitrUnit | str) -> Pitr:
+    async def alter(
+        self, name: str, range_value: int | RangeLike, range_unit: PitrUnit | str | None = None
+    ) -> Pitr:
         """See :meth:`PitrManager.alter`."""
         return await _run(self._manager.alter, name, range_value, range_unit)
 

@@ -43,13 +43,8 @@ from .transaction import TOGETHER, Together, TransactionalDDLElement
 class PitrDDLElement(TransactionalDDLElement):
     """What the four PITR elements share. ``str(element)`` is the statement as a person reads it."""
 
-    name: str
     resolved = False
     """Whether its names are the server's: they are not translated again."""
-
-    @property
-    def pitr_name(self) -> str:
-        return self.name
 
     def check_dialect(self, dialect: Dialect) -> None:
         """

@@ -27,9 +27,12 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Iterator, Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+
+if TYPE_CHECKING:
+    from .transaction import TransactionalDDLElement
 
 
 class PitrError(SQLAlchemyError):
@@ -117,10 +120,10 @@ class PitrAfterCommitError(PitrError):
         self,
         message: str = "",
         *,
-        done: Sequence[Any] = (),
-        failed: Sequence[Any] = (),
-        unknown: Sequence[Any] = (),
-        not_tried: Sequence[Any] = (),
+        done: Sequence[TransactionalDDLElement] = (),
+        failed: Sequence[TransactionalDDLElement] = (),
+        unknown: Sequence[TransactionalDDLElement] = (),
+        not_tried: Sequence[TransactionalDDLElement] = (),
         name: str | None = None,
         errno: int | None = None,
         statement: str | None = None,

@@ -304,6 +304,13 @@ def ensure_pitrs(
             f"ensure_pitrs takes an Engine, not {type(engine).__name__}: it uses connections of "
             "its own; for an AsyncEngine there is ensure_pitrs_async"
         )
+    if not declares_any(metadata):
+        warnings.warn(
+            "the metadata declare no policy, so ensure_pitrs protects nothing: are the modules "
+            "with the models imported before it is called?",
+            SAWarning,
+            stacklevel=2,
+        )
     names = Databases.of(engine)
     with reading(engine) as connection:
         listed = [pitr.with_status(PitrStatus.ACTIVE) for pitr in read_pitrs(connection, {})]

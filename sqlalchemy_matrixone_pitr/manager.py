@@ -27,7 +27,7 @@ from .declarations import real_database
 from .errors import PitrAlreadyExistsError, PitrNotFoundError, PitrValidationError
 from .generations import find_pitr, find_policy, policies, split_generation
 from .locking import DEFAULT_TIMEOUT, account_lock
-from .model import Pitr, PitrLevel, PitrRange, PitrUnit, to_unit
+from .model import Pitr, PitrLevel, PitrRange, PitrUnit, RangeLike, range_of_arguments
 from .names import check_pitr_name
 from .recovery import is_rebuilt, renew_pitr, renewal, renewed_pitr
 from .reflection import (
@@ -47,34 +47,38 @@ if TYPE_CHECKING:
 
 
 class _PitrMethods:
-    """What both managers offer; they differ in how they create, read, alter, delete and restore."""
+    """What both managers offer; they differ in how they create, read, alter, delete and restore.
+
+    ``range_value`` and ``range_unit`` are the SDK's; a range such as ``"7d"`` takes the place of
+    both: see :func:`range_of_arguments`.
+    """
 
     def create_cluster_pitr(
-        self, name: str, range_value: int = 1, range_unit: PitrUnit | str = "d"
+        self, name: str, range_value: int | RangeLike = 1, range_unit: PitrUnit | str | None = None
     ) -> Pitr:
         """Protect the whole cluster (sys only)."""
-        return self.create(Pitr.cluster(name, PitrRange(range_value, to_unit(range_unit))))
+        return self.create(Pitr.cluster(name, _range(range_value, range_unit)))
 
     def create_account_pitr(
         self,
         name: str,
         account_name: str | None = None,
-        range_value: int = 1,
-        range_unit: PitrUnit | str = "d",
+        range_value: int | RangeLike = 1,
+        range_unit: PitrUnit | str | None = None,
     ) -> Pitr:
         """Protect the current account, or (sys only) another one."""
-        range = PitrRange(range_value, to_unit(range_unit))
+        range = _range(range_value, range_unit)
         return self.create(Pitr.account(name, range, account_name=account_name))
 
     def create_database_pitr(
         self,
         name: str,
         database_name: str,
-        range_value: int = 1,
-        range_unit: PitrUnit | str = "d",
+        range_value: int | RangeLike = 1,
+        range_unit: PitrUnit | str | None = None,
     ) -> Pitr:
         """Protect a database and all that is in it."""
-        range = PitrRange(range_value, to_unit(range_unit))
+        range = _range(range_value, range_unit)
         return self.create(Pitr.database(name, range, database_name=database_name))
 
     def create_table_pitr(
@@ -82,11 +86,11 @@ class _PitrMethods:
         name: str,
         database_name: str,
         table_name: str,
-        range_value: int = 1,
-        range_unit: PitrUnit | str = "d",
+        range_value: int | RangeLike = 1,
+        range_unit: PitrUnit | str | None = None,
     ) -> Pitr:
         """Protect one table. ALTER TABLE may end that protection: see :class:`PitrStatus`."""
-        range = PitrRange(range_value, to_unit(range_unit))
+        range = _range(range_value, range_unit)
         return self.create(Pitr.table(name, table_name, range, database_name=database_name))
 
     def create(self, pitr: Pitr, if_not_exists: bool = False) -> Pitr:
@@ -109,6 +113,11 @@ class _PitrMethods:
 
     def _find(self, name: str, *, times: bool = True) -> Pitr | None:
         raise NotImplementedError
+
+
+def _range(value: int | RangeLike, unit: PitrUnit | str | None) -> PitrRange:
+    """The range of a ``create_*``: a number without a unit is days, as in the SDK."""
+    return range_of_arguments(value, unit, PitrUnit.DAY)
 
 
 def _not_found(name: str) -> PitrNotFoundError:
@@ -180,14 +189,16 @@ class PitrManager(_PitrMethods):
         )
         return found if generations else _newest(found)
 
-    def alter(self, name: str, range_value: int, range_unit: PitrUnit | str) -> Pitr:
+    def alter(
+        self, name: str, range_value: int | RangeLike, range_unit: PitrUnit | str | None = None
+    ) -> Pitr:
         """Change the range and return the policy as the server then holds it.
 
         Every ALTER, even to the range it has, makes the server's shown window start anew.
 
         :raises PitrNotFoundError: this account has made none of that name.
         """
-        range = PitrRange(range_value, to_unit(range_unit))
+        range = range_of_arguments(range_value, range_unit)
         there = self._find(check_pitr_name(name), times=False)
         if there is None:
             raise _not_found(name)
@@ -347,12 +358,14 @@ class TransactionPitrManager(_PitrMethods):
         found = [pitr for pitr in overlay(committed, waiting) if _matches(pitr, wanted, own)]
         return found if generations else _newest(found)
 
-    def alter(self, name: str, range_value: int, range_unit: PitrUnit | str) -> Pitr:
+    def alter(
+        self, name: str, range_value: int | RangeLike, range_unit: PitrUnit | str | None = None
+    ) -> Pitr:
         """Change the range at COMMIT; returns the policy with its new range.
 
         :raises PitrNotFoundError: neither committed nor created in this transaction.
         """
-        range = PitrRange(range_value, to_unit(range_unit))
+        range = range_of_arguments(range_value, range_unit)
         found = self.get(name)
         self._execute(AlterPitr(found.name, range))
         return found.with_range(range)

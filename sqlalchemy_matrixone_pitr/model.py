@@ -209,8 +209,35 @@ class PitrRange:
         return f"{self.value}{self.unit.value}"
 
 
-RangeLike: TypeAlias = "PitrRange | str | tuple[int, PitrUnit | str] | dt.timedelta"
+RangeLike: TypeAlias = PitrRange | str | tuple[int, PitrUnit | str] | dt.timedelta
 """Everything that :meth:`PitrRange.of` understands."""
+
+
+def range_of_arguments(
+    value: int | RangeLike, unit: PitrUnit | str | None, default: PitrUnit | None = None
+) -> PitrRange:
+    """The range of a manager's call: a number and its unit, or a range in place of both.
+
+    :param default: the unit of a number that is given none; None wants one.
+    :raises PitrValidationError: a number without a unit, or a range with one more.
+
+    >>> str(range_of_arguments(7, "d")), str(range_of_arguments("12mo", None))
+    ('7d', '12mo')
+    """
+    if not isinstance(value, PitrRange | str | tuple | dt.timedelta):
+        unit = default if unit is None else unit
+        if unit is None:
+            raise PitrValidationError(
+                f"PITR range {shorten(value)} has no unit: give one of h, d, mo, y after it, or a "
+                "range such as '7d'"
+            )
+        return PitrRange(value, to_unit(unit))
+    found = PitrRange.of(value)
+    if unit is not None:
+        raise PitrValidationError(
+            f"PITR range {found} has its unit already: leave range_unit={shorten(unit)} out"
+        )
+    return found
 
 
 # ----------------------------------------------------------------------------------------- policy

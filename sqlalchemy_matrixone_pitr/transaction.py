@@ -71,13 +71,16 @@ class TransactionalDDLElement(ExecutableDDLElement):
     deferrable = True
     """False: never queued; executed at once on an idle or AUTOCOMMIT connection, else refused."""
 
+    name: str
+    """Of the PITR that it is about; errors carry it."""
+
     note_on_failure: str | None = None
     """Added to the error when it is not done although its transaction is committed."""
 
     @property
     def pitr_name(self) -> str:
         """The name that errors carry."""
-        raise NotImplementedError
+        return self.name
 
     def check_dialect(self, dialect: Dialect) -> None:
         """Refuse a dialect that the element does not compile on."""

@@ -118,18 +118,19 @@ def test_plan_check_apply_check(run: Run, engine: Engine) -> None:
     planned = run("plan", "models:Base")
     assert (planned.returncode, planned.stderr) == (0, "")
     assert planned.stdout.splitlines() == [
+        "the server does not have it:",
+        "  + create days, database shop, 2d",
+        "  + create week_0, table shop.t0, 7d",
+        "  + create week_1, table shop.t1, 7d",
+        "  + create week_2, table shop.t2, 7d",
         "Plan: 4 to create",
-        "  + create days, database shop, 2d: the server does not have it",
-        "  + create week_0, table shop.t0, 7d: the server does not have it",
-        "  + create week_1, table shop.t1, 7d: the server does not have it",
-        "  + create week_2, table shop.t2, 7d: the server does not have it",
     ]
     assert run("plan", "models:Base", "--exit-code").returncode == 1
     assert run("check", "models:Base").returncode == 1
     applied = run("apply", "models:Base", "--yes")
     assert (applied.returncode, applied.stdout.splitlines()[-1]) == (0, "4 done")
     checked = run("check", "models:Base")
-    assert (checked.returncode, checked.stdout) == (0, "Plan: in sync\n")
+    assert (checked.returncode, checked.stdout) == (0, "in sync: 4 policies, 3 tables\n")
     assert len(PitrManager(engine).list()) == 4
     assert run("apply", "models:Base").returncode == 0  # nothing to ask for
 
@@ -239,7 +240,7 @@ def test_a_table_that_is_missing(run: Run, engine: Engine) -> None:
     ["models:metadata", "models:Base", "models:Base.metadata", "models:both", "models.py:metadata"],
 )
 def test_metadata_of_all_kinds(run: Run, argument: str) -> None:
-    assert run("plan", argument).stdout.startswith("Plan: 4 to create\n")
+    assert run("plan", argument).stdout.endswith("Plan: 4 to create\n")
 
 
 @pytest.mark.parametrize(
@@ -620,9 +621,9 @@ def test_a_terminal_with_and_without_colour(
     assert not re.search(r"\x1b\[\d*(;\d+)*3[0-7]", plain)
     lines = re.sub(r"\x1b\[[0-9;]*m", "", plain).replace("\r", "").splitlines()
     assert max(map(len, lines)) <= 80
-    assert name[:10] in plain
+    assert name in plain
     code, planned = on_terminal(["plan", "models:Base"], environment, tmp_path)
-    assert "\x1b[32m  + create week_0" in planned
+    assert "\x1b[32m  + create week_0, table shop.t0, 7d" in planned
     code, planned = on_terminal(["plan", "models:Base"], plain_environment, tmp_path)
     assert "\x1b" not in planned
 
@@ -678,13 +679,14 @@ def test_interrupted(
         )
         with process:
             assert process.stdout is not None
-            assert process.stdout.readline().startswith("Plan:")
+            while not process.stdout.readline().startswith("Plan:"):
+                pass
             time.sleep(1)
             process.send_signal(signal.SIGINT)
             _, err = process.communicate(timeout=30)
         assert process.returncode == 130
         assert "Traceback" not in err
-        assert err.strip().endswith("Interrupted.")
+        assert err.endswith("Nothing was sent.\nInterrupted.\n")
         conn.rollback()
     assert PitrManager(engine).list() == []
 
@@ -738,6 +740,7 @@ def test_interrupted_while_it_sends(
     assert "Traceback" not in err
     assert "Waiting for what is on its way; Ctrl-C again leaves at once." in err
     assert err.strip().endswith("Interrupted.")
+    assert "Nothing was sent." not in err
     # an interrupted connection tells nothing; one that the server ended lets read back
     assert re.search(r"(unknown, run the plan again|failed): \+ create week_1", err)
     if concurrency == "1":
@@ -750,7 +753,7 @@ def test_interrupted_while_it_sends(
         assert report["ok"] is False
         assert [action["name"] for action in report["unknown"] + report["failed"]] == ["week_1"]
     else:
-        assert out.startswith("Plan: 4 to create\n")
+        assert "Plan: 4 to create\n" in out
 
 
 def test_the_lock_held_by_another(run: Run, emulator: Emulator) -> None:

@@ -290,5 +290,5 @@ def test_tree_and_its_drawing() -> None:
 
 
 def test_errors_survive_pickling() -> None:
-    error = pickle.loads(pickle.dumps(PitrAfterCommitError("m", done=["a"], name="p", errno=1)))
+    error = pickle.loads(pickle.dumps(PitrAfterCommitError("m", done=["a"], name="p", errno=1)))  # type: ignore[list-item]
     assert (str(error), error.done, error.name, error.errno) == ("m", ("a",), "p", 1)

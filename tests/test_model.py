@@ -19,6 +19,7 @@ from sqlalchemy_matrixone_pitr import (
     PitrUnit,
     PitrValidationError,
 )
+from sqlalchemy_matrixone_pitr.model import range_of_arguments
 from sqlalchemy_matrixone_pitr.names import (
     SYSTEM_DATABASES,
     check_database_name,
@@ -314,3 +315,29 @@ def test_a_name_is_accepted_whole_or_refused_with_a_reason(name: str) -> None:
     else:
         assert not forbidden
         assert folded == fold(name)
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "found"),
+    [
+        (7, "d", "7d"),
+        (7, PitrUnit.MONTH, "7mo"),
+        ("12mo", None, "12mo"),
+        ((3, "y"), None, "3y"),
+        (PitrRange(7, PitrUnit.DAY), None, "7d"),
+        (dt.timedelta(hours=36), None, "36h"),
+    ],
+)
+def test_range_in_place_of_value_and_unit(value: Any, unit: Any, found: str) -> None:
+    assert str(range_of_arguments(value, unit)) == found
+
+
+def test_a_number_without_a_unit() -> None:
+    assert str(range_of_arguments(7, None, PitrUnit.DAY)) == "7d"
+    with pytest.raises(PitrValidationError, match="7 has no unit"):
+        range_of_arguments(7, None)
+
+
+def test_a_range_with_one_more_unit() -> None:
+    with pytest.raises(PitrValidationError, match="7d has its unit already"):
+        range_of_arguments("7d", "d")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -15,10 +16,10 @@ from .policies import read, wanted
 if TYPE_CHECKING:
     from sqlalchemy.engine import Engine
 
+    from ..declarations import Schemas
     from ..generations import Policy
     from ..model import Pitr
     from ..reflection import ServerState
-    from ..schema import Schemas
 
 PACKAGE = "sqlalchemy_matrixone_pitr"
 
@@ -45,7 +46,10 @@ def import_(engine: Engine, metadata: Schemas | None, databases: tuple[str, ...]
     state = read(engine)
     found = policies(wanted(state.pitrs, databases))
     declared = _Declared.of(engine, metadata, state)
-    adopted = Adopted(state.database)
+    nothing = "every policy of the server is declared"
+    if metadata is None:
+        nothing = "the server has no such policy"
+    adopted = Adopted(state.database, nothing)
     for policy in found:
         if declared.concerns(policy) and not declared.has(policy):
             adopted.add(policy, declared.of_target(policy), is_there=_is_there(policy, state))
@@ -66,14 +70,14 @@ class _Declared:
 
     @classmethod
     def of(cls, engine: Engine, metadata: Schemas | None, state: ServerState) -> _Declared:
-        from ..schema import databases_of, declared_pitrs
+        from ..declarations import Databases, bind_declarations
 
         if metadata is None:
             return cls()
-        return cls(
-            declared_pitrs(metadata, database_name=state.database),
-            databases_of(metadata, database_name=state.database),
+        bound = bind_declarations(
+            metadata, Databases.of(engine).told(state.database), state.account
         )
+        return cls(bound.pitrs, bound.databases)
 
     def concerns(self, policy: Policy) -> bool:
         database = policy.target[2]
@@ -100,9 +104,11 @@ class Adopted:
     """Declarations as Python text.
 
     :ivar default: the database that a declaration need not name.
+    :ivar nothing: what to say where there is nothing to adopt.
     """
 
     default: str | None
+    nothing: str
     tables: list[str] = field(default_factory=list)
     others: list[str] = field(default_factory=list)
     left: list[str] = field(default_factory=list)
@@ -128,7 +134,7 @@ class Adopted:
         except PitrValidationError as error:
             self.left.append(f"{pitr.name} of {target} cannot be declared: {error}")
             return
-        instead = f"  # instead of {declared.name!r}, {str(declared.range)!r}" if declared else ""
+        instead = "" if declared is None else f"  # instead of {_short(declared, name)}"
         if pitr.level is PitrLevel.TABLE:
             line = f"TablePitr({str(pitr.range)!r}, {name!r}),"
             self.tables.append(f"# {target}{self._schema(pitr)}\n{line}{instead}")
@@ -168,14 +174,18 @@ class Adopted:
         ]
         lines = [f"from {PACKAGE} import {', '.join(names)}", "", text] if names else []
         if not names and not self.left:
-            lines.append("# Nothing to adopt: every policy of the server is declared.")
+            lines.append(f"# Nothing to adopt: {self.nothing}.")
         lines += _comments(self.left)
         return "\n".join(lines)
 
 
-def _uses(text: str, word: str) -> bool:
-    import re
+def _short(declared: Pitr, name: str) -> str:
+    """What of a declaration is another than the server's."""
+    span = repr(str(declared.range))
+    return span if declared.name == name else f"{span}, {declared.name!r}"
 
+
+def _uses(text: str, word: str) -> bool:
     return re.search(rf"(?<!\w){word}[(.]", text) is not None
 
 

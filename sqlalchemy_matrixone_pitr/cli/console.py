@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import shutil
 import signal
 import sys
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
     from ..plan import Action, Plan
 
 WAITING = "Waiting for what is on its way; Ctrl-C again leaves at once.\n"
+
+_TO_COPY = re.compile(r"(?:DROP PITR )?`[^`]*`")
+"""What is copied: commands, statements."""
 
 MOST_NAMES = 20
 """So many names are printed of what a plan leaves alone."""
@@ -73,14 +77,15 @@ class Console:
         if self.width is None or len(line) <= self.width:
             return line
         start = line[: len(line) - len(line.lstrip())]
+        whole = _TO_COPY.sub(lambda match: match[0].replace(" ", "\0"), line.lstrip())
         return textwrap.fill(
-            line.lstrip(),
+            whole,
             self.width,
             initial_indent=start,
             subsequent_indent=start + indent,
             break_long_words=False,
             break_on_hyphens=False,
-        )
+        ).replace("\0", " ")
 
     def json(self, value: object) -> None:
         self._write(json.dumps(value, indent=2, ensure_ascii=False))
@@ -156,36 +161,43 @@ class Console:
     def table(
         self, heads: Sequence[str], rows: Sequence[Sequence[str]], *, styles: Mapping[str, str]
     ) -> None:
-        """Rows, each whole: in columns, or each in two lines where a terminal is too narrow.
+        """Rows: name, object, and short cells. Nothing is cut or broken.
+
+        In one line each; where a terminal is too narrow, the object is below; and where the name
+        alone leaves no room, the short cells are too.
 
         :param styles: colours of cells, by what is in them.
         """
-        rows = [[printable(cell) for cell in row] for row in rows]
-        widths = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
-        if self.width is None or sum(widths) + 2 * len(widths) - 2 <= self.width:
-            for cells in (heads, *rows):
-                self._write(self._columns(cells, widths, styles))
-            return
-        for cells in (heads, *rows):
-            self._write(self._columns(cells[:1], widths[:1], styles))
-            self._write("  " + self._columns(cells[1:], self._fitting(widths[1:]), styles))
+        lines = [list(heads), *([printable(cell) for cell in row] for row in rows)]
+        if self._fits(lines):
+            layouts = [[line] for line in lines]
+        elif self._fits(beside := [[line[0], *line[2:]] for line in lines]):
+            layouts = [[short, ["  " + line[1]]] for short, line in zip(beside, lines, strict=True)]
+        else:
+            layouts = [[[line[0]], ["  " + line[1]], ["  " + line[2], *line[3:]]] for line in lines]
+        for number in range(len(layouts[0])):
+            self._align([layout[number] for layout in layouts])
+        for layout in layouts:
+            for cells in layout:
+                self._write(self._styled(cells, styles))
 
-    def _fitting(self, widths: Sequence[int]) -> list[int]:
-        """The first column is not padded where the line would be too long."""
-        assert self.width is not None
-        over = sum(widths) + 2 * len(widths) - self.width
-        return [max(0, widths[0] - max(0, over)), *widths[1:]]
+    def _fits(self, lines: Sequence[Sequence[str]]) -> bool:
+        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+        return self.width is None or sum(widths) + 2 * (len(widths) - 1) <= self.width
 
-    def _columns(
-        self, cells: Sequence[str], widths: Sequence[int], styles: Mapping[str, str]
-    ) -> str:
-        padded = []
-        for number, (cell, width) in enumerate(zip(cells, widths, strict=True)):
-            blanks = "" if number == len(cells) - 1 else " " * (width - len(cell) + 2)
-            colour = styles.get(cell)
-            shown = click.style(cell, fg=colour) if colour is not None and self._colour else cell
-            padded.append(shown + (blanks or ("  " if number < len(cells) - 1 else "")))
-        return "".join(padded).rstrip()
+    def _align(self, lines: Sequence[list[str]]) -> None:
+        for column in range(len(lines[0]) - 1):
+            width = max(len(cells[column]) for cells in lines) + 2
+            for cells in lines:
+                cells[column] = cells[column].ljust(width)
+
+    def _styled(self, cells: Sequence[str], styles: Mapping[str, str]) -> str:
+        shown = []
+        for cell in cells:
+            colour = styles.get(cell.strip()) if self._colour else None
+            blanks = " " * (len(cell) - len(cell.rstrip()))
+            shown.append(cell if colour is None else click.style(cell.rstrip(), fg=colour) + blanks)
+        return "".join(shown).rstrip()
 
     @contextlib.contextmanager
     def progress(self, total: int, many: int) -> Iterator[Callable[[], None]]:

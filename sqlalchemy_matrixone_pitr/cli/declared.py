@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import Engine
 
     from ..apply import ApplyReport
+    from ..declarations import Schemas
     from ..plan import Plan
-    from ..schema import Schemas
 
 DRIFT: Final = 1
 """Exit code of what is not as declared."""
@@ -166,8 +166,8 @@ class _Found:
     def __init__(
         self, engine: Engine, metadata: Schemas, drop_undeclared: bool, required: bool
     ) -> None:
+        from ..declarations import metadatas
         from ..plan import plan_pitrs
-        from ..schema import metadatas
 
         self.plan: Plan = plan_pitrs(engine, metadata, drop_undeclared=drop_undeclared)
         self.policies = len(self.plan.scope.declared)

@@ -20,8 +20,8 @@ from .policies import next_steps
 if TYPE_CHECKING:
     from sqlalchemy.engine import Connection, Engine
 
+    from ..declarations import Databases, Schemas
     from ..reflection import ServerState
-    from ..schema import Schemas
 
 ADMINISTRATORS: Final = ("moadmin", "accountadmin")
 """The roles that may change policies."""
@@ -103,6 +103,7 @@ def _findings(
 ) -> Iterator[Finding]:
     from sqlalchemy.exc import SQLAlchemyError
 
+    from ..declarations import Databases
     from ..reflection import read_state, reading
     from .errors import as_commands
 
@@ -122,7 +123,8 @@ def _findings(
         catalogue = _Catalogue.read(connection, {*chosen, *_databases_of(state)})
     yield from _database(state, chosen, bool(databases))
     yield from _policies(state)
-    yield from _unprotected(state, catalogue, chosen, metadata)
+    named = Databases.of(engine).told(state.database)
+    yield from _unprotected(state, catalogue, chosen, metadata, named)
     yield from _quirks(state, catalogue)
 
 
@@ -227,11 +229,12 @@ def _unprotected(
     catalogue: _Catalogue,
     chosen: Sequence[str],
     metadata: Schemas | None,
+    named: Databases,
 ) -> Iterator[Finding]:
     covered = _Covered(state)
     if covered.everything:
         return
-    accepted = _accepted(metadata, state.database)
+    accepted = _accepted(metadata, named)
     bare = [
         table
         for table in catalogue.tables
@@ -250,13 +253,13 @@ def _unprotected(
         yield Finding("unprotected", Verdict.OK, "no table")
 
 
-def _accepted(metadata: Schemas | None, default: str | None) -> set[Table]:
+def _accepted(metadata: Schemas | None, databases: Databases) -> set[tuple[str | None, str]]:
     """Tables that are marked Unprotected."""
-    from ..names import fold
-    from ..schema import Unprotected, database_of, item_of, metadatas
+    from ..declarations import metadatas
+    from ..schema import Unprotected, item_of
 
     return {
-        (database_of(table, default) or "", fold(table.name))
+        databases.key(table)
         for one in (metadatas(metadata) if metadata is not None else ())
         for table in one.tables.values()
         if isinstance(item_of(table), Unprotected)

@@ -82,7 +82,7 @@ def of_driver(error: DBAPIError, url: str | None) -> str:
     code, text = driver_code_and_text(error.orig)
     text = text.strip()
     if code is not None and code >= 2000 and code < 3000:
-        return _not_reached(code, text, url)
+        return _not_reached(code, text, error.orig, url)
     if error.statement is None:
         return f"the server at {address(url)} refused the connection: ({code}) {text}"
     if error.connection_invalidated:
@@ -91,12 +91,21 @@ def of_driver(error: DBAPIError, url: str | None) -> str:
     return f"{told}\n[SQL: {error.statement}]"
 
 
-def _not_reached(code: int, text: str, url: str | None) -> str:
-    if code in (2002, 2003, 2005):
-        reason = re.search(r"\[Errno -?\d+\] ([^)\"']+)|(timed out)", text)
-        why = (reason[1] or reason[2]).strip() if reason else text
-        return f"cannot connect to {address(url)}: {why}"
-    return f"the connection to {address(url)} was lost: {text}"
+def _not_reached(code: int, text: str, orig: BaseException | None, url: str | None) -> str:
+    if code not in (2002, 2003, 2005):
+        return f"the connection to {address(url)} was lost: {text}"
+    number = re.search(r"\[Errno (\d+)\]", text)
+    cause = orig
+    while cause is not None and not isinstance(cause, OSError):
+        cause = cause.__cause__ or cause.__context__
+    if number is not None:
+        why = os.strerror(int(number[1]))
+    elif isinstance(cause, OSError) and cause.errno is not None:
+        why = os.strerror(cause.errno) if cause.errno > 0 else str(cause.strerror)
+    else:
+        known = re.search(r"\[Errno -\d+\] ([^)\"']+)", text)
+        why = known[1].strip() if known is not None else text
+    return f"cannot connect to {address(url)}: {why}"
 
 
 def address(url: str | URL | None) -> str:

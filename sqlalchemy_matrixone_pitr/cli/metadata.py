@@ -17,7 +17,7 @@ import click
 from .errors import CliError
 
 if TYPE_CHECKING:
-    from ..schema import Schemas
+    from ..declarations import Schemas
 
 
 def load_metadata(argument: str) -> Schemas:
@@ -39,8 +39,8 @@ def load_metadata(argument: str) -> Schemas:
                 found = getattr(found, part)
             except AttributeError:
                 raise CliError(f"{module_name} has no {path}") from None
+    from ..declarations import metadatas
     from ..errors import PitrValidationError
-    from ..schema import metadatas
 
     try:
         metadatas(found)

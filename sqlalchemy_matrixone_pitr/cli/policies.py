@@ -101,8 +101,8 @@ def next_steps(state: ServerState, found: Sequence[Policy]) -> list[str]:
         renew = f"mo-pitr renew {policy.name}"
         if database is not None and (database, table) not in state.objects:
             step = (
-                f"{target_text(policy.target)} is gone. Create it again, then `{renew}`; or, to "
-                f"give its history up, `{DropPitr(policy.current.name)}`"
+                f"{target_text(policy.target)} is gone. Create it again, then `{renew}`; or give "
+                f"its history up with {DropPitr(policy.current.name)}"
             )
         elif any(pitr.name in state.stale for pitr in policy.generations):
             step = (

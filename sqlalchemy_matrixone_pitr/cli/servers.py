@@ -159,12 +159,11 @@ def demo(url: str | None) -> None:
 
     Needs no server: it runs against the embedded MatrixOne, over the wire.
     """
-    with needs("cli", "emulator", "pymysql", "aiomysql"):
-        with short_errors(url):
-            from .demo import main
+    with short_errors(url), needs("cli", "emulator", "pymysql", "aiomysql"):
+        from .demo import main
+
         if url is not None:
             given = parsed(url).set(drivername="matrixone+pymysql", database=None)
-            text = given.render_as_string(hide_password=False)
-            on_engine(Where(text, DEFAULT_TIMEOUT), lambda engine: None)  # is it there?
-        with short_errors(url):
-            main(url)
+            url = given.render_as_string(hide_password=False)
+            on_engine(Where(url, DEFAULT_TIMEOUT), lambda engine: None)  # is it there?
+        main(url)

@@ -160,3 +160,21 @@ def test_bad_names_are_never_sent(server: Server, bad: str) -> None:
     ):
         with pytest.raises(PitrValidationError):
             call()
+
+
+def test_a_range_in_place_of_value_and_unit(engine: Engine, database: str, prefix: str) -> None:
+    manager = PitrManager(engine)
+    with engine.begin() as conn:
+        conn.execute(text("CREATE TABLE t (id INT PRIMARY KEY)"))
+    assert str(manager.create_table_pitr(f"{prefix}_t", database, "t", "7d").range) == "7d"
+    assert str(manager.create_database_pitr(f"{prefix}_d", database, (3, "mo")).range) == "3mo"
+    assert str(manager.alter(f"{prefix}_t", "14d").range) == "14d"
+    with engine.connect() as conn:
+        inside = TransactionPitrManager(conn)
+        assert str(inside.alter(f"{prefix}_t", "21d").range) == "21d"
+        conn.commit()
+    assert str(manager.get(f"{prefix}_t").range) == "21d"
+    with pytest.raises(PitrValidationError, match="has no unit"):
+        manager.alter(f"{prefix}_t", 3)
+    with pytest.raises(PitrValidationError, match="has its unit already"):
+        manager.alter(f"{prefix}_t", "3d", "mo")

@@ -1,0 +1,56 @@
+"""A program that uses every public name passes mypy --strict and pyright."""
+
+from __future__ import annotations
+
+import importlib.util
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import sqlalchemy_matrixone_pitr
+
+ROOT = Path(__file__).parent.parent
+PROGRAM = ROOT / "tests" / "typed_program.py"
+
+pytestmark = pytest.mark.xdist_group("typing")  # mypy's cache is one
+
+
+def test_the_program_uses_every_public_name() -> None:
+    text = PROGRAM.read_text()
+    missing = [name for name in sqlalchemy_matrixone_pitr.__all__ if text.count(name) < 2]
+    assert missing == []  # imported, and used
+
+
+def test_mypy_strict() -> None:
+    ran = subprocess.run(
+        [sys.executable, "-m", "mypy", "--strict", str(PROGRAM)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=280,
+    )
+    assert ran.returncode == 0, ran.stdout
+
+
+@pytest.mark.skipif(
+    importlib.util.find_spec("pyright") is None and shutil.which("pyright") is None,
+    reason="pyright is not installed",
+)
+def test_pyright(tmp_path: Path) -> None:
+    shutil.copy(PROGRAM, tmp_path / "program.py")
+    (tmp_path / "pyrightconfig.json").write_text(
+        f'{{"extraPaths": ["{ROOT}"], "typeCheckingMode": "strict"}}'
+    )
+    command = shutil.which("pyright")
+    start = [command] if command is not None else [sys.executable, "-m", "pyright"]
+    ran = subprocess.run(
+        [*start, "--pythonpath", sys.executable, "program.py"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=280,
+    )
+    assert ran.returncode == 0, ran.stdout + ran.stderr

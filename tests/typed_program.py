@@ -1,0 +1,183 @@
+"""Type-checked, never run: every public name as a user's program has it (test_typing.py)."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+from sqlalchemy import Column, Connection, Engine, Integer, MetaData, Table, create_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.orm import DeclarativeBase, Session
+
+from sqlalchemy_matrixone_pitr import (
+    Action,
+    Alter,
+    AlterPitr,
+    ApplyReport,
+    AsyncPitrManager,
+    AsyncTransactionPitrManager,
+    Conflict,
+    Create,
+    CreatePitr,
+    DatabasePitr,
+    Drop,
+    DropPitr,
+    Failure,
+    Pitr,
+    PitrAfterCommitError,
+    PitrAlreadyExistsError,
+    PitrError,
+    PitrLevel,
+    PitrLockTimeoutError,
+    PitrManager,
+    PitrNotFoundError,
+    PitrPermissionError,
+    PitrRange,
+    PitrRestoreError,
+    PitrStatus,
+    PitrTargetError,
+    PitrTransactionError,
+    PitrUnit,
+    PitrUnprotectedError,
+    PitrUnsupportedError,
+    PitrValidationError,
+    Plan,
+    RangeLike,
+    RecoveryWindow,
+    Renew,
+    RestorePitr,
+    TablePitr,
+    TransactionPitrManager,
+    Unprotected,
+    account_lock,
+    apply_plan,
+    apply_plan_async,
+    compare,
+    declare_pitrs,
+    declared_pitrs,
+    ensure_pitrs,
+    ensure_pitrs_async,
+    get_pitrs,
+    get_pitrs_async,
+    get_recovery_windows,
+    get_recovery_windows_async,
+    inspect,
+    install_engine_hook,
+    install_events,
+    pending_pitrs,
+    plan_pitrs,
+    plan_pitrs_async,
+    prune_history,
+    prune_history_async,
+    renew_pitr,
+    renew_pitr_async,
+)
+from sqlalchemy_matrixone_pitr.emulator import Emulator
+
+
+class Base(DeclarativeBase):
+    pass
+
+
+class Order(Base):
+    __tablename__ = "orders"
+    __table_args__ = (TablePitr("7d"),)
+
+    id = Column(Integer, primary_key=True)
+
+
+metadata = MetaData()
+Table("carts", metadata, Column("id", Integer), Unprotected("gone in an hour"))
+declare_pitrs(metadata, DatabasePitr("1mo"), Pitr.account("nightly", "7d"), require_all=True)
+install_events(metadata)
+ranges: list[RangeLike] = ["7d", (7, "d"), PitrRange(7, PitrUnit.DAY), dt.timedelta(days=7)]
+
+
+def names(connection: Connection) -> list[str]:
+    """Elements have names."""
+    connection.execute(CreatePitr(Pitr.table("orders_week", "orders", "7d")))
+    connection.execute(AlterPitr("orders_week", ranges[0]))
+    connection.execute(DropPitr("orders_week", if_exists=True))
+    connection.execute(RestorePitr("week", dt.datetime.now(dt.UTC), database="shop"))
+    return [element.name for element in pending_pitrs(connection)]
+
+
+def read(engine: Engine) -> tuple[list[Pitr], list[RecoveryWindow]]:
+    found: list[Pitr] = inspect(engine).get_pitrs(level=PitrLevel.TABLE, with_status=True)
+    found += get_pitrs(engine, database_name="shop")
+    active = [pitr for pitr in found if pitr.status is PitrStatus.ACTIVE]
+    windows: list[RecoveryWindow] = get_recovery_windows(engine)
+    return active, windows
+
+
+def make_it_so(engine: Engine) -> ApplyReport:
+    plan: Plan = plan_pitrs(engine, [Base, metadata])
+    actions: tuple[Action, ...] = plan.only(lambda action: not isinstance(action, Drop)).actions
+    kinds = [type(action) for action in actions if isinstance(action, Create | Alter | Renew)]
+    conflicts: tuple[Conflict, ...] = plan.conflicts
+    report: ApplyReport = apply_plan(engine, plan, on_progress=lambda progress: kinds)
+    failures: list[Failure] = report.failed
+    for failure in failures:
+        print(failure.action.pitr.name, failure.error, conflicts)
+    again: Plan = compare(declared_pitrs(metadata, database_name="shop"), get_pitrs(engine))
+    print(again.summary(), ensure_pitrs(engine, metadata).ok)
+    install_engine_hook(engine, metadata)
+    return report
+
+
+def manage(engine: Engine, session: Session) -> Pitr:
+    manager = PitrManager(engine, serialize=True)
+    manager.create_table_pitr("week", "shop", "orders", "7d")
+    manager.create_database_pitr("month", "shop", 1, "mo")
+    manager.create_account_pitr("nightly", range_value=dt.timedelta(days=7))
+    manager.create_cluster_pitr("all", (1, PitrUnit.YEAR))
+    waiting = TransactionPitrManager(session)
+    waiting.alter("week", "14d")
+    gone: bool = waiting.delete("month")
+    with account_lock(engine):
+        pruned: list[Pitr] = prune_history(engine)
+    print(gone, pruned)
+    return renew_pitr(engine, "week")
+
+
+async def manage_async(engine: AsyncEngine, connection: AsyncConnection) -> list[Pitr]:
+    await AsyncPitrManager(engine).create_table_pitr("week", "shop", "orders", "7d")
+    await AsyncTransactionPitrManager(connection).alter("week", PitrRange.parse("14d"))
+    plan = await plan_pitrs_async(engine, metadata)
+    report: ApplyReport = await apply_plan_async(engine, plan)
+    await ensure_pitrs_async(engine, metadata)
+    renewed: Pitr = await renew_pitr_async(engine, "week")
+    print(report.ok, renewed, await get_recovery_windows_async(engine))
+    await prune_history_async(engine)
+    return await get_pitrs_async(engine)
+
+
+def errors(engine: Engine) -> list[str]:
+    try:
+        with engine.begin() as connection:
+            names(connection)
+    except PitrAfterCommitError as error:
+        lists = (error.done, error.failed, error.unknown, error.not_tried)
+        return [element.name for elements in lists for element in elements]
+    except (
+        PitrAlreadyExistsError,
+        PitrLockTimeoutError,
+        PitrNotFoundError,
+        PitrPermissionError,
+        PitrRestoreError,
+        PitrTargetError,
+        PitrTransactionError,
+        PitrUnprotectedError,
+        PitrUnsupportedError,
+        PitrValidationError,
+    ) as error:
+        return [error.name or "", str(error.errno), error.statement or ""]
+    except PitrError:
+        raise
+    return []
+
+
+def main() -> None:
+    with Emulator(version="4.2.0") as server:
+        engine = create_engine(server.url(database="shop"))
+        with Session(engine) as session:
+            print(read(engine), make_it_so(engine), manage(engine, session), errors(engine))
