@@ -457,6 +457,11 @@ class Expressions:
                 left_sql = f"({', '.join(self.value(e, scope).sql for e in node.this.expressions)})"
                 return Value(f"({left_sql} IN ({inner.sql}))", BOOL)
             left = self.value(node.this, scope)
+            if _is_empty(query.unnest()):
+                # What is compared with nothing needs no cast.
+                if left.type.kind == "json" and not self.ambient.rules.json_is_number:
+                    raise no_cast(left.type, inner.types[0])
+                return Value("0", BOOL)
             kind = comparison_type(left, Value("", inner.types[0]))
             if kind is None:
                 return Value(f"({left.sql} IN ({inner.sql}))", BOOL)
@@ -467,11 +472,6 @@ class Expressions:
                 BOOL,
             )
         items = node.expressions
-        if not items:
-            # Nothing is in it, NULL neither; the left side is read all the same.
-            left_nodes = node.this.expressions if isinstance(node.this, exp.Tuple) else [node.this]
-            self.values(left_nodes, scope)
-            return Value("0", BOOL)
         if isinstance(node.this, exp.Tuple):
             rows = []
             for item_node in items:
@@ -583,6 +583,17 @@ _UNIT_NAMES = {
     "QUARTER",
     "YEAR",
 }
+
+
+def _is_empty(query: exp.Expr) -> bool:
+    """Whether a subquery has no rows whatever the tables hold: `WHERE 1 != 1`."""
+    where = query.args.get("where")
+    test = None if where is None else where.this
+    return (
+        isinstance(test, exp.NEQ)
+        and isinstance(test.this, exp.Literal)
+        and test.this == test.expression
+    )
 
 
 def _is_one_row(node: exp.Expr) -> bool:

@@ -273,6 +273,10 @@ def clone_database(session: Workspace, source: str, moment: str, name: str) -> N
     at = session.moment(moment) if moment else None
     number = session.catalogue.number_at(at)
     past = session.catalogue.database(session.context.account_id, source, number)
+    if past is None and session.rules.missing_database_clones_empty:
+        home = session.catalogue.add_database(session.context.account_id, name)
+        session.emit("create_database", home, 0, home.id)
+        return
     if past is None:
         raise SqlError(1046, "No database selected")
 

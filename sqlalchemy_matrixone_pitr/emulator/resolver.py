@@ -89,7 +89,7 @@ class Resolver:
         self.refuse_system(name)
         wanted = self.database_name(name)
         found = self.catalogue.database(self.context.account_id, wanted)
-        if found is None and not (name or self.rules.missing_database_kept_unselected):
+        if found is None and not self.rules.missing_database_kept_unselected:
             raise SqlError(1049, f"Unknown database {wanted}")
         if found is None:
             raise SqlError(1046, "No database selected")

@@ -17,7 +17,7 @@ from .keywords import (
     KEYWORDS_4_2_0,
     KEYWORDS_MAIN,
 )
-from .systemtables import SYSTEM_TABLES
+from .systemtables import SYSTEM_TABLES, SYSTEM_TABLES_4_2_0
 from .words import RESERVED, RESERVED_SINCE_4
 
 
@@ -121,7 +121,9 @@ class Rules:
     """After BEGIN a clone sees what the transaction wrote"""
     create_as_select_of_past: bool = False
     missing_database_kept_unselected: bool = True
-    """A chosen database that is gone counts as none"""
+    """To a statement that creates something, a database that is missing counts as none"""
+    missing_database_clones_empty: bool = False
+    """CLONE of a database that is missing makes an empty one"""
     drop_database_counts_tables: bool = False
     """DROP DATABASE affects a row a table, not one"""
     drop_database_quotes_names: bool = False
@@ -208,8 +210,6 @@ class Rules:
     """HAVING may name columns that are not grouped by"""
     unix_timestamp_keeps_fraction: bool = False
     """... of a moment that is no text"""
-    empty_in_lists: bool = False
-    """`IN ()`, which holds nothing"""
     locking_shares: bool = False
     """FOR SHARE and LOCK IN SHARE MODE"""
     labels_of_filtered_are_small: bool = True
@@ -326,6 +326,8 @@ _V4_2_0 = replace(
     clone_minds_if_not_exists=True,
     explicit_clone_reads_own_writes=True,
     missing_database_kept_unselected=False,
+    missing_database_clones_empty=True,
+    system_tables=SYSTEM_TABLES_4_2_0,
     drop_database_counts_tables=True,
     drop_database_quotes_names=True,
     drop_index_if_exists=True,
@@ -357,7 +359,6 @@ _V4_2_0 = replace(
     grouped_inside_subqueries=True,
     several_rows_code=1242,
     character_sets_listed=True,
-    empty_in_lists=True,
     locking_shares=True,
     labels_of_filtered_are_small=False,
     information_schema_in_capitals=True,
@@ -381,6 +382,7 @@ _MAIN = replace(
     isolation="READ-COMMITTED",
     isolation_inside_code=1568,
     database_clone_minds_if_not_exists=True,
+    missing_database_clones_empty=False,
     comments_change_in_place=True,
     text_lengths=True,
     foreign_key_rule="NO ACTION",

@@ -38,3 +38,15 @@ _TABLES = """
     mo_debug.trace_statement_filters! mo_debug.trace_table_filters! mo_debug.trace_txn_filters!
 """
 SYSTEM_TABLES = frozenset(_TABLES.split())
+_NEW_IN_4_2_0 = """
+    mo_catalog.mo_ccpr_dbs! mo_catalog.mo_ccpr_log! mo_catalog.mo_ccpr_tables!
+    mo_catalog.mo_feature_limit! mo_catalog.mo_feature_registry! mo_catalog.mo_iceberg_catalogs
+    mo_catalog.mo_iceberg_maintenance_jobs mo_catalog.mo_iceberg_orphan_files
+    mo_catalog.mo_iceberg_principal_map mo_catalog.mo_iceberg_publish_jobs
+    mo_catalog.mo_iceberg_refs mo_catalog.mo_iceberg_residency_policy
+    mo_catalog.mo_iceberg_tables mo_catalog.mo_index_update! mo_catalog.mo_iscp_log!
+    mo_catalog.mo_mongodb_connections mo_catalog.mo_mongodb_tables
+    mo_catalog.mo_partition_metadata mo_catalog.mo_partition_tables mo_catalog.mo_role_rule
+    mo_task.sql_task! mo_task.sql_task_run!
+"""
+SYSTEM_TABLES_4_2_0 = SYSTEM_TABLES | frozenset(_NEW_IN_4_2_0.split())

@@ -306,8 +306,7 @@ class Workspace(Surroundings, Resolver):
             raise
 
     def parse(self, statement: str, found: list[Token]) -> exp.Expr:
-        if not self.rules.empty_in_lists:
-            refuse_empty_list(statement, found)
+        refuse_empty_list(statement, found)
         pipes = self.rules.pipes_always_concatenate or "PIPES_AS_CONCAT" in self._sql_mode()
         return dialect.parse(
             fold_time_parts(statement, found), found, self.rules, concatenating=pipes

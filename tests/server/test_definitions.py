@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.conftest import Server
-from tests.server.conftest import Client, internal, moment
+from tests.server.conftest import Client, internal, is_main, moment
 
 LOST_KEY = internal("failed to add the foreign key constraint")
 
@@ -324,9 +324,12 @@ def test_columns_that_are_no_mysql(own: Client) -> None:
 
 
 @pytest.mark.parametrize("kind", ["TEXT(10)", "LONGTEXT(10)", "BLOB(10)", "JSON(10)", "DATE(3)"])
-def test_types_without_a_length(own: Client, kind: str) -> None:
+def test_types_without_a_length(own: Client, server: Server, kind: str) -> None:
     """SQLAlchemy's Text(10) and LargeBinary(10) write these."""
     error = own.error(f"CREATE TABLE n (a {kind})")
+    if is_main(server) and kind in ("TEXT(10)", "BLOB(10)"):
+        assert error is None
+        return
     assert error is not None
     word, _, length = kind.partition("(")
     column = len("CREATE TABLE n (a (") + len(word)

@@ -7,7 +7,7 @@ from decimal import Decimal
 import pytest
 
 from tests.conftest import Server
-from tests.server.conftest import Client, internal
+from tests.server.conftest import Client, internal, is_main
 
 
 def test_the_least_bigint(say: Client, server: Server) -> None:
@@ -55,7 +55,10 @@ UNGROUPED = [
 
 
 @pytest.mark.parametrize(("query", "column"), UNGROUPED, ids=[q for q, _ in UNGROUPED])
-def test_columns_must_be_grouped(groups: Client, query: str, column: str) -> None:
+def test_columns_must_be_grouped(groups: Client, server: Server, query: str, column: str) -> None:
+    if is_main(server) and "HAVING b" in query:
+        assert groups.error(query) is None
+        return
     assert groups.error(query) == (
         1149,
         f'SQL syntax error: column "{column}" must appear in the GROUP BY clause or be used in an '
@@ -226,7 +229,11 @@ def unread(column: int, near: str) -> tuple[int, str]:
 
 
 @pytest.mark.parametrize(("statement", "column", "near"), NEAR, ids=[n[0] for n in NEAR])
-def test_what_cannot_be_read(groups: Client, statement: str, column: int, near: str) -> None:
+def test_what_cannot_be_read(
+    groups: Client, server: Server, statement: str, column: int, near: str
+) -> None:
+    if is_main(server) and statement.endswith(("OFFSET 1", "INTO @x")):
+        pytest.skip("read after 4.2.0")
     assert groups.error(statement) == unread(column, near)
 
 

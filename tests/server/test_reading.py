@@ -10,7 +10,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.conftest import Server
-from tests.server.conftest import Client, Tenant, internal, moment
+from tests.server.conftest import Client, Tenant, internal, is_main, moment
 
 LABELS = [
     "PITR_NAME",
@@ -143,9 +143,9 @@ def test_where_takes_any_expression(
     assert shown == {name for name in ("~_d", "~_t") if expected(name)}
 
 
-def test_where_of_a_missing_column(say: Client) -> None:
+def test_where_of_a_missing_column(say: Client, server: Server) -> None:
     assert say.error("SHOW PITR WHERE nope = 1") == (
-        20301,
+        1054 if is_main(server) else 20301,
         "invalid input: column nope does not exist",
     )
 
@@ -344,6 +344,9 @@ def test_alter_to_0_leaves_no_window(shop: Client) -> None:
 
 def test_version(say: Client, server: Server) -> None:
     text = say.value("SELECT version()")
+    if is_main(server):
+        assert text == "8.0.30-MatrixOne-v"
+        return
     assert re.fullmatch(r"8\.0\.30-MatrixOne-v\d+\.\d+\.\d+", text)
     assert text.endswith("v" + ".".join(map(str, server.version)))
 

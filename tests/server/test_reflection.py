@@ -9,7 +9,7 @@ import re
 import pytest
 
 from tests.conftest import Server
-from tests.server.conftest import Client, internal
+from tests.server.conftest import Client, internal, is_main
 
 TABLE = (
     "CREATE TABLE child ("
@@ -71,13 +71,18 @@ def created(client: Client, table: str) -> str:
     return text
 
 
+def ruled(server: Server, text: str) -> str:
+    """Foreign keys without rules say so after 4.2.0."""
+    return text.replace("RESTRICT", "NO ACTION") if is_main(server) else text
+
+
 # -- SHOW ------------------------------------------------------------------------------------------
 
 
-def test_show_create_table(here: Client) -> None:
+def test_show_create_table(here: Client, server: Server) -> None:
     """BOOLEAN comes back as bool; a UNIQUE of CREATE TABLE takes the name of its column."""
     assert here.ok("SHOW CREATE TABLE child").labels == ["Table", "Create Table"]
-    assert created(here, "child") == CREATED
+    assert created(here, "child") == ruled(server, CREATED)
 
 
 def test_database_is_an_empty_text_when_none_is_chosen(say: Client) -> None:
@@ -101,6 +106,8 @@ def test_foreign_keys_come_back_with_both_actions(
 ) -> None:
     if server.version < (3,) and key in ("ON DELETE SET NULL", "ON DELETE NO ACTION"):
         pytest.skip("on 2.2.2 SHOW CREATE TABLE fails: test_version_2_2.py")
+    if "RESTRICT" not in key:
+        comes_back = ruled(server, comes_back)
     here.ok(f"CREATE TABLE k (id INT, CONSTRAINT fk FOREIGN KEY (id) REFERENCES parent (id) {key})")
     assert created(here, "k").endswith(
         f"CONSTRAINT `fk` FOREIGN KEY (`id`) REFERENCES `parent` (`id`) {comes_back}\n)"
@@ -253,7 +260,9 @@ def test_schemata(here: Client) -> None:
         ("time_zone", "SYSTEM"),
     ],
 )
-def test_variables(say: Client, name: str, value: str) -> None:
+def test_variables(say: Client, server: Server, name: str, value: str) -> None:
+    if is_main(server) and value == "REPEATABLE-READ":
+        value = "READ-COMMITTED"
     assert say.value(f"SELECT @@{name}") == value
     assert say.rows(f"SHOW VARIABLES LIKE '{name}'") == [(name, value)]
 
@@ -339,7 +348,9 @@ ERRORS = [
 
 
 @pytest.mark.parametrize(("statement", "error"), ERRORS, ids=[e[0] for e in ERRORS])
-def test_errors(here: Client, statement: str, error: tuple[int, str]) -> None:
+def test_errors(here: Client, server: Server, statement: str, error: tuple[int, str]) -> None:
+    if is_main(server) and "nope" in statement and statement.startswith("SELECT"):
+        error = ({1064: 1146, 20301: 1054}[error[0]], error[1])
     assert here.error(statement) == error
 
 
