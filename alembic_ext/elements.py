@@ -17,6 +17,7 @@ from typing import Any, Self
 from sqlalchemy.engine import Connection, CursorResult
 from sqlalchemy.exc import DBAPIError, SAWarning
 
+from sqlalchemy_matrixone_pitr.catalog import object_ids
 from sqlalchemy_matrixone_pitr.connections import is_autocommit
 from sqlalchemy_matrixone_pitr.ddl import AlterPitr, CreatePitr, DropPitr, PitrDDLElement
 from sqlalchemy_matrixone_pitr.errors import (
@@ -36,7 +37,7 @@ from sqlalchemy_matrixone_pitr.generations import (
 )
 from sqlalchemy_matrixone_pitr.locking import account_lock
 from sqlalchemy_matrixone_pitr.model import Pitr, PitrRange
-from sqlalchemy_matrixone_pitr.recovery import object_ids, protector, renewal
+from sqlalchemy_matrixone_pitr.recovery import protector, renewal
 from sqlalchemy_matrixone_pitr.reflection import (
     ServerState,
     read_generations,

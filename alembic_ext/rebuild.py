@@ -22,6 +22,7 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.exc import SAWarning
 
 from sqlalchemy_matrixone_pitr import server
+from sqlalchemy_matrixone_pitr.catalog import object_ids
 from sqlalchemy_matrixone_pitr.connections import query
 from sqlalchemy_matrixone_pitr.declarations import (
     Databases,
@@ -37,7 +38,7 @@ from sqlalchemy_matrixone_pitr.generations import (
     target_text,
 )
 from sqlalchemy_matrixone_pitr.model import PitrLevel
-from sqlalchemy_matrixone_pitr.recovery import object_ids, renewed_pitr
+from sqlalchemy_matrixone_pitr.recovery import renewed_pitr
 from sqlalchemy_matrixone_pitr.reflection import (
     ServerState,
     filters,

@@ -18,18 +18,26 @@ import logging
 import re
 import time
 import weakref
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, Self, TypeAlias
+from typing import Any, Final, Self
 
 from alembic.operations import Operations
 from alembic.operations.ops import MigrateOperation
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import bindparam, text
+from sqlalchemy import text
 from sqlalchemy.engine import Connection, CursorResult, Dialect, Engine
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from sqlalchemy_matrixone_pitr import server
+from sqlalchemy_matrixone_pitr.catalog import (
+    Key,
+    foreign_keys,
+    names_of,
+    object_ids,
+    referring,
+    table_ids,
+)
 from sqlalchemy_matrixone_pitr.connections import current_database, side_connection
 from sqlalchemy_matrixone_pitr.ddl import RestorePitr
 from sqlalchemy_matrixone_pitr.errors import (
@@ -41,7 +49,6 @@ from sqlalchemy_matrixone_pitr.errors import (
 from sqlalchemy_matrixone_pitr.generations import is_detached
 from sqlalchemy_matrixone_pitr.model import Pitr, PitrLevel
 from sqlalchemy_matrixone_pitr.names import fold
-from sqlalchemy_matrixone_pitr.recovery import object_ids
 from sqlalchemy_matrixone_pitr.reflection import ServerState, parse_time, read_state, reading
 from sqlalchemy_matrixone_pitr.transaction import TransactionalDDLElement, pending_result
 
@@ -52,9 +59,6 @@ log = logging.getLogger("alembic.runtime.matrixone_pitr")
 
 TABLE: Final = "alembic_pitr_revision"
 """Autogenerate leaves it alone."""
-
-Key: TypeAlias = tuple[str, str]
-"""A database, and a table in it."""
 
 _CREATE: Final = (
     "CREATE TABLE IF NOT EXISTS {table} (migrated VARCHAR(255) NOT NULL, version_table "
@@ -198,8 +202,8 @@ class RevisionTimes:
             with reading(connection.engine) as aside:
                 if ctx not in self._began:
                     self._began[ctx] = self._start(aside)
-                before = _tables(aside, databases, at=self._began[ctx])
-            here = set(_tables(connection, databases).values())
+                before = table_ids(aside, databases, at=self._began[ctx])
+            here = set(table_ids(connection, databases).values())
         except SQLAlchemyError as error:
             self._tell(step.up_revision_id, error)
             return
@@ -238,37 +242,6 @@ def _translated(connection: Connection) -> set[str]:
     """The databases that ``schema_translate_map`` gives to operations."""
     schema_map = connection.get_execution_options().get("schema_translate_map") or {}
     return {fold(database) for database in schema_map.values() if database}
-
-
-_TABLES: Final = (
-    "SELECT reldatabase, relname, rel_id FROM mo_catalog.mo_tables{then} WHERE account_id = "
-    "current_account_id() AND reldatabase IN :databases AND relkind = 'r'"
-)
-
-
-def _tables(
-    connection: Connection, databases: Iterable[str], *, at: dt.datetime | None = None
-) -> dict[Key, int]:
-    """The ids of the tables in some databases, as a connection's own transaction sees them.
-
-    :param at: an earlier moment, for a connection without a transaction.
-    """
-    statement = text(_TABLES.format(then=_at(at))).bindparams(
-        bindparam("databases", expanding=True)
-    )
-    return {
-        (database, name): int(rel_id)
-        for database, name, rel_id in connection.execute(
-            statement, {"databases": sorted(databases)}
-        )
-        if not name.startswith(("%!%", "__mo_"))  # parts of others: partitions and indexes
-    }
-
-
-def _at(moment: dt.datetime | None) -> str:
-    if moment is None:
-        return ""
-    return f" {{MO_TS = {(moment - server.EPOCH) // dt.timedelta(microseconds=1) * 1000}}}"
 
 
 # ----------------------------------------------------------------------------------- restore points
@@ -327,16 +300,16 @@ def restore_point(
         state = read_state(connection, databases={of for of, _ in touched})
         local = server.local_time_text(connection, moment)
         statements, lost, warnings = [], [], []
-        referring = _referring(connection, touched)
+        children = referring(foreign_keys(connection, to={of for of, _ in touched}))
         for of, table in _in_order(connection, touched, moment):
             pitr = _reaching(connection, state, (of, table), moment)
             if pitr is None or _UNFIT.search(of + table):
                 lost.append(f"{of}.{table}")
             else:
-                if (of, table) in referring:
+                if (of, table) in children:
                     warnings.append(
                         f"{of}.{table}: RESTORE restores nothing, and says OK, as long as foreign "
-                        f"keys of {', '.join(referring[of, table])} refer to it: drop these first"
+                        f"keys of {names_of(children[of, table])} refer to it: drop these keys first"
                     )
                 element = RestorePitr(pitr.name, local, database=of, table=table)
                 statements.append(f"{element};")
@@ -345,20 +318,6 @@ def restore_point(
 
 _UNFIT: Final = re.compile(r"[\s`\"']")
 """What the server takes in no name of a RESTORE (2.2 to 4.2)."""
-
-
-def _referring(connection: Connection, tables: Collection[Key]) -> dict[Key, list[str]]:
-    """The other tables that refer to a table which is there now."""
-    found: dict[Key, list[str]] = {}
-    statement = text(
-        "SELECT DISTINCT refer_db_name, refer_table_name, db_name, table_name "
-        "FROM mo_catalog.mo_foreign_keys WHERE refer_db_name IN :databases"
-    ).bindparams(bindparam("databases", expanding=True))
-    databases = sorted({of for of, _ in tables}) or [""]
-    for to, referred_to, of, table in connection.execute(statement, {"databases": databases}):
-        if (to, referred_to) in tables and (to, referred_to) != (of, table):
-            found.setdefault((to, referred_to), []).append(f"{of}.{table}")
-    return found
 
 
 def _recorded(
@@ -383,24 +342,12 @@ def _recorded(
             return
 
 
-_REFERENCES: Final = (
-    "SELECT db_name, table_name, refer_db_name, refer_table_name "
-    "FROM mo_catalog.mo_foreign_keys{then} WHERE db_name IN :databases"
-)
-
-
 def _in_order(connection: Connection, tables: Collection[Key], moment: dt.datetime) -> list[Key]:
     """What a foreign key refers to comes first; else by name."""
     if len(tables) < 2:
         return list(tables)
-    statement = text(_REFERENCES.format(then=_at(moment))).bindparams(
-        bindparam("databases", expanding=True)
-    )
     referred: dict[Key, set[Key]] = {key: set() for key in sorted(tables)}
-    for of, table, to, referred_to in connection.execute(
-        statement, {"databases": sorted({of for of, _ in tables})}
-    ):
-        key, parent = (of, table), (to, referred_to)
+    for key, parent in foreign_keys(connection, of={of for of, _ in tables}, at=moment):
         if key in referred and parent in referred and key != parent:
             referred[key].add(parent)
     try:

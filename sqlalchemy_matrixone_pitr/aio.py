@@ -168,6 +168,8 @@ class _AsyncPitrMethods:
         from_account: str | None = None,
         database: str | None = None,
         table: str | None = None,
+        check: bool = True,
+        renew: bool = False,
     ) -> None:
         """See :meth:`PitrManager.restore`."""
         await _run(
@@ -179,6 +181,8 @@ class _AsyncPitrMethods:
             from_account=from_account,
             database=database,
             table=table,
+            check=check,
+            renew=renew,
         )
 
 

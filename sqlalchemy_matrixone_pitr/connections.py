@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from sqlalchemy.engine import Connection, Engine
@@ -245,6 +245,59 @@ def ended_when_given_up(engine: Engine, session: int) -> Iterator[None]:
             with contextlib.suppress(SQLAlchemyError):
                 end_session(engine, session)
         raise
+
+
+def tell(connection: Connection, statement: str) -> None:
+    """Send a statement without an answer on the caller's connection, through the driver.
+
+    SQLAlchemy would begin a transaction there.
+
+    :raises DBAPIError: it failed; of a lost connection the pool has been told.
+    """
+    cursor: Any = connection.connection.cursor()
+    try:
+        cursor.execute(statement)
+    except Exception as error:
+        connection._handle_dbapi_exception(error, statement, (), cursor, None)
+    finally:
+        cursor.close()
+
+
+def at_connect(connection: Connection, work: Callable[[], None]) -> None:
+    """Work on a connection that was just taken from the pool: once more, on a fresh one, where the
+    pool's turns out to be dead. So ``pool_pre_ping`` does.
+
+    :raises DBAPIError: it failed.
+    """
+    try:
+        work()
+    except DBAPIError as error:
+        if not error.connection_invalidated:
+            raise
+        level = connection.get_execution_options().get("isolation_level")
+        if level is not None:  # undone when the connection is given back
+            connection.dialect.set_connection_execution_options(
+                connection, {"isolation_level": level}
+            )
+        work()
+
+
+_IN_TRANSACTION: Final = 1
+"""SERVER_STATUS_IN_TRANS in the MySQL protocol."""
+
+
+def has_open_work(connection: Connection) -> bool:
+    """Whether the server has work of the connection that is not committed: a BEGIN sent as text, or
+    rows written through a cursor of the driver's.
+
+    By the status bit of the server's last answer without rows; nothing is sent. False with other
+    drivers: they keep no such bit, or take it from rows too (asyncmy), and a read sets it as well.
+    """
+    if connection.dialect.driver not in ("pymysql", "aiomysql"):
+        return False
+    driver_connection: Any = connection.connection.driver_connection
+    status = getattr(driver_connection, "server_status", None)
+    return isinstance(status, int) and bool(status & _IN_TRANSACTION)
 
 
 def pause(connection: Connection, seconds: float) -> None:

@@ -19,7 +19,7 @@ from typing import Any, Final, Self, TypeAlias
 
 from sqlalchemy import bindparam, text
 from sqlalchemy import types as sqltypes
-from sqlalchemy.engine import Connection, CursorResult, Dialect
+from sqlalchemy.engine import Connection, CursorResult, Dialect, Engine
 from sqlalchemy.exc import CompileError, DBAPIError
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import DDLCompiler, IdentifierPreparer
@@ -195,7 +195,13 @@ class DropPitr(PitrDDLElement):
 class RestorePitr(PitrDDLElement):
     """``RESTORE ... FROM PITR name 'time'``: runs at once, and no rollback undoes it.
 
-    Execute it on a connection without a transaction, or on an AUTOCOMMIT one.
+    Execute it on a connection without a transaction, or on an AUTOCOMMIT one. It is sent on a
+    connection of its own: nothing of the caller's is touched.
+
+    The server says OK and does nothing where a foreign key refers to the table, or one of another
+    database to the database. So the catalogue is asked first, and PitrRestoreError names the tables
+    that refer to it. A restored object is a new one to the server: policies that it detached are
+    named in a warning.
 
     :param at: the moment to go back to: an aware datetime, converted to the server's zone when
         executed, or the server's own text ``YYYY-MM-DD HH:MM:SS[.ffffff]`` in **its** local zone.
@@ -205,6 +211,8 @@ class RestorePitr(PitrDDLElement):
     :param from_account: where the data comes from, when it is restored into another ``account``.
     :param database: a database; with ``table``, None is the connection's default database.
     :param table: one table.
+    :param check: False sends the statement without asking for foreign keys.
+    :param renew: True renews the policies that the restore detached, by :func:`renew_pitr`.
 
     >>> print(RestorePitr("shop_week", "2026-11-22 09:30:00", database="shop", table="orders"))
     RESTORE DATABASE `shop` TABLE `orders` FROM PITR `shop_week` '2026-11-22 09:30:00'
@@ -221,9 +229,16 @@ class RestorePitr(PitrDDLElement):
         from_account: str | None = None,
         database: str | None = None,
         table: str | None = None,
+        *,
+        check: bool = True,
+        renew: bool = False,
     ) -> None:
         self.name = check_pitr_name(name)
         self.at = _check_moment(at)
+        _check_flag("check", check)
+        _check_flag("renew", renew)
+        self.check = check
+        self.renew = renew
         self.level = _restore_level(level, account, database, table)
         subject = f"RESTORE from PITR {shorten(self.name)}"
         self.account = None if account is None else check_target_name(account, "account name")
@@ -246,9 +261,37 @@ class RestorePitr(PitrDDLElement):
         resolved = self.with_real_names()
         if self.level in (PitrLevel.DATABASE, PitrLevel.TABLE):
             resolved.database = resolve_database(connection, self.declared_database, options)
-        if isinstance(self.at, dt.datetime):
-            resolved.at = server.local_time_text(connection, self.at)
         return resolved
+
+    def send_aside(self, engine: Engine, options: Mapping[str, Any]) -> None:
+        from .restore.run import run  # which reads with what imports this module
+
+        run(engine, self, options)
+
+    def at_local_time(self, connection: Connection) -> Self:
+        """The same with its moment as the server's own text, asked on an idle connection."""
+        copied = copy.copy(self)
+        if isinstance(self.at, dt.datetime):
+            copied.at = server.local_time_text(connection, self.at)
+        return copied
+
+    def instant(self, connection: Connection) -> dt.datetime:
+        """Its moment as an aware datetime, asked on an idle connection."""
+        if isinstance(self.at, dt.datetime):
+            return self.at
+        seconds, _, fraction = self.at.partition(".")
+        whole = server.to_utc(connection, {seconds})[seconds]
+        return whole + dt.timedelta(microseconds=int(fraction[:6].ljust(6, "0")))
+
+    @property
+    def target_text(self) -> str:
+        """What it restores, for people."""
+        if self.level is PitrLevel.CLUSTER:
+            return "the cluster"
+        if self.level is PitrLevel.ACCOUNT:
+            return "the current account" if self.account is None else f"account {self.account}"
+        named = ".".join(filter(None, (self.database, self.table)))
+        return f"{self.level} {named}"
 
     def __repr__(self) -> str:
         target = "".join(
@@ -265,6 +308,10 @@ class RestorePitr(PitrDDLElement):
             )
             if value is not None
         )
+        if not self.check:
+            target += ", check=False"
+        if self.renew:
+            target += ", renew=True"
         return f"RestorePitr({self.name!r}, {self.at!r}{target})"
 
 

@@ -20,6 +20,7 @@ from sqlalchemy.exc import SAWarning
 
 from . import server
 from .apply import ApplyReport, apply_plan, conflict_error
+from .catalog import object_ids
 from .connections import current_database, query
 from .ddl import AlterPitr, CreatePitr, DropPitr, overlay
 from .declarations import (
@@ -36,7 +37,6 @@ from .generations import policies, target_of
 from .locking import DEFAULT_TIMEOUT
 from .model import Pitr, PitrLevel, PitrStatus
 from .plan import Action, Create, Drop, Renew, compare, may_go_with, plan_bound, read_declared
-from .recovery import object_ids
 from .reflection import ServerState, read_pitrs, read_state, reading
 from .transaction import pending_pitrs, take_back
 

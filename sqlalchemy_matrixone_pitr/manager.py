@@ -238,12 +238,23 @@ class PitrManager(_PitrMethods):
         from_account: str | None = None,
         database: str | None = None,
         table: str | None = None,
+        check: bool = True,
+        renew: bool = False,
     ) -> None:
         """Restore a target from the policy: see :class:`RestorePitr`. No rollback undoes it.
 
-        :raises PitrRestoreError: the server refused.
+        Policies that the restore detached are named in a warning.
+
+        :param check: False sends the statement without asking for foreign keys.
+        :param renew: True renews the policies that the restore detached.
+        :raises PitrRestoreError: the server would do nothing and say OK, or it refused.
+        :raises PitrPermissionError: this user may not ask for foreign keys.
         """
-        self._send(RestorePitr(name, at, level, account, from_account, database, table))
+        element = RestorePitr(
+            name, at, level, account, from_account, database, table, check=check, renew=renew
+        )
+        element.check_dialect(self._engine.dialect)
+        element.send_aside(self._engine, {})
 
     def _find(self, name: str, *, times: bool = True) -> Pitr | None:
         with reading(self._engine) as connection:
@@ -407,12 +418,20 @@ class TransactionPitrManager(_PitrMethods):
         from_account: str | None = None,
         database: str | None = None,
         table: str | None = None,
+        check: bool = True,
+        renew: bool = False,
     ) -> None:
         """Restore at once: only where no transaction has begun (or on AUTOCOMMIT), never queued.
 
+        See :meth:`PitrManager.restore`.
+
         :raises PitrTransactionError: inside a transaction, where a Session always is.
         """
-        self._execute(RestorePitr(name, at, level, account, from_account, database, table))
+        self._execute(
+            RestorePitr(
+                name, at, level, account, from_account, database, table, check=check, renew=renew
+            )
+        )
 
     def _find(self, name: str, *, times: bool = True) -> Pitr | None:
         connection = self._connection()

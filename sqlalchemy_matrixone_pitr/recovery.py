@@ -9,18 +9,16 @@ Source: matrixone.md, section 4.
 
 from __future__ import annotations
 
-import datetime as dt
 import warnings
 from collections import deque
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import bindparam, text
 from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import DBAPIError, SAWarning
 
-from . import server
-from .connections import autocommit_connection, ended_when_given_up, query, unwrap
+from .catalog import object_ids
+from .connections import autocommit_connection, ended_when_given_up, unwrap
 from .ddl import TABLE_CHECKED, CreatePitr, DropPitr, PitrDDLElement
 from .errors import (
     PitrAlreadyExistsError,
@@ -218,44 +216,6 @@ def is_rebuilt(connection: Connection, policy: Policy, committed: ServerState) -
     if database is None or before is None:
         return False
     return object_ids(connection, [(database, table)]).get((database, table)) != before.id
-
-
-def object_ids(
-    connection: Connection,
-    objects: Collection[tuple[str, str | None]],
-    *,
-    at: dt.datetime | None = None,
-) -> dict[tuple[str, str | None], int]:
-    """The ids of databases and tables as a connection's own transaction sees them: one statement
-    for tables, one for databases.
-
-    :param at: an earlier moment, aware, which a connection without a transaction can ask for.
-    """
-    found: dict[tuple[str, str | None], int] = {}
-    then = ""
-    if at is not None:
-        then = f" {{MO_TS = {(at - server.EPOCH) // dt.timedelta(microseconds=1) * 1000}}}"
-    tables = sorted({table for _, table in objects if table is not None})
-    if tables:
-        statement = text(
-            f"SELECT reldatabase, relname, rel_id FROM mo_catalog.mo_tables{then} "
-            "WHERE account_id = current_account_id() AND reldatabase IN :databases "
-            "AND relname IN :tables"
-        ).bindparams(bindparam("databases", expanding=True), bindparam("tables", expanding=True))
-        databases = sorted({database for database, table in objects if table is not None})
-        for database, table, rel_id in query(
-            connection, statement, {"databases": databases, "tables": tables}
-        ):
-            found[database, table] = int(rel_id)
-    alone = sorted({database for database, table in objects if table is None})
-    if alone:
-        statement = text(
-            f"SELECT datname, dat_id FROM mo_catalog.mo_database{then} WHERE account_id = "
-            "current_account_id() AND datname IN :databases"
-        ).bindparams(bindparam("databases", expanding=True))
-        for database, dat_id in query(connection, statement, {"databases": alone}):
-            found[database, None] = int(dat_id)
-    return found
 
 
 def _check_target(state: ServerState, pitr: Pitr) -> None:

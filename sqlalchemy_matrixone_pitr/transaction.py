@@ -33,7 +33,15 @@ from sqlalchemy.exc import DBAPIError, PendingRollbackError
 from sqlalchemy.sql.ddl import ExecutableDDLElement
 
 from . import server
-from .connections import idle, is_autocommit, pause, roll_back
+from .connections import (
+    ask,
+    at_connect,
+    has_open_work,
+    is_autocommit,
+    pause,
+    roll_back,
+    tell,
+)
 from .errors import (
     PitrAfterCommitError,
     PitrError,
@@ -69,7 +77,8 @@ class TransactionalDDLElement(ExecutableDDLElement):
     """
 
     deferrable = True
-    """False: never queued; executed at once on an idle or AUTOCOMMIT connection, else refused."""
+    """False: never queued. It is sent at once, by :meth:`send_aside`, where the caller's connection
+    has no transaction or is AUTOCOMMIT; else refused."""
 
     name: str
     """Of the PITR that it is about; errors carry it."""
@@ -88,6 +97,10 @@ class TransactionalDDLElement(ExecutableDDLElement):
 
     def resolve(self, connection: Connection, options: Mapping[str, Any]) -> Self:
         """The element with everything filled in that only a connection knows."""
+        raise NotImplementedError
+
+    def send_aside(self, engine: Engine, options: Mapping[str, Any]) -> None:
+        """Send a resolved element that is not deferrable, on a connection of its own."""
         raise NotImplementedError
 
     def _execute_on_connection(
@@ -166,7 +179,8 @@ def execute(
     }
     if is_autocommit(connection):
         _make_autocommit_real(connection)
-        return send_now(connection, element.resolve(connection, merged), options)
+        if element.deferrable:
+            return send_now(connection, element.resolve(connection, merged), options)
     if not element.deferrable:
         return _execute_on_idle(connection, element, merged, options)
 
@@ -230,15 +244,17 @@ def _execute_on_idle(
     merged: Mapping[str, Any],
     options: Mapping[str, Any],
 ) -> CursorResult[Any]:
-    if connection.get_transaction() is not None:
+    in_transaction = connection.in_transaction() and not is_autocommit(connection)
+    if in_transaction or has_open_work(connection):
         raise PitrTransactionError(
             f"{type(element).__name__} runs at once and no rollback undoes it, so it is not "
-            "executed inside a transaction: commit or roll back first, or use an AUTOCOMMIT "
+            "executed inside a transaction: commit or roll back first, also what was begun by a "
+            "BEGIN sent as text or written through a cursor of the driver's; or use an AUTOCOMMIT "
             "connection, or PitrManager(engine).restore() (a Session is always in a transaction)",
             name=element.pitr_name,
         )
-    with idle(connection):
-        return send_idle(connection, element, merged, options)
+    element.resolve(connection, merged).send_aside(connection.engine, options)
+    return _PendingResult(connection)
 
 
 def send_idle(
@@ -536,17 +552,17 @@ def _on_error(context: ExceptionContext) -> None:
 def _on_engine_connect(connection: Connection) -> None:
     """Make AUTOCOMMIT real at checkout, on an engine whose dialect does not."""
     if is_autocommit(connection):
-        cursor = connection.connection.cursor()
-        cursor.execute("SET AUTOCOMMIT = 1")
-        cursor.close()
+        at_connect(connection, lambda: tell(connection, "SET AUTOCOMMIT = 1"))
 
 
 def _make_autocommit_real(connection: Connection) -> None:
     """On other dialects than ours: the driver trusts the lying bit and may have sent nothing.
 
-    What was written so far was meant to be committed.
+    Where it has not, what was written so far was meant to be committed. Where it has, a ``BEGIN``
+    sent as text is the caller's to end.
     """
     if not getattr(connection.dialect, "is_matrixone", False):
         attach(connection.engine)
-        connection.exec_driver_sql("COMMIT")
-        connection.exec_driver_sql("SET AUTOCOMMIT = 1")
+        if str(ask(connection, "SELECT @@autocommit")).lower() in ("0", "off", "false"):
+            tell(connection, "COMMIT")
+            tell(connection, "SET AUTOCOMMIT = 1")

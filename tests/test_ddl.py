@@ -136,7 +136,7 @@ def test_the_keys_of_a_schema_map_are_not_folded() -> None:
         {"table": "a'b", "database": "d"},
     ],
 )
-def test_restores_that_are_refused(arguments: dict[str, str]) -> None:
+def test_restores_that_are_refused(arguments: dict[str, Any]) -> None:
     with pytest.raises(PitrValidationError):
         RestorePitr("p", AT, **arguments)
 

@@ -11,6 +11,7 @@ import contextlib
 import datetime as dt
 import textwrap
 import time
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
@@ -214,15 +215,14 @@ def restore(engine: Engine) -> None:
     with engine.connect() as conn:
         say(f"orders holds {items(conn)}. A mistake!")
     with engine.connect() as conn:
-        conn.execute(RestorePitr("shop_month", before, database=DATABASE, table="orders"))
+        with warnings.catch_warnings(record=True, action="always") as told:
+            conn.execute(RestorePitr("shop_month", before, database=DATABASE, table="orders"))
         say(f"orders holds {items(conn)} again.")
         rows = conn.scalar(select(func.count()).select_from(Customer))
         say(f"customers was left alone: {rows} rows.")
+    say(f"SAWarning: {str(told[0].message).partition('. ')[0]}.")
     status = {pitr.name: pitr.status for pitr in get_pitrs(engine, with_status=True)}
-    say(
-        f"A restored table is a new table: orders_week is {status['orders_week']} now, "
-        f"shop_month {status['shop_month']}."
-    )
+    say(f"orders_week is {status['orders_week']} now, shop_month {status['shop_month']}.")
 
 
 def declare(engine: Engine) -> None:

@@ -163,7 +163,8 @@ def test_no_history_is_lost(declared: Project) -> None:
     database = str(declared.engine.url.database)
     with declared.engine.connect() as conn:
         name = f"{declared.prefix}__g2"
-        conn.execute(RestorePitr(name, after, database=database, table="orders"))
+        with pytest.warns(SAWarning, match=f"no longer protected by {name}"):
+            conn.execute(RestorePitr(name, after, database=database, table="orders"))
         assert conn.execute(text("SELECT id, c FROM orders ORDER BY id")).all() == [
             (1, None),
             (2, 2),

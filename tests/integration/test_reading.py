@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, create_engine, inspect, select, table, text
 from sqlalchemy import column as sa_column
+from sqlalchemy.exc import SAWarning
 from sqlalchemy.orm import Session
 
 from sqlalchemy_matrixone_pitr import (
@@ -206,7 +207,8 @@ def test_rows_deleted_by_mistake_come_back(
         with conn.begin():
             assert list(conn.scalars(select(T).order_by(T.c.id))) == [1, 2, 3]
             assert conn.execute(text("SELECT count(*) FROM u")).scalar() == 0
-    manager.restore(prefix, moment, database=database)
+    with pytest.warns(SAWarning, match=f"no longer protected by {prefix}"):
+        manager.restore(prefix, moment, database=database)
     with engine.connect() as conn:
         assert conn.execute(text("SELECT count(*) FROM u")).scalar() == 1
 

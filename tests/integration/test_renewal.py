@@ -234,7 +234,8 @@ def test_renewal_loses_no_history(
     after = moment()
     run(engine, "DELETE FROM orders WHERE id > 0")
     with engine.connect() as conn:
-        conn.execute(RestorePitr(renewed.name, after, database=database, table="orders"))
+        with pytest.warns(SAWarning, match=f"no longer protected by {renewed.name}"):
+            conn.execute(RestorePitr(renewed.name, after, database=database, table="orders"))
         assert conn.execute(text("SELECT * FROM orders ORDER BY id")).all() == [(1, None), (2, 2)]
         conn.commit()
         conn.execute(RestorePitr(prefix, before, database=database, table="orders"))

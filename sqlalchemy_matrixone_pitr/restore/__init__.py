@@ -1,0 +1,1 @@
+"""Bringing back the past with RESTORE."""

@@ -1,0 +1,172 @@
+"""The policies that a restore detaches are named, or renewed."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+from sqlalchemy import Engine, create_engine, text
+from sqlalchemy.exc import SAWarning
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from sqlalchemy_matrixone_pitr import (
+    AsyncPitrManager,
+    PitrManager,
+    RestorePitr,
+    TransactionPitrManager,
+    get_pitrs,
+)
+from tests.conftest import Server
+from tests.server.conftest import PASSWORD, account_for_tests
+
+
+def statuses(engine: Engine, prefix: str) -> dict[str, str]:
+    return {
+        pitr.name.removeprefix(prefix): str(pitr.status)
+        for pitr in get_pitrs(engine, with_status=True)
+        if pitr.name.startswith(prefix)
+    }
+
+
+@pytest.fixture
+def moment(engine: Engine, server: Server, database: str, prefix: str) -> dt.datetime:
+    """A table, a policy for it and one for the database, and a moment after them."""
+    with engine.begin() as conn:
+        conn.execute(text("CREATE TABLE t (id INT PRIMARY KEY)"))
+        conn.execute(text("CREATE TABLE u (id INT PRIMARY KEY)"))
+    manager = PitrManager(engine)
+    manager.create_database_pitr(f"{prefix}_d", database)
+    manager.create_table_pitr(f"{prefix}_t", database, "t")
+    time.sleep(1.1)
+    return dt.datetime.now(dt.UTC)
+
+
+def test_of_a_table(engine: Engine, database: str, prefix: str, moment: dt.datetime) -> None:
+    with engine.connect() as conn:
+        with pytest.warns(SAWarning) as told:
+            conn.execute(RestorePitr(f"{prefix}_d", moment, table="t"))
+        assert len(told) == 1
+        message = str(told[0].message)
+        assert message.startswith(
+            f"table {database}.t is restored, and no longer protected by {prefix}_t: {database}.t "
+        )
+        assert "renew_pitr(engine, name)" in message
+    assert statuses(engine, prefix) == {"_d": "active", "_t": "detached"}
+    # what protects nothing any more is not told again
+    PitrManager(engine).restore(f"{prefix}_d", moment, database=database, table="t")
+    PitrManager(engine).restore(f"{prefix}_d", moment, database=database, table="u")
+
+
+def test_of_a_database(engine: Engine, database: str, prefix: str, moment: dt.datetime) -> None:
+    with pytest.warns(SAWarning) as told:
+        PitrManager(engine).restore(f"{prefix}_d", moment, database=database)
+    assert len(told) == 1
+    message = str(told[0].message)
+    assert f"{prefix}_d" in message
+    assert f"{prefix}_t" in message
+    assert statuses(engine, prefix) == {"_d": "detached", "_t": "detached"}
+
+
+def test_they_are_renewed(
+    engine: Engine, database: str, prefix: str, moment: dt.datetime, server: Server
+) -> None:
+    PitrManager(engine).delete(f"{prefix}_t")
+    manager = PitrManager(engine)
+    manager.restore(f"{prefix}_d", moment, database=database, renew=True)
+    found = statuses(engine, prefix)
+    assert found.pop("_d") == "detached"
+    assert list(found.values()) == ["active"]
+    assert manager.get(f"{prefix}_d").name != f"{prefix}_d"
+
+
+def test_what_cannot_be_renewed_is_told(
+    engine: Engine, database: str, prefix: str, moment: dt.datetime, server: Server
+) -> None:
+    """A table that was not there at that moment is gone."""
+    with engine.begin() as conn:
+        conn.execute(text("CREATE TABLE later (id INT PRIMARY KEY)"))
+    manager = PitrManager(engine)
+    manager.create_table_pitr(f"{prefix}_l", database, "later")
+    manager.delete(f"{prefix}_t")
+    with engine.connect() as conn, pytest.warns(SAWarning) as told:
+        TransactionPitrManager(conn).restore(f"{prefix}_d", moment, database=database, renew=True)
+    assert len(told) == 1
+    message = str(told[0].message)
+    assert f"no longer protected by {prefix}_l: {database}.later" in message
+    assert f"{prefix}_l: renew_pitr: PITR" in message
+    assert "does not exist any more" in message
+
+
+def test_asyncio(
+    make_async_engine: Callable[..., AsyncEngine],
+    matrixone_engine: Engine,
+    database: str,
+    prefix: str,
+) -> None:
+    with matrixone_engine.begin() as conn:
+        conn.execute(text("CREATE TABLE t (id INT PRIMARY KEY)"))
+    PitrManager(matrixone_engine).create_database_pitr(prefix, database)
+    time.sleep(1.1)
+    moment = dt.datetime.now(dt.UTC)
+
+    async def main() -> None:
+        engine = make_async_engine()
+        async with engine.connect() as conn:
+            with pytest.warns(SAWarning, match=f"no longer protected by {prefix}"):
+                await conn.execute(RestorePitr(prefix, moment, database=database))
+        manager = AsyncPitrManager(engine)
+        newest = await manager.renew(prefix)
+        assert newest.name != prefix
+        await manager.restore(prefix, moment, database=database, renew=True)
+        assert (await manager.get(prefix)).name != newest.name
+        await engine.dispose()
+
+    asyncio.run(main())
+
+
+@pytest.fixture
+def tenant(server: Server) -> Iterator[Engine]:
+    with account_for_tests(server) as account:
+        engine = create_engine(server.url(user=f"{account}:admin", password=PASSWORD))
+        yield engine
+        engine.dispose()
+
+
+def test_of_an_account_that_cannot_read_the_servers_list(tenant: Engine) -> None:
+    """The whole account, with foreign keys between its databases and to a table itself: these do
+    not keep it from being restored."""
+    with tenant.begin() as conn:
+        for statement in (
+            "CREATE DATABASE a",
+            "CREATE DATABASE b",
+            "CREATE TABLE a.parent (id INT PRIMARY KEY)",
+            "CREATE TABLE b.child (id INT, p INT, FOREIGN KEY (p) REFERENCES a.parent (id))",
+            "CREATE TABLE b.own (id INT PRIMARY KEY, o INT, FOREIGN KEY (o) REFERENCES b.own (id))",
+            "CREATE TABLE a.free (id INT)",
+        ):
+            conn.execute(text(statement))
+    time.sleep(1.1)
+    manager = PitrManager(tenant)
+    manager.create_account_pitr("of_account")
+    manager.create_database_pitr("of_a", "a")
+    manager.create_table_pitr("of_own", "b", "own")
+    time.sleep(1.1)
+    moment = dt.datetime.now(dt.UTC)
+    time.sleep(0.1)
+    with tenant.begin() as conn:
+        for table in ("a.parent", "a.free"):
+            conn.execute(text(f"INSERT INTO {table} VALUES (1)"))
+    with pytest.warns(SAWarning, match="the current account is restored, and no longer") as told:
+        manager.restore("of_account", moment, level="account")
+    assert "of_a, of_own" in str(told[0].message) or "of_own, of_a" in str(told[0].message)
+    with tenant.connect() as conn:
+        for table in ("a.parent", "a.free"):
+            assert conn.execute(text(f"SELECT * FROM {table}")).all() == [], table
+    assert {p.name: str(p.status) for p in get_pitrs(tenant, with_status=True)} == {
+        "of_account": "active",
+        "of_a": "detached",
+        "of_own": "detached",
+    }
