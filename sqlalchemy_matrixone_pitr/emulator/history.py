@@ -65,11 +65,8 @@ def restore_table(session: Workspace, account: int, database: str, name: str, at
         home = session.catalogue.add_database(account, database)
         session.emit("create_database", home, 0, home.id)
     present = session.catalogue.table(home, name)
-    if present is not None and any(
-        child.name != name or child.database != database
-        for child, _ in session.catalogue.children(present)
-    ):
-        return  # the server leaves a referenced table as it is, and answers OK
+    if present is not None and session.catalogue.children(present):
+        return  # the server leaves a table that is referred to, be it by itself, and answers OK
     for key in past.definition.foreign_keys:
         parent_home = session.catalogue.database(account, key.parent_database)
         is_own = (key.parent_database, key.parent_table) == (database, name)
@@ -144,10 +141,17 @@ def _database_back(
     session: Workspace, account: int, past: DatabaseVersion, number: int | None
 ) -> None:
     present = session.catalogue.database(account, past.name)
-    old_id = 0
-    if present is not None and _referenced_from_elsewhere(session, present):
+    if present is not None and _is_kept(session, present):
         _related_tables_back(session, past, number, present)
         return
+    _whole_database_back(session, account, past, number)
+
+
+def _whole_database_back(
+    session: Workspace, account: int, past: DatabaseVersion, number: int | None
+) -> None:
+    present = session.catalogue.database(account, past.name)
+    old_id = 0
     if present is not None:
         old_id = present.id
         for version in session.catalogue.tables(present):
@@ -161,23 +165,43 @@ def _database_back(
     session.emit("restore_database", new, old_id, new.id)
 
 
-def _outside_children(session: Workspace, version: Version) -> bool:
-    """Whether another database's foreign key refers to this table."""
+def _is_kept(session: Workspace, database: DatabaseVersion) -> bool:
+    """Whether a foreign key keeps the server from dropping this database."""
+    itself = session.rules.restore_keeps_self_references
     return any(
-        child.database != version.database for child, _ in session.catalogue.children(version)
+        child.database != version.database or (itself and child.name == version.name)
+        for version in session.catalogue.tables(database)
+        for child, _ in session.catalogue.children(version)
     )
 
 
-def _referenced_from_elsewhere(session: Workspace, database: DatabaseVersion) -> bool:
-    return any(_outside_children(session, v) for v in session.catalogue.tables(database))
+def _kept_tables(session: Workspace, database: DatabaseVersion) -> set[str]:
+    """The tables that the server cannot drop: another database's foreign key refers to them, or
+    their own, or one of a table that it cannot drop."""
+    children = {
+        version.name: session.catalogue.children(version)
+        for version in session.catalogue.tables(database)
+    }
+    kept: set[str] = set()
+    while True:
+        more = {
+            name
+            for name, found in children.items()
+            for child, _ in found
+            if child.database != database.name or child.name == name or child.name in kept
+        }
+        if more <= kept:
+            return kept
+        kept |= more
 
 
 def _related_tables_back(
     session: Workspace, past: DatabaseVersion, number: int | None, present: DatabaseVersion
 ) -> None:
-    """What the server restores of a database to which others refer: it cannot drop it, and brings
-    back the tables that foreign keys inside of it relate, no others. It answers OK.
+    """What the server restores of a database that it cannot drop: the tables that foreign keys
+    inside of it relate, and that it can drop; no others. It answers OK.
     """
+    kept = _kept_tables(session, present)
     versions = session.catalogue.tables(past, number)
     related = set()
     for version in versions:
@@ -185,8 +209,7 @@ def _related_tables_back(
             if key.parent_database == past.name:
                 related |= {version.name, key.parent_table}
     for version in _parents_first([v for v in versions if v.name in related]):
-        now = session.catalogue.table(present, version.name)
-        if now is None or not _outside_children(session, now):
+        if version.name not in kept:
             _put_back(session, version, number, present)
 
 
@@ -211,7 +234,10 @@ def _parents_first(versions: list[Version]) -> list[Version]:
 
 
 def restore_account(session: Workspace, account: int, at: int, into: int | None) -> None:
-    """Every database of the account but the system's; those that came later are dropped."""
+    """Every database of the account but the system's; those that came later are dropped.
+
+    All are dropped first: foreign keys between them keep none.
+    """
     number = session.catalogue.number_at(at)
     target = account if into is None else into
 
@@ -226,7 +252,7 @@ def restore_account(session: Workspace, account: int, at: int, into: int | None)
             if database.name not in SYSTEM_DATABASES and database.name not in names:
                 session.drop_database(database)
         for database in past:
-            _database_back(session, target, database, number)
+            _whole_database_back(session, target, database, number)
 
     _unchecked(session, work)
 

@@ -82,6 +82,8 @@ class Rules:
     """RESTORE of a table takes its name for a pattern, and refuses when another fits it too"""
     restore_needs_parents: bool = False
     """RESTORE of a table whose foreign key's parent is missing is an error, not an idle OK"""
+    restore_keeps_self_references: bool = True
+    """RESTORE of a database with a table that refers to itself leaves it, and answers OK"""
     windows_as_json_list: bool = False
     """SHOW RECOVERY_WINDOW in one list of objects, under labels without underscores"""
     tenants_show_own_windows_by_name: bool = False
@@ -315,6 +317,7 @@ _V4_2_0 = replace(
     restores_own_account_parts=True,
     restore_looks_up_by_like=False,
     restore_table_keyword=True,
+    restore_keeps_self_references=False,
     tables_lock_inside_transactions=True,
     prepare_forgets_first=True,
     deallocate_checks_name=True,

@@ -161,7 +161,7 @@ def test_of_an_account_that_cannot_read_the_servers_list(tenant: Engine) -> None
             conn.execute(text(f"INSERT INTO {table} VALUES (1)"))
     with pytest.warns(SAWarning, match="the current account is restored, and no longer") as told:
         manager.restore("of_account", moment, level="account")
-    assert "of_a, of_own" in str(told[0].message) or "of_own, of_a" in str(told[0].message)
+    assert {"of_a", "of_own"} <= set(str(told[0].message).replace(",", "").replace(":", "").split())
     with tenant.connect() as conn:
         for table in ("a.parent", "a.free"):
             assert conn.execute(text(f"SELECT * FROM {table}")).all() == [], table

@@ -186,6 +186,58 @@ def test_what_is_referenced_from_another_database_is_not_restored(
     assert their_shop.rows("SELECT * FROM ~.free") == [(1,)]
 
 
+def test_a_table_that_refers_to_itself_is_not_restored(their_shop: Client) -> None:
+    """As long as it has the foreign key; success is reported."""
+    their_shop.ok(
+        "CREATE TABLE ~.own (id INT PRIMARY KEY, o INT, "
+        "CONSTRAINT k FOREIGN KEY (o) REFERENCES ~.own (id))",
+        "INSERT INTO ~.own VALUES (1, 1)",
+        "CREATE PITR ~_d FOR DATABASE ~ RANGE 1 'd'",
+    )
+    at = moment(their_shop)
+    restore = f"RESTORE DATABASE ~ TABLE own FROM PITR ~_d '{at.text}'"
+    their_shop.ok("INSERT INTO ~.own VALUES (2, 1)", restore)
+    assert their_shop.rows("SELECT * FROM ~.own") == [(1, 1), (2, 1)]
+    their_shop.ok("ALTER TABLE ~.own DROP FOREIGN KEY k", restore)
+    assert their_shop.rows("SELECT * FROM ~.own") == [(1, 1)]
+    assert their_shop.error("INSERT INTO ~.own VALUES (3, 77)") is not None  # the key is back
+
+
+def test_a_database_with_such_a_table_is_restored_since_4_2(
+    their_shop: Client, server: Server
+) -> None:
+    """Before, nothing of it is, and success is reported."""
+    their_shop.ok(
+        "CREATE TABLE ~.own (id INT PRIMARY KEY, t INT, o INT, "
+        "FOREIGN KEY (t) REFERENCES ~.t (id), FOREIGN KEY (o) REFERENCES ~.own (id))",
+        "CREATE TABLE ~.free (id INT)",
+        "CREATE PITR ~_d FOR DATABASE ~ RANGE 1 'd'",
+    )
+    at = moment(their_shop)
+    their_shop.ok("INSERT INTO ~.t VALUES (3, 'c')", "INSERT INTO ~.free VALUES (1)")
+    their_shop.ok("INSERT INTO ~.own VALUES (1, 1, 1)")
+    their_shop.ok(f"RESTORE DATABASE ~ FROM PITR ~_d '{at.text}'")
+    restored = server.version >= (4, 2)
+    assert their_shop.rows("SELECT id FROM ~.t") == [(1,), (2,)] + [(3,)] * (not restored)
+    assert their_shop.rows("SELECT * FROM ~.free") == [(1,)] * (not restored)
+    assert their_shop.rows("SELECT * FROM ~.own") == [(1, 1, 1)] * (not restored)
+
+
+def test_foreign_keys_between_databases_do_not_keep_an_account(guarded: Guarded) -> None:
+    guarded.say.ok(
+        "CREATE DATABASE ~_b",
+        "CREATE TABLE ~_b.child (id INT, t INT, FOREIGN KEY (t) REFERENCES ~.t (id))",
+        "CREATE TABLE ~_b.own (id INT PRIMARY KEY, o INT, FOREIGN KEY (o) REFERENCES ~_b.own (id))",
+    )
+    at = moment(guarded.say)
+    guarded.say.ok("INSERT INTO ~.t VALUES (3, 'c')", "INSERT INTO ~_b.child VALUES (1, 3)")
+    guarded.say.ok("INSERT INTO ~_b.own VALUES (1, 1)")
+    guarded.say.ok(f"RESTORE FROM PITR ~_a '{at.text}'")
+    assert guarded.rows() == ROWS
+    assert guarded.say.rows("SELECT * FROM ~_b.child") == []
+    assert guarded.say.rows("SELECT * FROM ~_b.own") == []
+
+
 def test_the_database_with_the_reference_is_restored(their_shop: Client) -> None:
     their_shop.ok(
         "CREATE DATABASE ~_b",
