@@ -309,7 +309,7 @@ def restore_point(
                 if (of, table) in children:
                     warnings.append(
                         f"{of}.{table}: RESTORE restores nothing, and says OK, as long as foreign "
-                        f"keys of {names_of(children[of, table])} refer to it: drop these keys first"
+                        f"keys of {names_of(children[of, table])} refer to it: drop them first"
                     )
                 element = RestorePitr(pitr.name, local, database=of, table=table)
                 statements.append(f"{element};")
