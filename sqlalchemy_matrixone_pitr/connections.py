@@ -254,19 +254,31 @@ def tell(connection: Connection, statement: str) -> None:
 
     :raises DBAPIError: it failed; of a lost connection the pool has been told.
     """
-    cursor: Any = connection.connection.cursor()
+    with driver_errors(connection, statement):
+        cursor: Any = connection.connection.cursor()
+        try:
+            cursor.execute(statement)
+        finally:
+            cursor.close()
+
+
+@contextlib.contextmanager
+def driver_errors(connection: Connection, statement: str) -> Iterator[None]:
+    """What the driver raises in the block is raised as SQLAlchemy raises it: a DBAPIError, and of a
+    lost connection the pool is told."""
     try:
-        cursor.execute(statement)
+        yield
     except Exception as error:
-        connection._handle_dbapi_exception(error, statement, (), cursor, None)
-    finally:
-        cursor.close()
+        if not isinstance(error, connection.dialect.loaded_dbapi.Error):
+            raise
+        connection._handle_dbapi_exception(error, statement, (), None, None)
 
 
-def at_connect(connection: Connection, work: Callable[[], None]) -> None:
+def at_connect(connection: Connection, work: Callable[[], None], *, restore: bool = True) -> None:
     """Work on a connection that was just taken from the pool: once more, on a fresh one, where the
     pool's turns out to be dead. So ``pool_pre_ping`` does.
 
+    :param restore: set the connection's isolation level on the fresh one as well.
     :raises DBAPIError: it failed.
     """
     try:
@@ -275,7 +287,7 @@ def at_connect(connection: Connection, work: Callable[[], None]) -> None:
         if not error.connection_invalidated:
             raise
         level = connection.get_execution_options().get("isolation_level")
-        if level is not None:  # undone when the connection is given back
+        if restore and level is not None:  # undone when the connection is given back
             connection.dialect.set_connection_execution_options(
                 connection, {"isolation_level": level}
             )

@@ -8,17 +8,20 @@ Source: matrixone.md, section 2 (the status bit lies) and section 9 (reflection)
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
+from sqlalchemy import event
 from sqlalchemy import types as sqltypes
 from sqlalchemy.dialects.mysql.aiomysql import MySQLDialect_aiomysql
 from sqlalchemy.dialects.mysql.asyncmy import MySQLDialect_asyncmy
 from sqlalchemy.dialects.mysql.base import MySQLDialect
 from sqlalchemy.dialects.mysql.pymysql import MySQLDialect_pymysql
-from sqlalchemy.engine import Connection
+from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.engine.reflection import Inspector
 
 from . import server
+from .connections import at_connect, driver_errors
 from .model import Pitr, PitrLevel
 from .reflection import get_pitrs
 from .transaction import note_failed_savepoint
@@ -76,6 +79,27 @@ class MatrixOneDialect(MySQLDialect):
     def initialize(self, connection: Connection) -> None:
         super().initialize(connection)
         self.matrixone_version = server.matrixone_version(connection)
+
+    def set_engine_execution_options(self, engine: Engine, opts: Mapping[str, Any]) -> None:
+        """As SQLAlchemy does; a connection of the pool that turns out to be dead is replaced."""
+        names = set(self.connection_characteristics).intersection(opts)
+        if names:
+            characteristics = {name: opts[name] for name in names}
+
+            @event.listens_for(engine, "engine_connect")
+            def set_connection_characteristics(connection: Connection) -> None:
+                def work() -> None:
+                    self._set_connection_characteristics(connection, characteristics)
+
+                at_connect(connection, work, restore=False)
+
+    def _set_connection_characteristics(
+        self, connection: Connection, characteristics: Mapping[str, Any]
+    ) -> None:
+        """A lost connection becomes a DBAPIError, and the pool is told."""
+        set_them: Any = super()._set_connection_characteristics
+        with driver_errors(connection, "SET AUTOCOMMIT"):
+            set_them(connection, characteristics)
 
     def set_isolation_level(self, dbapi_connection: Any, level: Any) -> None:
         """Set autocommit by a statement: the driver trusts the status bit and may send nothing."""
