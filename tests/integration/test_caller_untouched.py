@@ -80,6 +80,7 @@ def test_a_restore_says_nothing_on_the_callers_connection(
     proxied_engine: Engine, proxy: Proxy, database: str, prefix: str
 ) -> None:
     PitrManager(proxied_engine).create_database_pitr(prefix, database)
+    proxied_engine.dispose()  # the proxy has forgotten its connections
     time.sleep(1.1)
     moment = dt.datetime.now(dt.UTC)
     with proxied_engine.connect() as conn:
@@ -91,7 +92,7 @@ def test_a_restore_says_nothing_on_the_callers_connection(
         with pytest.warns(SAWarning, match="no longer protected"):
             conn.execute(RestorePitr(prefix, moment, database=database))
         assert set(mine[said:]) <= {"SELECT DATABASE()"}
-        assert conn.exec_driver_sql("SELECT @mine").scalar() == 5
+        assert int(conn.exec_driver_sql("SELECT @mine").scalar_one()) == 5
         assert conn.connection.driver_connection.thread_id() == number  # type: ignore[union-attr]
 
 
