@@ -21,7 +21,7 @@ _ORDINARY_WORDS = """
     and as asc between by case create delete desc drop else end exists false from group having
     if in insert into is join key limit not null on or order select set table then true union
     update values when where with account action active comment data date datetime day
-    description end event file format hour level minute month name names number password
+    description end event file format hour id level minute month name names number password
     position quarter role second session state status text time timestamp type user value week
     year
 """
