@@ -310,7 +310,9 @@ class TransactionPitrManager(_PitrMethods):
     def _connection(self) -> Connection:
         if isinstance(self._bind, Connection):
             return self._bind
-        return self._bind.connection(self._bind_arguments)
+        # a copy each time: SQLAlchemy takes the bind out of it
+        arguments = self._bind_arguments
+        return self._bind.connection(None if arguments is None else dict(arguments))
 
     def _execute(self, element: TransactionalDDLElement) -> None:
         session = None
