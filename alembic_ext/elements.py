@@ -44,7 +44,7 @@ from sqlalchemy_matrixone_pitr.reflection import (
     read_state,
     reading,
 )
-from sqlalchemy_matrixone_pitr.transaction import pending_result
+from sqlalchemy_matrixone_pitr.transaction import nothing_sent, pending_result
 
 HOW_TO_REPAIR = (
     "The migration itself is committed, and the revision is recorded: it will not run again. See "
@@ -181,6 +181,7 @@ class _NextGeneration(CreatePitr):
             typed = from_dbapi_error(error) if isinstance(error, DBAPIError) else error
             if not isinstance(typed, PitrAlreadyExistsError) or is_name_taken(typed):
                 raise
+            nothing_sent(options)
             _warn_not_renewed(self.policy, str(typed))
             return pending_result(connection)
 

@@ -3,23 +3,59 @@
 The rule that users learn is SQLAlchemy's own: *a PITR statement takes effect when its transaction
 commits, and a rollback discards it; on an AUTOCOMMIT connection it takes effect at once.*
 
+Theory of operation
+-------------------
+
 MatrixOne offers no such thing: it refuses PITR statements inside a transaction, and never rolls one
-back. So an element that is executed is resolved, compiled and validated at once, and queued; the
-queue belongs to one :class:`~sqlalchemy.engine.RootTransaction` and dies with it. At the
-transaction's commit, the engine's ``commit`` event sends COMMIT, then each element, each followed
-by a COMMIT. Every statement goes through SQLAlchemy, so that echo, events and errors are as usual.
+back. So statements wait in a queue, which belongs to one
+:class:`~sqlalchemy.engine.RootTransaction` and dies with it::
+
+    execute()      resolve, compile, validate --> queue       refused once the commit has begun
+                                                    |
+    rollback()                                      +--> forgotten with the transaction
+                                                    |
+    commit()   1   _on_commit_begun   close the queue         stays the engine's first listener
+               2   the user's commit listeners                may veto: nothing is sent then
+               3   _on_commit         COMMIT                  stays the engine's last listener
+               4   flush()            statement, COMMIT, statement, COMMIT, ...
+               5   SQLAlchemy's own COMMIT, of nothing
+
+*Which transaction.* The queue is keyed weakly by the transaction, not kept in ``connection.info``:
+that belongs to the pooled DBAPI connection, whose next user would commit it.
+
+*Whether the commit has begun.* Step 1 closes the queue, and leaves a closed one on a transaction
+that had none. Listeners of a Connection, of an engine made by ``execution_options()`` and of the
+class Engine run before it, so ``execute()`` also looks for SQLAlchemy's ``_commit_impl`` on the
+call stack. Our listeners are added at an engine's first PITR statement: a commit that other tasks
+have begun before does not call them, so that once the stacks of all greenlets are looked through.
+
+*Between two looks.* Whatever awaits may let another task commit or roll back. ``execute()`` does
+all that awaits first, then looks at the transaction again, and then queues without awaiting.
+
+*Who sends.* :func:`flush`, right away; or at the end of a Session's commit, when the Session parks
+them (session.py). Every statement goes through SQLAlchemy, so that echo, events and errors are as
+usual.
+
+*What is reported.* An element may decide to send another one, or nothing. ``_send()`` records what
+it gives to SQLAlchemy in the list under :data:`SENT`, and the report is about that. Only the
+server's answer to that statement makes it ``failed``. With the list empty nothing was sent:
+``not_tried``. Anything else is ``unknown`` until it is read back.
+
+*What ends the transaction unasked.* Up to 4.2 any SET does. The queue waits on for ``commit()``,
+and a warning says that a rollback undoes less than it seems.
 
 Pitfalls that shaped this module: matrixone.md, section 2, "What broke naive versions".
 """
 
 from __future__ import annotations
 
+import gc
 import re
 import sys
 import threading
+import warnings
 import weakref
-from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import FrameType, SimpleNamespace
 from typing import TYPE_CHECKING, Any, Final, Protocol, Self
@@ -29,7 +65,7 @@ from sqlalchemy.engine.base import RootTransaction, TwoPhaseTransaction
 from sqlalchemy.engine.cursor import (
     _NO_CURSOR_DML,
 )  # the public way to make a result needs a cursor
-from sqlalchemy.exc import DBAPIError, PendingRollbackError
+from sqlalchemy.exc import DBAPIError, PendingRollbackError, SAWarning, SQLAlchemyError
 from sqlalchemy.sql.ddl import ExecutableDDLElement
 
 from . import server
@@ -47,11 +83,13 @@ from .errors import (
     PitrError,
     PitrTransactionError,
     PitrValidationError,
-    answered_by_server,
     classify,
     driver_code_and_text,
     from_dbapi_error,
+    is_settled,
+    server_answer,
 )
+from .listeners import add_listener, surround_listeners
 
 if TYPE_CHECKING:
     from sqlalchemy.engine.interfaces import ExceptionContext
@@ -60,6 +98,10 @@ if TYPE_CHECKING:
 
 TOGETHER: Final = "matrixone_pitr_together"
 """Execution option of a statement that is sent with others: a :class:`Together`."""
+
+
+SENT: Final = "matrixone_pitr_sent"
+"""Execution option of a statement that is reported on: a list of the elements that were sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +151,12 @@ class TransactionalDDLElement(ExecutableDDLElement):
         return execute(connection, self, execution_options)
 
     def _send(self, connection: Connection, options: Mapping[str, Any]) -> CursorResult[Any]:
-        """Through SQLAlchemy's own execution of DDL, now."""
+        """Through SQLAlchemy's own execution of DDL, now.
+
+        A subclass may send other elements in its place, or nothing: it gives the options on to
+        their ``_send()``, and :func:`flush` reports what was sent.
+        """
+        options.get(SENT, []).append(self)
         options = {**options, "no_parameters": False}  # quoting doubles % for the driver
         sent: CursorResult[Any] = ExecutableDDLElement._execute_on_connection(  # type: ignore[no-untyped-call]
             self, connection, (), options
@@ -132,17 +179,21 @@ class Parking(Protocol):
 class Queued:
     element: TransactionalDDLElement
     options: Mapping[str, Any]
-    statement: str
 
 
 @dataclass(eq=False, slots=True)
 class _Queue:
-    """What one transaction will send after its COMMIT."""
+    """What one transaction will send after its COMMIT.
+
+    :ivar closed: its commit has begun.
+    :ivar set_commits: the server's SET commits the transaction, and no warning has said so yet.
+    """
 
     items: list[Queued] = field(default_factory=list)
     closed: bool = False
     failed_savepoint: str | None = None
-    session: weakref.ref[Parking] | None = None
+    sessions: weakref.WeakSet[Parking] = field(default_factory=weakref.WeakSet)
+    set_commits: bool | None = None
 
 
 _queues: weakref.WeakKeyDictionary[RootTransaction, _Queue] = weakref.WeakKeyDictionary()
@@ -171,7 +222,7 @@ def execute(
     :raises PitrTransactionError: the transaction cannot carry the statement.
     """
     element.check_dialect(connection.dialect)
-    server.require_matrixone(connection)
+    version = server.require_matrixone(connection)
     merged = {
         **element.get_execution_options(),
         **connection.get_execution_options(),
@@ -185,10 +236,47 @@ def execute(
         return _execute_on_idle(connection, element, merged, options)
 
     transaction = connection.get_transaction() or connection.begin()
+    newly_attached = attach(connection.engine)
+    _accepting(connection, transaction, element, in_any_task=newly_attached)
+    resolved = element.resolve(connection, merged)
+    str(resolved)  # what does not compile is refused now
+    if connection.dialect.is_async:
+        # an execute() that awaits nothing is taken for a mistake by SQLAlchemy; a task that is
+        # cancelled here has queued nothing
+        pause(connection, 0)
+    queue = _accepting(connection, transaction, element)
+    streams = bool(options.get("stream_results"))
+    queue.items.append(
+        Queued(resolved, {name: options[name] for name in options if name != "stream_results"})
+    )
+    if queue.set_commits is None:
+        queue.set_commits = server.rules_of(version).set_commits
+    if session is not None:
+        queue.sessions.add(session)
+    return _PendingResult(connection, streams=streams)
+
+
+def _accepting(
+    connection: Connection,
+    transaction: RootTransaction,
+    element: TransactionalDDLElement,
+    *,
+    in_any_task: bool = False,
+) -> _Queue:
+    """The queue of a transaction that can carry a statement.
+
+    :raises PitrTransactionError: it cannot.
+    """
     if isinstance(transaction, TwoPhaseTransaction):
         raise PitrTransactionError(
             "a two-phase transaction cannot carry PITR statements: MatrixOne has no XA; use an "
             "ordinary transaction",
+            name=element.pitr_name,
+        )
+    if connection.get_transaction() is not transaction:
+        raise PitrTransactionError(
+            "this transaction was committed or rolled back by another task before the PITR "
+            "statement could be queued; nothing is sent: await execute() before commit()",
             name=element.pitr_name,
         )
     nested = connection.get_nested_transaction()
@@ -199,26 +287,17 @@ def execute(
         )
     queue = _queue_of(transaction, create=True)
     assert queue is not None
-    if attach(connection.engine) and _is_committing(connection):
-        queue.closed = True  # the listener added just now does not hear of this commit
+    if not queue.closed and _is_committing(connection, in_any_task=in_any_task):
+        queue.closed = True
     if queue.closed:
         raise PitrTransactionError(
             "this transaction is being committed and takes no further PITR statements: execute "
-            "them before commit(), not in a listener that runs during it",
+            "them before commit(), not in a listener or another task that runs during it",
             name=element.pitr_name,
         )
     if queue.failed_savepoint is not None:
         raise _savepoint_error(queue.failed_savepoint, element.pitr_name)
-    resolved = element.resolve(connection, merged)
-    item = Queued(resolved, dict(options), str(resolved))
-    if connection.dialect.is_async:
-        # an execute() that awaits nothing is taken for a mistake by SQLAlchemy; a task that is
-        # cancelled here has queued nothing
-        pause(connection, 0)
-    queue.items.append(item)
-    if session is not None:
-        queue.session = weakref.ref(session)
-    return _PendingResult(connection)
+    return queue
 
 
 def send_now(
@@ -278,9 +357,13 @@ class _PendingResult(CursorResult[Any]):
 
     rowcount = 0
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, *, streams: bool = False) -> None:
         self.context: Any = SimpleNamespace(
-            compiled=None, isinsert=False, isupdate=False, isdelete=False, _is_server_side=False
+            compiled=None,
+            isinsert=False,
+            isupdate=False,
+            isdelete=False,
+            _is_server_side=streams,  # AsyncConnection.stream() asserts it
         )
         self.dialect = connection.dialect
         self.cursor = None  # type: ignore[assignment]
@@ -350,21 +433,28 @@ def attach(engine: Engine) -> bool:
     with _attach_lock:
         if engine in _attached:
             return False
-        _listen(engine, "commit", _on_commit)
-        _listen(engine, "rollback_savepoint", _on_rollback_savepoint)
-        _listen(engine.dialect, "handle_error", _on_error)
+        surround_listeners(engine, "commit", first=_on_commit_begun, last=_on_commit)
+        add_listener(engine, "rollback_savepoint", _on_rollback_savepoint)
+        add_listener(engine, "after_cursor_execute", _on_statement, first=True)
+        add_listener(engine.dialect, "handle_error", _on_error)
         if not getattr(engine.dialect, "is_matrixone", False):
-            _listen(engine, "engine_connect", _on_engine_connect)
+            add_listener(engine, "engine_connect", _on_engine_connect)
         _attached.add(engine)
         return True
 
 
-def _is_committing(connection: Connection) -> bool:
-    """Whether a ``commit`` listener of this connection is calling.
+def _is_committing(connection: Connection, *, in_any_task: bool = False) -> bool:
+    """Whether SQLAlchemy's commit of this connection has called us.
 
-    SQLAlchemy keeps no such state, so the call stack tells; asked once in an engine's life.
+    :param in_any_task: whether it is running in another task, too.
     """
-    frame: FrameType | None = sys._getframe()
+    if in_any_task and connection.dialect.is_async:
+        return any(_commits(connection, stack) for stack in (sys._getframe(), *_other_stacks()))
+    return _commits(connection, sys._getframe())
+
+
+def _commits(connection: Connection, stack: FrameType) -> bool:
+    frame: FrameType | None = stack
     while frame is not None:
         if frame.f_code.co_name == "_commit_impl" and frame.f_locals.get("self") is connection:
             return True
@@ -372,94 +462,109 @@ def _is_committing(connection: Connection) -> bool:
     return False
 
 
-def _listen(target: Engine | Dialect, identifier: str, listener: Callable[..., None]) -> None:
-    """``event.listen`` on a target that other threads are using.
+def _other_stacks() -> Iterator[FrameType]:
+    """Where SQLAlchemy's greenlets of other tasks wait. Slow: it looks at every object there is."""
+    from greenlet import greenlet  # type: ignore[import-untyped, unused-ignore]
 
-    ``event.listen`` appends to a deque that another thread's commit may be iterating, which then
-    fails with "deque mutated during iteration". Here a longer copy takes its place.
-    """
-    known = getattr(target.dispatch, identifier).for_modify(target.dispatch)
-    known.listeners = deque((*known.listeners, listener))
-    target._has_events = True
+    for one in gc.get_objects():
+        if issubclass(type(one), greenlet) and one.gr_frame is not None:
+            yield one.gr_frame
+
+
+def _on_commit_begun(connection: Connection) -> None:
+    """Close the queue, before any listener of the user's on the engine."""
+    _close_queue(connection.get_transaction())
+
+
+def _close_queue(transaction: RootTransaction | None) -> None:
+    queue = _queue_of(transaction, create=True)
+    if queue is not None:
+        queue.closed = True
 
 
 def _on_commit(connection: Connection) -> None:
-    transaction = connection.get_transaction()
-    queue = _queue_of(transaction)
-    if transaction is None or queue is None or queue.closed:
+    """Commit and send, after every listener of the user's, which may veto."""
+    queue = _queue_of(connection.get_transaction())
+    if queue is None:
         return
-    queue.closed = True
     items, queue.items = queue.items, []
     if queue.failed_savepoint is not None:
-        _undo(connection)
+        _undo(connection, in_step=True)
         raise _savepoint_error(queue.failed_savepoint)
     if not items:
         return
+    outside = sys.exception()
     try:
         connection.exec_driver_sql("COMMIT")
     except BaseException as error:
-        _undo(connection, error)
-        error.add_note(f"PITR statements of this transaction that were not sent: {_list(items)}")
+        _undo(connection, in_step=is_settled(error, outside=outside))
+        waiting = _list([item.element for item in items])
+        error.add_note(f"PITR statements of this transaction that were not sent: {waiting}")
         raise
-    session = queue.session() if queue.session is not None else None
-    if session is None or not session.park(connection, items):
+    if not any(session.park(connection, items) for session in list(queue.sessions)):
         flush(connection, items)
 
 
-def flush(connection: Connection, items: Sequence[Queued]) -> None:
+def flush(connection: Connection, items: Sequence[Queued]) -> list[TransactionalDDLElement]:
     """Send queued statements, each followed by COMMIT; their transaction is committed already.
 
+    :returns: the elements that were sent, in order.
     :raises PitrAfterCommitError: one was refused, or its answer was lost; nothing is retried.
     """
-    done: list[Queued] = []
+    done: list[TransactionalDDLElement] = []
     together = Together([item.element for item in items])
+    outside = sys.exception()
     for position, item in enumerate(items):
-        current: Queued | None = item
+        sent: list[TransactionalDDLElement] = []
+        answered = False
         try:
-            item.element._send(connection, {**item.options, TOGETHER: together})
-            done.append(item)
-            current = None
+            _close_queue(connection.get_transaction() or connection.begin())
+            item.element._send(connection, {**item.options, TOGETHER: together, SENT: sent})
+            answered = True
             connection.exec_driver_sql("COMMIT")
         except BaseException as error:
-            answer = error.__cause__ if isinstance(error, PitrError) else error
-            if isinstance(answer, DBAPIError):
-                refused = answered_by_server(answer)
-            else:
-                refused = isinstance(error, PitrError | Warning)  # by ourselves: it was not sent
-            _undo(connection, answer)
-            outcome = Outcome(
-                done=done,
-                failed=[item] if current and refused else [],
-                unknown=[item] if current and not refused else [],
-                not_tried=list(items[position + 1 :]),
-            )
+            outcome = Outcome(done=[*done, *sent])
+            outcome.not_tried = [late.element for late in items[position + 1 :]]
+            current = item.element
+            answer = None
+            if not sent and not answered:
+                outcome.not_tried.insert(0, current)
+            elif not answered:
+                current = outcome.done.pop()
+                answer = server_answer(error, statement=str(current), outside=outside)
+                (outcome.unknown if answer is None else outcome.failed).append(current)
+            unsent = not sent and isinstance(error, Exception)
+            _undo(connection, in_step=unsent or is_settled(error, outside=outside))
             if not isinstance(error, Exception):
                 error.add_note(outcome.report())
                 raise
-            cause: Exception = error
-            if current and isinstance(error, DBAPIError):
-                typed = _typed(error, item.element)
-                if typed is not None:
-                    typed.__cause__ = error
-                    cause = typed
-            report = outcome.error(cause, item.element.pitr_name if current else None)
-            for note in dict.fromkeys(late.element.note_on_failure for late in items[position:]):
+            report = outcome.error(error, None if answered else current, answer)
+            left = items[position + 1 :] if answered else items[position:]
+            for note in dict.fromkeys(late.element.note_on_failure for late in left):
                 if note is not None:
                     report.add_note(note)
-            raise report from cause
+            raise report from report.__cause__
+        done += sent
+    return done
 
 
-def _undo(connection: Connection, error: BaseException | None = None) -> None:
+def nothing_sent(options: Mapping[str, Any]) -> None:
+    """Take back what ``_send()`` has recorded: the server refused, and that is nobody's error."""
+    options.get(SENT, []).clear()
+
+
+def _undo(connection: Connection, *, in_step: bool) -> None:
     """Leave no transaction open on the server: SQLAlchemy sends no rollback after a failed commit.
 
-    Where the server did not answer, the line may be out of step: the connection is given up.
+    :param in_step: whether the server has answered all that was sent. If not, the connection is
+        given up.
     """
     if connection.invalidated:
         return
-    if error is None or (isinstance(error, DBAPIError) and answered_by_server(error)):
+    if in_step:
         try:
             connection.exec_driver_sql("ROLLBACK")
-        except DBAPIError:
+        except SQLAlchemyError:
             pass
         else:
             return
@@ -467,46 +572,64 @@ def _undo(connection: Connection, error: BaseException | None = None) -> None:
         connection.invalidate()
 
 
-def _list(items: Sequence[Queued]) -> str:
-    return "; ".join(item.statement for item in items)
+def _list(elements: Sequence[TransactionalDDLElement]) -> str:
+    return "; ".join(str(element) for element in elements)
 
 
 @dataclass(slots=True)
 class Outcome:
     """What became of the PITR statements of a committed transaction."""
 
-    done: list[Queued] = field(default_factory=list)
-    failed: list[Queued] = field(default_factory=list)
-    unknown: list[Queued] = field(default_factory=list)
-    not_tried: list[Queued] = field(default_factory=list)
+    done: list[TransactionalDDLElement] = field(default_factory=list)
+    failed: list[TransactionalDDLElement] = field(default_factory=list)
+    unknown: list[TransactionalDDLElement] = field(default_factory=list)
+    not_tried: list[TransactionalDDLElement] = field(default_factory=list)
 
     def report(self) -> str:
         lines = ["The transaction is committed; its PITR statements are not all done."]
-        for what, items in (
+        for what, elements in (
             ("done", self.done),
             ("failed", self.failed),
             ("unknown, the answer was lost: read back before trying again", self.unknown),
             ("not tried", self.not_tried),
         ):
-            if items:
-                lines.append(f"  {what}: {_list(items)}")
+            if elements:
+                lines.append(f"  {what}: {_list(elements)}")
         return "\n".join(lines)
 
-    def error(self, cause: BaseException, name: str | None) -> PitrAfterCommitError:
+    def error(
+        self,
+        cause: Exception,
+        element: TransactionalDDLElement | None = None,
+        answer: DBAPIError | None = None,
+    ) -> PitrAfterCommitError:
+        """The error that says so; its ``__cause__`` is set.
+
+        :param element: the one that was not done.
+        :param answer: the server's refusal of it, which may be behind the cause.
+        """
+        told: Exception = cause
+        if answer is not None and element is not None and not isinstance(cause, PitrError):
+            told = _typed(answer, element) or cause
+            if isinstance(cause, DBAPIError) and told is not cause:
+                told.__cause__ = cause
+                cause = told
         reason = str(cause) if isinstance(cause, PitrError) else f"{type(cause).__name__}: {cause}"
-        return PitrAfterCommitError(
+        made = PitrAfterCommitError(
             f"{self.report()}\n"
             "rollback() is needed before this connection is used again; it undoes nothing.\n"
             f"Reason: {reason}",
-            done=[item.element for item in self.done],
-            failed=[item.element for item in self.failed],
-            unknown=[item.element for item in self.unknown],
-            not_tried=[item.element for item in self.not_tried],
-            name=name,
-            errno=getattr(cause, "errno", None),
-            statement=getattr(cause, "statement", None),
-            orig=getattr(cause, "orig", None),
+            done=self.done,
+            failed=self.failed,
+            unknown=self.unknown,
+            not_tried=self.not_tried,
+            name=None if element is None else element.pitr_name,
+            errno=getattr(told, "errno", None),
+            statement=getattr(told, "statement", None),
+            orig=getattr(told, "orig", None),
         )
+        made.__cause__ = cause
+        return made
 
 
 def _on_rollback_savepoint(connection: Connection, name: str, context: None) -> None:
@@ -544,6 +667,55 @@ def _on_error(context: ExceptionContext) -> None:
     found = classify(*driver_code_and_text(context.original_exception))
     if found is not None:
         error.add_detail(f"What to do: {found[1]}.")
+
+
+# ---------------------------------------------------------------------------------------------- SET
+
+
+_NO_CODE = re.compile(
+    r"""'(?:[^'\\]|\\.)*+'|"(?:[^"\\]|\\.)*+"|`[^`]*+`|/\*(?!!).*?\*/|(?:--\s|\#|//)[^\n]*+""",
+    re.DOTALL,
+)
+_SET = re.compile(r"(?:\A|;)(?:\s|/\*!\d*+)*+SET\b", re.IGNORECASE)
+
+
+def _is_set(statement: str) -> bool:
+    """Whether it is a SET, or has one among several statements; ``/*! */`` is executed.
+
+    >>> _is_set("/* a; */ set names utf8mb4"), _is_set("UPDATE t SET a = '; SET'")
+    (True, False)
+    """
+    return _SET.search(_NO_CODE.sub(" ", statement)) is not None
+
+
+def _on_statement(connection: Connection, cursor: Any, statement: str, *_: Any) -> None:
+    """Warn of a SET that has run: it committed, and a rollback discards the policies alone.
+
+    One that the server refuses, as it does SET TRANSACTION and SET ROLE in a transaction, commits
+    nothing.
+    """
+    queue = _queue_of(connection.get_transaction())
+    if queue is not None and queue.items and queue.set_commits and _is_set(statement):
+        queue.set_commits = False
+        waiting = _list([item.element for item in queue.items])
+        warnings.warn(
+            f"{statement!r} has committed the open transaction, as any SET does on MatrixOne up to "
+            "4.2: what was written before is stored, and a rollback does not undo it. PITR "
+            f"statements still wait for commit(): {waiting}. Send SET before the transaction "
+            "begins, or in a connect listener",
+            SAWarning,
+            stacklevel=_callers_level(),
+        )
+
+
+def _callers_level() -> int:
+    """The ``stacklevel`` of the user's line, below SQLAlchemy's."""
+    level, frame = 1, sys._getframe(1)
+    while frame.f_back is not None and (
+        level == 1 or frame.f_globals.get("__name__", "").startswith("sqlalchemy.")
+    ):
+        level, frame = level + 1, frame.f_back
+    return level
 
 
 # -------------------------------------------------------------------------------------- AUTOCOMMIT
