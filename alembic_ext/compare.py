@@ -29,10 +29,12 @@ from sqlalchemy import MetaData, Table
 from sqlalchemy_matrixone_pitr import server
 from sqlalchemy_matrixone_pitr.apply import conflict_error
 from sqlalchemy_matrixone_pitr.declarations import (
+    DEFAULT_NAMING,
     Bound,
     Databases,
     HasMetaData,
     Schemas,
+    convention_of,
     conventional_name,
     declares_any,
     metadatas,
@@ -211,17 +213,17 @@ class _Written:
 
     def others(self, action: Action) -> tuple[list[PitrOp], list[PitrOp]]:
         """What goes to the front of the migration, and what to its end."""
-        pitr, named = self._as_written(action.pitr)
+        pitr, naming = self._as_written(action.pitr)
         if isinstance(action, Create):
-            return [], [CreatePitrOp.from_pitr(pitr, named)]
+            return [], [CreatePitrOp.from_pitr(pitr, naming)]
         assert action.existing is not None
         before = pitr.with_range(action.existing.range)
         if isinstance(action, Alter):
-            return [], [AlterPitrOp.from_pitr(before, pitr.range, named)]
+            return [], [AlterPitrOp.from_pitr(before, pitr.range, naming)]
         assert isinstance(action, Renew)
         front: list[PitrOp] = [self._drop(action.existing)] if action.destructive else []
         if (action.pitr.database_name or "", action.pitr.table_name) not in self._objects:
-            return front, [CreatePitrOp.from_pitr(pitr, named)]  # the migration makes it first
+            return front, [CreatePitrOp.from_pitr(pitr, naming)]  # the migration makes it first
         renewal = RenewPitrOp(
             pitr.name,
             range=str(before.range),
@@ -229,10 +231,10 @@ class _Written:
             table=pitr.table_name,
             generation=split_generation(action.pitr.name)[1],
         )
-        renewal.written(named)
+        renewal.named_by(naming)
         if before.range == pitr.range:
             return front, [renewal]
-        return front, [renewal, AlterPitrOp.from_pitr(before, pitr.range, named)]
+        return front, [renewal, AlterPitrOp.from_pitr(before, pitr.range, naming)]
 
     def _drop(self, pitr: Pitr) -> PitrOp:
         made = DropPitrOp.from_pitr(*self._as_written(pitr))
@@ -240,17 +242,16 @@ class _Written:
             made.gone = (pitr.database_name, pitr.table_name) not in self._objects
         return made
 
-    def _as_written(self, pitr: Pitr) -> tuple[Pitr, bool]:
-        """Under the policy's name, and with no database where the metadata names none; and whether
-        the name is written, or left to the naming convention."""
+    def _as_written(self, pitr: Pitr) -> tuple[Pitr, str | None]:
+        """Under the policy's name, with the database as it is declared; and the convention that
+        makes the name, which is then left out."""
         policy = self._policies.get(pitr.name)
         name = split_generation(pitr.name)[0] if policy is None else policy.name
         declaration = self._declared.get((name, target_of(pitr)))
-        database = pitr.database_name
         if declaration is not None:
-            database = declaration.database
-        elif database == self._names.real(None):
-            database = None
+            database, naming = declaration.database, declaration.naming
+        else:
+            database, naming = self._names.declared(pitr.database_name), self._naming(name, pitr)
         written = Pitr(
             name,
             pitr.level,
@@ -259,14 +260,14 @@ class _Written:
             database_name=database,
             table_name=pitr.table_name,
         )
-        if pitr.database_name is None or database is not None:
-            return written, True
-        if declaration is not None:
-            return written, declaration.named
-        return written, name not in self._conventional_names(pitr)
+        return written, naming
 
-    def _conventional_names(self, pitr: Pitr) -> set[str]:
-        return {
-            conventional_name(metadata, pitr.database_name, pitr.table_name)
-            for metadata in self._metadata
-        }
+    def _naming(self, name: str, pitr: Pitr) -> str | None:
+        """The convention that makes the name of a policy that nobody declares, if one does."""
+        if pitr.database_name is None:
+            return None
+        conventions = dict.fromkeys((*map(convention_of, self._metadata), DEFAULT_NAMING))
+        for convention in conventions:
+            if conventional_name(convention, pitr.database_name, pitr.table_name) == name:
+                return convention
+        return None

@@ -11,7 +11,7 @@ a warning that says what to do, and the rest is done.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
 from sqlalchemy.engine import Connection, CursorResult
@@ -92,17 +92,20 @@ class CreateWhereMissing(OfMigration, CreatePitr):
 
     def decide(self, connection: Connection) -> PitrDDLElement | None:
         database, table = _object(self.pitr)
-        with reading(connection.engine) as aside:
+        with reading(connection) as aside:
             state = read_state(
                 aside,
                 databases=[database] if database else [],
                 tables=[] if table is None else [table],
             )
         name, target = split_generation(self.name)[0], target_of(self.pitr)
-        policy = find_policy(state.pitrs, name, target)
+        return self.decide_policy(state, find_policy(state.pitrs, name, target))
+
+    def decide_policy(self, state: ServerState, policy: Policy | None) -> PitrDDLElement | None:
+        """What is sent, by what there is of the policy."""
         if policy is not None and not policy.detached:
             return self.decide_attached(policy.current)
-        if (database, table) not in state.objects and self.is_excused():
+        if _object(self.pitr) not in state.objects and self.is_excused():
             return None
         if policy is None:
             return self.creation()
@@ -145,7 +148,26 @@ class CreateWhereMissing(OfMigration, CreatePitr):
 
 
 class RenewWhereDetached(CreateWhereMissing):
-    """The next generation of a policy; one that still protects its object gets the range alone."""
+    """The next generation of a policy; one that still protects its object gets the range alone.
+
+    :ivar known: names of PITRs that were there before, where only a policy that another process has
+        made since is meant; None means any.
+    """
+
+    known: frozenset[str] | None = None
+
+    def decide_policy(self, state: ServerState, policy: Policy | None) -> PitrDDLElement | None:
+        if self.known is None:
+            return super().decide_policy(state, policy)
+        if policy is None or {pitr.name for pitr in policy.generations} <= self.known:
+            return None
+        if not policy.detached:
+            return None
+        made = [pitr.name for pitr in policy.generations if pitr.name not in self.known]
+        if state.stale & set(made):
+            # for the table as it was; it keeps nothing from before this run
+            return _InPlaceOf(policy.current, made)
+        return next_generation(state, policy, policy.current.range)
 
     def creation(self) -> CreatePitr:
         return CreatePitr(self.pitr.with_name(split_generation(self.name)[0]))
@@ -164,6 +186,45 @@ class RenewWhereDetached(CreateWhereMissing):
             f"({other.range}), and the server takes one active policy per object"
         )
         return None
+
+
+class _InPlaceOf(CreatePitr):
+    """CREATE PITR, after PITRs that are in its way are dropped."""
+
+    def __init__(self, pitr: Pitr, dropped: Sequence[str]) -> None:
+        super().__init__(pitr)
+        self.dropped = tuple(dropped)
+
+    def _send(self, connection: Connection, options: Mapping[str, Any]) -> CursorResult[Any]:
+        for name in self.dropped:
+            DropPitr(name)._send(connection, options)
+            connection.exec_driver_sql("COMMIT")
+        return CreatePitr(self.pitr).with_real_names()._send(connection, options)
+
+
+class NameWhereDetached(OfMigration):
+    """Nothing but a warning, where a policy that nobody declares protects nothing any more.
+
+    :param pitr: the policy, with the server's names.
+    """
+
+    def __init__(self, pitr: Pitr) -> None:
+        self.pitr = pitr
+        self.name = pitr.name
+
+    def decide(self, connection: Connection) -> PitrDDLElement | None:
+        with reading(connection) as aside:
+            state = read_state(aside, tables=())
+        policy = find_policy(state.pitrs, split_generation(self.name)[0], target_of(self.pitr))
+        if policy is not None and policy.detached and _object(self.pitr) in state.objects:
+            _warn(
+                f"{target_text(policy.target)} is there again, and its policy {policy.name!r} "
+                f"protects nothing new: mo-pitr renew {policy.name}"
+            )
+        return None
+
+    def __str__(self) -> str:
+        return f"-- see whether {self.name} protects {target_text(self.pitr)}"
 
 
 class _NextGeneration(CreatePitr):
@@ -251,7 +312,7 @@ class AlterNewest(_OfNewest, AlterPitr):
         self.expected = expected
 
     def decide(self, connection: Connection) -> PitrDDLElement | None:
-        with reading(connection.engine) as aside:
+        with reading(connection) as aside:
             there = find_pitr(read_generations(aside, self.policy), self.policy)
         if there is not None:
             if there.range == self.range or self.is_foreign(there):
@@ -285,7 +346,7 @@ class DropNewest(_OfNewest, DropPitr):
         self.if_active = if_active
 
     def decide(self, connection: Connection) -> PitrDDLElement | None:
-        with reading(connection.engine) as aside:
+        with reading(connection) as aside:
             there = find_pitr(
                 read_state(aside, tables=()).pitrs
                 if self.if_active

@@ -13,88 +13,29 @@ They do what ``op.create_pitr`` and its siblings do, and need ``register()`` in 
 
 from __future__ import annotations
 
-from typing import Any
+import functools
+from collections.abc import Callable
+from typing import Concatenate, ParamSpec
 
 from alembic import op as _op
+from alembic.operations import Operations
+
+from .ops import AlterPitrOp, CreatePitrOp, DropPitrOp, RenewPitrOp
+
+_P = ParamSpec("_P")
 
 
-def create_pitr(
-    name: str | None,
-    range: str,
-    *,
-    level: str | None = None,
-    account: str | None = None,
-    database: str | None = None,
-    table: str | None = None,
-    if_not_exists: bool = False,
-) -> None:
-    """See :meth:`CreatePitrOp.create_pitr`."""
-    operations: Any = _op
-    operations.create_pitr(
-        name,
-        range,
-        level=level,
-        account=account,
-        database=database,
-        table=table,
-        if_not_exists=if_not_exists,
-    )
+def _proxy(method: Callable[Concatenate[Operations, _P], None]) -> Callable[_P, None]:
+    """The operation of that name of ``alembic.op``, with the method's types."""
+
+    @functools.wraps(method)
+    def operation(*args: _P.args, **kwargs: _P.kwargs) -> None:
+        getattr(_op, method.__name__)(*args, **kwargs)
+
+    return operation
 
 
-def alter_pitr(
-    name: str | None,
-    range: str,
-    *,
-    existing_range: str | None = None,
-    existing_level: str | None = None,
-    existing_account: str | None = None,
-    existing_database: str | None = None,
-    existing_table: str | None = None,
-) -> None:
-    """See :meth:`AlterPitrOp.alter_pitr`."""
-    operations: Any = _op
-    operations.alter_pitr(
-        name,
-        range,
-        existing_range=existing_range,
-        existing_level=existing_level,
-        existing_account=existing_account,
-        existing_database=existing_database,
-        existing_table=existing_table,
-    )
-
-
-def drop_pitr(
-    name: str | None,
-    *,
-    if_exists: bool = False,
-    existing_range: str | None = None,
-    existing_level: str | None = None,
-    existing_account: str | None = None,
-    existing_database: str | None = None,
-    existing_table: str | None = None,
-) -> None:
-    """See :meth:`DropPitrOp.drop_pitr`."""
-    operations: Any = _op
-    operations.drop_pitr(
-        name,
-        if_exists=if_exists,
-        existing_range=existing_range,
-        existing_level=existing_level,
-        existing_account=existing_account,
-        existing_database=existing_database,
-        existing_table=existing_table,
-    )
-
-
-def renew_pitr(
-    name: str | None,
-    *,
-    range: str,
-    database: str | None = None,
-    table: str | None = None,
-    generation: int,
-) -> None:
-    """See :meth:`RenewPitrOp.renew_pitr`."""
-    operations: Any = _op
-    operations.renew_pitr(name, range=range, database=database, table=table, generation=generation)
+create_pitr = _proxy(CreatePitrOp.create_pitr)
+alter_pitr = _proxy(AlterPitrOp.alter_pitr)
+drop_pitr = _proxy(DropPitrOp.drop_pitr)
+renew_pitr = _proxy(RenewPitrOp.renew_pitr)

@@ -4,9 +4,10 @@ Each carries literals only, and knows its reverse from its own fields. What they
 ``toimpl.py``; the text of a migration that calls them in ``render.py``.
 
 A *name* is a policy's: where it was renewed, the newest generation is meant, found when the
-statement is sent. In ``--sql`` scripts it is taken as it stands. None is the name that the naming
-convention of ``target_metadata`` makes of the target and the database that is migrated, as it does
-for a policy that is declared without a name.
+statement is sent. In ``--sql`` scripts it is taken as it stands. None is the name that a naming
+convention makes of the target and the database that is migrated, as it does for a policy that is
+declared without a name. The operation carries the convention (``naming=``; the default one is left
+out): what a migration means does not depend on today's models.
 """
 
 from __future__ import annotations
@@ -15,11 +16,9 @@ from typing import Any, Self
 
 from alembic.operations import Operations
 from alembic.operations.ops import MigrateOperation
-from alembic.runtime.migration import MigrationContext
-from sqlalchemy import MetaData
 
 from sqlalchemy_matrixone_pitr.ddl import resolve_database
-from sqlalchemy_matrixone_pitr.declarations import conventional_name, metadatas
+from sqlalchemy_matrixone_pitr.declarations import DEFAULT_NAMING, conventional_name
 from sqlalchemy_matrixone_pitr.errors import PitrValidationError
 from sqlalchemy_matrixone_pitr.generations import check_declared_name, generation_name
 from sqlalchemy_matrixone_pitr.model import Pitr, PitrLevel, PitrRange, to_level
@@ -69,10 +68,16 @@ def level_of(
 
 
 def convention_name(
-    operations: Operations, what: str, level: PitrLevel, database: str | None, table: str | None
+    operations: Operations,
+    what: str,
+    level: PitrLevel,
+    database: str | None,
+    table: str | None,
+    naming: str | None,
 ) -> str:
-    """The name that the naming convention makes of a target, in the database that is migrated.
+    """The name that a naming convention makes of a target, in the database that is migrated.
 
+    :param naming: the convention; None is the default one.
     :raises PitrValidationError: there is none for the cluster or an account; or no database.
     """
     context = operations.migration_context
@@ -86,36 +91,24 @@ def convention_name(
         database = resolve_database(connection, database, connection.get_execution_options())
     elif database is None:
         database = default_database(context, f"of table {table}" if table else "of the database")
-    return conventional_name(_metadata_of(context, table), fold(database), table)
-
-
-def _metadata_of(context: MigrationContext, table: str | None) -> MetaData:
-    """Whose convention counts: the MetaData that has the table, else the first one."""
-    target = context.opts.get("target_metadata")
-    given = [] if target is None else metadatas(target)
-    for metadata in given:
-        names = {fold(known.name) for known in metadata.tables.values() if known.schema is None}
-        if table is not None and fold(table) in names:
-            return metadata
-    return given[0] if given else MetaData()
+    return conventional_name(naming or DEFAULT_NAMING, fold(database), table, source=what)
 
 
 class PitrOp(MigrateOperation):
     """What the operations share.
 
-    :ivar named: whether a migration writes the name; False leaves it to the naming convention.
+    :ivar naming: the naming convention that has made the name, which a migration then leaves out.
     """
 
     name: str
-    named: bool = True
+    naming: str | None = None
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.name!r})"
 
-    def written(self, named: bool) -> Self:
-        """The operation, with :attr:`named` set."""
-        if not named:
-            self.named = False
+    def named_by(self, naming: str | None) -> Self:
+        """The operation, with :attr:`naming` set."""
+        self.naming = naming
         return self
 
 
@@ -145,7 +138,7 @@ class CreatePitrOp(PitrOp):
         self.if_not_exists = if_not_exists
 
     @classmethod
-    def from_pitr(cls, pitr: Pitr, named: bool = True) -> Self:
+    def from_pitr(cls, pitr: Pitr, naming: str | None = None) -> Self:
         """The operation that creates a policy."""
         made = cls(
             pitr.name,
@@ -155,7 +148,7 @@ class CreatePitrOp(PitrOp):
             database=pitr.database_name,
             table=pitr.table_name,
         )
-        return made.written(named)
+        return made.named_by(naming)
 
     @classmethod
     def create_pitr(
@@ -169,10 +162,12 @@ class CreatePitrOp(PitrOp):
         database: str | None = None,
         table: str | None = None,
         if_not_exists: bool = False,
+        naming: str | None = None,
     ) -> None:
         """Create a PITR policy when the migration's transaction commits.
 
-        :param name: unique in the account; None leaves it to the naming convention.
+        :param name: unique in the account; None leaves it to a naming convention.
+        :param naming: that convention; without it ``pitr_%(object_name)s``.
         :param range: ``"7d"``: 1 to 100 of h, d, mo, y.
         :param level: told by the target, or ``"account"``, ``"database"``, ``"cluster"``.
         :param account: another account (sys only).
@@ -183,7 +178,7 @@ class CreatePitrOp(PitrOp):
         """
         if name is None:
             target = level_of("create_pitr", level, account, database, table)
-            name = convention_name(operations, "create_pitr", target, database, table)
+            name = convention_name(operations, "create_pitr", target, database, table, naming)
         operations.invoke(
             cls(
                 name,
@@ -197,7 +192,7 @@ class CreatePitrOp(PitrOp):
         )
 
     def reverse(self) -> DropPitrOp:
-        return DropPitrOp.from_pitr(self.pitr, self.named)
+        return DropPitrOp.from_pitr(self.pitr, self.naming)
 
     def to_diff_tuple(self) -> tuple[Any, ...]:
         return "add_pitr", self.pitr
@@ -233,7 +228,7 @@ class AlterPitrOp(PitrOp):
             )
 
     @classmethod
-    def from_pitr(cls, pitr: Pitr, range: PitrRange, named: bool = True) -> Self:
+    def from_pitr(cls, pitr: Pitr, range: PitrRange, naming: str | None = None) -> Self:
         """The operation that gives a policy a range.
 
         :param pitr: as it is before.
@@ -247,7 +242,7 @@ class AlterPitrOp(PitrOp):
             existing_database=pitr.database_name,
             existing_table=pitr.table_name,
         )
-        return made.written(named)
+        return made.named_by(naming)
 
     @classmethod
     def alter_pitr(
@@ -261,13 +256,15 @@ class AlterPitrOp(PitrOp):
         existing_account: str | None = None,
         existing_database: str | None = None,
         existing_table: str | None = None,
+        naming: str | None = None,
     ) -> None:
         """Change a policy's range when the migration's transaction commits.
 
         One that is not there, since an earlier revision failed to create it, is created where its
         target is given; else it is a warning.
 
-        :param name: None leaves it to the naming convention.
+        :param name: None leaves it to a naming convention.
+        :param naming: that convention; without it ``pitr_%(object_name)s``.
         :param existing_range: what it is before, so that the operation can be reversed.
         :param existing_table: with the other ``existing_*`` the policy's target.
         """
@@ -275,7 +272,7 @@ class AlterPitrOp(PitrOp):
             target = existing_level, existing_account, existing_database, existing_table
             level = level_of("alter_pitr", *target, prefix="existing_")
             name = convention_name(
-                operations, "alter_pitr", level, existing_database, existing_table
+                operations, "alter_pitr", level, existing_database, existing_table, naming
             )
         operations.invoke(
             cls(
@@ -298,7 +295,7 @@ class AlterPitrOp(PitrOp):
         if self.existing is None:
             return AlterPitrOp(self.name, str(self.existing_range), existing_range=str(self.range))
         before = self.existing.with_range(self.range)
-        return AlterPitrOp.from_pitr(before, self.existing_range, self.named)
+        return AlterPitrOp.from_pitr(before, self.existing_range, self.naming)
 
     def to_diff_tuple(self) -> tuple[Any, ...]:
         return "modify_pitr_range", self.name, str(self.existing_range), str(self.range)
@@ -345,7 +342,7 @@ class DropPitrOp(PitrOp):
             )
 
     @classmethod
-    def from_pitr(cls, pitr: Pitr, named: bool = True) -> Self:
+    def from_pitr(cls, pitr: Pitr, naming: str | None = None) -> Self:
         """The operation that drops a policy, and can bring it back."""
         made = cls(
             pitr.name,
@@ -355,7 +352,7 @@ class DropPitrOp(PitrOp):
             existing_database=pitr.database_name,
             existing_table=pitr.table_name,
         )
-        return made.written(named)
+        return made.named_by(naming)
 
     @classmethod
     def drop_pitr(
@@ -369,13 +366,15 @@ class DropPitrOp(PitrOp):
         existing_account: str | None = None,
         existing_database: str | None = None,
         existing_table: str | None = None,
+        naming: str | None = None,
     ) -> None:
         """Drop a policy when the migration's transaction commits.
 
         Of a renewed one its newest generation goes; older ones stay as history. One that is not
         there is a warning.
 
-        :param name: None leaves it to the naming convention.
+        :param name: None leaves it to a naming convention.
+        :param naming: that convention; without it ``pitr_%(object_name)s``.
         :param if_exists: no warning; and one that no longer protects its object stays as history.
         :param existing_range: with the other ``existing_*`` what it is before, so that the
             operation can be reversed.
@@ -384,7 +383,7 @@ class DropPitrOp(PitrOp):
             target = existing_level, existing_account, existing_database, existing_table
             level = level_of("drop_pitr", *target, prefix="existing_")
             name = convention_name(
-                operations, "drop_pitr", level, existing_database, existing_table
+                operations, "drop_pitr", level, existing_database, existing_table, naming
             )
         operations.invoke(
             cls(
@@ -412,8 +411,8 @@ class DropPitrOp(PitrOp):
                 database=self.existing.database_name,
                 table=self.existing.table_name,
                 generation=2,
-            ).written(self.named)
-        return CreatePitrOp.from_pitr(self.existing, self.named)
+            ).named_by(self.naming)
+        return CreatePitrOp.from_pitr(self.existing, self.naming)
 
     def to_diff_tuple(self) -> tuple[Any, ...]:
         return "remove_pitr", self.existing or self.name
@@ -456,6 +455,7 @@ class RenewPitrOp(PitrOp):
         database: str | None = None,
         table: str | None = None,
         generation: int,
+        naming: str | None = None,
     ) -> None:
         """Create a policy's next generation when the migration's transaction commits.
 
@@ -464,12 +464,13 @@ class RenewPitrOp(PitrOp):
         server takes the old generation for active still, a warning says how to go on; where the
         object is not there, it says so.
 
-        :param name: None leaves it to the naming convention.
+        :param name: None leaves it to a naming convention.
+        :param naming: that convention; without it ``pitr_%(object_name)s``.
         :param generation: its number in a ``--sql`` script; online the next free one is taken.
         """
         if name is None:
             level = PitrLevel.DATABASE if table is None else PitrLevel.TABLE
-            name = convention_name(operations, "renew_pitr", level, database, table)
+            name = convention_name(operations, "renew_pitr", level, database, table, naming)
         operations.invoke(
             cls(name, range=range, database=database, table=table, generation=generation)
         )
@@ -483,7 +484,7 @@ class RenewPitrOp(PitrOp):
             table=self.pitr.table_name,
             generation=self.generation,
         )
-        return same.written(self.named)
+        return same.named_by(self.naming)
 
     def to_diff_tuple(self) -> tuple[Any, ...]:
         return "renew_pitr", self.name, self.pitr

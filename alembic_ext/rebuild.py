@@ -4,6 +4,17 @@ An ordinary ALTER TABLE gives a table a new id, which ends its policy without a 
 runs in the revision's own transaction, where the table has its new id already, while another
 connection still sees the committed one.
 
+=============================================  =============================================
+a table of the migrated databases              its policy
+=============================================  =============================================
+rebuilt by this revision                       renewed where declared so, else named
+rebuilt, and a policy appears meanwhile        renewed, if it is found detached after COMMIT
+made by a downgrade, with an old policy        renewed where declared so, else named
+renamed                                        named: a policy stays with the old name
+not protected when the revision began          left: it was dropped, or ended, before
+not protected when the first revision began    named once, where declared
+=============================================  =============================================
+
 Source: matrixone.md, section 4 ("inside a migration's transaction").
 """
 
@@ -14,6 +25,7 @@ import logging
 import time
 import warnings
 import weakref
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from alembic.runtime.migration import MigrationContext
@@ -26,18 +38,14 @@ from sqlalchemy_matrixone_pitr.catalog import object_ids
 from sqlalchemy_matrixone_pitr.connections import query
 from sqlalchemy_matrixone_pitr.declarations import (
     Databases,
+    Declaration,
     Schemas,
     bind_declarations,
     declares_any,
 )
 from sqlalchemy_matrixone_pitr.errors import PitrPermissionError
-from sqlalchemy_matrixone_pitr.generations import (
-    Policy,
-    policies,
-    target_of,
-    target_text,
-)
-from sqlalchemy_matrixone_pitr.model import PitrLevel
+from sqlalchemy_matrixone_pitr.generations import Policy, policies, split_generation, target_text
+from sqlalchemy_matrixone_pitr.model import Pitr, PitrLevel
 from sqlalchemy_matrixone_pitr.recovery import renewed_pitr
 from sqlalchemy_matrixone_pitr.reflection import (
     ServerState,
@@ -48,15 +56,51 @@ from sqlalchemy_matrixone_pitr.reflection import (
 )
 from sqlalchemy_matrixone_pitr.transaction import pending_pitrs, take_back
 
-from .elements import AlterNewest, RenewWhereDetached
+from .elements import AlterNewest, CreateWhereMissing, NameWhereDetached, RenewWhereDetached
 from .offline import end_revision
 from .times import RevisionTimes
 from .toimpl import alters, creates, drops
 
 Key: TypeAlias = tuple[str, str | None]
-
+"""A database, and a table in it."""
 
 log = logging.getLogger("alembic.runtime.matrixone_pitr")
+
+
+@dataclass
+class _Run:
+    """What is known of one migration context's run.
+
+    :ivar ids: of the tables that were looked at, when the last revision had run.
+    :ivar protected: whether each policy protected its table then, what waited included.
+    """
+
+    ids: dict[Key, int] = field(default_factory=dict)
+    protected: dict[tuple[str, Key], bool] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What one revision has left, seen before its COMMIT.
+
+    :ivar before: the tables' ids when it began; None is surely another one than now.
+    :ivar here: their ids now, in its own transaction.
+    """
+
+    state: ServerState
+    policies: list[Policy]
+    declared: dict[tuple[str, Key], Declaration]
+    before: dict[Key, int | None]
+    here: dict[Key, int]
+
+    def rebuilt(self, key: Key) -> bool:
+        return key in self.before and key in self.here and self.before[key] != self.here[key]
+
+    def appeared(self, key: Key) -> bool:
+        return key not in self.before and key in self.here
+
+    def gone(self, key: Key) -> bool:
+        return key in self.before and key not in self.here
 
 
 class AfterRevision:
@@ -69,10 +113,8 @@ class AfterRevision:
         self._metadata = metadata
         self._times = RevisionTimes() if record_times else None
         self._began = time.monotonic()
-        self._context: weakref.ref[MigrationContext] | None = None
-        self._blind: weakref.WeakSet[MigrationContext] = weakref.WeakSet()
-        self._seen: set[tuple[str, Key]] = set()
-        self._ids: dict[Key, int] = {}
+        self._runs: weakref.WeakKeyDictionary[MigrationContext, _Run] = weakref.WeakKeyDictionary()
+        self._unprivileged: weakref.WeakSet[MigrationContext] = weakref.WeakSet()
 
     def __call__(self, *, ctx: MigrationContext, step: Any, **kw: Any) -> None:
         connection = ctx.connection
@@ -85,16 +127,16 @@ class AfterRevision:
             return
         if server.matrixone_version(connection) is None:
             return
-        if ctx not in self._blind:
+        if ctx not in self._unprivileged:
             try:
-                self._look(ctx, connection)
+                self._look(ctx, connection, step.is_upgrade)
             except PitrPermissionError:
-                self._blind.add(ctx)
-                self._tell_blind()
+                self._unprivileged.add(ctx)
+                self._log_unprivileged()
         if self._times is not None:
             self._times.record(ctx, step, connection)
 
-    def _tell_blind(self) -> None:
+    def _log_unprivileged(self) -> None:
         """Users who are no administrators migrate too; where policies are declared it matters."""
         declared = self._metadata is not None and declares_any(self._metadata)
         log.log(
@@ -105,64 +147,109 @@ class AfterRevision:
             ", and is not renewed: run mo-pitr plan MODULE:metadata as one" if declared else "",
         )
 
-    def _look(self, ctx: MigrationContext, connection: Connection) -> None:
-        """Renew or name the table policies that this revision has ended.
-
-        A policy may be detached for long, or be the history of one that was dropped: that is not
-        this revision's doing. So each table's id is compared with the one that it had when the
-        revision before had run.
-        """
-        with reading(connection.engine) as aside:
-            state = read_state(aside, filters(level=PitrLevel.TABLE), tables=())
-            found = [policy for policy in policies(state.pitrs) if policy.target[2] is not None]
-            before = self._ids_before(ctx, aside, state, found)
-        here = object_ids(connection, {_key(policy) for policy in found}) if found else {}
-        self._context = weakref.ref(ctx)
-        self._seen = {(policy.name, _key(policy)) for policy in found}
-        self._ids = here
-        for policy in found:
+    def _look(self, ctx: MigrationContext, connection: Connection, is_upgrade: bool) -> None:
+        """Renew or name the table policies that this revision has ended."""
+        run = self._runs.get(ctx)
+        found, protected = self._read(connection, run)
+        for policy in found.policies:
             key = _key(policy)
-            if key in before and key in here and before[key] != here[key]:
-                self._renew_or_warn(connection, policy)
-        gone = [p for p in found if not p.detached and _key(p) in before and _key(p) not in here]
-        if gone:
-            self._name_renamed(connection, gone, before)
+            declaration = found.declared.get((policy.name, key))
+            if found.rebuilt(key) and protected[policy.name, key]:
+                self._renew_or_warn(connection, policy, declaration)
+            elif found.appeared(key) and policy.detached:
+                renew = declaration is not None and not is_upgrade
+                self._renew_or_name(connection, policy, renew=renew)
+            elif run is None and declaration is not None and not protected[policy.name, key]:
+                self._name_unprotected(connection, policy, found)
+        known = frozenset(pitr.name for pitr in found.state.pitrs)
+        listed = {(policy.name, _key(policy)) for policy in found.policies}
+        for (name, key), declaration in found.declared.items():
+            if found.rebuilt(key) and (name, key) not in listed:
+                self._renew_newcomer(connection, declaration.pitr, known)
+        self._name_renamed(connection, found)
+        self._runs[ctx] = _Run(found.here, self._protected_after(connection, found, protected))
 
-    def _ids_before(
+    def _read(
+        self, connection: Connection, run: _Run | None
+    ) -> tuple[_Found, dict[tuple[str, Key], bool]]:
+        """What the revision has left, and which policies protected their tables before it."""
+        names = Databases.of(connection)
+        declared: dict[tuple[str, Key], Declaration] = {}
+        databases = {*names.mapped, *filter(None, [names.current])}
+        if self._metadata is not None:
+            bound = bind_declarations(self._metadata, names)
+            databases |= bound.databases
+            declared = {
+                (declaration.pitr.name, (str(declaration.pitr.database_name), table)): declaration
+                for declaration in bound.declarations
+                if (table := declaration.pitr.table_name) is not None
+            }
+        tables = {str(table) for _, (_, table) in declared}
+        with reading(connection) as aside:
+            state = read_state(
+                aside, filters(level=PitrLevel.TABLE), databases=databases, tables=tables
+            )
+            there = [p for p in policies(state.pitrs) if p.target[2] in databases]
+            keys = {_key(policy) for policy in there} | {key for _, key in declared}
+            before, protected = self._before(aside, state, there, keys, run)
+        here = object_ids(connection, keys) if keys else {}
+        return _Found(state, there, declared, before, here), protected
+
+    def _before(
         self,
-        ctx: MigrationContext,
         aside: Connection,
         state: ServerState,
-        found: list[Policy],
-    ) -> dict[Key, int | None]:
-        """The ids when this revision began; None is surely another one than now.
+        there: list[Policy],
+        keys: set[Key],
+        run: _Run | None,
+    ) -> tuple[dict[Key, int | None], dict[tuple[str, Key], bool]]:
+        """The ids when this revision began, and which policies protected their tables then.
 
-        Before the first revision: what is committed, except for what an autocommit block has done.
-        That has detached the policy already.
+        What is committed, but for what an autocommit block of the revision has done: that has
+        detached the policy already.
         """
         before: dict[Key, int | None] = {
-            _key(policy): state.objects[_key(policy)].id
-            for policy in found
-            if _key(policy) in state.objects
+            key: state.objects[key].id for key in keys if key in state.objects
         }
-        doubtful = [policy for policy in found if policy.detached and _key(policy) in before]
-        if self._context is None or self._context() is not ctx:
-            start = self._start(aside) if doubtful else state.now
-            then = object_ids(aside, {_key(p) for p in doubtful}, at=start) if doubtful else {}
-            for policy in doubtful:
-                if _key(policy) in then:
-                    before[_key(policy)] = then[_key(policy)]
-                elif _made_since(policy, start):
-                    before[_key(policy)] = None
-            return before
-        for policy in found:
-            if (policy.name, _key(policy)) in self._seen:
-                before.pop(_key(policy), None)
-                if _key(policy) in self._ids:
-                    before[_key(policy)] = self._ids[_key(policy)]
-            elif policy in doubtful:
-                before[_key(policy)] = None  # made by the revision before, or by this one
-        return before
+        protected = {(policy.name, _key(policy)): not policy.detached for policy in there}
+        if run is not None:
+            for policy in there:
+                name, key = policy.name, _key(policy)
+                if (name, key) in run.protected:
+                    protected[name, key] = run.protected[name, key]
+                elif policy.detached and key in before:
+                    # made by an autocommit block of this revision, and ended by it
+                    protected[name, key], before[key] = True, None
+            for key in keys & run.ids.keys():
+                before[key] = run.ids[key]
+            return before, protected
+        doubtful = [policy for policy in there if policy.detached and _key(policy) in before]
+        if doubtful:
+            self._before_first(aside, doubtful, before, protected)
+        return before, protected
+
+    def _before_first(
+        self,
+        aside: Connection,
+        doubtful: list[Policy],
+        before: dict[Key, int | None],
+        protected: dict[tuple[str, Key], bool],
+    ) -> None:
+        """The same of the first revision, for policies that are detached by now."""
+        start = self._start(aside)
+        then = object_ids(aside, {_key(policy) for policy in doubtful}, at=start)
+        for policy in doubtful:
+            name, key = policy.name, _key(policy)
+            if _made_since(policy, start):
+                protected[name, key], before[key] = True, then.get(key)
+                continue
+            if key not in then or then[key] == before[key]:
+                continue  # not rebuilt since: detached before this run
+            before[key] = then[key]
+            made = policy.current.created_time
+            if made is not None:
+                first = object_ids(aside, [key], at=min(made + dt.timedelta(seconds=1), start))
+                protected[name, key] = first.get(key) == then[key]
 
     def _start(self, aside: Connection) -> dt.datetime:
         """The server's time when env.py was read: at most one way to the server too late, and no
@@ -172,31 +259,63 @@ class AfterRevision:
             now = parse_time(aside.exec_driver_sql("SELECT now(6)").scalar_one())
         return now - dt.timedelta(seconds=elapsed)
 
-    def _renew_or_warn(self, connection: Connection, policy: Policy) -> None:
+    def _renew_or_warn(
+        self, connection: Connection, policy: Policy, declaration: Declaration | None
+    ) -> None:
         """What this revision does with the policy itself comes first."""
-        waiting = pending_pitrs(connection)
-        if any(creates(element, policy.name) or drops(element, policy.name) for element in waiting):
+        if _is_touched(connection, policy.name):
             return
-        if self._on_rebuild(connection, policy) == "renew":
-            renewed = renewed_pitr(policy)
-            for element in take_back(connection, lambda e: alters(e, policy.name)):
-                assert isinstance(element, AlterNewest)
-                renewed = renewed.with_range(element.range)
-            connection.execute(RenewWhereDetached(renewed).with_real_names())
+        if declaration is None or declaration.on_rebuild != "renew":
+            _warn(
+                f"{target_text(policy.current)} was rebuilt, and its policy {policy.name!r} "
+                f"protects nothing new: renew_pitr(engine, {policy.name!r}), or mo-pitr renew "
+                f"{policy.name}"
+            )
+            return
+        renewed = renewed_pitr(policy)
+        for element in take_back(connection, lambda e: alters(e, policy.name)):
+            assert isinstance(element, AlterNewest)
+            renewed = renewed.with_range(element.range)
+        connection.execute(RenewWhereDetached(renewed).with_real_names())
+
+    def _renew_or_name(self, connection: Connection, policy: Policy, *, renew: bool) -> None:
+        """Of a table that is there again. Whether its policy protects it is seen after COMMIT."""
+        if _is_touched(connection, policy.name):
+            return
+        pitr = renewed_pitr(policy)
+        if renew:
+            connection.execute(RenewWhereDetached(pitr).with_real_names())
+        else:
+            connection.execute(NameWhereDetached(pitr))
+
+    def _renew_newcomer(self, connection: Connection, pitr: Pitr, known: frozenset[str]) -> None:
+        """Another process may create the policy before this COMMIT, for the table as it was."""
+        if _is_touched(connection, pitr.name):
+            return
+        element = RenewWhereDetached(pitr).with_real_names()
+        element.known = known
+        connection.execute(element)
+
+    def _name_unprotected(self, connection: Connection, policy: Policy, found: _Found) -> None:
+        """A revision that failed in its middle may have ended it, in an autocommit block."""
+        if _key(policy) not in found.here or _is_touched(connection, policy.name):
             return
         _warn(
-            f"{target_text(policy.current)} was rebuilt, and its policy {policy.name!r} protects "
-            f"nothing new: renew_pitr(engine, {policy.name!r}), or mo-pitr renew {policy.name}"
+            f"the policy {policy.name!r} of {target_text(policy.current)} has protected nothing "
+            "new since before this run: its table was dropped, rebuilt, truncated or restored. "
+            f"Renew it: mo-pitr renew {policy.name}"
         )
 
-    def _name_renamed(
-        self, connection: Connection, gone: list[Policy], before: dict[Key, int | None]
-    ) -> None:
+    def _name_renamed(self, connection: Connection, found: _Found) -> None:
         """A policy stays with its table's old name."""
-        renamed = _names(connection, {i for p in gone if (i := before[_key(p)]) is not None})
+        gone = [p for p in found.policies if not p.detached and found.gone(_key(p))]
+        if not gone:
+            return
+        ids = {i for policy in gone if (i := found.before[_key(policy)]) is not None}
+        renamed = _names(connection, ids)
         waiting = pending_pitrs(connection)
         for policy in gone:
-            name = renamed.get(before[_key(policy)])
+            name = renamed.get(found.before[_key(policy)])
             if name is None or any(drops(element, policy.name) for element in waiting):
                 continue
             _warn(
@@ -206,14 +325,36 @@ class AfterRevision:
                 "old one has to be dropped first, with what it keeps"
             )
 
-    def _on_rebuild(self, connection: Connection, policy: Policy) -> str:
-        if self._metadata is None:
-            return "warn"
-        bound = bind_declarations(self._metadata, Databases.of(connection))
-        for declaration in bound.declarations:
-            if (declaration.pitr.name, target_of(declaration.pitr)) == (policy.name, policy.target):
-                return declaration.on_rebuild
-        return "warn"
+    def _protected_after(
+        self,
+        connection: Connection,
+        found: _Found,
+        before: dict[tuple[str, Key], bool],
+    ) -> dict[tuple[str, Key], bool]:
+        """Which policies will protect their tables when what waits is sent."""
+        waiting = pending_pitrs(connection)
+        after = {}
+        for policy in found.policies:
+            name, key = policy.name, _key(policy)
+            after[name, key] = before[name, key] and key in found.here and not found.rebuilt(key)
+        for element in waiting:
+            for name, key in after:
+                if creates(element, name):
+                    after[name, key] = True
+                elif drops(element, name):
+                    after[name, key] = False
+            if isinstance(element, RenewWhereDetached | CreateWhereMissing):
+                pitr = element.pitr
+                if pitr.table_name is not None:
+                    name = split_generation(pitr.name)[0]
+                    after[name, (str(pitr.database_name), pitr.table_name)] = True
+        return after
+
+
+def _is_touched(connection: Connection, policy: str) -> bool:
+    """Whether the revision itself creates or drops a policy."""
+    waiting = pending_pitrs(connection)
+    return any(creates(element, policy) or drops(element, policy) for element in waiting)
 
 
 def _key(policy: Policy) -> Key:

@@ -12,6 +12,7 @@ from typing import Any
 from alembic.autogenerate.api import AutogenContext
 from alembic.autogenerate.render import _alembic_autogenerate_prefix, _user_defined_render
 
+from sqlalchemy_matrixone_pitr.declarations import DEFAULT_NAMING
 from sqlalchemy_matrixone_pitr.model import Pitr, PitrLevel
 
 from .ops import AlterPitrOp, CreatePitrOp, DropPitrOp, PitrOp, RenewPitrOp
@@ -25,7 +26,7 @@ Rendered = tuple[list[object], dict[str, object]]
 
 def _name(op: PitrOp) -> str | None:
     """None lets the naming convention make the name when the migration runs."""
-    return op.name if op.named else None
+    return op.name if op.naming is None else None
 
 
 def _target(pitr: Pitr, prefix: str = "") -> dict[str, object]:
@@ -76,6 +77,8 @@ def _renderer(function: str, arguments: Callable[[Any], Rendered]) -> Callable[.
             return rendered
         prefix = _alembic_autogenerate_prefix(autogen_context)
         positional, keywords = arguments(op)
+        if op.naming != DEFAULT_NAMING:
+            keywords["naming"] = op.naming
         return call(f"{prefix}{function}", positional, keywords)
 
     return render

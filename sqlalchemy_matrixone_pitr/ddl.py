@@ -15,9 +15,9 @@ import datetime as dt
 import functools
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final, Self, TypeAlias
+from typing import Any, Final, Self
 
-from sqlalchemy import bindparam, text
+from sqlalchemy import text
 from sqlalchemy import types as sqltypes
 from sqlalchemy.engine import Connection, CursorResult, Dialect, Engine
 from sqlalchemy.exc import CompileError, DBAPIError
@@ -26,7 +26,7 @@ from sqlalchemy.sql.compiler import DDLCompiler, IdentifierPreparer
 from sqlalchemy.sql.ddl import ExecutableDDLElement
 
 from . import server
-from .connections import is_autocommit, query
+from .connections import is_autocommit, query, side_connection
 from .declarations import Databases
 from .errors import (
     PitrAlreadyExistsError,
@@ -37,7 +37,7 @@ from .errors import (
 from .model import Pitr, PitrLevel, PitrRange, RangeLike, check_target, to_level
 from .names import check_pitr_name, check_target_name, plain, shorten
 from .server import SUPPORTED_DIALECTS
-from .transaction import TOGETHER, Together, TransactionalDDLElement
+from .transaction import TransactionalDDLElement
 
 
 class PitrDDLElement(TransactionalDDLElement):
@@ -101,47 +101,35 @@ class CreatePitr(PitrDDLElement):
         return resolved
 
     def as_internal(self) -> Self:
-        """The same for a table of 4.x that was rebuilt: see :func:`_visit_create`."""
+        """The same as 4.x has to be told it: see :func:`_visit_create`."""
         copied = copy.copy(self)
         copied.internal = True
         return copied
 
+    def for_server(self, rules: server.Rules) -> Self:
+        """The form that records the present id of a table, by a version's rules."""
+        of_table = self.pitr.level is PitrLevel.TABLE
+        return self.as_internal() if of_table and rules.logical_ids else self
+
     def _send(self, connection: Connection, options: Mapping[str, Any]) -> CursorResult[Any]:
-        if not self.internal and self._needs_internal(connection, options):
-            return self.as_internal()._send(connection, options)
         if not self.internal:
-            return super()._send(connection, options)
+            internal = self.for_server(server.rules_of(server.require_matrixone(connection)))
+            if internal is self:
+                return super()._send(connection, options)
+            return internal._send(connection, options)
         try:
             sent = super()._send(connection, options)
         except DBAPIError as error:
-            raise self._explained(error) from error
+            raise self._explained(connection, error) from error
         if not is_autocommit(connection):
             connection.exec_driver_sql("COMMIT")  # this form is undone by a rollback
         return sent
 
-    @property
-    def _table(self) -> tuple[str | None, str | None]:
-        return self.pitr.database_name, self.pitr.table_name
-
-    def _needs_internal(self, connection: Connection, options: Mapping[str, Any]) -> bool:
-        """Whether the table was rebuilt; asked once for all elements that are sent together."""
-        if self.pitr.level is not PitrLevel.TABLE or options.get(TABLE_CHECKED):
-            return False
-        together = options.get(TOGETHER) or Together([self])
-        rebuilt: _Tables | None = together.answers.get(TABLE_CHECKED)
-        if rebuilt is None:
-            tables = {
-                element._table
-                for element in together.elements
-                if isinstance(element, CreatePitr) and element.pitr.level is PitrLevel.TABLE
-            }
-            rebuilt = together.answers[TABLE_CHECKED] = rebuilt_tables(connection, tables)
-        return self._table in rebuilt
-
-    def _explained(self, error: DBAPIError) -> Exception:
-        """Of a rebuilt table that has a policy, the server says that it does not exist."""
+    def _explained(self, connection: Connection, error: DBAPIError) -> Exception:
+        """What an error of this form means: of a table that has a policy it says what it says of a
+        missing one."""
         typed = from_dbapi_error(error, name=self.name, statement=str(self))
-        if not isinstance(typed, PitrTargetError):
+        if not isinstance(typed, PitrTargetError) or not self._has_table(connection):
             return typed or error
         return PitrAlreadyExistsError(
             f"table {self.pitr.database_name}.{self.pitr.table_name} has an active PITR already "
@@ -151,6 +139,15 @@ class CreatePitr(PitrDDLElement):
             statement=typed.statement,
             orig=typed.orig,
         )
+
+    def _has_table(self, connection: Connection) -> bool:
+        with side_connection(connection) as aside:
+            statement = text(
+                "SELECT 1 FROM mo_catalog.mo_tables WHERE account_id = current_account_id() "
+                "AND reldatabase = :database AND relname = :table"
+            )
+            values = {"database": self.pitr.database_name, "table": self.pitr.table_name}
+            return bool(query(aside, statement, values))
 
     def __repr__(self) -> str:
         return f"CreatePitr({self.pitr!r}{', if_not_exists=True' if self.if_not_exists else ''})"
@@ -385,32 +382,6 @@ def overlay(committed: Sequence[Pitr], waiting: Iterable[TransactionalDDLElement
 
 
 TABLE_CHECKED: Final = "matrixone_pitr_table_checked"
-"""Execution option of a CreatePitr that knows whether its table was rebuilt."""
-
-_Tables: TypeAlias = set[tuple[str | None, str | None]]
-
-
-def rebuilt_tables(connection: Connection, tables: _Tables) -> _Tables:
-    """Those of some tables that 4.x has rebuilt or truncated since they were made.
-
-    They have another id than their logical one. Asked when a statement is sent, since its own
-    transaction may have rebuilt the table; one question, however many tables.
-    """
-    if not server.rules_of(server.require_matrixone(connection)).logical_ids:
-        return set()
-    statement = text(
-        "SELECT reldatabase, relname FROM mo_catalog.mo_tables WHERE account_id = "
-        "current_account_id() AND rel_id <> rel_logical_id AND reldatabase IN :databases "
-        "AND relname IN :tables"
-    ).bindparams(bindparam("databases", expanding=True), bindparam("tables", expanding=True))
-    names = {
-        "databases": sorted({database or "" for database, _ in tables}),
-        "tables": sorted({table or "" for _, table in tables}),
-    }
-    found: _Tables = {(row[0], row[1]) for row in query(connection, statement, names)}
-    if not is_autocommit(connection):
-        connection.exec_driver_sql("ROLLBACK")  # nothing but this question is open
-    return found & tables
 
 
 def resolve_database(connection: Connection, name: str | None, options: Mapping[str, Any]) -> str:
@@ -514,10 +485,11 @@ def _database(element: PitrDDLElement, compiler: DDLCompiler, name: str | None) 
 
 @compiles(CreatePitr, *SUPPORTED_DIALECTS)
 def _visit_create(element: CreatePitr, compiler: DDLCompiler, **kw: Any) -> str:
-    """With ``INTERNAL`` for a table that 4.x has rebuilt.
+    """With ``INTERNAL`` for a table of 4.x.
 
-    Without it the server records the table's logical id, which its garbage collection does not look
-    for: the PITR would be listed and protect nothing. With it the planner records the present id.
+    Without it the server records the table's logical id. Once the table has been rebuilt, even by a
+    transaction that the statement waits for, its garbage collection does not look for that: the
+    PITR would be listed and protect nothing. With it the planner records the present id.
     """
     return _words(
         "CREATE PITR",

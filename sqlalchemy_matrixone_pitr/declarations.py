@@ -70,8 +70,8 @@ class Declaration:
     database: str | None = None
     """The database as declared: None where it is the connection's."""
     on_rebuild: OnRebuild = "renew"
-    named: bool = True
-    """Whether it was given its name; else the naming convention made it."""
+    naming: str | None = None
+    """The convention that made the name; None where it was given one."""
 
 
 def declare_pitrs(
@@ -229,6 +229,13 @@ class Databases:
         name = self._map.get(declared, declared) if self._map else declared
         return fold(name) if name else self.current
 
+    def declared(self, real: str | None) -> str | None:
+        """The database as it is declared, of the server's name: None for the current one, or the
+        schema that the map leads from."""
+        if real is None or real == self.real(None):
+            return None
+        return next((schema for schema, name in self._map.items() if name == real), real)
+
     def of_table(self, table: Table) -> str | None:
         """The database that a table is in."""
         return self.real(None if table.schema is None else plain(table.schema))
@@ -364,19 +371,29 @@ def _declarations_of(metadata: MetaData, databases: Databases) -> Iterator[Decla
         declared = policy.declared_database
         database = databases.real(declared)
         source = describe(policy)
-        name = policy.name or conventional_name(metadata, database, source=source)
+        name, naming = _named(metadata, policy.name, database, None, source)
         pitr = Pitr.database(name, policy.range, database_name=database)
-        yield Declaration(pitr, source, declared, named=policy.name is not None)
+        yield Declaration(pitr, source, declared, naming=naming)
     for table in metadata.tables.values():
         item = item_of(table)
         if not isinstance(item, TablePitr):
             continue
         database = databases.of_table(table)
         source = f"table {table.fullname!r}"
-        name = item.name or conventional_name(metadata, database, table.name, source=source)
+        name, naming = _named(metadata, item.name, database, table.name, source)
         pitr = Pitr.table(name, table.name, item.range, database_name=database)
         schema = None if table.schema is None else plain(table.schema)
-        yield Declaration(pitr, source, schema, item.on_rebuild, item.name is not None)
+        yield Declaration(pitr, source, schema, item.on_rebuild, naming)
+
+
+def _named(
+    metadata: MetaData, given: str | None, database: str | None, table: str | None, source: str
+) -> tuple[str, str | None]:
+    """A policy's name, and the convention that made it where it was given none."""
+    if given is not None:
+        return given, None
+    convention = convention_of(metadata)
+    return conventional_name(convention, database, table, source=source), convention
 
 
 def databases_of(schemas: Schemas, databases: Databases) -> frozenset[str]:
@@ -464,8 +481,22 @@ def _require_all(
 # ------------------------------------------------------------------------------------------- naming
 
 
+def convention_of(metadata: MetaData) -> str:
+    """The naming convention of a MetaData's policies.
+
+    :raises PitrValidationError: it is no text.
+    """
+    convention: object = metadata.naming_convention.get(_CONVENTION, DEFAULT_NAMING)
+    if not isinstance(convention, str):
+        raise PitrValidationError(
+            f"naming_convention[{_CONVENTION!r}] must be a str such as {DEFAULT_NAMING!r}, not "
+            f"{shorten(convention)}"
+        )
+    return plain(convention)
+
+
 def conventional_name(
-    metadata: MetaData, database: str | None, table: str | None = None, *, source: str = "this"
+    convention: str, database: str | None, table: str | None = None, *, source: str = "this"
 ) -> str:
     """The name of a policy that was given none: the convention, made fit to be a PITR's name.
 
@@ -477,21 +508,15 @@ def conventional_name(
     :param source: what declares it, for messages.
     :raises PitrValidationError: the database is not known, or the convention names nothing.
 
-    >>> conventional_name(MetaData(), "shop", "orders")
+    >>> conventional_name(DEFAULT_NAMING, "shop", "orders")
     'pitr_shop_orders'
-    >>> conventional_name(MetaData(), "my_shop", "orders")
+    >>> conventional_name(DEFAULT_NAMING, "my_shop", "orders")
     'pitr_my__shop_orders'
     """
-    convention: object = metadata.naming_convention.get(_CONVENTION, DEFAULT_NAMING)
     if database is None:
         raise PitrValidationError(
             f"{source} declares a policy without a name, and its database, which the name "
             "contains, is not known: give it a name, its Table a schema, or say database_name="
-        )
-    if not isinstance(convention, str):
-        raise PitrValidationError(
-            f"naming_convention[{_CONVENTION!r}] must be a str such as {DEFAULT_NAMING!r}, not "
-            f"{shorten(convention)}"
         )
     tokens = {
         "level": "database" if table is None else "table",
@@ -504,7 +529,7 @@ def conventional_name(
         wanted = fold(convention % tokens)
     except (KeyError, TypeError, ValueError) as error:
         raise PitrValidationError(
-            f"naming_convention[{_CONVENTION!r}] {convention!r} does not name {source}: its tokens "
+            f"the naming convention {convention!r} does not name {source}: its tokens "
             "are %(object_name)s, %(database_name)s, %(level)s, and for a table %(table_name)s"
         ) from error
     name = fit_pitr_name(wanted)

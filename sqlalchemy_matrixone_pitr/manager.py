@@ -454,7 +454,7 @@ def _newest(pitrs: builtins.list[Pitr]) -> builtins.list[Pitr]:
 
 
 def _matches(pitr: Pitr, wanted: Mapping[str, str], own: str) -> bool:
-    """Whether SHOW PITR would find it; it shows the current account at all levels but the cluster's."""
+    """Whether SHOW PITR would find it: it shows the account at all levels but the cluster's."""
     account = None if pitr.level is PitrLevel.CLUSTER else pitr.account_name or own
     shown = {
         "pitr_level": pitr.level.value,

@@ -52,6 +52,7 @@ from .generations import (
 )
 from .model import Pitr, PitrLevel, PitrRange, PitrStatus, PitrUnit
 from .reflection import ServerState, read_state, reading
+from .server import rules_of
 
 FORMAT_VERSION: Final = 1
 """Of :meth:`Plan.to_dict`; it grows when a key changes its meaning or goes."""
@@ -72,7 +73,7 @@ class Action:
     :ivar destructive: whether history that can be restored now may no longer be: it shortens a
         range, drops, or moves a target.
     :ivar cost: what it costs, for people; None where nothing.
-    :ivar rebuilt: whether the table was rebuilt on 4.x, which takes another form of CREATE.
+    :ivar internal: whether the server's version takes another form of CREATE for a table.
     """
 
     kind: ClassVar[str]
@@ -83,7 +84,7 @@ class Action:
     existing: Pitr | None = None
     destructive: bool = False
     cost: str | None = None
-    rebuilt: bool = False
+    internal: bool = False
 
     @property
     def elements(self) -> tuple[PitrDDLElement, ...]:
@@ -97,7 +98,7 @@ class Action:
 
     def _creation(self) -> CreatePitr:
         element = CreatePitr(self.pitr).with_real_names()
-        return element.as_internal() if self.rebuilt else element
+        return element.as_internal() if self.internal else element
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""
@@ -358,7 +359,7 @@ def compare(
     stale: Collection[str] = (),
     ended: Mapping[str, dt.datetime] | None = None,
     now: dt.datetime | None = None,
-    rebuilt: Collection[tuple[str, str | None]] = (),
+    internal: bool = False,
 ) -> Plan:
     """The Plan that makes ``existing`` what is ``declared``. Pure: nothing is read or sent.
 
@@ -377,7 +378,7 @@ def compare(
     :param ended: when policies were detached; an undeclared detached one is dropped only after its
         last restorable moment.
     :param now: the server's present; without it nothing is dropped for its age.
-    :param rebuilt: tables of 4.x that were rebuilt, whose policies are made by another statement.
+    :param internal: whether the server's version takes another form of CREATE for a table.
     :raises PitrValidationError: a declared policy without its database.
 
     >>> plan = compare([Pitr.account("nightly", "14d")], [Pitr.account("nightly", "7d")])
@@ -397,7 +398,7 @@ def compare(
         frozenset(stale),
         ended or {},
         now,
-        frozenset(rebuilt),
+        internal,
     )
     comparison.run()
     return Plan(
@@ -442,9 +443,9 @@ class _Comparison:
         stale: frozenset[str],
         ended: Mapping[str, dt.datetime],
         now: dt.datetime | None,
-        rebuilt: frozenset[tuple[str, str | None]],
+        internal: bool,
     ) -> None:
-        self.rebuilt = rebuilt
+        self.internal = internal
         self.wanted = wanted
         self.levels = {(pitr.level, pitr.account_name) for pitr in wanted}
         self.declared = {pitr.name: pitr for pitr in wanted}
@@ -533,13 +534,13 @@ class _Comparison:
             self.actions.append(_alter(pitr, current))
 
     def _create(self, pitr: Pitr, reason: str, existing: Pitr | None = None) -> Create:
-        return Create(pitr, reason, existing, rebuilt=self._is_rebuilt(pitr))
+        return Create(pitr, reason, existing, internal=self._is_internal(pitr))
 
-    def _is_rebuilt(self, pitr: Pitr) -> bool:
-        return (pitr.database_name or "", pitr.table_name) in self.rebuilt
+    def _is_internal(self, pitr: Pitr) -> bool:
+        return self.internal and pitr.level is PitrLevel.TABLE
 
     def _renew(self, pitr: Pitr, policy: Policy) -> None:
-        rebuilt = self._is_rebuilt(pitr)
+        internal = self._is_internal(pitr)
         number = policy.next_number
         renewed = _renamed(pitr, generation_name(pitr.name, number))
         newest = policy.generations[-1]
@@ -550,9 +551,9 @@ class _Comparison:
         if self.blocking.get(policy.target) is policy:
             stale = self._active(policy)
             cost = replacing_cost(stale)
-            self.actions.append(Renew(renewed, reason, stale, True, cost, rebuilt))
+            self.actions.append(Renew(renewed, reason, stale, True, cost, internal))
         elif not self._is_blocked(renewed):
-            self.actions.append(Renew(renewed, reason, newest, rebuilt=rebuilt))
+            self.actions.append(Renew(renewed, reason, newest, internal=internal))
 
     def _other_target(self, pitr: Pitr, policy: Policy) -> None:
         """The name is held by a policy for something else."""
@@ -797,7 +798,7 @@ def compare_with(
         stale=state.stale,
         ended=state.ended,
         now=state.now,
-        rebuilt=state.rebuilt,
+        internal=rules_of(state.version).logical_ids,
     )
 
 

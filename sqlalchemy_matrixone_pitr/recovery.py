@@ -198,8 +198,7 @@ def renewal(state: ServerState, policy: Policy, keep_history: bool = True) -> li
     :raises PitrAlreadyExistsError: its history cannot be kept.
     """
     create = CreatePitr(renewed_pitr(policy, keep_history)).with_real_names()
-    if policy.target[2:] in state.rebuilt:
-        create = create.as_internal()
+    create = create.for_server(server.rules_of(state.version))
     if keep_history:
         _check_free(state, policy)
         return [create]

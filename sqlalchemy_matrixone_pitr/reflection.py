@@ -349,8 +349,8 @@ def get_recovery_windows(
         )
     if account is not None and database is not None:
         raise PitrValidationError(
-            "recovery windows are for an account, or for a database or table of the current account: "
-            "leave account_name or database_name out"
+            "recovery windows are for an account, or for a database or table of the current "
+            "account: leave account_name or database_name out"
         )
     with reading(bind) as connection:
         own = own_account(connection)

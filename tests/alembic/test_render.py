@@ -75,10 +75,10 @@ def test_a_name_of_the_convention_is_not_written() -> None:
     assert [
         rendered(op)
         for op in (
-            CreatePitrOp.from_pitr(pitr, named=False),
-            AlterPitrOp.from_pitr(pitr, PitrRange.of("9d"), named=False),
-            DropPitrOp.from_pitr(pitr, named=False),
-            renewal.written(named=False),
+            CreatePitrOp.from_pitr(pitr, "pitr_%(object_name)s"),
+            AlterPitrOp.from_pitr(pitr, PitrRange.of("9d"), "pitr_%(object_name)s"),
+            DropPitrOp.from_pitr(pitr, "pitr_%(object_name)s"),
+            renewal.named_by("pitr_%(object_name)s"),
         )
     ] == [
         'op.create_pitr(None, "7d", table="orders")',

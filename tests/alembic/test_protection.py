@@ -1,0 +1,157 @@
+"""Protection is never lost on the way through a history of revisions, nor brought back unasked."""
+
+from __future__ import annotations
+
+import threading
+import warnings
+
+import pytest
+from sqlalchemy import Column, Integer, MetaData, Table, text
+from sqlalchemy.exc import DBAPIError, SAWarning
+
+from sqlalchemy_matrixone_pitr import PitrManager, TablePitr
+from tests.alembic.conftest import Project
+from tests.conftest import Server
+
+pytestmark = pytest.mark.usefixtures("renews")
+
+CREATE = (
+    'op.create_table("orders", sa.Column("id", sa.Integer, primary_key=True))\n'
+    'op.create_pitr("{p}", "7d", table="orders")'
+)
+
+
+def add(column: str) -> str:
+    return f'op.add_column("orders", sa.Column("{column}", sa.Integer))'
+
+
+@pytest.fixture
+def declared(project: Project) -> Project:
+    metadata = MetaData()
+    columns = (Column("id", Integer, primary_key=True), Column("a", Integer), Column("b", Integer))
+    Table("orders", metadata, *columns, TablePitr("3d", project.prefix))
+    project.declare(metadata)
+    project.options(transaction_per_migration=True)
+    project.revision(1, CREATE)
+    return project
+
+
+@pytest.mark.parametrize("each", [True, False])
+@pytest.mark.parametrize("steps", [("head",), ("0002", "head"), ("0003", "0004", "head")])
+def test_a_policy_that_was_dropped_on_purpose_stays_dropped(
+    declared: Project, each: bool, steps: tuple[str, ...]
+) -> None:
+    declared.options(transaction_per_migration=each)
+    declared.revision(2, add("a"))
+    declared.revision(3, 'op.drop_pitr("{p}")')
+    declared.revision(4, add("b"))
+    declared.revision(5, 'op.create_pitr("{p}", "3d", table="orders")')
+    with warnings.catch_warnings():
+        # a run that begins after the drop sees a declared policy that protects nothing
+        warnings.filterwarnings("ignore", "the policy .* has protected nothing", SAWarning)
+        for step in steps:
+            declared.upgrade(step)
+    active = [p for p in declared.policies().values() if p.endswith("active")]
+    assert active == ["orders 3d active"]
+    declared.check()
+
+
+def test_dropped_and_rebuilt_in_one_run_is_not_named(declared: Project) -> None:
+    declared.revision(2, add("a"))
+    declared.revision(3, 'op.drop_pitr("{p}")')
+    declared.revision(4, add("b"))
+    declared.upgrade()
+    assert declared.policies() == {"": "orders 7d detached"}
+
+
+def test_a_downgrade_that_brings_a_table_back_renews_its_policy(declared: Project) -> None:
+    create = CREATE.splitlines()[0]
+    declared.revision(2, 'op.drop_table("orders")', create)
+    declared.upgrade()
+    assert declared.policies() == {"": "orders 7d detached"}
+    declared.downgrade("0001")
+    assert declared.policies() == {"": "orders 7d detached", "__g2": "orders 7d active"}
+
+
+def test_one_that_nobody_declares_is_named(project: Project) -> None:
+    project.declare(MetaData())
+    project.revision(1, CREATE)
+    project.revision(2, 'op.drop_table("orders")', CREATE.splitlines()[0])
+    project.upgrade()
+    with pytest.warns(SAWarning, match="is there again, and its policy .* mo-pitr renew"):
+        project.downgrade("0001")
+
+
+def test_a_table_that_is_renamed_back_keeps_its_policy(declared: Project) -> None:
+    declared.revision(2, 'op.rename_table("orders", "old")', 'op.rename_table("old", "orders")')
+    with pytest.warns(SAWarning, match="stays with the old name"):
+        declared.upgrade()
+    declared.downgrade("0001")
+    active = [p for p in declared.policies().values() if p.endswith("active")]
+    assert active == ["orders 7d active"]
+
+
+def test_what_a_failed_revision_has_rebuilt_is_named(declared: Project) -> None:
+    block = "with op.get_context().autocommit_block():\n    "
+    declared.revision(2, block + add("a") + '\nop.execute("INSERT INTO nosuch VALUES (1)")')
+    declared.upgrade("0001")
+    with pytest.raises(DBAPIError):
+        declared.upgrade()
+    declared.revision(2, 'op.execute("INSERT INTO orders VALUES (1, 2)")')
+    with pytest.warns(SAWarning, match="has protected nothing new since before this run"):
+        declared.upgrade()
+
+
+def test_a_policy_that_another_process_makes_meanwhile_is_renewed(
+    declared: Project, server: Server, database: str
+) -> None:
+    """It is made for the table as it was, while this revision rebuilds it."""
+    declared.revision(1, CREATE.splitlines()[0])
+    declared.revision(2, add("a"))
+    declared.upgrade("0001")
+    made: list[threading.Thread] = []
+
+    statement = f"CREATE PITR {declared.prefix} FOR TABLE {database} orders RANGE 7 'd'"
+    declared.revision(
+        2,
+        add("a") + "\n"
+        "from sqlalchemy import event\n"
+        "from alembic import context\n"
+        "connection = op.get_bind()\n"
+        "make = context.config.attributes['make']\n"
+        "event.listen(connection, 'commit', lambda c: make())",
+    )
+
+    def make() -> None:
+        """3.x does it at once; 4.2 waits for the COMMIT that is about to come."""
+        if not made:
+            made.append(threading.Thread(target=server.query, args=(statement,)))
+            made[0].start()
+            made[0].join(2)
+
+    declared.config.attributes["make"] = make
+    declared.upgrade()
+    made[0].join()
+    active = [p for p in declared.policies().values() if p.endswith("active")]
+    assert active == ["orders 7d active"]
+
+
+def test_another_database_is_not_looked_at(declared: Project, server: Server, prefix: str) -> None:
+    other = f"{prefix}other"
+    server.query(f"CREATE DATABASE {other}")
+    try:
+        server.query(f"CREATE TABLE {other}.t (id INT)")
+        PitrManager(declared.engine).create_table_pitr(f"{prefix}_o", other, "t")
+        declared.revision(2, f'op.execute("ALTER TABLE {other}.t ADD COLUMN c INT")')
+        declared.upgrade()  # nobody is warned, nothing is renewed
+        assert sorted(declared.policies()) == ["", "_o"]
+    finally:
+        server.query(f"DROP DATABASE {other}")
+
+
+def test_text_still_rebuilds(declared: Project) -> None:
+    with declared.engine.connect() as conn:
+        conn.execute(text("SELECT 1"))
+    declared.revision(2, 'op.execute("ALTER TABLE orders ADD COLUMN x INT")')
+    declared.upgrade()
+    assert declared.policies() == {"": "orders 7d detached", "__g2": "orders 7d active"}
