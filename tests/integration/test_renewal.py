@@ -84,7 +84,7 @@ def test_renewal_and_its_repetition(
         run(engine, rebuild(number))
         renewed = renew_pitr(engine, prefix)
         assert renewed == Pitr.table(
-            f"{prefix}__{number}", "orders", "7d", database_name=renewed.database_name
+            f"{prefix}__g{number}", "orders", "7d", database_name=renewed.database_name
         )
         assert renewed.status is None
         again = renew_pitr(engine, f"{prefix}__{number}")
