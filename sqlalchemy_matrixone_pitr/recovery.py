@@ -44,6 +44,7 @@ from .model import Pitr
 from .names import check_pitr_name
 from .plan import dropping_cost, replacing_cost
 from .reflection import ServerState, read_pitrs, read_state, reading
+from .server import rules_of
 from .transaction import send_now
 
 if TYPE_CHECKING:
@@ -198,7 +199,7 @@ def renewal(state: ServerState, policy: Policy, keep_history: bool = True) -> li
     :raises PitrAlreadyExistsError: its history cannot be kept.
     """
     create = CreatePitr(renewed_pitr(policy, keep_history)).with_real_names()
-    create = create.for_server(server.rules_of(state.version))
+    create = create.for_server(rules_of(state.version))
     if keep_history:
         _check_free(state, policy)
         return [create]

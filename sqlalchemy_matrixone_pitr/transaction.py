@@ -96,20 +96,8 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
 
 
-TOGETHER: Final = "matrixone_pitr_together"
-"""Execution option of a statement that is sent with others: a :class:`Together`."""
-
-
 SENT: Final = "matrixone_pitr_sent"
 """Execution option of a statement that is reported on: a list of the elements that were sent."""
-
-
-@dataclass(frozen=True, slots=True)
-class Together:
-    """Elements that are sent one after the other, and what one of them has asked for all."""
-
-    elements: Sequence[TransactionalDDLElement]
-    answers: dict[str, Any] = field(default_factory=dict)
 
 
 class TransactionalDDLElement(ExecutableDDLElement):
@@ -512,14 +500,13 @@ def flush(connection: Connection, items: Sequence[Queued]) -> list[Transactional
     :raises PitrAfterCommitError: one was refused, or its answer was lost; nothing is retried.
     """
     done: list[TransactionalDDLElement] = []
-    together = Together([item.element for item in items])
     outside = sys.exception()
     for position, item in enumerate(items):
         sent: list[TransactionalDDLElement] = []
         answered = False
         try:
             _close_queue(connection.get_transaction() or connection.begin())
-            item.element._send(connection, {**item.options, TOGETHER: together, SENT: sent})
+            item.element._send(connection, {**item.options, SENT: sent})
             answered = True
             connection.exec_driver_sql("COMMIT")
         except BaseException as error:
