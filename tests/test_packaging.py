@@ -127,6 +127,12 @@ def test_metadata(built: Built) -> None:
     assert "Typing :: Typed" in metadata.get_all("Classifier", [])
 
 
+def test_urls(built: Built) -> None:
+    urls = built.metadata().get_all("Project-URL", [])
+    assert {url.partition(", ")[0] for url in urls} >= {"MatrixOne"}
+    assert all(url.partition(", ")[2].startswith("https://") for url in urls)
+
+
 def test_the_readme_is_the_description(built: Built) -> None:
     assert built.metadata().get_payload() == (ROOT / "README.md").read_text()
 

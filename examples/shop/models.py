@@ -17,7 +17,7 @@ class Base(DeclarativeBase):
 
 class Customer(Base):
     __tablename__ = "customers"
-    __table_args__ = (TablePitr("1mo", "shop_customers"),)
+    __table_args__ = (TablePitr("1mo"),)
 
     id: Mapped[int] = mapped_column(primary_key=True)
     name: Mapped[str] = mapped_column(String(200))
@@ -28,7 +28,7 @@ class Order(Base):
     __tablename__ = "orders"
     __table_args__ = (
         Index(None, "customer_id"),
-        TablePitr("14d", "shop_orders"),
+        TablePitr("14d"),
         {"comment": "What was bought"},
     )
 

@@ -42,12 +42,12 @@ def models(stage: int) -> MetaData:
         Column("id", Integer, primary_key=True),
         Column("name", String(80 if stage < 6 else 200), nullable=False),
         Column("email", String(120)),
-        TablePitr("1mo", "shop_customers"),
+        TablePitr("1mo"),
     )
     if stage >= 2:
         _orders(metadata, stage)
     if 3 <= stage < 8:
-        declare_pitrs(metadata, DatabasePitr("1d", "shop_database"))
+        declare_pitrs(metadata, DatabasePitr("1d"))
     if stage >= 6:
         Table(
             "carts",
@@ -62,7 +62,7 @@ def models(stage: int) -> MetaData:
             metadata,
             Column("id", BigInteger, primary_key=True),
             Column("amount", Numeric(10, 2), nullable=False),
-            TablePitr("1y", "shop_payments"),
+            TablePitr("1y"),
         )
     return metadata
 
@@ -83,6 +83,6 @@ def _orders(metadata: MetaData, stage: int) -> None:
         metadata,
         *columns,
         Index(None, "customer_id"),
-        TablePitr("7d" if stage < 5 else "14d", "shop_orders"),
+        TablePitr("7d" if stage < 5 else "14d"),
         comment="What was bought",
     )

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from alembic import context
 from models import Base
-from sqlalchemy import engine_from_config, pool
+from sqlalchemy import create_engine, pool
+from where import server_url
 
 from sqlalchemy_matrixone_pitr.alembic import pitr_options, register
 
@@ -18,7 +19,7 @@ options = {
 
 def run_migrations_offline() -> None:
     context.configure(
-        url=config.get_main_option("sqlalchemy.url"),
+        url=server_url(config),
         literal_binds=True,
         dialect_opts={"paramstyle": "named"},
         **options,
@@ -28,11 +29,7 @@ def run_migrations_offline() -> None:
 
 
 def run_migrations_online() -> None:
-    engine = engine_from_config(
-        config.get_section(config.config_ini_section, {}),
-        prefix="sqlalchemy.",
-        poolclass=pool.NullPool,
-    )
+    engine = create_engine(server_url(config), poolclass=pool.NullPool)
     with engine.connect() as connection:
         context.configure(connection=connection, **options)
         with context.begin_transaction():
