@@ -180,7 +180,7 @@ def tables_of(state: dict[str, Any]) -> dict[str, str]:
 
 def active(state: dict[str, Any]) -> dict[str, str]:
     """What protects; a policy's name without the number of its generation."""
-    return {re.sub(r"__\d+$", "", name): text for name, text in state.items() if "active" in text}
+    return {re.sub(r"__g\d+$", "", name): text for name, text in state.items() if "active" in text}
 
 
 def run(server: Server, database: str, script: str) -> None:
