@@ -11,7 +11,7 @@ from .aio import (
     prune_history_async,
     renew_pitr_async,
 )
-from .apply import ApplyReport, Failure, apply_plan
+from .apply import apply_plan
 from .ddl import AlterPitr, CreatePitr, DropPitr, RestorePitr
 from .declarations import declare_pitrs, declared_pitrs
 from .errors import (
@@ -46,6 +46,7 @@ from .plan import (
 )
 from .recovery import prune_history, renew_pitr
 from .reflection import get_pitrs, get_recovery_windows
+from .report import ApplyReport, Failure
 from .schema import DatabasePitr, TablePitr, Unprotected
 from .transaction import pending_pitrs
 

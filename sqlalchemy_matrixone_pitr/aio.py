@@ -11,7 +11,7 @@ import datetime as dt
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
-from .apply import ApplyReport, OnProgress, apply_plan
+from .apply import apply_plan
 from .declarations import Schemas
 from .errors import PitrValidationError
 from .events import ensure_pitrs
@@ -21,6 +21,7 @@ from .model import Pitr, PitrLevel, PitrUnit, RangeLike, RecoveryWindow
 from .plan import Include, Plan, plan_pitrs
 from .recovery import prune_history, renew_pitr
 from .reflection import get_pitrs, get_recovery_windows
+from .report import ApplyReport, OnProgress
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import (

@@ -8,33 +8,31 @@ the connection is lost on the way, the outcome is read back before anything else
 from __future__ import annotations
 
 import contextlib
-import enum
+import functools
 import queue
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Final, TypeAlias, TypeVar
+from dataclasses import dataclass
+from typing import Final
 
 from sqlalchemy.engine import Connection, Engine
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from .connections import autocommit_connection, end_session
-from .ddl import TABLE_CHECKED, PitrDDLElement
+from .connections import autocommit_connection, end_for_sure
 from .errors import (
     PitrAlreadyExistsError,
-    PitrError,
+    PitrNotFoundError,
     PitrTargetError,
     PitrValidationError,
-    answered_by_server,
     is_name_taken,
 )
 from .generations import split_generation, target_of, target_text
 from .locking import DEFAULT_TIMEOUT, account_lock
 from .plan import Action, Conflict, Drop, Plan, Renew, again
 from .reflection import ServerState, read_state, reading
-from .transaction import send_now
+from .report import ApplyReport, Failure, OnProgress, Outcome, Progress, carried
+from .sending import Sent, send
 
 MOST_CONNECTIONS: Final = 64
 """More connections than that change nothing but the load on the server."""
@@ -42,128 +40,6 @@ MOST_CONNECTIONS: Final = 64
 
 PATIENCE: Final = 2.0
 """Seconds that statements get to come to an end when an apply is interrupted."""
-
-
-class Outcome(enum.StrEnum):
-    """What became of an action."""
-
-    DONE = "done"
-    SKIPPED = "skipped"
-    """Another process had done it already."""
-    FAILED = "failed"
-    UNKNOWN = "unknown"
-    """Interrupted; or the connection was lost, and so was the one that would have read back."""
-    NOT_TRIED = "not_tried"
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """What ``on_progress`` is called with, after each action.
-
-    :ivar number: how many actions have come to an end, this one included.
-    :ivar total: how many the plan has.
-    """
-
-    action: Action
-    outcome: Outcome
-    error: BaseException | None
-    number: int
-    total: int
-
-
-OnProgress: TypeAlias = Callable[[Progress], object]
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """An action or conflict, and why it was not done."""
-
-    action: Action | Conflict
-    error: Exception
-
-
-@dataclass(slots=True)
-class ApplyReport:
-    """What became of each action of a plan.
-
-    :ivar done: took effect.
-    :ivar skipped: was so already when its turn came; nothing was sent.
-    :ivar failed: did not come about, with the error; where a renewal had to drop the old generation
-        first and has done so, a note of the error says it.
-    :ivar unknown: sent, but interrupted, or the answer lost and reading back failed too: run the
-        plan again.
-    :ivar not_tried: never sent: an error came first, or the server had changed.
-    """
-
-    done: list[Action] = field(default_factory=list)
-    skipped: list[Action] = field(default_factory=list)
-    failed: list[Failure] = field(default_factory=list)
-    unknown: list[Action] = field(default_factory=list)
-    not_tried: list[Action] = field(default_factory=list)
-
-    @property
-    def ok(self) -> bool:
-        """Whether all of the plan is so now."""
-        return not (self.failed or self.unknown or self.not_tried)
-
-    def raise_for_failed(self) -> None:
-        """Raise where the plan is not so now; as :attr:`ok` tells.
-
-        :raises PitrError: of the class of the first failure, with the whole report in its message.
-        """
-        if self.ok:
-            return
-        cause = self.failed[0].error if self.failed else None
-        kind = type(cause) if isinstance(cause, PitrError) else PitrError
-        raise kind(f"the plan was not applied as a whole.\n{self}") from cause
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values, for JSON."""
-        return {
-            "ok": self.ok,
-            "done": [action.to_dict() for action in self.done],
-            "skipped": [action.to_dict() for action in self.skipped],
-            "failed": [
-                {**failure.action.to_dict(), "error": str(failure.error)} for failure in self.failed
-            ],
-            "unknown": [action.to_dict() for action in self.unknown],
-            "not_tried": [action.to_dict() for action in self.not_tried],
-        }
-
-    def __str__(self) -> str:
-        counts = ", ".join(
-            f"{len(items)} {what}"
-            for what, items in (
-                ("done", self.done),
-                ("already so", self.skipped),
-                ("failed", self.failed),
-                ("unknown", self.unknown),
-                ("not tried", self.not_tried),
-            )
-            if items
-        )
-        lines = [counts or "nothing to do"]
-        for failure in self.failed:
-            notes = getattr(failure.error, "__notes__", [])
-            lines.append("\n    ".join((f"  failed: {failure.action}", str(failure.error), *notes)))
-        lines += [f"  unknown, run the plan again: {action}" for action in self.unknown]
-        lines += [f"  not tried: {action}" for action in self.not_tried[:20]]
-        if len(self.not_tried) > 20:
-            lines.append(f"  ... and {len(self.not_tried) - 20} more not tried")
-        return "\n".join(lines)
-
-    def _put(self, action: Action, outcome: Outcome, error: BaseException | None) -> None:
-        if outcome is Outcome.FAILED:
-            assert isinstance(error, Exception)
-            self.failed.append(Failure(action, error))
-        else:
-            of: dict[Outcome, list[Action]] = {
-                Outcome.DONE: self.done,
-                Outcome.SKIPPED: self.skipped,
-                Outcome.UNKNOWN: self.unknown,
-                Outcome.NOT_TRIED: self.not_tried,
-            }
-            of[outcome].append(action)
 
 
 def apply_plan(
@@ -202,11 +78,18 @@ def apply_plan(
     _check(engine, plan, concurrency, allow_destructive)
     if not plan.actions and not plan.conflicts:
         return ApplyReport()
-    with account_lock(engine, timeout):
+    run = Run(engine, plan.actions, concurrency, keep_going=keep_going, on_progress=on_progress)
+    with carried(run.report, _note), account_lock(engine, timeout):
         with reading(engine) as connection:
             state = _read(connection, plan)
-        run = _Run(engine, plan, state, concurrency, keep_going, on_progress)
-        return run.run()
+        run.compare(plan, state)
+        for stage in run.stages():
+            run.send(stage)
+    return run.report()
+
+
+def _note(report: ApplyReport) -> str:
+    return f"The plan was being applied:\n{report}"
 
 
 def _check(engine: Engine, plan: Plan, concurrency: int, allow_destructive: bool) -> None:
@@ -238,117 +121,155 @@ def _read(connection: Connection, plan: Plan) -> ServerState:
     return read_state(connection, databases=scope.databases, tables=tables)
 
 
-class _Run:
-    """One application of a plan; the account lock is held."""
+@dataclass(frozen=True, slots=True)
+class _Result:
+    outcome: Outcome
+    error: Exception | None = None
+
+
+class Run:
+    """Some actions on their way to the server; the account lock is held.
+
+    What became of each is in ``results``, by its number, from the moment it is known.
+
+    :param resend: send once more what was lost and is not there when it is read back.
+    """
 
     def __init__(
         self,
         engine: Engine,
-        plan: Plan,
-        state: ServerState,
-        concurrency: int,
-        keep_going: bool,
-        on_progress: OnProgress | None,
+        actions: Iterable[Action] = (),
+        concurrency: int = 1,
+        *,
+        keep_going: bool = False,
+        on_progress: OnProgress | None = None,
+        resend: bool = False,
     ) -> None:
         self.engine = engine
-        self.plan = plan
-        self.state = state
+        self.actions = list(actions)
         self.concurrency = concurrency
         self.keep_going = keep_going
         self.on_progress = on_progress
-        self.report = ApplyReport()
-        self.stop = threading.Event()
-        self.blocked: list[Action] = []
-        self.sending: set[int] = set()
-        self.begun: set[int] = set()
+        self.resend = resend
+        self.plan: Plan | None = None
         self.results: dict[int, _Result] = {}
+        self.conflicts: list[Failure] = []
+        self.stop = threading.Event()
+        self.sending: set[int] = set()
+        """Sessions that have a statement on its way."""
+        self.begun: set[int] = set()
+        self.told = 0
+        self.raised: BaseException | None = None
+        """By ``on_progress``."""
 
-    def run(self) -> ApplyReport:
-        todo = self._still_to_do()
-        try:
-            for stage in _stages(todo):
-                self._run_stage(stage)
-        except BaseException as error:
-            for action in todo:
-                self._report_late(action)
-            error.add_note(f"The plan was being applied:\n{self.report}")
-            error.report = self.report  # type: ignore[attr-defined]
-            raise
-        return self.report
+    def report(self) -> ApplyReport:
+        """What became of each action; of one that has begun and has not ended, it is unknown."""
+        report = ApplyReport(failed=list(self.conflicts))
+        lists = {
+            Outcome.DONE: report.done,
+            Outcome.SKIPPED: report.skipped,
+            Outcome.UNKNOWN: report.unknown,
+            Outcome.NOT_TRIED: report.not_tried,
+        }
+        for number, action in enumerate(self.actions):
+            result = self.results.get(number)
+            if result is None:
+                outcome = Outcome.UNKNOWN if number in self.begun else Outcome.NOT_TRIED
+                lists[outcome].append(action)
+            elif result.outcome is Outcome.FAILED:
+                assert result.error is not None
+                report.failed.append(Failure(action, result.error))
+            else:
+                lists[result.outcome].append(action)
+        return report
+
+    def raise_first(self) -> None:
+        """Raise the error of the first action that is not done, as it is."""
+        for _, result in sorted(self.results.items()):
+            if result.outcome in (Outcome.FAILED, Outcome.UNKNOWN) and result.error is not None:
+                raise result.error
 
     # -- before anything is sent
 
-    def _still_to_do(self) -> list[Action]:
-        """The plan's actions that a comparison with the server's present state still wants."""
-        fresh = again(self.plan, self.state)
-        for conflict in fresh.conflicts:
-            self.report.failed.append(Failure(conflict, conflict_error(conflict)))
-        if fresh.conflicts and not self.keep_going:
-            self.stop.set()
-        by_effect = {_effect(action): action for action in fresh.actions}
-        concerned = {_subject(action) for action in fresh.actions}
-        todo = []
-        for action in self.plan.actions:
-            now = by_effect.get(_effect(action))
-            if now is not None and (action.destructive or not now.destructive):
-                todo.append(now)
-            elif now is None and _subject(action) not in concerned and not fresh.conflicts:
-                self._tell(action, Outcome.SKIPPED, None)
+    def compare(self, plan: Plan, state: ServerState) -> None:
+        """Settle the actions that a comparison with the server's present state no longer wants."""
+        self.plan = plan
+        fresh = again(plan, state)
+        wanted = {_effect(action): action for action in fresh.actions}
+        conflicts = {_policy(conflict): conflict for conflict in fresh.conflicts}
+        settled: dict[int, _Result] = {}
+        for number, action in enumerate(self.actions):
+            now = wanted.get(_effect(action))
+            conflict = None if isinstance(action, Drop) else conflicts.pop(_policy(action), None)
+            if conflict is not None:
+                settled[number] = _Result(Outcome.FAILED, conflict_error(conflict))
+            elif now is not None and (action.destructive or not now.destructive):
+                self.actions[number] = now
+                if (missing := _missing_target(now, state)) is not None:
+                    settled[number] = _Result(Outcome.FAILED, missing)
+            elif _is_so(action, fresh, state):
+                settled[number] = _Result(Outcome.SKIPPED)
             else:  # the server has changed: it would do something else now than was shown
-                self._tell(action, Outcome.NOT_TRIED, None)
-        return [action for action in todo if self._target_exists(action)]
+                settled[number] = _Result(Outcome.NOT_TRIED)
+        self.conflicts = [
+            Failure(conflict, conflict_error(conflict)) for conflict in conflicts.values()
+        ]
+        failed = any(result.outcome is Outcome.FAILED for result in settled.values())
+        if (failed or self.conflicts) and not self.keep_going:
+            self.stop.set()
+        for number, result in settled.items():
+            self.results[number] = result
+        for number in settled:
+            self._tell(number)
 
-    def _target_exists(self, action: Action) -> bool:
-        pitr = action.pitr
-        if isinstance(action, Drop) or pitr.database_name is None:
-            return True
-        if (pitr.database_name, pitr.table_name) in self.state.objects:
-            return True
-        self._tell(
-            action,
-            Outcome.FAILED,
-            PitrTargetError(
-                f"{target_text(pitr)} does not exist: create it first (metadata.create_all, or its "
-                "migration), then apply the plan again",
-                name=pitr.name,
-            ),
-        )
-        self._after_error(action)
-        return False
+    @functools.cached_property
+    def _drops_not_done(self) -> list[Action]:
+        """Known when the first action after the Drops is sent."""
+        so = (Outcome.DONE, Outcome.SKIPPED)
+        return [
+            action
+            for number, action in enumerate(self.actions)
+            if isinstance(action, Drop)
+            and ((result := self.results.get(number)) is None or result.outcome not in so)
+        ]
+
+    def stages(self) -> Iterator[list[int]]:
+        """Drops before renewals before the rest: what makes room before what needs it."""
+        stages: tuple[list[int], ...] = ([], [], [])
+        for number, action in enumerate(self.actions):
+            if number not in self.results:
+                which = 0 if isinstance(action, Drop) else 1 if isinstance(action, Renew) else 2
+                stages[which].append(number)
+        yield from filter(None, stages)
 
     # -- sending
 
-    def _run_stage(self, stage: Sequence[Action]) -> None:
-        todo = deque(stage)
-        results: queue.SimpleQueue[_Result | None] = queue.SimpleQueue()
+    def send(self, numbers: Iterable[int]) -> None:
+        """Send actions; without several connections in this order, one right after the other."""
+        todo = deque(numbers)
         workers = min(self.concurrency, len(todo))
         if self.engine.dialect.is_async:
-            self._run_in_tasks(todo, workers)
+            self._send_in_tasks(todo, workers)
         elif workers <= 1:
-            self._work(todo, self._take)
+            self._work(todo, self._tell)
         else:
-            self._run_in_threads(todo, workers, results)
-        for action in todo:
-            self._tell(action, Outcome.NOT_TRIED, None)
+            self._send_in_threads(todo, workers)
+        for number in todo:
+            self.results[number] = _Result(Outcome.NOT_TRIED)
+        for number in todo:
+            self._tell(number)
 
-    def _run_in_threads(
-        self,
-        todo: deque[Action],
-        workers: int,
-        results: queue.SimpleQueue[_Result | None],
-    ) -> None:
+    def _send_in_threads(self, todo: deque[int], workers: int) -> None:
+        ended: queue.SimpleQueue[int | None] = queue.SimpleQueue()
         errors: list[BaseException] = []
 
         def work() -> None:
             try:
-                self._work(todo, results.put)
-            except DBAPIError as error:  # of a connection that is not had: it is one less
-                errors.append(error)
+                self._work(todo, ended.put)
             except BaseException as error:
-                errors.append(error)
-                self.stop.set()
+                self._note_error(error, errors)
             finally:
-                results.put(None)
+                ended.put(None)
 
         threads = [
             threading.Thread(target=work, name=f"apply {number}", daemon=True)
@@ -359,20 +280,29 @@ class _Run:
             for thread in threads:
                 thread.start()
             while running:
-                result = results.get()
-                if result is None:
+                number = ended.get()
+                if number is None:
                     running -= 1
                 else:
-                    self._take(result)
+                    self._tell(number)
         except BaseException:
             self.stop.set()
             self._wait_for(threads)
             raise
         self._raise_one_of(errors, todo)
 
-    def _raise_one_of(self, errors: Sequence[BaseException], todo: deque[Action]) -> None:
+    def _note_error(self, error: BaseException, errors: list[BaseException]) -> None:
+        """What ended one of several workers: a connection that is not had is only one less."""
+        errors.append(error)
+        if self._is_fatal(error):
+            self.stop.set()
+
+    def _is_fatal(self, error: BaseException) -> bool:
+        return error is self.raised or not isinstance(error, Exception)
+
+    def _raise_one_of(self, errors: Sequence[BaseException], todo: deque[int]) -> None:
         for error in errors:
-            if not isinstance(error, DBAPIError):
+            if self._is_fatal(error):
                 raise error
         if errors and todo and not self.stop.is_set():
             raise errors[0]
@@ -395,10 +325,9 @@ class _Run:
     def _end_what_is_sent(self) -> None:
         """Statements may wait on the server for as long as somebody else's transaction lasts."""
         for session in tuple(self.sending):
-            with contextlib.suppress(SQLAlchemyError):
-                end_session(self.engine, session)
+            end_for_sure(self.engine, session)
 
-    def _run_in_tasks(self, todo: deque[Action], workers: int) -> None:
+    def _send_in_tasks(self, todo: deque[int], workers: int) -> None:
         import asyncio
 
         from sqlalchemy.util import await_only, greenlet_spawn
@@ -407,11 +336,19 @@ class _Run:
 
         async def work() -> None:
             try:
-                await greenlet_spawn(self._work, todo, self._take)
-            except DBAPIError as error:
-                errors.append(error)
+                await greenlet_spawn(self._work, todo, self._tell)
+            except BaseException as error:
+                self._note_error(error, errors)
+                if self._is_fatal(error):
+                    raise
+
+        async def wait_for(tasks: Sequence[asyncio.Task[None]]) -> None:
+            try:
+                while (await asyncio.wait(tasks, timeout=PATIENCE))[1]:
+                    await greenlet_spawn(self._end_what_is_sent)
             except BaseException:
-                self.stop.set()
+                await greenlet_spawn(self._end_what_is_sent)
+                await asyncio.wait(tasks, timeout=PATIENCE)
                 raise
 
         async def all_of_them() -> None:
@@ -420,194 +357,168 @@ class _Run:
                 await asyncio.gather(*tasks)
             except BaseException:
                 self.stop.set()
-                await asyncio.gather(*tasks, return_exceptions=True)
+                await wait_for(tasks)
                 raise
 
         await_only(all_of_them())
         self._raise_one_of(errors, todo)
 
-    def _work(self, todo: deque[Action], put: Callable[[_Result], object]) -> None:
+    def _work(self, todo: deque[int], tell: Callable[[int], object]) -> None:
         """Do actions until there are none, on one connection; on a new one where it is lost."""
         while todo and not self.stop.is_set():
             with autocommit_connection(self.engine) as (connection, session):
                 while not self.stop.is_set() and not connection.invalidated:
                     try:
-                        action = todo.popleft()
+                        number = todo.popleft()
                     except IndexError:
                         return
-                    self.begun.add(id(action))
-                    result = self.results[id(action)] = self._do(connection, session, action)
-                    put(result)
+                    self._do(connection, session, number)
+                    tell(number)
 
-    def _do(
-        self,
-        connection: Connection,
-        session: int,
-        action: Action,
-        elements: Sequence[PitrDDLElement] = (),
-    ) -> _Result:
-        """Send an action, or what is left of it, and say what came of it.
+    def _do(self, connection: Connection, session: int, number: int) -> None:
+        """Send an action, and put down what came of it.
 
         :param session: the connection's ``connection_id()``.
         """
-        if self._depends_on_blocked(action):
-            return _Result(action, Outcome.NOT_TRIED, None)
-        left = deque(elements or action.elements)
-        self.sending.add(session)
-        try:
+        action = self.actions[number]
+        if self._depends_on_a_failure(action):
+            self.results[number] = _Result(Outcome.NOT_TRIED)
+            return
+        left = deque(action.elements)
+        count, may_resend, sent = len(left), True, Sent(Outcome.DONE)
+        with contextlib.ExitStack() as stack:
             while left:
-                send_now(connection, left[0], {TABLE_CHECKED: True})
-                left.popleft()
-        except Exception as error:
-            result = self._look(action, session, error, len(left), first=not elements)
-            if result.outcome is not Outcome.DONE:
-                self._after_error(action)
-            return result
-        except BaseException:  # interrupted: it may have taken effect
-            with contextlib.suppress(SQLAlchemyError):
-                end_session(self.engine, session)
-            raise
-        finally:
-            self.sending.discard(session)
-        return _Result(action, Outcome.DONE, None)
-
-    def _look(
-        self, action: Action, session: int, error: Exception, left: int, *, first: bool
-    ) -> _Result:
-        """What became of an action whose statement raised: refused, or read back.
-
-        :param left: how many of its statements had not been answered.
-        :param first: whether what is left may be sent once more.
-        """
-        cause = error.__cause__ if isinstance(error, PitrError) else error
-        if not isinstance(cause, DBAPIError):
-            return _Result(action, Outcome.FAILED, error)
-        refused = answered_by_server(cause)
-        try:
-            if not refused:
-                end_session(self.engine, session)
-            elif not isinstance(error, PitrAlreadyExistsError):
-                return self._failed(action, error, dropped=left < len(action.elements))
-            with reading(self.engine) as connection:
-                fresh = again(self.plan, _read(connection, self.plan))
-        except SQLAlchemyError as second:
-            error.add_note(f"Reading back failed too: {second}")
-            return _Result(action, Outcome.UNKNOWN, error)
-        rest = _of_subject(fresh.actions, action)
-        if rest is None and _of_subject(fresh.conflicts, action) is None:
-            return _Result(action, Outcome.SKIPPED if refused else Outcome.DONE, None)
-        if isinstance(action, Renew) and action.destructive:
-            dropped = rest is not None and not rest.destructive
-            if rest is not None and dropped and not refused and first:
+                if connection.invalidated:
+                    try:
+                        connection, session = stack.enter_context(
+                            autocommit_connection(self.engine)
+                        )
+                    except Exception as second:
+                        error = sent.error or second
+                        if error is not second:
+                            error.add_note(f"Sending what is left failed too: {second}")
+                        self._not_done(number, Sent(Outcome.FAILED, error), len(left) < count)
+                        return
+                self.begun.add(number)
+                self.sending.add(session)
                 try:
-                    return self._finish(action, rest)
-                except SQLAlchemyError as second:  # no connection is had
-                    error.add_note(f"Sending what is left failed too: {second}")
-            return self._failed(action, error, dropped=dropped)
-        if (
+                    sent = send(self.engine, connection, session, left[0])
+                finally:
+                    self.sending.discard(session)
+                if sent.outcome is Outcome.DONE:
+                    left.popleft()
+                    continue
+                dropped = len(left) < count
+                lost = sent.outcome is Outcome.FAILED and sent.refusal is None
+                if lost and may_resend and (dropped or self.resend):
+                    may_resend = False  # once: its object has no protection meanwhile
+                    continue
+                self._not_done(number, sent, dropped)
+                return
+            self.results[number] = _Result(Outcome.DONE, sent.error)
+
+    def _not_done(self, number: int, sent: Sent, dropped: bool) -> None:
+        """Of an action that did not come about; somebody else may have done it."""
+        error, action = sent.error, self.actions[number]
+        assert error is not None
+        self.results[number] = _Result(sent.outcome, error)
+        if self._is_so_by_now(action, sent):
+            self.results[number] = _Result(Outcome.SKIPPED, error)
+            return
+        if not self.keep_going:
+            self.stop.set()
+        if dropped and action.existing is not None:
+            error.add_note(
+                f"{action.existing.name} has been dropped: {target_text(action.pitr)} is "
+                "unprotected until the plan is run again."
+            )
+        elif (
             isinstance(action, Renew)
-            and isinstance(error, PitrAlreadyExistsError)
-            and not is_name_taken(error)
+            and isinstance(sent.refusal, PitrAlreadyExistsError)
+            and not is_name_taken(sent.refusal)
         ):
             error.add_note(
                 "The server still takes the old generation for active, so that its history cannot "
                 f"be kept: renew_pitr(engine, {split_generation(action.pitr.name)[0]!r}, "
                 "keep_history=False) drops it."
             )
-        return _Result(action, Outcome.FAILED, error)
 
-    def _finish(self, action: Action, rest: Action) -> _Result:
-        """Send what is left of a renewal that dropped first: its object has no protection."""
-        with autocommit_connection(self.engine) as (connection, session):
-            return self._do(connection, session, action, rest.elements)
+    def _is_so_by_now(self, action: Action, sent: Sent) -> bool:
+        """Whether an action was refused because it is so already."""
+        if not isinstance(sent.refusal, PitrAlreadyExistsError | PitrNotFoundError):
+            return False
+        if self.plan is None:
+            return isinstance(action, Drop)
+        try:
+            with reading(self.engine) as connection:
+                state = _read(connection, self.plan)
+        except Exception as second:
+            sent.refusal.add_note(f"Looking whether it is so already failed: {second}")
+            return False
+        return _is_so(action, again(self.plan, state), state)
 
-    def _failed(self, action: Action, error: Exception, *, dropped: bool) -> _Result:
-        if dropped and action.existing is not None:
-            error.add_note(
-                f"{action.existing.name} has been dropped: {target_text(action.pitr)} is "
-                "unprotected until the plan is run again."
-            )
-        return _Result(action, Outcome.FAILED, error)
-
-    # -- what came of it
-
-    def _take(self, result: _Result) -> None:
-        self._tell(result.action, result.outcome, result.error)
-
-    def _tell(self, action: Action, outcome: Outcome, error: BaseException | None) -> None:
-        self.report._put(action, outcome, error)
-        if self.on_progress is not None:
-            report = self.report
-            number = sum(
-                map(len, (report.done, report.skipped, report.unknown, report.not_tried))
-            ) + sum(isinstance(failure.action, Action) for failure in report.failed)
-            self.on_progress(Progress(action, outcome, error, number, len(self.plan.actions)))
-
-    def _report_late(self, action: Action) -> None:
-        """After an interruption: an outcome that was on its way into the report, or is unknown."""
-        result = self.results.get(id(action))
-        if self._is_reported(action):
+    def _tell(self, number: int) -> None:
+        """Call ``on_progress`` for an action whose result is there."""
+        self.told += 1
+        if self.on_progress is None:
             return
-        if result is not None:
-            self.report._put(action, result.outcome, result.error)
-        elif id(action) in self.begun:
-            self.report._put(action, Outcome.UNKNOWN, None)
-        else:
-            self.report._put(action, Outcome.NOT_TRIED, None)
-
-    def _is_reported(self, action: Action) -> bool:
-        report = self.report
-        return any(
-            action is other
-            for some in (report.done, report.skipped, report.unknown, report.not_tried)
-            for other in some
-        ) or any(action is failure.action for failure in report.failed)
-
-    def _after_error(self, action: Action) -> None:
-        self.blocked.append(action)
-        if not self.keep_going:
+        result = self.results[number]
+        told = Progress(
+            self.actions[number], result.outcome, result.error, self.told, len(self.actions)
+        )
+        try:
+            self.on_progress(told)
+        except BaseException as error:
+            self.raised = error
             self.stop.set()
+            raise
 
-    def _depends_on_blocked(self, action: Action) -> bool:
-        """Whether an action that failed was to make room for this one."""
-        return any(
+    def _depends_on_a_failure(self, action: Action) -> bool:
+        """Whether a Drop that did not come about was to make room for this one."""
+        return not isinstance(action, Drop) and any(
             other.pitr.name == action.pitr.name or target_of(other.pitr) == target_of(action.pitr)
-            for other in self.blocked
+            for other in self._drops_not_done
         )
 
 
-@dataclass(frozen=True, slots=True)
-class _Result:
-    action: Action
-    outcome: Outcome
-    error: BaseException | None
-
-
-def _stages(actions: Sequence[Action]) -> Iterator[list[Action]]:
-    """Drops before renewals before the rest: what makes room before what needs it."""
-    stages: tuple[list[Action], ...] = ([], [], [])
-    for action in actions:
-        number = 0 if isinstance(action, Drop) else 1 if isinstance(action, Renew) else 2
-        stages[number].append(action)
-    yield from filter(None, stages)
+def _missing_target(action: Action, state: ServerState) -> PitrTargetError | None:
+    """The error of an action whose object does not exist."""
+    pitr = action.pitr
+    if isinstance(action, Drop) or pitr.database_name is None:
+        return None
+    if (pitr.database_name, pitr.table_name) in state.objects:
+        return None
+    return PitrTargetError(
+        f"{target_text(pitr)} does not exist: create it first (metadata.create_all, or its "
+        "migration), then apply the plan again",
+        name=pitr.name,
+    )
 
 
 def _effect(action: Action) -> tuple[object, ...]:
-    """What an action does, comparable between two plans."""
+    """What an action does, comparable between two plans: it is identified by exactly that."""
     return action.kind, action.pitr.name, target_of(action.pitr), action.pitr.range
 
 
-def _subject(action: Action | Conflict) -> tuple[object, ...]:
-    """Which policy an action is about: its name without a generation, and its target."""
-    return split_generation(action.pitr.name)[0], target_of(action.pitr)
+def _policy(of: Action | Conflict) -> tuple[object, ...]:
+    """Which declared policy an action or a conflict is about, whichever generation it makes."""
+    return split_generation(of.pitr.name)[0], target_of(of.pitr)
 
 
-_A = TypeVar("_A", Action, Conflict)
+def _is_so(action: Action, fresh: Plan, state: ServerState) -> bool:
+    """Whether what an action was to do is so already.
 
-
-def _of_subject(items: Iterable[_A], action: Action) -> _A | None:
-    """What is left to do, or in the way, of the policy that an action is about."""
-    return next((item for item in items if _subject(item) == _subject(action)), None)
+    A PITR that was to be dropped is gone; of any other action, its policy is as declared: a later
+    comparison wants nothing of it, and finds nothing in its way.
+    """
+    if isinstance(action, Drop):
+        target = target_of(action.pitr)
+        return not any(
+            pitr.name == action.pitr.name and target_of(pitr) == target for pitr in state.pitrs
+        )
+    left = [other for other in fresh.actions if not isinstance(other, Drop)]
+    wanted = {*map(_policy, left), *map(_policy, fresh.conflicts)}
+    return _policy(action) not in wanted
 
 
 def conflict_error(conflict: Conflict) -> PitrAlreadyExistsError:

@@ -11,15 +11,16 @@ Source: matrixone.md, section 2 (the status bit, idle connections), section 3 ("
 from __future__ import annotations
 
 import contextlib
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from sqlalchemy.engine import Connection, Engine
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool, QueuePool
 
-from .errors import PitrError, PitrValidationError, answered_by_server
+from .errors import PitrValidationError, is_settled, server_answer
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session, scoped_session
@@ -190,7 +191,7 @@ def autocommit_connection(engine: Engine) -> Iterator[tuple[Connection, int]]:
                     "SELECT connection_id(), @@autocommit"
                 ).one()
                 connection.exec_driver_sql("SET AUTOCOMMIT = 1")
-            except DBAPIError:
+            except Exception:
                 if last or not connection.invalidated:
                     raise
                 continue
@@ -200,9 +201,14 @@ def autocommit_connection(engine: Engine) -> Iterator[tuple[Connection, int]]:
                 if not connection.invalidated and str(before).lower() in ("0", "off", "false"):
                     try:
                         connection.exec_driver_sql("SET AUTOCOMMIT = 0")
-                    except DBAPIError:
+                    except Exception:  # a listener's too: what was done is done
                         connection.invalidate()
             return
+
+
+def session_number(connection: Connection) -> int:
+    """The server's number of the connection's session, which KILL takes."""
+    return int(connection.exec_driver_sql("SELECT connection_id()").scalar_one())
 
 
 def end_session(engine: Engine, session: int) -> None:
@@ -212,12 +218,13 @@ def end_session(engine: Engine, session: int) -> None:
     :param session: its ``connection_id()``.
     :raises DBAPIError: the server could not be reached.
     """
+    outside = sys.exception()
     with side_connection(engine) as connection:
         for _ in range(_PATIENCE):
             try:
                 connection.exec_driver_sql(f"KILL {session:d}")
-            except DBAPIError as error:
-                if not answered_by_server(error):
+            except Exception as error:  # a listener may make any class of it
+                if server_answer(error, outside=outside) is None:
                     raise
                 break  # "Unknown connection id"
             pause(connection, 0.05)
@@ -228,22 +235,38 @@ _PATIENCE: Final = 20
 """How often a session that is being ended is looked for."""
 
 
+def end_for_sure(engine: Engine, session: int, *, raising: bool = False) -> None:
+    """:func:`end_session`, and once more where that is interrupted: the lock is given up next.
+
+    :param raising: also raise where the server could not be reached.
+    """
+    try:
+        end_session(engine, session)
+    except Exception:
+        if raising:
+            raise
+    except BaseException:
+        with contextlib.suppress(Exception):
+            end_session(engine, session)
+        raise
+
+
 @contextlib.contextmanager
-def ended_when_given_up(engine: Engine, session: int) -> Iterator[None]:
+def ended_when_given_up(engine: Engine, connection: Connection) -> Iterator[None]:
     """What is sent in the block has come to its end, one way or the other, when the block has: also
     where it is interrupted, or the connection is lost. So a lock may be given up then.
 
-    :param session: the ``connection_id()`` of the connection that the block sends on.
+    :param connection: which the block sends on; invalidated where its session was ended.
     """
+    session = session_number(connection)
+    outside = sys.exception()
     try:
         yield
     except BaseException as error:
-        cause = error.__cause__ if isinstance(error, PitrError) else error
-        if not isinstance(error, Exception) or (
-            isinstance(cause, DBAPIError) and not answered_by_server(cause)
-        ):
-            with contextlib.suppress(SQLAlchemyError):
-                end_session(engine, session)
+        if not is_settled(error, outside=outside):
+            end_for_sure(engine, session)
+            if not connection.invalidated:
+                connection.invalidate()
         raise
 
 

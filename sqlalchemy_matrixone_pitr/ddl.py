@@ -15,7 +15,7 @@ import datetime as dt
 import functools
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final, Self
+from typing import Any, Self
 
 from sqlalchemy import text
 from sqlalchemy import types as sqltypes
@@ -184,6 +184,16 @@ class DropPitr(PitrDDLElement):
         self.name = check_pitr_name(name)
         _check_flag("if_exists", if_exists)
         self.if_exists = if_exists
+
+    @classmethod
+    def of(cls, pitr: Pitr) -> Self:
+        """The DROP of a PITR that was read from the server, whose name may break our rules.
+
+        Somebody else's may have a backslash in it, which is written so that the server reads it.
+        """
+        element = cls("read")
+        element.name = pitr.name
+        return element
 
     def __repr__(self) -> str:
         return f"DropPitr({self.name!r}{', if_exists=True' if self.if_exists else ''})"
@@ -381,9 +391,6 @@ def overlay(committed: Sequence[Pitr], waiting: Iterable[TransactionalDDLElement
     return list(reversed(after.values()))
 
 
-TABLE_CHECKED: Final = "matrixone_pitr_table_checked"
-
-
 def resolve_database(connection: Connection, name: str | None, options: Mapping[str, Any]) -> str:
     """The server's database that a declared name, or None, means on this connection.
 
@@ -448,11 +455,12 @@ def _words(*clauses: str | None) -> str:
 
 
 def _back_quoted(preparer: IdentifierPreparer, name: str) -> str:
-    """As the preparer quotes, but with back-quotes under ``sql_mode=ANSI_QUOTES`` too.
+    """As the preparer quotes, but with back-quotes under ``sql_mode=ANSI_QUOTES`` too, and with
+    backslashes doubled, which are escapes to the server under any ``sql_mode``.
 
     MatrixOne 3.x knows no other quotes in PITR statements.
     """
-    quoted = name.replace("`", "``")
+    quoted = name.replace("\\", "\\\\").replace("`", "``")
     if getattr(preparer, "_double_percents", False):
         quoted = quoted.replace("%", "%%")
     return f"`{quoted}`"

@@ -19,7 +19,7 @@ from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import SAWarning
 
 from . import server
-from .apply import ApplyReport, apply_plan, conflict_error
+from .apply import apply_plan, conflict_error
 from .catalog import object_ids
 from .connections import current_database, query
 from .ddl import AlterPitr, CreatePitr, DropPitr, overlay
@@ -38,6 +38,7 @@ from .locking import DEFAULT_TIMEOUT
 from .model import Pitr, PitrLevel, PitrStatus
 from .plan import Action, Create, Drop, Renew, compare, may_go_with, plan_bound, read_declared
 from .reflection import ServerState, read_pitrs, read_state, reading
+from .report import ApplyReport, carried
 from .transaction import pending_pitrs, take_back
 
 if TYPE_CHECKING:
@@ -329,7 +330,8 @@ def ensure_pitrs(
     left = [action for action in plan.destructive if exists(action)]
     report = apply_plan(engine, plan.only(possible), keep_going=True, timeout=timeout)
     report.raise_for_failed()
-    _warn_of(left)
+    with carried(lambda: report, str):  # a warning may be an error
+        _warn_of(left)
     return report
 
 

@@ -11,22 +11,22 @@ Source: matrixone.md, section 3, "Races".
 from __future__ import annotations
 
 import contextlib
+import sys
 import threading
 from collections.abc import Iterator
 from typing import Final
 
 from sqlalchemy.engine import Connection, Engine
-from sqlalchemy.exc import DBAPIError
 
 from . import server
-from .connections import end_session, side_connection
+from .connections import end_for_sure, session_number, side_connection
 from .errors import (
     PitrLockTimeoutError,
     PitrPermissionError,
     PitrUnsupportedError,
     PitrValidationError,
-    answered_by_server,
     from_dbapi_error,
+    server_answer,
 )
 
 DEFAULT_TIMEOUT: Final = 30.0
@@ -60,7 +60,7 @@ def account_lock(engine: Engine, timeout: float = DEFAULT_TIMEOUT) -> Iterator[N
         server.require_matrixone(connection)
         connection.exec_driver_sql("BEGIN")  # as text: the engine may be an AUTOCOMMIT one
         try:
-            number = server.session_number(connection)
+            number = session_number(connection)
             rows = _wait(engine, connection, number, timeout)
             if not rows:
                 raise PitrUnsupportedError(
@@ -70,24 +70,30 @@ def account_lock(engine: Engine, timeout: float = DEFAULT_TIMEOUT) -> Iterator[N
             yield
         finally:
             if not connection.invalidated:
-                with contextlib.suppress(DBAPIError):  # a lost connection has lost the lock too
+                try:
                     connection.exec_driver_sql("COMMIT")
+                except Exception:  # what was done is done; a lost connection has lost the lock too
+                    connection.invalidate()
 
 
 def _wait(engine: Engine, connection: Connection, number: int, timeout: float) -> int:
     """Take the lock, and return how many rows carry it."""
+    outside = sys.exception()
     try:
         if connection.dialect.is_async:
             return _wait_in_task(engine, connection, number, timeout)
         return _wait_in_thread(engine, connection, number, timeout)
-    except DBAPIError as error:
-        if not answered_by_server(error):
+    except PitrLockTimeoutError:
+        raise
+    except Exception as error:  # a listener may make any class of it
+        answer = server_answer(error, statement=_LOCK, outside=outside)
+        if answer is None:
             _give_up(engine, connection, number)
             raise
-        typed = from_dbapi_error(error)
+        typed = from_dbapi_error(answer)
         if isinstance(typed, PitrPermissionError):
             raise typed from error
-        raise _timed_out(timeout, f"the server ended the wait: {error.orig}") from error
+        raise _timed_out(timeout, f"the server ended the wait: {answer.orig}") from error
 
 
 def _timed_out(timeout: float, why: str) -> PitrLockTimeoutError:
@@ -101,30 +107,44 @@ def _take(connection: Connection) -> int:
     return len(connection.exec_driver_sql(_LOCK).all())
 
 
-def _wait_in_thread(engine: Engine, connection: Connection, number: int, timeout: float) -> int:
+class _Waiting(threading.Thread):
     """A driver that waits for its server cannot be told to stop: so it waits in a thread."""
-    result: list[int] = []
-    errors: list[BaseException] = []
 
-    def take() -> None:
+    def __init__(self, connection: Connection) -> None:
+        super().__init__(name="account lock", daemon=True)
+        self._connection = connection
+        self.given_up = False
+        self.taken = 0
+        self.error: BaseException | None = None
+
+    def run(self) -> None:
         try:
-            result.append(_take(connection))
+            if not self.given_up:  # before it began
+                self.taken = _take(self._connection)
         except BaseException as error:
-            errors.append(error)
+            self.error = error
 
-    waiting = threading.Thread(target=take, name="account lock", daemon=True)
-    waiting.start()
+    def give_up(self) -> None:
+        """Wait for it to hear of the KILL, and give its connection up itself."""
+        self.given_up = True
+        if self.is_alive():
+            self.join(10)
+
+
+def _wait_in_thread(engine: Engine, connection: Connection, number: int, timeout: float) -> int:
+    waiting = _Waiting(connection)
     try:
+        waiting.start()
         waiting.join(timeout)
+        if waiting.is_alive():
+            raise _timed_out(timeout, "it still holds the lock")
     except BaseException:
+        waiting.given_up = True
         _give_up(engine, connection, number, waiting)
         raise
-    if waiting.is_alive():
-        _give_up(engine, connection, number, waiting)
-        raise _timed_out(timeout, "it still holds the lock")
-    if errors:
-        raise errors[0]
-    return result[0]
+    if waiting.error is not None:
+        raise waiting.error
+    return waiting.taken
 
 
 def _wait_in_task(engine: Engine, connection: Connection, number: int, timeout: float) -> int:
@@ -137,7 +157,7 @@ def _wait_in_task(engine: Engine, connection: Connection, number: int, timeout: 
     except TimeoutError:
         _give_up(engine, connection, number)
         raise _timed_out(timeout, "it still holds the lock") from None
-    except DBAPIError:
+    except Exception:
         raise
     except BaseException:  # cancelled: the server does not hear of it by itself
         _give_up(engine, connection, number)
@@ -146,12 +166,13 @@ def _wait_in_task(engine: Engine, connection: Connection, number: int, timeout: 
 
 
 def _give_up(
-    engine: Engine, connection: Connection, number: int, waiting: threading.Thread | None = None
+    engine: Engine, connection: Connection, number: int, waiting: _Waiting | None = None
 ) -> None:
     """End the wait on the server too, and the connection, whose answer may still come."""
-    with contextlib.suppress(DBAPIError):
-        end_session(engine, number)
-    if waiting is not None:
-        waiting.join(10)  # it hears of the KILL, and gives its connection up itself
-    if not connection.invalidated:
-        connection.invalidate()
+    try:
+        end_for_sure(engine, number)
+        if waiting is not None:
+            waiting.give_up()
+    finally:
+        if not connection.invalidated:
+            connection.invalidate()

@@ -269,10 +269,9 @@ class PitrManager(_PitrMethods):
             if connection is None:
                 connection = stack.enter_context(side_connection(self._engine))
             server.require_matrixone(connection)
-            if locked:
-                session = server.session_number(connection)
-                stack.enter_context(ended_when_given_up(self._engine, session))
             attach(self._engine)
+            if locked:
+                stack.enter_context(ended_when_given_up(self._engine, connection))
             with idle(connection):
                 send_idle(connection, element, self._engine.get_execution_options(), {})
 

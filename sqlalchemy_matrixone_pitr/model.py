@@ -402,6 +402,10 @@ class Pitr:
         """The same policy under another name."""
         return self._with(name=check_pitr_name(name))
 
+    def of_policy(self, name: str) -> Pitr:
+        """The same under its policy's name, which is its own less the number of the generation."""
+        return self._with(name=name)
+
     def with_range(self, range: RangeLike) -> Pitr:
         """The same policy with another range."""
         return self._with(range=PitrRange.of(range))

@@ -165,7 +165,7 @@ class Renew(Action):
     @property
     def elements(self) -> tuple[PitrDDLElement, ...]:
         if self.destructive and self.existing is not None:
-            return DropPitr(self.existing.name), self._creation()
+            return DropPitr.of(self.existing), self._creation()
         return (self._creation(),)
 
 
@@ -178,7 +178,7 @@ class Drop(Action):
 
     @property
     def elements(self) -> tuple[PitrDDLElement, ...]:
-        return (DropPitr(self.pitr.name),)
+        return (DropPitr.of(self.pitr),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -495,7 +495,7 @@ class _Comparison:
                 self._leave_or_drop(policy)
 
     def _is_included(self, policy: Policy) -> bool:
-        return self.include is None or self.include(policy.current.with_name(policy.name))
+        return self.include is None or self.include(policy.current.of_policy(policy.name))
 
     def _is_ours(self, policy: Policy) -> bool:
         """Whether an undeclared policy is in a database of ours, or on a level that is declared."""

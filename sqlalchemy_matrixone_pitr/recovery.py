@@ -10,19 +10,18 @@ Source: matrixone.md, section 4.
 from __future__ import annotations
 
 import warnings
-from collections import deque
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.engine import Connection, Engine
-from sqlalchemy.exc import DBAPIError, SAWarning
+from sqlalchemy.exc import SAWarning
 
+from .apply import Run
 from .catalog import object_ids
-from .connections import autocommit_connection, ended_when_given_up, unwrap
-from .ddl import TABLE_CHECKED, CreatePitr, DropPitr, PitrDDLElement
+from .connections import unwrap
+from .ddl import CreatePitr, DropPitr, PitrDDLElement
 from .errors import (
     PitrAlreadyExistsError,
-    PitrError,
     PitrNotFoundError,
     PitrTargetError,
     PitrTransactionError,
@@ -42,10 +41,10 @@ from .generations import (
 from .locking import DEFAULT_TIMEOUT, account_lock
 from .model import Pitr
 from .names import check_pitr_name
-from .plan import dropping_cost, replacing_cost
-from .reflection import ServerState, read_pitrs, read_state, reading
+from .plan import Action, Drop, Renew, dropping_cost, replacing_cost
+from .reflection import ServerState, read_state, reading
+from .report import ApplyReport, carried
 from .server import rules_of
-from .transaction import send_now
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session, scoped_session
@@ -103,19 +102,20 @@ def renew_pitr(
     name = check_pitr_name(name)
     if not isinstance(keep_history, bool):
         raise PitrValidationError(f"keep_history must be True or False, not {keep_history!r}")
-    with account_lock(engine, timeout):
+    run = Run(engine, resend=True)
+    with carried(run.report, _missing), account_lock(engine, timeout):
         with reading(engine) as connection:
             state = read_state(connection, tables=())
         policy, elements = renewal_of(state, name, keep_history)
         if not elements:
             return policy.current
         try:
-            _carry_out(engine, elements)
+            _carry_out(run, renewal_actions(policy, elements))
         except PitrAlreadyExistsError as error:
             if keep_history and not is_name_taken(error):  # only sys could see it beforehand
                 raise _not_beside(policy, policy.generations[-1]) from error
             raise
-        return renewed_pitr(policy, keep_history)
+    return renewed_pitr(policy, keep_history)
 
 
 def renewal_of(
@@ -138,46 +138,44 @@ def renewal_of(
     return policy, renewal(state, policy, keep_history)
 
 
-def _carry_out(engine: Engine, elements: Sequence[PitrDDLElement]) -> None:
-    """Send elements one right after the other; the last one creates what the others make room for.
+def renewal_actions(policy: Policy, elements: Sequence[PitrDDLElement]) -> list[Action]:
+    """What :func:`renewal_of` gives, as the actions that a report speaks of."""
+    by_name = {pitr.name: pitr for pitr in policy.generations}
+    reason = f"{policy.generations[-1].name} protects nothing new"
+    actions: list[Action] = []
+    for element in elements:
+        if isinstance(element, CreatePitr):
+            made = element.pitr
+            actions.append(Renew(made, reason, policy.current, internal=element.internal))
+        else:
+            pitr = by_name[element.name]
+            cost = dropping_cost(pitr)
+            actions.append(Drop(pitr, "renewed without its history", pitr, True, cost))
+    return actions
 
-    Where the connection is lost, it is looked whether the statement took effect, and what is left
-    is sent once more.
-    """
-    left = deque(elements)
-    try:
-        try:
-            _send_all(engine, left)
-        except DBAPIError:
-            if left:
-                _send_all(engine, left)
-    except BaseException as error:
-        refused = isinstance(error, PitrError) and len(left) == len(elements)
-        if left and len(elements) > 1 and not refused:
-            error.add_note(
-                f"{', '.join(element.name for element in elements[:-1])}: dropped, or it may be. "
-                f"The object is unprotected then until this is executed: {elements[-1]}"
+
+def _carry_out(run: Run, actions: Sequence[Action]) -> None:
+    """Send actions one right after the other; the first error ends it, and is raised as it is."""
+    run.actions = list(actions)
+    run.send(range(len(actions)))
+    run.raise_first()
+
+
+def _missing(report: ApplyReport) -> str:
+    """What a renewal that did not come to its end has left, and what is to be done then."""
+    text = f"The policy was being renewed:\n{report}"
+    if not any(isinstance(action, Drop) for action in (*report.done, *report.unknown)):
+        return text
+    left = [*report.unknown, *(failure.action for failure in report.failed), *report.not_tried]
+    dropped = [action.pitr.name for action in report.done if isinstance(action, Drop)]
+    dropped += [f"{action.pitr.name} (or it may be)" for action in report.unknown]
+    for action in left:
+        if isinstance(action, Renew):
+            return (
+                f"{text}\n{', '.join(dropped)}: dropped. The object is unprotected then until this "
+                f"is executed: {action.statements[-1]}"
             )
-        raise
-
-
-def _send_all(engine: Engine, left: deque[PitrDDLElement]) -> None:
-    """Send elements, and remove each that took effect.
-
-    :raises DBAPIError: the connection was lost; ``left`` says what is to be sent still.
-    """
-    with autocommit_connection(engine) as (connection, session):
-        try:
-            with ended_when_given_up(engine, session):
-                while left:
-                    send_now(connection, left[0], {TABLE_CHECKED: True})
-                    left.popleft()
-        except DBAPIError:
-            with reading(engine) as other:
-                there = {pitr.name for pitr in read_pitrs(other, {})}
-            if (left[0].name in there) is isinstance(left[0], CreatePitr):
-                left.popleft()
-            raise
+    return text
 
 
 def renewed_pitr(policy: Policy, keep_history: bool = True) -> Pitr:
@@ -288,14 +286,17 @@ def prune_history(
     []
     """
     engine = engine_of(bind, "prune_history")
-    with account_lock(engine, timeout):
+    run = Run(engine)
+    with carried(run.report, _pruned), account_lock(engine, timeout):
         with reading(engine) as connection:
-            dropped = prunable(read_state(connection, tables=()))
-        if dropped:
-            with autocommit_connection(engine) as (connection, _):
-                for pitr in dropped:
-                    send_now(connection, DropPitr(pitr.name), {})
-        return dropped
+            found = prunable(read_state(connection, tables=()))
+        _carry_out(run, [Drop(pitr, "it holds nothing more", pitr) for pitr in found])
+    return [action.pitr for action in run.report().done]
+
+
+def _pruned(report: ApplyReport) -> str:
+    dropped = ", ".join(action.pitr.name for action in report.done) or "nothing"
+    return f"Dropped before: {dropped}.\n{report}"
 
 
 def prunable(state: ServerState) -> list[Pitr]:

@@ -50,7 +50,7 @@ class _TableItem(SchemaItem):
     __visit_name__ = "matrixone_pitr"
 
     def _set_parent(self, parent: Any, **kw: Any) -> None:
-        attach(parent, self)
+        attach(parent, self, replacing=bool(kw.get("allow_replacements")))
 
 
 class TablePitr(_TableItem):
@@ -61,7 +61,9 @@ class TablePitr(_TableItem):
         contains the table's database.
     :param on_rebuild: when a migration rebuilds the table, which ends its protection: ``"renew"``
         creates the next generation after the migration's COMMIT, ``"warn"`` only says so.
-    :raises PitrValidationError: a value breaks a rule; or the table is declared twice.
+    :raises PitrValidationError: a value breaks a rule; or the table is declared twice, unlike, and
+        not with ``Table(..., extend_existing=True)``, which replaces the policy as it replaces
+        columns.
 
     >>> from sqlalchemy import Column, Integer, MetaData, Table
     >>> metadata = MetaData()
@@ -183,13 +185,17 @@ def item_of(table: Table) -> TablePitr | Unprotected | None:
     return found
 
 
-def attach(parent: Any, item: _TableItem) -> None:
+def attach(parent: Any, item: _TableItem, *, replacing: bool = False) -> None:
+    """Let a table declare something.
+
+    :param replacing: in place of what it declares already: ``Table(..., extend_existing=True)``.
+    """
     if not isinstance(parent, Table):
         raise PitrValidationError(
             f"{item!r} stands in a Table or in __table_args__, not in {type(parent).__name__}"
         )
     assert isinstance(item, TablePitr | Unprotected)
-    check_table(parent, item, item_of(parent))
+    check_table(parent, item, None if replacing else item_of(parent))
     if isinstance(item, TablePitr) and item.name is not None:
         _claim(parent, item.name)
     info = _Info(parent.info)
@@ -201,8 +207,11 @@ def attach(parent: Any, item: _TableItem) -> None:
 def check_table(
     table: Table, item: TablePitr | Unprotected, there: TablePitr | Unprotected | None
 ) -> None:
-    """Whether a table may declare something, where something may be declared already."""
-    if there is not None and there is not item:
+    """Whether a table may declare something, where something may be declared already.
+
+    The same once more contradicts nothing: a module may be loaded again.
+    """
+    if there is not None and repr(there) != repr(item):
         raise PitrValidationError(
             f"table {table.fullname!r} is declared twice, by {there!r} and by {item!r}: keep one"
         )

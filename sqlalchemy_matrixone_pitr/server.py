@@ -154,11 +154,6 @@ def require_matrixone(connection: Connection) -> Version:
     return version
 
 
-def session_number(connection: Connection) -> int:
-    """The server's number of the connection's session, which KILL takes."""
-    return int(connection.exec_driver_sql("SELECT connection_id()").scalar_one())
-
-
 @contextlib.contextmanager
 def session_zone(connection: Connection, zone: str) -> Iterator[None]:
     """The session's ``time_zone`` set for a while, and put back.

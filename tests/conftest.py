@@ -129,7 +129,8 @@ def database(server: Server, prefix: str) -> Iterator[str]:
         cursor.execute("SHOW PITR")
         for row in cursor.fetchall():
             if str(row[0]).startswith(prefix):
-                cursor.execute(f"DROP PITR IF EXISTS `{row[0]}`")
+                name = str(row[0]).replace("\\", "\\\\")  # an escape, in back-quotes too
+                cursor.execute(f"DROP PITR IF EXISTS `{name}`")
 
 
 @pytest.fixture

@@ -263,6 +263,38 @@ def test_a_table_says_it_once() -> None:
     metadata = MetaData()
     with pytest.raises(PitrValidationError, match="declared twice"):
         make("orders", metadata, TablePitr("7d"), Unprotected("no"))
+    with pytest.raises(PitrValidationError, match="declared twice"):
+        make("parts", metadata, TablePitr("7d"), TablePitr("7d", on_rebuild="warn"))
+
+
+def ranges(metadata: MetaData) -> list[tuple[str, str]]:
+    return [(p.name, str(p.range)) for p in declared_pitrs(metadata, database_name="shop")]
+
+
+@pytest.mark.parametrize("name", [None, "week"])
+def test_a_table_that_is_extended(name: str | None) -> None:
+    """The same again, as a module that is loaded again says it; or another, which replaces it."""
+    metadata = MetaData()
+    made = name or "pitr_shop_orders"
+    for _ in range(2):
+        make("orders", metadata, TablePitr("7d", name), extend_existing=True)
+        assert ranges(metadata) == [(made, "7d")]
+    make("orders", metadata, TablePitr("14d", name), extend_existing=True)
+    assert ranges(metadata) == [(made, "14d")]
+    make("orders", metadata, extend_existing=True)
+    assert ranges(metadata) == [(made, "14d")]
+    make("orders", metadata, Unprotected("a cache"), extend_existing=True)
+    assert ranges(metadata) == []
+    make("parts", metadata, TablePitr("7d", name))  # the name is free again
+    assert len(ranges(metadata)) == 1
+
+
+def test_the_same_said_twice_contradicts_nothing() -> None:
+    metadata = MetaData()
+    table = make("orders", metadata, TablePitr("7d"), TablePitr((7, "d")))
+    assert ranges(metadata) == [("pitr_shop_orders", "7d")]
+    make("cache", metadata, Unprotected("a cache"), Unprotected("a cache"))
+    assert ranges(table.metadata) == [("pitr_shop_orders", "7d")]
 
 
 @pytest.mark.parametrize(

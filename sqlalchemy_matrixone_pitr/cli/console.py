@@ -23,9 +23,9 @@ import click
 from .errors import CliError, as_commands, needs, printable
 
 if TYPE_CHECKING:
-    from ..apply import ApplyReport
     from ..model import Pitr
     from ..plan import Action, Plan
+    from ..report import ApplyReport
 
 WAITING = "Waiting for what is on its way; Ctrl-C again leaves at once.\n"
 

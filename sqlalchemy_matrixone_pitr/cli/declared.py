@@ -26,9 +26,9 @@ from .errors import CliError
 if TYPE_CHECKING:
     from sqlalchemy.engine import Engine
 
-    from ..apply import ApplyReport
     from ..declarations import Schemas
     from ..plan import Plan
+    from ..report import ApplyReport
 
 DRIFT: Final = 1
 """Exit code of what is not as declared."""

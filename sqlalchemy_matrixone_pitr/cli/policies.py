@@ -102,7 +102,7 @@ def next_steps(state: ServerState, found: Sequence[Policy]) -> list[str]:
         if database is not None and (database, table) not in state.objects:
             step = (
                 f"{target_text(policy.target)} is gone. Create it again, then `{renew}`; or give "
-                f"its history up with {DropPitr(policy.current.name)}"
+                f"its history up with {DropPitr.of(policy.current)}"
             )
         elif any(pitr.name in state.stale for pitr in policy.generations):
             step = (
@@ -251,7 +251,7 @@ def prune(
 
     found = prunable(read(engine))
     if as_sql:
-        Console().script(DropPitr(pitr.name) for pitr in found)
+        Console().script(DropPitr.of(pitr) for pitr in found)
     elif not as_json:
         for pitr in found:
             Console().line(f"- drop {pitr.name}")

@@ -323,10 +323,10 @@ def test_interrupted_when_a_result_is_on_its_way_into_the_report(
 ) -> None:
     plan = plan_pitrs(engine, metadata).only(lambda action: isinstance(action, Create))
 
-    def interrupted(run: object, result: object) -> None:
+    def interrupted(run: object, number: int) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("sqlalchemy_matrixone_pitr.apply._Run._take", interrupted)
+    monkeypatch.setattr("sqlalchemy_matrixone_pitr.apply.Run._tell", interrupted)
     before = set(pitr_names())
     with pytest.raises(KeyboardInterrupt) as caught:
         apply_plan(engine, plan, 4)
@@ -404,7 +404,7 @@ def test_interrupted_twice(
     report: ApplyReport = caught.value.report  # type: ignore[attr-defined]
     told(report)
     ended = [*report.unknown, *(failure.action for failure in report.failed)]
-    assert [action.pitr.name for action in ended] == [f"{prefix}_10"]
+    assert [action.pitr.name for action in ended] == [f"{prefix}_10"], str(report)
     time.sleep(2)
     assert f"{prefix}_10" not in pitr_names()
     assert_ends_well(proxied_engine, metadata, pitr_names, prefix)

@@ -48,7 +48,7 @@ from sqlalchemy_matrixone_pitr import (
     plan_pitrs,
     plan_pitrs_async,
 )
-from sqlalchemy_matrixone_pitr.apply import Progress
+from sqlalchemy_matrixone_pitr.report import Progress
 from tests.conftest import Server
 from tests.proxy import Proxy
 
