@@ -147,6 +147,7 @@ def test_json_and_sql_together_are_refused(
             "say it with --server-version 3.0.9",
         ),
         ("plan_pitrs(bind, metadata, drop_undeclared=True)", "`mo-pitr plan`"),
+        ("lost\n(Background on this error at: https://sqlalche.me/e/21/e3q8)\nmore", "lost\nmore"),
     ],
 )
 def test_advice_names_commands(python: str, command: str) -> None:

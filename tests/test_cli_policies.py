@@ -731,6 +731,10 @@ def test_interrupted_while_it_sends(
     )
     with process:
         assert arrived.wait(30)
+        deadline = time.monotonic() + 30
+        others = 2 if concurrency == "1" else 3
+        while len(PitrManager(engine).list()) < others and time.monotonic() < deadline:
+            time.sleep(0.1)
         time.sleep(0.5)
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=30)

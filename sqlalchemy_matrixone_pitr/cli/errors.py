@@ -190,6 +190,7 @@ def as_commands(text: str) -> str:
     >>> as_commands("names belong to the account that made them: list them with get_pitrs()")
     'names belong to the account that made them: list them with `mo-pitr show`'
     """
+    text = re.sub(r"\s*\(Background on this error at: [^)\s]*\)", "", text)
     for pattern, command in _COMMANDS:
         text = pattern.sub(command, text)
     return re.sub(r"`mo-pitr renew (['\"])([A-Za-z0-9_]+)\1", r"`mo-pitr renew \2", text).replace(
