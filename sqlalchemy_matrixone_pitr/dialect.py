@@ -8,8 +8,9 @@ Source: matrixone.md, section 2 (the status bit lies) and section 9 (reflection)
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import event
 from sqlalchemy import types as sqltypes
@@ -65,6 +66,65 @@ class _Boolean(sqltypes.Boolean):
         return process
 
 
+class _ByName(sqltypes.UserDefinedType[Any]):
+    """A type that SQLAlchemy does not know, under the server's name."""
+
+    cache_ok = True
+
+    def get_col_spec(self, **kw: Any) -> str:
+        return type(self).__name__
+
+
+class _Vector(_ByName):
+    def __init__(self, dimension: int | None = None) -> None:
+        self.dimension = dimension
+
+    def get_col_spec(self, **kw: Any) -> str:
+        return type(self).__name__ + ("" if self.dimension is None else f"({self.dimension})")
+
+
+class VECF32(_Vector):
+    """A vector of 32-bit numbers."""
+
+
+class VECF64(_Vector):
+    """A vector of 64-bit numbers."""
+
+
+class DATALINK(_ByName):
+    """A link to a file."""
+
+
+class GEOMETRY(_ByName):
+    """A geometry (4.x)."""
+
+
+_TYPE = re.compile(
+    r"(?P<word>\w+)(?P<unsigned> UNSIGNED)?(?:\((?P<arguments>.*)\))?", re.IGNORECASE
+)
+
+_WITHOUT_ARGUMENTS: Final = frozenset(
+    ("tinyint", "smallint", "int", "bigint", "bool", "year", "date", "text", "blob", "json", "uuid")
+)
+
+
+def described_type(text: str) -> str:
+    """A type of DESCRIBE as SHOW CREATE TABLE writes it.
+
+    DESCRIBE writes capitals, and a width behind every type: bits of integers, 0 of what has none.
+
+    >>> described_type("INT UNSIGNED(32)"), described_type("DATE(0)"), described_type("CHAR(3)")
+    ('int unsigned', 'date', 'char(3)')
+    """
+    match = _TYPE.fullmatch(text)
+    if match is None:
+        return text
+    word, arguments = match["word"].lower(), match["arguments"]
+    kept = word not in _WITHOUT_ARGUMENTS and arguments not in (None, "", "0")
+    unsigned = " unsigned" if match["unsigned"] else ""
+    return word + (f"({arguments})" if kept else "") + unsigned
+
+
 class MatrixOneDialect(MySQLDialect):
     """What the three share."""
 
@@ -73,7 +133,14 @@ class MatrixOneDialect(MySQLDialect):
     """The server's version, known from the first connection on; None on another server."""
 
     inspector = MatrixOneInspector
-    ischema_names = {**MySQLDialect.ischema_names, "bool": sqltypes.BOOLEAN}  # noqa: RUF012
+    ischema_names = {  # noqa: RUF012
+        **MySQLDialect.ischema_names,
+        "bool": sqltypes.BOOLEAN,
+        "vecf32": VECF32,
+        "vecf64": VECF64,
+        "datalink": DATALINK,
+        "geometry": GEOMETRY,
+    }
     colspecs = {**MySQLDialect.colspecs, sqltypes.Boolean: _Boolean}  # noqa: RUF012
 
     def initialize(self, connection: Connection) -> None:
@@ -118,6 +185,19 @@ class MatrixOneDialect(MySQLDialect):
         """Not implemented by the server: the transaction is damaged, and must not be committed."""
         note_failed_savepoint(connection, name)
         super().do_rollback_to_savepoint(connection, name)  # type: ignore[no-untyped-call]
+
+    def _describe_table(self, *arguments: Any, **kw: Any) -> list[tuple[Any, ...]]:  # type: ignore[override]
+        """How SQLAlchemy reflects a view, in words that its parser takes."""
+        rows: Any = super()._describe_table(*arguments, **kw)
+        return [
+            (
+                row[0],
+                described_type(row[1]),
+                "" if row[2] == "NO" else row[2],
+                *(row[i] for i in (3, 4, 5)),
+            )
+            for row in rows
+        ]
 
     def _get_default_schema_name(self, connection: Connection) -> str:
         """None where none is chosen: MatrixOne says ``''`` where MySQL says NULL."""

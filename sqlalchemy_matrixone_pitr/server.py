@@ -26,6 +26,9 @@ Version: TypeAlias = tuple[int, int, int]
 SUPPORTED_DIALECTS: Final = ("mysql", "mariadb", "matrixone")
 """Dialect names that PITR statements compile on: a MatrixOne server is reached through any."""
 
+UNFIT_DRIVERS: Final = ("mysqlconnector",)
+"""Drivers that send statements of their own before ours, and rewrite the server's error texts."""
+
 OLDEST_SUPPORTED: Final[Version] = (2, 1, 0)
 DEVELOPMENT: Final[Version] = (999, 0, 0)
 """What a development build counts as: its version is empty, and it is newer than any release."""
@@ -138,6 +141,12 @@ def require_matrixone(connection: Connection) -> Version:
         raise PitrUnsupportedError(
             f"a {connection.dialect.name} database has no PITR: connect to a MatrixOne server with "
             "a matrixone+pymysql:// or mysql+pymysql:// URL"
+        )
+    if connection.dialect.driver in UNFIT_DRIVERS:
+        raise PitrUnsupportedError(
+            f"the driver {connection.dialect.driver} opens transactions of its own, in which "
+            "MatrixOne refuses every PITR statement: use matrixone+pymysql:// (asyncio: "
+            "matrixone+aiomysql:// or matrixone+asyncmy://)"
         )
     version = matrixone_version(connection)
     if version is None:

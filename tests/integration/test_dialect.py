@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from typing import Any
 
+import pymysql
 import pytest
 from sqlalchemy import BOOLEAN, Boolean, Column, Engine, Integer, MetaData, Table, create_engine
 from sqlalchemy import inspect as sa_inspect
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from sqlalchemy_matrixone_pitr import PitrManager, PitrUnsupportedError, get_pitrs
 from tests.conftest import Server
 
 
@@ -85,3 +88,72 @@ def test_async(make_async_engine: Callable[..., AsyncEngine], server: Server) ->
         await engine.dispose()
 
     asyncio.run(main())
+
+
+COLUMNS = {
+    "INT": "INTEGER()",
+    "BIGINT UNSIGNED": "BIGINT(unsigned=True)",
+    "BOOL": "BOOLEAN()",
+    "DECIMAL(10,2)": "DECIMAL(precision=10, scale=2)",
+    "VARCHAR(10)": "VARCHAR(length=10)",
+    "TEXT": "TEXT()",
+    "BLOB": "BLOB()",
+    "DATE": "DATE()",
+    "DATETIME(6)": "DATETIME(fsp=6)",
+    "JSON": "JSON()",
+}
+
+
+def test_a_view_reflects_as_its_table(matrixone_engine: Engine) -> None:
+    """DESCRIBE, which SQLAlchemy reads of a view, writes INT(32), BIGINT UNSIGNED(64), DATE(0)."""
+    columns = ", ".join(f"c{number} {kind}" for number, kind in enumerate(COLUMNS))
+    with matrixone_engine.begin() as conn:
+        conn.exec_driver_sql(f"CREATE TABLE t (id INT NOT NULL, {columns})")
+        conn.exec_driver_sql("CREATE VIEW v AS SELECT * FROM t")
+    table = Table("t", MetaData(), autoload_with=matrixone_engine)
+    view = Table("v", MetaData(), autoload_with=matrixone_engine)
+    assert [repr(column.type) for column in list(view.c)[1:]] == list(COLUMNS.values())
+    assert [repr(column.type) for column in view.c] == [repr(column.type) for column in table.c]
+    with matrixone_engine.connect() as conn:
+        assert conn.execute(view.select()).all() == []
+
+
+def test_vectors_reflect(matrixone_engine: Engine, server: Server) -> None:
+    """In tables too SQLAlchemy's own reflection ends in a TypeError."""
+    if not server.live:
+        pytest.skip("the emulator has no vectors")
+    with matrixone_engine.begin() as conn:
+        conn.exec_driver_sql("CREATE TABLE t (a VECF32(3), b VECF64(2), c DATALINK)")
+        conn.exec_driver_sql("CREATE VIEW v AS SELECT * FROM t")
+    for name in ("t", "v"):
+        found = Table(name, MetaData(), autoload_with=matrixone_engine)
+        assert [str(column.type) for column in found.c] == ["VECF32(3)", "VECF64(2)", "DATALINK"]
+
+
+def test_mysql_connector_is_refused_with_advice(server: Server, database: str) -> None:
+    """Its SELECT opens a transaction before our SHOW, and refusals would have no class.
+
+    Its dialect, on PyMySQL: the driver itself is not installed.
+    """
+
+    class Connection(pymysql.Connection):  # type: ignore[misc]
+        def cursor(self, cursor: Any = None, buffered: bool = True) -> Any:
+            return super().cursor(cursor)
+
+    def connect() -> pymysql.Connection:
+        return Connection(
+            host=server.host,
+            port=server.port,
+            user=server.user,
+            password=server.password,
+            database=database,
+        )
+
+    engine = create_engine("mysql+mysqlconnector://", module=pymysql, creator=connect)
+    try:
+        with pytest.raises(PitrUnsupportedError, match=r"use matrixone\+pymysql"):
+            PitrManager(engine).exists("p")
+        with pytest.raises(PitrUnsupportedError, match="mysqlconnector opens transactions"):
+            get_pitrs(engine)
+    finally:
+        engine.dispose()
