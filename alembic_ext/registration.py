@@ -18,6 +18,7 @@ from .impl import register_impl
 from .offline import DATABASE, watch_scripts
 from .ops import OPERATIONS, AlterPitrOp, CreatePitrOp, DropPitrOp, RenewPitrOp
 from .rebuild import AfterRevision
+from .refusals import as_refusals, watch_errors
 from .render import RENDERERS
 from .times import watch_revisions
 from .toimpl import alter_pitr, create_pitr, drop_pitr, renew_pitr
@@ -54,10 +55,12 @@ def register() -> None:
         comparators.dispatch_for("autogenerate", priority=last)(compare_pitrs)
         register_impl()
         watch_scripts()
+        watch_errors()
         watch_revisions()
         _done = True
 
 
+@as_refusals
 def pitr_options(
     target_metadata: Schemas | None = None,
     *,

@@ -1,0 +1,138 @@
+"""What Alembic's command line prints of our errors, and what programs catch."""
+
+from __future__ import annotations
+
+import pytest
+from alembic.config import CommandLine
+from alembic.util import CommandError
+from sqlalchemy import Column, Integer, MetaData, Table
+
+from alembic_ext.refusals import as_refusal
+from sqlalchemy_matrixone_pitr import (
+    PitrAfterCommitError,
+    PitrAlreadyExistsError,
+    PitrError,
+    PitrPermissionError,
+    PitrUnprotectedError,
+    PitrUnsupportedError,
+    PitrValidationError,
+    TablePitr,
+)
+from sqlalchemy_matrixone_pitr.alembic import pitr_options
+from tests.alembic.conftest import Project
+
+
+def failed(project: Project, capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    """What the command line prints as it fails, on one line."""
+    capsys.readouterr()
+    cli = CommandLine()
+    options = cli.parser.parse_args(arguments)
+    project.config.cmd_opts = options
+    with pytest.raises(SystemExit):
+        cli.run_cmd(project.config, options)
+    printed = " ".join(capsys.readouterr().out.split())
+    return printed[printed.index("FAILED: ") :]
+
+
+TABLE = 'op.create_table("orders", sa.Column("id", sa.Integer))'
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        ('op.create_pitr("{p}", "7d")', "FAILED: create_pitr needs a target"),
+        ('op.alter_pitr("{p}", "7 weeks")', "FAILED: PITR range unit 'weeks' is not known"),
+        ('op.drop_pitr("a b")', "FAILED: PITR name 'a b'"),
+        ('op.create_pitr("{p}", "7d", table="nosuch")', ".nosuch does not exist"),
+    ],
+)
+def test_an_operation_that_is_refused(
+    project: Project, capsys: pytest.CaptureFixture[str], code: str, said: str
+) -> None:
+    project.revision(1, code)
+    assert said in failed(project, capsys, "upgrade", "head")
+
+
+def test_a_failure_after_commit_says_how_to_repair(
+    project: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Notes are printed too."""
+    project.revision(1, 'op.create_pitr("{p}", "7d", table="nosuch")')
+    printed = failed(project, capsys, "upgrade", "head")
+    assert "the revision is recorded" in printed
+    assert "mo-pitr apply MODULE:metadata" in printed
+
+
+def test_programs_catch_what_they_did(project: Project) -> None:
+    project.revision(
+        1,
+        f'{TABLE}\nop.create_pitr("{{p}}", "7d", table="orders")\n'
+        'op.create_pitr("{p}_x", "7d", table="nosuch")\nop.create_pitr("{p}_y", "7d", table="no")',
+    )
+    with pytest.raises(PitrAfterCommitError) as caught:
+        project.upgrade()
+    error = caught.value
+    assert isinstance(error, CommandError)
+    assert [element.pitr_name for element in error.done] == [project.prefix]
+    assert [element.pitr_name for element in error.failed] == [f"{project.prefix}_x"]
+    assert error.not_tried[0].pitr_name == f"{project.prefix}_y"
+    assert error.name == f"{project.prefix}_x"
+    assert isinstance(error.__cause__, PitrError)
+    assert "the revision is recorded" in "".join(error.__notes__)
+
+
+def test_a_script(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
+    project.config.set_main_option("sqlalchemy.url", "mysql+pymysql://")
+    project.revision(1, 'op.create_pitr("{p}", "7d", table="orders")')
+    assert "names no database" in failed(project, capsys, "upgrade", "head", "--sql")
+    asked = ("-x", "pitr_database=shop", "-x", "matrixone_version=four")
+    assert "write the version as 4.2.0" in failed(
+        project, capsys, *asked, "upgrade", "head", "--sql"
+    )
+
+
+@pytest.mark.parametrize("command", [["check"], ["revision", "--autogenerate", "-m", "x"]])
+def test_declarations_that_contradict_each_other(
+    project: Project, capsys: pytest.CaptureFixture[str], command: list[str]
+) -> None:
+    both = MetaData(), MetaData()
+    for table, metadata in zip(("orders", "bills"), both, strict=True):
+        Table(table, metadata, Column("id", Integer), TablePitr("7d", project.prefix))
+    project.config.attributes["metadata"] = list(both)
+    assert f"'{project.prefix}' is declared twice" in failed(project, capsys, *command)
+
+
+def test_what_is_not_guarded(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
+    env = project.where / "env.py"
+    guard = "from sqlalchemy_matrixone_pitr.alembic import guard_migrations\nguard_migrations()\n"
+    env.write_text(env.read_text().replace("register()\n", f"register()\n{guard}"))
+    project.revision(1, TABLE)
+    project.revision(2, 'op.drop_table("orders")')
+    assert "could not be brought back" in failed(project, capsys, "upgrade", "head")
+    with pytest.raises(PitrUnprotectedError):
+        project.upgrade()
+
+
+def test_options(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
+    project.config.attributes["pitr"] = {"database": ""}
+    project.revision(1, TABLE)
+    assert "FAILED: database" in failed(project, capsys, "upgrade", "head")
+    with pytest.raises(PitrValidationError):
+        pitr_options(database="")
+
+
+def test_it_is_of_both_classes_once() -> None:
+    cause = ValueError("why")
+    error = PitrAlreadyExistsError("there", name="p", errno=20101)
+    error.__cause__ = cause
+    error.add_note("do this")
+    refusal = as_refusal(error)
+    assert isinstance(refusal, PitrAlreadyExistsError)
+    assert isinstance(refusal, CommandError)
+    assert (refusal.name, refusal.errno, refusal.__cause__) == ("p", 20101, cause)
+    assert refusal.__notes__ == ["do this"]
+    assert str(refusal) == "there\ndo this"
+    assert as_refusal(refusal) is refusal
+    for kind in (PitrPermissionError, PitrUnsupportedError, PitrValidationError):
+        assert type(as_refusal(kind("no"))).__name__ == kind.__name__
+    assert isinstance(as_refusal(PitrValidationError("no")), ValueError)
