@@ -9,29 +9,28 @@ detached by a rebuild                    ``renew_pitr``, after the tables
 detached, and its table is gone          ``create_pitr``, after the tables
 another target                           ``drop_pitr`` first, ``create_pitr`` at the end
 not declared                             logged; ``drop_pitr`` first, where asked for
-held by somebody else's policy           an error that names both
+held by somebody else's policy           a comment and a warning that name both
 =======================================  ==============================================
 
-In a downgrade the order is the other way round. On another server, and where nothing is declared,
-nothing is asked and nothing said.
+In a downgrade the order is the other way round. On another server nothing is asked and nothing
+said; nor where nothing is declared, unless undeclared policies are to be dropped.
 """
 
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from typing import Any
 
 from alembic.autogenerate.api import AutogenContext
 from alembic.operations.ops import UpgradeOps
 from alembic.util import PriorityDispatchResult
-from sqlalchemy import MetaData, Table
+from sqlalchemy import MetaData
 
 from sqlalchemy_matrixone_pitr import server
-from sqlalchemy_matrixone_pitr.apply import conflict_error
 from sqlalchemy_matrixone_pitr.declarations import (
     DEFAULT_NAMING,
     Bound,
-    Databases,
     HasMetaData,
     Schemas,
     convention_of,
@@ -58,6 +57,8 @@ from sqlalchemy_matrixone_pitr.plan import (
 )
 from sqlalchemy_matrixone_pitr.reflection import ServerState
 
+from .conflicts import PitrConflictsOp, warn_of
+from .filters import Filters
 from .ops import AlterPitrOp, CreatePitrOp, DropPitrOp, PitrOp, RenewPitrOp
 from .times import TABLE
 
@@ -82,16 +83,18 @@ def compare_pitrs(
     connection = autogen_context.connection
     if not metadata or connection is None or server.matrixone_version(connection) is None:
         return PriorityDispatchResult.CONTINUE
-    options = autogen_context.opts
     bound, state = read_declared(connection, metadata)
+    if not bound.databases and bound.names.current is not None:
+        bound = replace(bound, databases=frozenset({bound.names.current}))  # as for tables
     plan = plan_bound(
         bound,
         state,
-        drop_undeclared=bool(options.get("matrixone_pitr_drop_undeclared")),
-        include=_Filters(autogen_context, metadata, bound.names).included,
+        drop_undeclared=_drops_undeclared(autogen_context),
+        include=Filters(autogen_context, metadata, bound, state).included,
     )
-    for conflict in plan.conflicts:
-        raise conflict_error(conflict)
+    if plan.conflicts:
+        warn_of(plan.conflicts)
+        upgrade_ops.ops.append(PitrConflictsOp(plan.conflicts))
     for pitr in plan.undeclared:
         log.info("PITR %s of %s is not declared", pitr.name, target_text(pitr))
     if not plan.actions:
@@ -121,66 +124,11 @@ def _concerned(autogen_context: AutogenContext) -> list[MetaData | HasMetaData]:
     given: list[MetaData | HasMetaData] = (
         [metadata] if isinstance(metadata, MetaData) else list(metadata or ())
     )
-    return given if declares_any(given) else []
+    return given if declares_any(given) or (given and _drops_undeclared(autogen_context)) else []
 
 
-class FilteredPitr(Pitr):
-    """What ``include_object`` is given: a policy with the ``info`` that all its objects have.
-
-    A table's policy has its Table's.
-    """
-
-    __slots__ = ("info",)
-
-    info: dict[Any, Any]
-
-    def __init__(self, pitr: Pitr, info: dict[Any, Any]) -> None:
-        for attribute in Pitr.__slots__:
-            object.__setattr__(self, attribute, getattr(pitr, attribute))
-        object.__setattr__(self, "info", info)
-
-
-class _Filters:
-    """``include_name`` and ``include_object``, each asked once for a policy, declared or not.
-
-    What leaves a table out leaves its policy out.
-    """
-
-    def __init__(self, autogen_context: AutogenContext, schemas: Schemas, names: Databases) -> None:
-        self._context = autogen_context
-        self._names = names
-        self._tables: dict[tuple[str | None, str | None], Table] = {
-            names.key(table): table
-            for metadata in metadatas(schemas)
-            for table in metadata.tables.values()
-        }
-
-    def included(self, pitr: Pitr) -> bool:
-        context = self._context
-        parents: Any = {"schema_name": pitr.database_name, "table_name": pitr.table_name}
-        if not context.run_name_filters(pitr.name, "pitr", parents):  # type: ignore[arg-type]
-            return False
-        reflected = pitr.status is not None
-        table, declared = self._table(pitr)
-        if table is not None and not self._is_table_included(table, declared):
-            return False
-        shown: Any = FilteredPitr(pitr, {} if table is None else dict(table.info))
-        return context.run_object_filters(shown, pitr.name, "pitr", reflected, None)  # type: ignore[arg-type]
-
-    def _table(self, pitr: Pitr) -> tuple[Table | None, bool]:
-        """A policy's table, and whether it is declared; else one of that name stands for it."""
-        if pitr.table_name is None:
-            return None, False
-        declared = self._tables.get((pitr.database_name, pitr.table_name))
-        if declared is not None:
-            return declared, True
-        schema = None if pitr.database_name == self._names.current else pitr.database_name
-        return Table(pitr.table_name, MetaData(), schema=schema), False
-
-    def _is_table_included(self, table: Table, declared: bool) -> bool:
-        return self._context.run_name_filters(
-            table.name, "table", {"schema_name": table.schema}
-        ) and self._context.run_object_filters(table, table.name, "table", not declared, None)
+def _drops_undeclared(autogen_context: AutogenContext) -> bool:
+    return bool(autogen_context.opts.get("matrixone_pitr_drop_undeclared"))
 
 
 class _Written:

@@ -14,6 +14,7 @@ from sqlalchemy_matrixone_pitr.declarations import Schemas
 from sqlalchemy_matrixone_pitr.names import check_database_name
 
 from .compare import compare_pitrs, leave_times_alone
+from .conflicts import PitrConflictsOp, do_nothing, render
 from .impl import register_impl
 from .offline import DATABASE, watch_scripts
 from .ops import OPERATIONS, AlterPitrOp, CreatePitrOp, DropPitrOp, RenewPitrOp
@@ -48,6 +49,8 @@ def register() -> None:
             (RenewPitrOp, renew_pitr),
         ):
             Operations.implementation_for(kind)(implementation)
+        Operations.implementation_for(PitrConflictsOp)(do_nothing)
+        renderers.dispatch_for(PitrConflictsOp)(render)
         for kind_of_op, renderer in RENDERERS.items():
             renderers.dispatch_for(kind_of_op)(renderer)
         first, last = DispatchPriority.FIRST, DispatchPriority.LAST
