@@ -9,11 +9,13 @@ a column's name, or its default alone          REBUILDS
 CHAR or VARCHAR as long or longer, unless      none
 it becomes NOT NULL
 any other MODIFY, to the same too              REBUILDS
+a batch that replaces the table                DROPS, MAY_MAKE
 drop the table, or its database                DROPS
 rename the table                               RENAMES
-make a table                                   MAKES
+make a table, or a database                    MAKES
 make it IF NOT EXISTS, rename one to its name  MAY_MAKE
-other ALTER TABLE and TRUNCATE as text         MAY_REBUILD
+TRUNCATE                                       TRUNCATES
+other ALTER TABLE as text                      MAY_REBUILD
 =============================================  ===========
 
 Source: matrixone.md, section 4; MODIFY as measured on 3.0.9 and 4.2.0 (2.2.2 rebuilds more).
@@ -26,6 +28,7 @@ import re
 from typing import Any, NamedTuple
 
 from alembic.operations import ops
+from alembic.operations.batch import BatchOperationsImpl
 from sqlalchemy.engine import Dialect
 from sqlalchemy.exc import CompileError
 from sqlalchemy.types import String, TypeEngine, to_instance
@@ -39,11 +42,13 @@ class Effect(enum.IntEnum):
     MAY_MAKE = 0
     MAKES = 1
     MAY_REBUILD = 2
-    REBUILDS = 3
-    REPLACES = 4
+    TRUNCATES = 3
+    """A new id; whether the old policy is in the way of another one then is the version's."""
+    REBUILDS = 4
+    REPLACES = 5
     """Another table has the name, while the old one goes by another."""
-    RENAMES = 5
-    DROPS = 6
+    RENAMES = 6
+    DROPS = 7
 
 
 def both(before: Effect | None, after: Effect) -> Effect:
@@ -63,7 +68,7 @@ def both(before: Effect | None, after: Effect) -> Effect:
 
 
 class Altered(NamedTuple):
-    """A table, and what becomes of its id; no table is all of the database."""
+    """A table, and what becomes of its id; no table is the database, and all in it."""
 
     schema: str | None
     table: str | None
@@ -90,7 +95,7 @@ def altered(op: ops.MigrateOperation, dialect: Dialect) -> list[Altered]:
     >>> import sqlalchemy as sa
     >>> from sqlalchemy.dialects import mysql
     >>> altered(ops.AddColumnOp("orders", sa.Column("note", sa.String(80))), mysql.dialect())
-    [Altered(schema=None, table='orders', effect=<Effect.REBUILDS: 3>)]
+    [Altered(schema=None, table='orders', effect=<Effect.REBUILDS: 4>)]
     """
     if isinstance(op, ops.AddColumnOp | ops.DropColumnOp | ops.CreatePrimaryKeyOp):
         return [Altered(op.schema, op.table_name, Effect.REBUILDS)]
@@ -115,13 +120,23 @@ def altered(op: ops.MigrateOperation, dialect: Dialect) -> list[Altered]:
     return []
 
 
+def replaced_by_batch(batch: BatchOperationsImpl) -> list[Altered]:
+    """The table that ``batch_alter_table`` has copied into a new one, dropped, and renamed to."""
+    if not batch._should_recreate():
+        return []
+    return [
+        Altered(batch.schema, batch.table_name, Effect.DROPS),
+        Altered(batch.schema, batch.table_name, Effect.MAY_MAKE),
+    ]
+
+
 _OF_VERB = {
     Verb.DROP_TABLE: Effect.DROPS,
     Verb.DROP_COLUMN: Effect.REBUILDS,
     Verb.ADD_COLUMN: Effect.REBUILDS,
     Verb.ALTER_TABLE: Effect.MAY_REBUILD,
     Verb.RENAME_TABLE: Effect.RENAMES,
-    Verb.TRUNCATE_TABLE: Effect.MAY_REBUILD,
+    Verb.TRUNCATE_TABLE: Effect.TRUNCATES,
     Verb.CREATE_TABLE: Effect.MAKES,
 }
 
@@ -129,6 +144,8 @@ _OF_VERB = {
 def _of_act(act: Act) -> list[Altered]:
     if act.verb is Verb.DROP_DATABASE:
         return [Altered(act.name[1], None, Effect.DROPS)]
+    if act.verb is Verb.CREATE_DATABASE:
+        return [Altered(act.name[1], None, Effect.MAY_MAKE if act.conditional else Effect.MAKES)]
     if act.verb is Verb.CREATE_TABLE and act.conditional:
         return [Altered(*act.name, Effect.MAY_MAKE)]
     found = [Altered(*act.name, _OF_VERB[act.verb])]

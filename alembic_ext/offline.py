@@ -7,6 +7,8 @@ Scripts are for clients in autocommit. Nothing is asked of a server:
 * Of the policies that the script itself has made it knows the newest generation, and when an
   operation rebuilds their table; it renews them as an online run does. Of others the names are
   taken as they stand, and comments say so, and what a revision ends, or may end.
+* What a revision drops or renames, it creates no policy for; where the server would refuse the
+  next generation beside the old one, as 2.x does, a comment says what to do instead.
 * MatrixOne 4.x takes another CREATE PITR for a table that was rebuilt: say that the script is for
   one with ``-x matrixone_version=4.2.0``. Without, a comment is before each one whose table the
   script has not just made.
@@ -18,10 +20,12 @@ import dataclasses
 import logging
 import re
 import weakref
+from configparser import InterpolationError
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 
 from alembic.operations import Operations, ops
+from alembic.operations.batch import BatchOperationsImpl
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
@@ -45,8 +49,8 @@ from sqlalchemy_matrixone_pitr.server import (
     rules_of,
 )
 
-from .alters import WATCHED, Effect, altered, both
-from .watch import before
+from .alters import WATCHED, Altered, Effect, altered, both, replaced_by_batch
+from .watch import after_batches, before
 
 Key: TypeAlias = tuple[str | None, str]
 
@@ -59,12 +63,19 @@ DATABASE: Final = "matrixone_pitr_database"
 def watch_scripts() -> None:
     """Let scripts know which tables their revisions rebuild; for the process, once."""
     before(WATCHED, _note)
+    after_batches(_note_batch)
 
 
 def _note(operations: Operations, operation: ops.MigrateOperation) -> None:
     context = operations.migration_context
     if context.as_sql and context.dialect.name in SUPPORTED_DIALECTS:
-        _script(context).note(operation)
+        _script(context).note(altered(operation, context.dialect))
+
+
+def _note_batch(batch: BatchOperationsImpl) -> None:
+    context = batch.operations.migration_context
+    if context.as_sql and context.dialect.name in SUPPORTED_DIALECTS:
+        _script(context).note(replaced_by_batch(batch))
 
 
 def hold(context: MigrationContext, element: PitrDDLElement) -> None:
@@ -99,11 +110,13 @@ class _Made:
     :ivar pitr: as declared, under the policy's name.
     :ivar numbers: its generations on the server, as far as the script knows.
     :ivar attached: whether the newest protects its object.
+    :ivar stale: whether the server may take it for active although it is not attached.
     """
 
     pitr: Pitr
     numbers: list[int] = field(default_factory=list)
     attached: bool = False
+    stale: bool = False
 
     @property
     def current(self) -> str:
@@ -127,6 +140,8 @@ class _Script:
         self._notes: list[str] = []
         self._effects: dict[Key, Effect] = {}
         self._new_tables: set[Key] = set()
+        self._dropped: set[Key] = set()
+        self._stale: set[Key] = set()
         self._fresh: set[str] = set()
         self._asked: set[str] = set()
         self._optional: list[tuple[DropPitr, _Made, int]] = []
@@ -140,20 +155,37 @@ class _Script:
 
     # -- within a revision
 
-    def note(self, operation: ops.MigrateOperation) -> None:
-        for schema, table, effect in altered(operation, self.context.dialect):
+    def note(self, what: list[Altered]) -> None:
+        for schema, table, effect in what:
             database = fold(schema) if schema else _default_database(self.context)
-            keys = [(database, fold(table))] if table is not None else self._keys_in(database)
+            if table is not None:
+                keys = {(database, fold(table))}
+            else:
+                keys = self._keys_in(database) if effect is Effect.DROPS else {(database, "")}
             for key in keys:
                 self._effects[key] = both(self._effects.get(key), effect)
                 self._new_tables.discard(key)
                 if effect is Effect.MAKES:
                     self._new_tables.add(key)
+                elif effect is Effect.DROPS:
+                    self._dropped.add(key)  # which detaches its policy, whatever comes then
+                elif key not in self._dropped and self._stays_active(effect):
+                    self._stale.add(key)
 
-    def _keys_in(self, database: str | None) -> list[Key]:
-        """A database, and the tables in it that policies of this script are for."""
-        of_policies = [_key(made.pitr) for made in self._made.values()]
-        return [key for key in of_policies if key[0] == database]
+    def _stays_active(self, effect: Effect) -> bool:
+        """Whether the server may take a table's policy for active after this."""
+        version = _version(self.context)
+        if version is None:
+            return False
+        rules = rules_of(version)
+        if effect is Effect.TRUNCATES:
+            return rules.truncated_stays_active
+        return effect in (Effect.REBUILDS, Effect.MAY_REBUILD) and rules.rebuilt_stays_active
+
+    def _keys_in(self, database: str | None) -> set[Key]:
+        """A database, and the tables in it that this script knows."""
+        known = {*map(_key, (made.pitr for made in self._made.values())), *self._effects}
+        return {(database, ""), *(key for key in known if key[0] == database)}
 
     def hold(self, element: PitrDDLElement) -> None:
         if isinstance(element, CreatePitr):
@@ -173,16 +205,22 @@ class _Script:
         name, number = split_generation(pitr.name)
         made = self._made.get(name)
         if made is None or target_of(made.pitr) != target_of(pitr):
+            if number > 1 and pitr.table_name is not None and self._stays_active(Effect.REBUILDS):
+                self._say_stale(pitr.with_name(name), "may take")
+                return
             made = self._made[name] = _Made(dataclasses.replace(pitr, name=name), [number], True)
             self._held.append(CreatePitr(pitr, element.if_not_exists))
-        elif not made.attached:
-            made.pitr = made.pitr.with_range(pitr.range)
-            self._held.append(made.create())
-        elif number > 1:
-            self._asked.add(name)  # what the revision rebuilds, it may say afterwards
+        elif made.attached:
+            self._asked.add(name)  # what the revision rebuilds, it may say before or afterwards
+            if number == 1:
+                self._held.append(CreatePitr(pitr, element.if_not_exists))
+            return
+        elif made.stale:
+            self._say_stale(made.pitr)
             return
         else:
-            self._held.append(CreatePitr(pitr, element.if_not_exists))
+            made.pitr = made.pitr.with_range(pitr.range)
+            self._held.append(made.create())
         self._fresh.add(name)
 
     def _hold_drop(self, element: DropPitr) -> None:
@@ -194,7 +232,7 @@ class _Script:
             self._fresh.discard(element.name)
             if_exists = True
         number = made.numbers.pop()
-        made.attached = False
+        made.attached = made.stale = False
         if not made.numbers:
             del self._made[element.name]
         drop = DropPitr(name, if_exists)
@@ -213,6 +251,9 @@ class _Script:
 
     def end_revision(self, metadata: Schemas | None) -> None:
         declared = self._declared(metadata)
+        for element in list(self._held):
+            if isinstance(element, CreatePitr) and self._is_gone(element.pitr):
+                self._do_not_create(element)
         for drop, made, number in self._optional:
             if self._effects.get(_key(made.pitr), Effect.MAY_MAKE) >= Effect.REBUILDS:
                 self._held.remove(drop)  # it is history by then, which IF EXISTS leaves
@@ -235,12 +276,39 @@ class _Script:
             output(line)
         self._held, self._notes, self._as_they_stand = [], [], set()
         self._effects, self._fresh, self._asked, self._optional = {}, set(), set(), []
+        self._dropped, self._stale = set(), set()
+
+    def _is_gone(self, pitr: Pitr) -> bool:
+        """Whether its object is not there any more when the revision ends."""
+        return self._effects.get(_key(pitr)) in (Effect.DROPS, Effect.RENAMES)
+
+    def _do_not_create(self, element: CreatePitr) -> None:
+        """Nor what the revision does with it then, as online."""
+        name = split_generation(element.name)[0]
+        self._held = [held for held in self._held if held.pitr_name != element.name]
+        if name in self._fresh:
+            self._fresh.discard(name)
+            made = self._made[name]
+            made.numbers.pop()
+            made.attached = False
+            if not made.numbers:
+                del self._made[name]
+        note = (
+            f"PITR {element.name} is not created: {target_text(element.pitr)} is not there any "
+            "more, dropped or renamed by this revision"
+        )
+        self._notes.append(f"-- {note}")
+        log.warning("%s", note)
 
     def _ended(self, made: _Made, effect: Effect, declaration: Declaration | None) -> None:
         name = made.pitr.name
+        made.stale = made.stale or _key(made.pitr) in self._stale
         renew = declaration is not None and declaration.on_rebuild == "renew"
         if effect in (Effect.RENAMES, Effect.DROPS):
             made.attached = False
+        elif made.stale and effect is Effect.REBUILDS:
+            made.attached = False
+            self._say_stale(made.pitr)
         elif name in self._asked or (renew and effect is Effect.REBUILDS):
             if name not in self._asked:  # the new one has the new range already
                 self._held = [held for held in self._held if not _alters(held, made.current)]
@@ -254,6 +322,14 @@ class _Script:
         self._notes.append(
             f"-- This revision {ends} the protection of {target_text(pitr)} by {pitr.name}; "
             f"afterwards: mo-pitr renew {pitr.name}"
+        )
+
+    def _say_stale(self, pitr: Pitr, takes: str = "takes") -> None:
+        how = f"mo-pitr renew {pitr.name}" + (" --drop-history" if takes == "takes" else "")
+        self._notes.append(
+            f"-- PITR {pitr.name} is not renewed, and does not protect {target_text(pitr)} any "
+            f"more: this version of MatrixOne {takes} it for active still, and refuses another one "
+            f"beside it; afterwards: {how}"
         )
 
     def _declared(self, metadata: Schemas | None) -> dict[str, Declaration]:
@@ -279,6 +355,13 @@ class _Script:
                     f"-- For MatrixOne 4.x write this script with -x {VERSION_OPTION}=4.2.0: if "
                     "the table was rebuilt before, the next line protects nothing there"
                 )
+                name, number = split_generation(element.name)
+                if number > 1:
+                    lines.append(
+                        f"-- MatrixOne 2.x takes PITR {name} of a rebuilt table for active still, "
+                        "and refuses the next line; there, instead of it: mo-pitr renew "
+                        f"{name} --drop-history"
+                    )
         elif element in self._as_they_stand:
             lines.append(
                 f"-- If {element.pitr_name} was renewed, the next line needs the name of its "
@@ -334,12 +417,15 @@ def _default_database(context: MigrationContext) -> str | None:
     if asked is not None:
         return fold(asked)
     environment = context.environment_context
-    url = None if environment is None else environment.config.get_main_option("sqlalchemy.url")
-    try:
-        database = make_url(url).database if url else None
-    except ArgumentError:
+    if environment is None:
         return None
-    return fold(database) if database else None
+    try:
+        url = make_url(environment.config.get_main_option("sqlalchemy.url") or "")
+    except (ArgumentError, InterpolationError):
+        return None
+    if url.get_backend_name() not in SUPPORTED_DIALECTS:  # such as alembic init's driver://
+        return None
+    return fold(url.database) if url.database else None
 
 
 def default_database(context: MigrationContext, name: str) -> str:

@@ -37,6 +37,7 @@ class Verb(enum.Enum):
     RENAME_TABLE = enum.auto()
     TRUNCATE_TABLE = enum.auto()
     CREATE_TABLE = enum.auto()
+    CREATE_DATABASE = enum.auto()
 
 
 class Act(NamedTuple):
@@ -221,8 +222,8 @@ def _read(reader: _Reader) -> Iterator[Act]:
     elif reader.take("TRUNCATE"):
         reader.take("TABLE")
         yield from _one(reader, Verb.TRUNCATE_TABLE)
-    elif reader.take("CREATE") and reader.take("TABLE"):
-        yield from _one(reader, Verb.CREATE_TABLE, reader.condition())
+    elif reader.take("CREATE"):
+        yield from _create(reader)
     elif reader.take("PREPARE"):
         yield from _prepare(reader)
 
@@ -231,6 +232,13 @@ def _one(reader: _Reader, verb: Verb, conditional: bool = False) -> Iterator[Act
     name = reader.name()
     if name is not None:
         yield Act(verb, name, reader.statement, conditional=conditional)
+
+
+def _create(reader: _Reader) -> Iterator[Act]:
+    if reader.take("TABLE"):
+        yield from _one(reader, Verb.CREATE_TABLE, reader.condition())
+    elif reader.take("DATABASE SCHEMA"):
+        yield from _one(reader, Verb.CREATE_DATABASE, reader.condition())
 
 
 def _drop(reader: _Reader) -> Iterator[Act]:

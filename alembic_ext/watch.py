@@ -1,11 +1,13 @@
-"""Looking at an operation before it is done, whoever does it."""
+"""Looking at an operation before it is done, and at a batch when it is, whoever does it."""
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable
 from typing import Any
 
 from alembic.operations import Operations
+from alembic.operations.batch import BatchOperationsImpl
 from alembic.operations.ops import MigrateOperation
 
 
@@ -28,3 +30,18 @@ def _before(kind: type[MigrateOperation], look: Callable[[Operations, Any], None
         return original(operations, operation)
 
     Operations.implementation_for(kind, replace=True)(looked_at)
+
+
+def after_batches(look: Callable[[BatchOperationsImpl], None]) -> None:
+    """Let something look at each ``batch_alter_table`` that has been done.
+
+    What it does as a whole is no operation: to replace the table it sends statements of its own.
+    """
+    original = BatchOperationsImpl.flush
+
+    @functools.wraps(original)
+    def looked_at(batch: BatchOperationsImpl) -> None:
+        original(batch)
+        look(batch)
+
+    BatchOperationsImpl.flush = looked_at  # type: ignore[method-assign, assignment]

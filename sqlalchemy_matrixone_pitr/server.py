@@ -50,6 +50,7 @@ class Rules:
         in the catalogue that cannot be dropped.
     :ivar rebuilt_stays_active: the server goes on taking a rebuilt table's policy for active, and
         refuses another one beside it.
+    :ivar truncated_stays_active: so with a truncated table's.
     :ivar restore_skips_orphans: RESTORE of a table whose foreign key's parent is missing does
         nothing and says OK.
     :ivar restore_skips_self_references: RESTORE of a database does nothing and says OK where one
@@ -61,6 +62,7 @@ class Rules:
     restore_by_pattern: bool
     concurrent_create_damages: bool
     rebuilt_stays_active: bool
+    truncated_stays_active: bool
     restore_skips_orphans: bool
     restore_skips_self_references: bool
 
@@ -77,6 +79,7 @@ def rules_of(version: Version) -> Rules:
         restore_by_pattern=(3, 0, 0) <= version < (4, 0, 0),
         concurrent_create_damages=(3, 0, 0) <= version < (4, 0, 0),
         rebuilt_stays_active=version < (3, 0, 0),
+        truncated_stays_active=version < (4, 0, 0),
         restore_skips_orphans=version < (3, 0, 0),
         restore_skips_self_references=version < (4, 2, 0),
     )

@@ -120,8 +120,6 @@ def test_a_primary_key_that_is_made(server: Server, database: str) -> None:
         ("ALTER TABLE orders MODIFY c INT", None, "orders"),
         ("\n alter table `shop`.`a``b` modify column c int", "shop", "a`b"),
         ("-- why\nALTER /* this */ TABLE orders ADD UNIQUE (c)", None, "orders"),
-        ("TRUNCATE orders", None, "orders"),
-        ("truncate table shop . orders", "shop", "orders"),
     ],
 )
 def test_text_may_do_anything(statement: str, schema: str | None, table: str) -> None:
@@ -162,6 +160,13 @@ def test_a_type_of_another_dialect() -> None:
             [(None, "t", Effect.RENAMES), (None, "u", Effect.MAY_MAKE)],
         ),
         (ops.ExecuteSQLOp("DROP DATABASE shop"), [("shop", None, Effect.DROPS)]),
+        (ops.ExecuteSQLOp("create schema `Shop`"), [("Shop", None, Effect.MAKES)]),
+        (
+            ops.ExecuteSQLOp("CREATE DATABASE IF NOT EXISTS shop"),
+            [("shop", None, Effect.MAY_MAKE)],
+        ),
+        (ops.ExecuteSQLOp("TRUNCATE orders"), [(None, "orders", Effect.TRUNCATES)]),
+        (ops.ExecuteSQLOp("truncate table shop . t"), [("shop", "t", Effect.TRUNCATES)]),
     ],
 )
 def test_what_makes_a_table(op: ops.MigrateOperation, found: list[Altered]) -> None:
@@ -180,6 +185,8 @@ def test_what_makes_a_table(op: ops.MigrateOperation, found: list[Altered]) -> N
         ("REBUILDS MAY_REBUILD", "REBUILDS"),
         ("MAY_REBUILD REBUILDS", "REBUILDS"),
         ("MAKES MAY_REBUILD", "MAY_REBUILD"),
+        ("TRUNCATES MAY_REBUILD", "TRUNCATES"),
+        ("TRUNCATES REBUILDS", "REBUILDS"),
         ("REBUILDS MAY_MAKE", "REBUILDS"),
         ("MAKES", "MAKES"),
     ],
