@@ -52,7 +52,8 @@ def summary(conflicts: Sequence[Conflict]) -> list[str]:
     one = len(conflicts) == 1
     count = "1 declared policy is" if one else f"{len(conflicts)} declared policies are"
     return [
-        f"{count} in conflict with what the server has, and not written:",
+        f"{count} in conflict with what the server has, and not written (mo-pitr import prints the "
+        "declarations that adopt what is there):",
         *(f"{c.pitr.name}, {target_text(c.pitr)}: {c.reason}" for c in conflicts),
     ]
 

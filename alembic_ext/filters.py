@@ -16,7 +16,6 @@ from sqlalchemy import MetaData, Table
 from sqlalchemy_matrixone_pitr.declarations import Bound, Schemas, metadatas
 from sqlalchemy_matrixone_pitr.generations import policies, target_of
 from sqlalchemy_matrixone_pitr.model import Pitr
-from sqlalchemy_matrixone_pitr.names import plain
 from sqlalchemy_matrixone_pitr.reflection import ServerState
 
 
@@ -69,19 +68,12 @@ class Filters:
         state: ServerState,
     ) -> None:
         self._context = autogen_context
-        self._default = bound.names.real(None)
+        self._names = bound.names
         self._existing = {policy.name: policy for policy in policies(state.pitrs)}
-        tables = [table for one in metadatas(schemas) for table in one.tables.values()]
         self._tables: dict[tuple[str | None, str | None], Table] = {
-            bound.names.key(table): table for table in tables
-        }
-        self._schemas: dict[str | None, str] = {
-            bound.names.real(schema): schema
-            for schema in (
-                *(plain(table.schema) for table in tables if table.schema is not None),
-                *(declared.database for declared in bound.declarations),
-            )
-            if schema is not None
+            bound.names.key(table): table
+            for metadata in metadatas(schemas)
+            for table in metadata.tables.values()
         }
 
     def included(self, pitr: Pitr) -> bool:
@@ -103,16 +95,10 @@ class Filters:
         declared = self._tables.get((pitr.database_name, pitr.table_name))
         if declared is not None:
             return declared, True
-        schema = self._schema_of(pitr.database_name)
+        schema = self._names.declared(pitr.database_name)
         if pitr.table_name is None:
             return NoTable(schema), False
         return Table(pitr.table_name, MetaData(), schema=schema), False
-
-    def _schema_of(self, database: str | None) -> str | None:
-        """What the metadata call a database."""
-        if database is None or database == self._default:
-            return None
-        return self._schemas.get(database, database)
 
     def _compared_to(self, pitr: Pitr, table: Table | NoTable) -> FilteredPitr | None:
         """Of a declared policy, the one that the server has."""

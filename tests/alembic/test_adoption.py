@@ -53,7 +53,8 @@ def test_all_conflicts_in_one_message_and_the_tables_go_on(
     assert "op.create_table('notes'" in upgrade
     assert 'op.create_pitr(None, "7d", table="notes")' in upgrade
     assert [line for line in upgrade.splitlines() if "    #" in line or "pass" in line] == [
-        "    # 2 declared policies are in conflict with what the server has, and not written:",
+        "    # 2 declared policies are in conflict with what the server has, and not written "
+        "(mo-pitr import prints the declarations that adopt what is there):",
         *(f"    # {conflict}" for conflict in conflicts),
         "    pass",
     ]
