@@ -1,25 +1,30 @@
 """The PITR statements of a migration: what each means is decided when it is sent.
 
-They are sent after the transaction's COMMIT, each under the account lock. A policy's name means its
-newest generation then, so that what the transaction's other statements and other programs have done
-before counts, and several processes that migrate at once end with each policy once.
+They are sent after the transaction's COMMIT, those of one revision under the account lock once. A
+policy's name means its newest generation then, so that what the transaction's other statements and
+other programs have done before counts, and several processes that migrate at once end with each
+policy once.
 
 The revision is recorded by then. So what the server would refuse, and what is not there, is told by
-a warning that says what to do, and the rest is done.
+a warning that says what to do, and one that is refused does not keep the others from being done.
 """
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import warnings
-from collections.abc import Mapping, Sequence
-from typing import Any, Self
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
 
 from sqlalchemy.engine import Connection, CursorResult
 from sqlalchemy.exc import DBAPIError, SAWarning
 
+from sqlalchemy_matrixone_pitr import server
 from sqlalchemy_matrixone_pitr.catalog import object_ids
-from sqlalchemy_matrixone_pitr.connections import is_autocommit
-from sqlalchemy_matrixone_pitr.ddl import AlterPitr, CreatePitr, DropPitr, PitrDDLElement
+from sqlalchemy_matrixone_pitr.connections import ended_when_given_up, is_autocommit, roll_back
+from sqlalchemy_matrixone_pitr.ddl import AlterPitr, CreatePitr, DropPitr, PitrDDLElement, overlay
 from sqlalchemy_matrixone_pitr.errors import (
     PitrAlreadyExistsError,
     PitrError,
@@ -40,11 +45,17 @@ from sqlalchemy_matrixone_pitr.model import Pitr, PitrRange
 from sqlalchemy_matrixone_pitr.recovery import protector, renewal
 from sqlalchemy_matrixone_pitr.reflection import (
     ServerState,
-    read_generations,
     read_state,
     reading,
 )
-from sqlalchemy_matrixone_pitr.transaction import nothing_sent, pending_result
+from sqlalchemy_matrixone_pitr.transaction import (
+    BATCH,
+    MakeBatch,
+    TransactionalDDLElement,
+    is_pending,
+    nothing_sent,
+    pending_result,
+)
 
 HOW_TO_REPAIR = (
     "The migration itself is committed, and the revision is recorded: it will not run again. See "
@@ -54,27 +65,79 @@ HOW_TO_REPAIR = (
 )
 
 
-class OfMigration(PitrDDLElement):
-    """What the three have in common."""
+@dataclass(slots=True)
+class Batch:
+    """What the elements of one revision share while they are sent: the account lock is held.
+
+    :ivar state: the policies of the account, with what the elements before have done.
+    """
+
+    state: ServerState
+
+    def note(self, element: PitrDDLElement) -> None:
+        """Remember what an element has done."""
+        self.state = dataclasses.replace(self.state, pitrs=overlay(self.state.pitrs, [element]))
+
+
+@contextlib.contextmanager
+def _batch(connection: Connection, elements: Sequence[TransactionalDDLElement]) -> Iterator[Batch]:
+    found = [e.concerned() for e in elements if isinstance(e, MigrationElement)]
+    pitrs = [pitr for pitr in found if pitr is not None]
+    with account_lock(connection.engine), kill_on_abort_of(connection):
+        with reading(connection) as aside:
+            state = read_state(
+                aside,
+                databases={pitr.database_name for pitr in pitrs if pitr.database_name},
+                tables={pitr.table_name for pitr in pitrs if pitr.table_name},
+            )
+        yield Batch(state)
+
+
+@contextlib.contextmanager
+def kill_on_abort_of(connection: Connection) -> Iterator[None]:
+    """The lock is given up when what this connection was sending has come to its end."""
+    session = server.session_number(connection)
+    roll_back(connection)
+    with ended_when_given_up(connection.engine, session):
+        yield
+
+
+class MigrationElement(PitrDDLElement):
+    """What the elements of a migration have in common."""
 
     note_on_failure = HOW_TO_REPAIR
+    independent = True
+    batch: ClassVar[MakeBatch | None] = _batch
+
+    def concerned(self) -> Pitr | None:
+        """The policy with its target, where it is known."""
+        return getattr(self, "pitr", None)
 
     def _send(self, connection: Connection, options: Mapping[str, Any]) -> CursorResult[Any]:
-        with account_lock(connection.engine):
-            element = self.decide(connection)
-            if element is None:
-                return pending_result(connection)
-            return element.with_real_names()._send(connection, options)
+        shared: Batch | None = options.get(BATCH)
+        if shared is None:
+            with _batch(connection, [self]) as alone:
+                return self._send(connection, {**options, BATCH: alone})
+        element = self.decide(shared.state)
+        if element is None:
+            return pending_result(connection)
+        sent = element.with_real_names()._send(connection, options)
+        if not is_pending(sent):
+            shared.note(element)
+        return sent
 
-    def decide(self, connection: Connection) -> PitrDDLElement | None:
-        """What is sent now; None is nothing. The account lock is held."""
+    def decide(self, state: ServerState) -> PitrDDLElement | None:
+        """What is sent now; None is nothing.
+
+        :param state: the policies there are, read under the account lock.
+        """
         raise NotImplementedError
 
 
 # ------------------------------------------------------------------------------------------- create
 
 
-class CreateWhereMissing(OfMigration, CreatePitr):
+class CreateWhereMissing(MigrationElement, CreatePitr):
     """CREATE PITR, of a policy that must not be there.
 
     One of that name for the same object that still protects it is what is wanted; one that protects
@@ -90,14 +153,7 @@ class CreateWhereMissing(OfMigration, CreatePitr):
             resolved.was_there = bool(object_ids(connection, [_object(resolved.pitr)]))
         return resolved
 
-    def decide(self, connection: Connection) -> PitrDDLElement | None:
-        database, table = _object(self.pitr)
-        with reading(connection) as aside:
-            state = read_state(
-                aside,
-                databases=[database] if database else [],
-                tables=[] if table is None else [table],
-            )
+    def decide(self, state: ServerState) -> PitrDDLElement | None:
         name, target = split_generation(self.name)[0], target_of(self.pitr)
         return self.decide_policy(state, find_policy(state.pitrs, name, target))
 
@@ -202,7 +258,7 @@ class _InPlaceOf(CreatePitr):
         return CreatePitr(self.pitr).with_real_names()._send(connection, options)
 
 
-class NameWhereDetached(OfMigration):
+class NameWhereDetached(MigrationElement):
     """Nothing but a warning, where a policy that nobody declares protects nothing any more.
 
     :param pitr: the policy, with the server's names.
@@ -212,11 +268,14 @@ class NameWhereDetached(OfMigration):
         self.pitr = pitr
         self.name = pitr.name
 
-    def decide(self, connection: Connection) -> PitrDDLElement | None:
-        with reading(connection) as aside:
-            state = read_state(aside, tables=())
+    def decide(self, state: ServerState) -> PitrDDLElement | None:
         policy = find_policy(state.pitrs, split_generation(self.name)[0], target_of(self.pitr))
-        if policy is not None and policy.detached and _object(self.pitr) in state.objects:
+        if (
+            policy is not None
+            and policy.detached
+            and protector(state, policy) is None
+            and _object(self.pitr) in state.objects
+        ):
             _warn(
                 f"{target_text(policy.target)} is there again, and its policy {policy.name!r} "
                 f"protects nothing new: mo-pitr renew {policy.name}"
@@ -271,7 +330,7 @@ def _warn_not_renewed(policy: Policy, why: str) -> None:
 # ----------------------------------------------------------------------------------- alter and drop
 
 
-class _OfNewest(OfMigration):
+class _OfNewest(MigrationElement):
     """Of a policy's newest generation.
 
     :ivar policy: the name that the migration gives.
@@ -281,6 +340,9 @@ class _OfNewest(OfMigration):
 
     policy: str
     expected: Pitr | None
+
+    def concerned(self) -> Pitr | None:
+        return self.expected
 
     def resolve(self, connection: Connection, options: Mapping[str, Any]) -> Self:
         if self.expected is None or self.resolved:
@@ -311,9 +373,8 @@ class AlterNewest(_OfNewest, AlterPitr):
         self.policy = policy
         self.expected = expected
 
-    def decide(self, connection: Connection) -> PitrDDLElement | None:
-        with reading(connection) as aside:
-            there = find_pitr(read_generations(aside, self.policy), self.policy)
+    def decide(self, state: ServerState) -> PitrDDLElement | None:
+        there = find_pitr(state.pitrs, self.policy)
         if there is not None:
             if there.range == self.range or self.is_foreign(there):
                 return None
@@ -323,7 +384,7 @@ class AlterNewest(_OfNewest, AlterPitr):
             return None
         create = CreateWhereMissing(self.expected.with_range(self.range))
         create.was_there = True
-        element = create.decide(connection)
+        element = create.decide(state)
         if element is not None:
             _warn_missing(self.policy, f"alter_pitr creates it, with {self.range}")
         return element
@@ -345,14 +406,8 @@ class DropNewest(_OfNewest, DropPitr):
         self.expected = expected
         self.if_active = if_active
 
-    def decide(self, connection: Connection) -> PitrDDLElement | None:
-        with reading(connection) as aside:
-            there = find_pitr(
-                read_state(aside, tables=()).pitrs
-                if self.if_active
-                else read_generations(aside, self.policy),
-                self.policy,
-            )
+    def decide(self, state: ServerState) -> PitrDDLElement | None:
+        there = find_pitr(state.pitrs, self.policy)
         if there is None:
             if not self.if_exists and not self.if_active:
                 _warn_missing(self.policy, "drop_pitr has done nothing")

@@ -156,9 +156,8 @@ class AfterRevision:
             declaration = found.declared.get((policy.name, key))
             if found.rebuilt(key) and protected[policy.name, key]:
                 self._renew_or_warn(connection, policy, declaration)
-            elif found.appeared(key) and policy.detached:
-                renew = declaration is not None and not is_upgrade
-                self._renew_or_name(connection, policy, renew=renew)
+            elif found.appeared(key) and policy.detached and not is_upgrade:
+                self._renew_or_name(connection, policy, renew=declaration is not None)
             elif run is None and declaration is not None and not protected[policy.name, key]:
                 self._name_unprotected(connection, policy, found)
         known = frozenset(pitr.name for pitr in found.state.pitrs)

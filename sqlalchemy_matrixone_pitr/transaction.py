@@ -49,6 +49,7 @@ Pitfalls that shaped this module: matrixone.md, section 2, "What broke naive ver
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import re
 import sys
@@ -56,9 +57,10 @@ import threading
 import warnings
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from types import FrameType, SimpleNamespace
-from typing import TYPE_CHECKING, Any, Final, Protocol, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Protocol, Self, TypeAlias
 
 from sqlalchemy.engine import Connection, CursorResult, Dialect, Engine
 from sqlalchemy.engine.base import RootTransaction, TwoPhaseTransaction
@@ -100,6 +102,14 @@ SENT: Final = "matrixone_pitr_sent"
 """Execution option of a statement that is reported on: a list of the elements that were sent."""
 
 
+BATCH: Final = "matrixone_pitr_batch"
+"""Execution option of an element that is sent with others: what their ``batch`` has made."""
+
+MakeBatch: TypeAlias = (
+    "Callable[[Connection, Sequence[TransactionalDDLElement]], AbstractContextManager[object]]"
+)
+
+
 class TransactionalDDLElement(ExecutableDDLElement):
     """A DDL element that takes effect when its transaction commits.
 
@@ -112,6 +122,12 @@ class TransactionalDDLElement(ExecutableDDLElement):
 
     name: str
     """Of the PITR that it is about; errors carry it."""
+
+    batch: ClassVar[MakeBatch | None] = None
+    """Makes what the elements of one flush share; entered before the first of them is sent."""
+
+    independent = False
+    """Whether those behind it are sent although it is refused; all is reported at the end."""
 
     note_on_failure: str | None = None
     """Added to the error when it is not done although its transaction is committed."""
@@ -365,6 +381,11 @@ class _PendingResult(CursorResult[Any]):
         return 0
 
 
+def is_pending(result: CursorResult[Any]) -> bool:
+    """Whether a result is of a statement that has not been sent."""
+    return isinstance(result, _PendingResult)
+
+
 def pending_result(connection: Connection) -> CursorResult[Any]:
     """A result without rows, of a statement that has not been sent."""
     return _PendingResult(connection)
@@ -499,40 +520,120 @@ def flush(connection: Connection, items: Sequence[Queued]) -> list[Transactional
     :returns: the elements that were sent, in order.
     :raises PitrAfterCommitError: one was refused, or its answer was lost; nothing is retried.
     """
-    done: list[TransactionalDDLElement] = []
+    outcome = Outcome()
+    failures: list[_Failure] = []
+    unfinished: list[Queued] = []
     outside = sys.exception()
-    for position, item in enumerate(items):
-        sent: list[TransactionalDDLElement] = []
-        answered = False
-        try:
-            _close_queue(connection.get_transaction() or connection.begin())
-            item.element._send(connection, {**item.options, SENT: sent})
-            answered = True
-            connection.exec_driver_sql("COMMIT")
-        except BaseException as error:
-            outcome = Outcome(done=[*done, *sent])
-            outcome.not_tried = [late.element for late in items[position + 1 :]]
-            current = item.element
-            answer = None
-            if not sent and not answered:
-                outcome.not_tried.insert(0, current)
-            elif not answered:
-                current = outcome.done.pop()
-                answer = server_answer(error, statement=str(current), outside=outside)
-                (outcome.unknown if answer is None else outcome.failed).append(current)
-            unsent = not sent and isinstance(error, Exception)
-            _undo(connection, in_step=unsent or is_settled(error, outside=outside))
-            if not isinstance(error, Exception):
-                error.add_note(outcome.report())
-                raise
-            report = outcome.error(error, None if answered else current, answer)
-            left = items[position + 1 :] if answered else items[position:]
-            for note in dict.fromkeys(late.element.note_on_failure for late in left):
-                if note is not None:
-                    report.add_note(note)
-            raise report from report.__cause__
-        done += sent
-    return done
+    tried = 0
+    try:
+        with _Batches(connection, items) as batches:
+            for item in items:
+                tried += 1
+                failure = _send_one(connection, item, batches, outcome, outside)
+                if failure is None:
+                    continue
+                failures.append(failure)
+                unfinished += [] if failure.element is None else [item]
+                if failure.ends_it:
+                    unfinished += items[tried:]
+                    break
+        outcome.not_tried += [late.element for late in items[tried:]]
+    except BaseException as error:  # interrupted, or while a batch ended
+        outcome.not_tried += [late.element for late in items[tried:]]
+        error.add_note(outcome.report())
+        raise
+    if failures:
+        first, *others = failures
+        report = outcome.error(first.error, first.element, first.answer)
+        for other in others:
+            report.add_note(f"Also: {other.error}")
+        for note in dict.fromkeys(item.element.note_on_failure for item in unfinished):
+            if note is not None:
+                report.add_note(note)
+        raise report from report.__cause__
+    return outcome.done
+
+
+@dataclass(frozen=True, slots=True)
+class _Failure:
+    """Why an element was not done.
+
+    :ivar element: None where it was, and its COMMIT failed.
+    :ivar answer: the server's refusal, which may be behind the error.
+    :ivar ends_it: whether nothing more may be sent.
+    """
+
+    error: Exception
+    element: TransactionalDDLElement | None
+    answer: DBAPIError | None
+    ends_it: bool
+
+
+def _send_one(
+    connection: Connection,
+    item: Queued,
+    batches: _Batches,
+    outcome: Outcome,
+    outside: BaseException | None,
+) -> _Failure | None:
+    """Send one statement and its COMMIT, and add what became of it to the outcome."""
+    sent: list[TransactionalDDLElement] = []
+    answered = False
+    try:
+        _close_queue(connection.get_transaction() or connection.begin())
+        shared = batches.of(item.element)
+        item.element._send(connection, {**item.options, SENT: sent, BATCH: shared})
+        answered = True
+        connection.exec_driver_sql("COMMIT")
+    except BaseException as error:
+        outcome.done += sent
+        current: TransactionalDDLElement | None = item.element
+        answer = None
+        if answered:
+            current = None
+        elif not sent:
+            outcome.not_tried.append(item.element)
+        else:
+            current = outcome.done.pop()
+            answer = server_answer(error, statement=str(current), outside=outside)
+            (outcome.unknown if answer is None else outcome.failed).append(current)
+        unsent = not sent and isinstance(error, Exception)
+        _undo(connection, in_step=unsent or is_settled(error, outside=outside))
+        if not isinstance(error, Exception):
+            raise
+        refused = answer is not None or (not sent and isinstance(error, PitrError))
+        goes_on = refused and item.element.independent and not batches.failed
+        return _Failure(error, current, answer, not goes_on or connection.invalidated)
+    outcome.done += sent
+    return None
+
+
+class _Batches:
+    """What elements share while they are sent, by what makes it."""
+
+    def __init__(self, connection: Connection, items: Sequence[Queued]) -> None:
+        self._connection = connection
+        self._items = items
+        self._made: dict[MakeBatch, object] = {}
+        self._stack = contextlib.ExitStack()
+        self.failed = False
+
+    def of(self, element: TransactionalDDLElement) -> object:
+        make = type(element).batch
+        if make is None:
+            return None
+        if make not in self._made:
+            elements = [i.element for i in self._items if type(i.element).batch is make]
+            self.failed = True
+            self._made[make] = self._stack.enter_context(make(self._connection, elements))
+            self.failed = False
+        return self._made[make]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *raised: Any) -> bool | None:
+        return self._stack.__exit__(*raised)
 
 
 def nothing_sent(options: Mapping[str, Any]) -> None:

@@ -60,6 +60,7 @@ CUTS: list[tuple[str, When, tuple[str, str, str, str], str]] = [
 def test_socket_dies_at_a_statement(
     proxied_engine: Engine,
     proxy: Proxy,
+    server: Server,
     elements: list[CreatePitr],
     prefix: str,
     pitr_names: Names,
@@ -82,7 +83,13 @@ def test_socket_dies_at_a_statement(
         conn.commit()
     sent = proxy.matching("^CREATE PITR")
     assert len(sent) == len(set(sent))
-    assert pitr_names() == [f"{prefix}_{letter}" for letter in there]
+    assert pitr_names() == [f"{prefix}_{letter}" for letter in left(server, when, told, there)]
+
+
+def left(server: Server, when: When, told: tuple[str, str, str, str], there: str) -> str:
+    """What is there: on 4.x the statement for a table is undone where its COMMIT is not sent."""
+    undone = told[2] if server.version >= (4,) and when == "after" else ""
+    return "".join(letter for letter in there if letter not in undone)
 
 
 @pytest.mark.parametrize("number", [1, 2, 3])
@@ -90,22 +97,30 @@ def test_socket_dies_at_a_statement(
 def test_socket_dies_at_a_commit_between(
     proxied_engine: Engine,
     proxy: Proxy,
+    server: Server,
     elements: list[CreatePitr],
     pitr_names: Names,
     number: int,
     when: When,
 ) -> None:
-    """The COMMIT after the number-th statement: that statement is done all the same."""
+    """The COMMIT after the number-th statement: that statement is done all the same.
+
+    But on 4.x, where it belongs to the transaction.
+    """
     letter = "abc"[number - 1]
+    done, unknown, there = "abc"[:number], "", "abc"[:number]
+    if server.version >= (4,):
+        done, unknown = "abc"[: number - 1], letter
+        there = done + (letter if when == "after" else "")
     proxy.on(f"_{letter}` FOR", lambda: proxy.cut("^COMMIT", when))
     with proxied_engine.connect() as conn:
         for element in elements:
             conn.execute(element)
         with pytest.raises(PitrAfterCommitError) as caught:
             conn.commit()
-        assert outcome(caught.value) == ("abc"[:number], "", "", "abc"[number:])
+        assert outcome(caught.value) == (done, "", unknown, "abc"[number:])
         conn.rollback()
-    assert [name[-1] for name in pitr_names()] == list("abc"[:number])
+    assert [name[-1] for name in pitr_names()] == list(there)
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
@@ -219,6 +234,7 @@ def test_error_of_a_listener_is_reported_too(
 def test_async_socket_dies(
     make_async_engine: Callable[..., AsyncEngine],
     proxy: Proxy,
+    server: Server,
     elements: list[CreatePitr],
     pitr_names: Names,
     pattern: str,
@@ -240,7 +256,7 @@ def test_async_socket_dies(
         await engine.dispose()
 
     asyncio.run(main())
-    assert [name[-1] for name in pitr_names()] == list(there)
+    assert [name[-1] for name in pitr_names()] == list(left(server, when, told, there))
 
 
 def test_lost_connections_of_managers_and_reads_pass_untouched(

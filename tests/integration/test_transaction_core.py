@@ -145,9 +145,9 @@ def test_statements_go_out_in_order_each_with_its_commit(
         conn.execute(AlterPitr(f"{prefix}_b", "2h"))
         conn.execute(text("INSERT INTO t VALUES (1)"))
     sent = list(proxy.statements)
-    if server.version >= (4,):  # whether a table was rebuilt is asked first, once for all
-        assert "rel_logical_id" in sent.pop(3)
-        assert sent.pop(3) == "ROLLBACK"
+    if server.version >= (4,):  # the form for a table belongs to a transaction of its own
+        sent[3] = sent[3].removesuffix(" INTERNAL")
+        assert sent.pop(4) == "COMMIT"
     assert sent[:9] == [
         "CREATE TABLE t (id INT PRIMARY KEY)",
         "INSERT INTO t VALUES (1)",
@@ -323,7 +323,7 @@ def test_schema_translate_map(engine: Engine, database: str, prefix: str) -> Non
         tenant = conn.execution_options(schema_translate_map={None: database, "Tenant": database})
         tenant.execute(CreatePitr(Pitr.database(f"{prefix}_a", "7d")))
         tenant.execute(text("CREATE TABLE t (id INT PRIMARY KEY)"))
-        tenant.execute(CreatePitr(Pitr.table(f"{prefix}_b", "t", "7d", database_name="tenant")))
+        tenant.execute(CreatePitr(Pitr.table(f"{prefix}_b", "t", "7d", database_name="Tenant")))
         tenant.commit()
     found = {p.name: p for p in get_pitrs(engine)}
     assert found[f"{prefix}_a"].database_name == database
