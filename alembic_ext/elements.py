@@ -21,9 +21,13 @@ from typing import Any, ClassVar, Self
 from sqlalchemy.engine import Connection, CursorResult
 from sqlalchemy.exc import DBAPIError, SAWarning
 
-from sqlalchemy_matrixone_pitr import server
 from sqlalchemy_matrixone_pitr.catalog import object_ids
-from sqlalchemy_matrixone_pitr.connections import ended_when_given_up, is_autocommit, roll_back
+from sqlalchemy_matrixone_pitr.connections import (
+    ended_when_given_up,
+    is_autocommit,
+    roll_back,
+    session_number,
+)
 from sqlalchemy_matrixone_pitr.ddl import AlterPitr, CreatePitr, DropPitr, PitrDDLElement, overlay
 from sqlalchemy_matrixone_pitr.errors import (
     PitrAlreadyExistsError,
@@ -96,7 +100,7 @@ def _batch(connection: Connection, elements: Sequence[TransactionalDDLElement]) 
 @contextlib.contextmanager
 def kill_on_abort_of(connection: Connection) -> Iterator[None]:
     """The lock is given up when what this connection was sending has come to its end."""
-    session = server.session_number(connection)
+    session = session_number(connection)
     roll_back(connection)
     with ended_when_given_up(connection.engine, session):
         yield
