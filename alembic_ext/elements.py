@@ -23,10 +23,9 @@ from sqlalchemy.exc import DBAPIError, SAWarning
 
 from sqlalchemy_matrixone_pitr.catalog import object_ids
 from sqlalchemy_matrixone_pitr.connections import (
-    ended_when_given_up,
     is_autocommit,
+    kill_on_abort,
     roll_back,
-    session_number,
 )
 from sqlalchemy_matrixone_pitr.ddl import AlterPitr, CreatePitr, DropPitr, PitrDDLElement, overlay
 from sqlalchemy_matrixone_pitr.errors import (
@@ -87,7 +86,8 @@ class Batch:
 def _batch(connection: Connection, elements: Sequence[TransactionalDDLElement]) -> Iterator[Batch]:
     found = [e.concerned() for e in elements if isinstance(e, MigrationElement)]
     pitrs = [pitr for pitr in found if pitr is not None]
-    with account_lock(connection.engine), kill_on_abort_of(connection):
+    with account_lock(connection.engine), kill_on_abort(connection.engine, connection):
+        roll_back(connection)  # idle again, which asking for its session has ended
         with reading(connection) as aside:
             state = read_state(
                 aside,
@@ -95,15 +95,6 @@ def _batch(connection: Connection, elements: Sequence[TransactionalDDLElement]) 
                 tables={pitr.table_name for pitr in pitrs if pitr.table_name},
             )
         yield Batch(state)
-
-
-@contextlib.contextmanager
-def kill_on_abort_of(connection: Connection) -> Iterator[None]:
-    """The lock is given up when what this connection was sending has come to its end."""
-    session = session_number(connection)
-    roll_back(connection)
-    with ended_when_given_up(connection.engine, session):
-        yield
 
 
 class MigrationElement(PitrDDLElement):

@@ -252,7 +252,7 @@ def end_for_sure(engine: Engine, session: int, *, raising: bool = False) -> None
 
 
 @contextlib.contextmanager
-def ended_when_given_up(engine: Engine, connection: Connection) -> Iterator[None]:
+def kill_on_abort(engine: Engine, connection: Connection) -> Iterator[None]:
     """What is sent in the block has come to its end, one way or the other, when the block has: also
     where it is interrupted, or the connection is lost. So a lock may be given up then.
 

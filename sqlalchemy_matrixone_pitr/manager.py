@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy.engine import Connection, Engine
 
 from . import server
-from .connections import ended_when_given_up, idle, side_connection
+from .connections import idle, kill_on_abort, side_connection
 from .ddl import AlterPitr, CreatePitr, DropPitr, RestorePitr, overlay
 from .declarations import real_database
 from .errors import PitrAlreadyExistsError, PitrNotFoundError, PitrValidationError
@@ -271,7 +271,7 @@ class PitrManager(_PitrMethods):
             server.require_matrixone(connection)
             attach(self._engine)
             if locked:
-                stack.enter_context(ended_when_given_up(self._engine, connection))
+                stack.enter_context(kill_on_abort(self._engine, connection))
             with idle(connection):
                 send_idle(connection, element, self._engine.get_execution_options(), {})
 
