@@ -53,15 +53,28 @@ def report_of(error: BaseException) -> ApplyReport:
     return report
 
 
-def interrupt_at(engine: Engine, wanted: str, kind: type[BaseException] = Stopped) -> None:
-    """Interrupt before a statement that begins so is sent, once, in the thread that sends it."""
-    left = [1]
+RELEASE = "the COMMIT that releases the lock"
+
+
+def at(engine: Engine, wanted: str, act: Callable[[], object]) -> None:
+    """Act once before a statement that begins so is sent, in the thread that sends it."""
+    left = [act]
+    holders: set[int] = set()
 
     @event.listens_for(engine, "before_cursor_execute")
     def runs(conn: Any, cursor: Any, statement: str, *rest: Any) -> None:
-        if left and statement.startswith(wanted):
-            left.pop()
-            raise kind
+        if statement.startswith("SELECT role_id"):
+            holders.add(id(conn))
+        is_release = statement == "COMMIT" and id(conn) in holders
+        if left and (is_release if wanted == RELEASE else statement.startswith(wanted)):
+            left.pop()()
+
+
+def interrupt_at(engine: Engine, wanted: str, kind: type[BaseException] = Stopped) -> None:
+    def interrupt() -> None:
+        raise kind
+
+    at(engine, wanted, interrupt)
 
 
 # -- while the lock is released --------------------------------------------------------------------
@@ -71,7 +84,7 @@ def test_interrupted_while_the_lock_is_released(
     matrixone_engine: Engine, metadata: MetaData, pitr_names: Names
 ) -> None:
     plan = plan_pitrs(matrixone_engine, metadata)
-    interrupt_at(matrixone_engine, "COMMIT")
+    interrupt_at(matrixone_engine, RELEASE)
     with pytest.raises(Stopped) as caught:
         apply_plan(matrixone_engine, plan)
     assert told(report_of(caught.value)) == {"done": ["a", "b", "c"]}
@@ -81,22 +94,14 @@ def test_interrupted_while_the_lock_is_released(
 
 
 def test_cancelled_while_the_lock_is_released(
-    make_async_engine: Callable[..., AsyncEngine],
-    matrixone_engine: Engine,
-    proxy: Proxy,
-    metadata: MetaData,
+    make_async_engine: Callable[..., AsyncEngine], matrixone_engine: Engine, metadata: MetaData
 ) -> None:
     plan = plan_pitrs(matrixone_engine, metadata)
 
     async def main() -> BaseException:
-        engine = make_async_engine(proxy.port)
+        engine = make_async_engine()
         task = asyncio.ensure_future(apply_plan_async(engine, plan, 2))
-        loop = asyncio.get_running_loop()
-
-        def cancel() -> None:
-            loop.call_soon_threadsafe(task.cancel)
-
-        proxy.on("^COMMIT", cancel)
+        at(engine.sync_engine, RELEASE, task.cancel)
         with pytest.raises(asyncio.CancelledError) as caught:
             await task
         await engine.dispose()
@@ -111,7 +116,7 @@ def test_a_listener_that_fails_while_the_lock_is_released(
 ) -> None:
     """What was done is done: nothing is raised, and the lock is free."""
     plan = plan_pitrs(matrixone_engine, metadata)
-    interrupt_at(matrixone_engine, "COMMIT", kind)
+    interrupt_at(matrixone_engine, RELEASE, kind)
     assert told(apply_plan(matrixone_engine, plan)) == {"done": ["a", "b", "c"]}
     with account_lock(matrixone_engine, 10):
         pass
@@ -273,7 +278,7 @@ def test_prune_that_is_cut_midway(pruned: Any) -> None:
 
 
 @pytest.mark.emulator_only
-@pytest.mark.parametrize("wanted", [f"DROP PITR `{SECOND}`", "COMMIT"])
+@pytest.mark.parametrize("wanted", [f"DROP PITR `{SECOND}`", RELEASE])
 def test_prune_that_is_interrupted(pruned: Any, wanted: str) -> None:
     engine, _, manager = pruned
     interrupt_at(engine, wanted)
@@ -307,7 +312,7 @@ def test_a_renewal_interrupted_while_the_lock_is_released(
 ) -> None:
     apply_plan(matrixone_engine, plan_pitrs(matrixone_engine, metadata)).raise_for_failed()
     rebuild(matrixone_engine, "a")
-    interrupt_at(matrixone_engine, "COMMIT")
+    interrupt_at(matrixone_engine, RELEASE)
     with pytest.raises(Stopped) as caught:
         renew_pitr(matrixone_engine, f"{prefix}_a", keep_history)
     report = report_of(caught.value)
@@ -318,7 +323,7 @@ def test_a_renewal_interrupted_while_the_lock_is_released(
 def test_ensure_that_is_interrupted(
     matrixone_engine: Engine, metadata: MetaData, pitr_names: Names
 ) -> None:
-    interrupt_at(matrixone_engine, "COMMIT")
+    interrupt_at(matrixone_engine, RELEASE)
     with pytest.raises(Stopped) as caught:
         ensure_pitrs(matrixone_engine, metadata)
     assert told(report_of(caught.value)) == {"done": ["a", "b", "c"]}
