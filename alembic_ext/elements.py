@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import logging
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -29,6 +30,7 @@ from sqlalchemy_matrixone_pitr.connections import (
 )
 from sqlalchemy_matrixone_pitr.ddl import AlterPitr, CreatePitr, DropPitr, PitrDDLElement, overlay
 from sqlalchemy_matrixone_pitr.errors import (
+    PitrAfterCommitError,
     PitrAlreadyExistsError,
     PitrError,
     from_dbapi_error,
@@ -59,6 +61,10 @@ from sqlalchemy_matrixone_pitr.transaction import (
     nothing_sent,
     pending_result,
 )
+
+from .refusals import as_refusal
+
+log = logging.getLogger("alembic.runtime.matrixone_pitr")
 
 HOW_TO_REPAIR = (
     "The migration itself is committed, and the revision is recorded: it will not run again. See "
@@ -108,6 +114,9 @@ class MigrationElement(PitrDDLElement):
         """The policy with its target, where it is known."""
         return getattr(self, "pitr", None)
 
+    def as_raised(self, error: PitrAfterCommitError) -> PitrAfterCommitError:
+        return as_refusal(error)
+
     def _send(self, connection: Connection, options: Mapping[str, Any]) -> CursorResult[Any]:
         shared: Batch | None = options.get(BATCH)
         if shared is None:
@@ -119,6 +128,7 @@ class MigrationElement(PitrDDLElement):
         sent = element.with_real_names()._send(connection, options)
         if not is_pending(sent):
             shared.note(element)
+            log.info("%s", _done(element))
         return sent
 
     def decide(self, state: ServerState) -> PitrDDLElement | None:
@@ -127,6 +137,21 @@ class MigrationElement(PitrDDLElement):
         :param state: the policies there are, read under the account lock.
         """
         raise NotImplementedError
+
+
+def _done(element: PitrDDLElement) -> str:
+    """What a statement has done, as Alembic says what it runs.
+
+    >>> _done(DropPitr("orders_week"))
+    'Dropped PITR orders_week'
+    """
+    if isinstance(element, CreatePitr):
+        verb = "Created" if split_generation(element.name)[1] == 1 else "Renewed policy as"
+        pitr = element.pitr
+        return f"{verb} PITR {pitr.name} of {target_text(pitr)}, {pitr.range}"
+    if isinstance(element, AlterPitr):
+        return f"Altered PITR {element.name} to {element.range}"
+    return f"Dropped PITR {element.name}"
 
 
 # ------------------------------------------------------------------------------------------- create

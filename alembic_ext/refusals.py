@@ -18,6 +18,7 @@ from sqlalchemy_matrixone_pitr.errors import PitrError
 
 P = ParamSpec("P")
 R = TypeVar("R")
+E = TypeVar("E", bound=PitrError)
 
 
 def watch_errors() -> None:
@@ -43,14 +44,14 @@ def as_refusals(function: Callable[P, R]) -> Callable[P, R]:
     return raising
 
 
-def as_refusal(error: PitrError) -> PitrError:
+def as_refusal(error: E) -> E:
     """The same error, as a CommandError too.
 
     >>> error = as_refusal(PitrError("no such policy", name="orders_week"))
     >>> isinstance(error, CommandError), error.name
     (True, 'orders_week')
     """
-    if isinstance(error, CommandError):
+    if issubclass(type(error), CommandError):
         return error
     kind = _both(type(error))
     made = kind.__new__(kind, *error.args)
@@ -67,11 +68,11 @@ class _Refusal(Exception):
         return "\n".join((super().__str__(), *getattr(self, "__notes__", ())))
 
 
-def _both(kind: type[PitrError]) -> type[PitrError]:
+def _both(kind: type[E]) -> type[E]:
     """The class, and CommandError; under its own name."""
     named = {
         "__module__": kind.__module__,
         "__qualname__": kind.__qualname__,
         "__doc__": kind.__doc__,
     }
-    return cast(type[PitrError], type(kind.__name__, (_Refusal, kind, CommandError), named))
+    return cast(type[E], type(kind.__name__, (_Refusal, kind, CommandError), named))

@@ -132,6 +132,10 @@ class TransactionalDDLElement(ExecutableDDLElement):
     note_on_failure: str | None = None
     """Added to the error when it is not done although its transaction is committed."""
 
+    def as_raised(self, error: PitrAfterCommitError) -> PitrAfterCommitError:
+        """The error of its transaction, as it is raised; a subclass may make it a framework's."""
+        return error
+
     @property
     def pitr_name(self) -> str:
         """The name that errors carry."""
@@ -550,6 +554,8 @@ def flush(connection: Connection, items: Sequence[Queued]) -> list[Transactional
         for note in dict.fromkeys(item.element.note_on_failure for item in unfinished):
             if note is not None:
                 report.add_note(note)
+        for item in items:
+            report = item.element.as_raised(report)
         raise report from report.__cause__
     return outcome.done
 
