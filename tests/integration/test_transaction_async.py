@@ -58,7 +58,7 @@ def test_connection(make_async_engine: MakeEngine, prefix: str, pitr_names: Name
             await conn.rollback()
             await conn.execute(AlterPitr(f"{prefix}_a", "9d"))
             await conn.commit()
-        (found,) = await get_pitrs_async(engine, level="table", table_name="orders")
+        (found,) = await get_pitrs_async(engine, level="table", database_name=prefix)
         assert str(found.range) == "9d"
         await engine.dispose()
 
