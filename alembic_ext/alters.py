@@ -15,7 +15,7 @@ rename the table                               RENAMES
 make a table, or a database                    MAKES
 make it IF NOT EXISTS, rename one to its name  MAY_MAKE
 TRUNCATE                                       TRUNCATES
-other ALTER TABLE as text                      MAY_REBUILD
+other ALTER TABLE, DELETE of all rows, as text MAY_REBUILD
 =============================================  ===========
 
 Source: matrixone.md, section 4; MODIFY as measured on 3.0.9 and 4.2.0 (2.2.2 rebuilds more).
@@ -138,6 +138,7 @@ _OF_VERB = {
     Verb.RENAME_TABLE: Effect.RENAMES,
     Verb.TRUNCATE_TABLE: Effect.TRUNCATES,
     Verb.CREATE_TABLE: Effect.MAKES,
+    Verb.DELETE_ROWS: Effect.MAY_REBUILD,
 }
 
 
@@ -148,6 +149,8 @@ def _of_act(act: Act) -> list[Altered]:
         return [Altered(act.name[1], None, Effect.MAY_MAKE if act.conditional else Effect.MAKES)]
     if act.verb is Verb.CREATE_TABLE and act.conditional:
         return [Altered(*act.name, Effect.MAY_MAKE)]
+    if act.verb not in _OF_VERB:
+        return []
     found = [Altered(*act.name, _OF_VERB[act.verb])]
     if act.new_name is not None:
         found.append(Altered(*act.new_name, Effect.MAY_MAKE))

@@ -1,39 +1,60 @@
-"""``guard_migrations()``: a step that drops something must be one that can be undone.
+"""``guard_migrations()``: a step that destroys something must be one that can be undone.
 
-An operation that drops a table, a column or a database raises before it is sent, unless an active
-policy covers the object for at least the time that is required. The migration's transaction then
-undoes the rest of its revision.
+A statement that drops or empties a table, drops a column or a database, or overwrites a column
+raises before it is sent, unless an active policy covers the object for at least the time that is
+required. The migration's transaction then undoes the rest of its revision.
+
+=============================================  =============================================
+what a migration sends                         is looked at
+=============================================  =============================================
+an operation, ``op.execute``, ``op.get_bind``  yes, all through one listener of the
+``context.execute``, ``context.impl``, a       migration's Connection
+Session on that connection
+what is sent on another connection, or         no
+through a cursor of the driver's
+PREPARE from a variable, CALL of a procedure   no: what they do is not in their text
+DELETE or UPDATE with a WHERE, REPLACE, a      no: which rows they change is not in their text
+narrower type, a foreign key's CASCADE
+=============================================  =============================================
+
+What loses nothing passes: see :func:`guard_migrations`. ``--sql`` scripts ask no server.
 """
 
 from __future__ import annotations
 
 import weakref
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import alembic.context
 from alembic.config import Config
 from alembic.operations import Operations, ops
-from alembic.runtime.migration import MigrationContext
-from sqlalchemy import text
+from alembic.runtime.migration import MigrationContext, MigrationInfo
+from sqlalchemy import event, text
 from sqlalchemy.engine import Connection, Transaction
 
 from sqlalchemy_matrixone_pitr import server
+from sqlalchemy_matrixone_pitr.catalog import object_ids, table_ids
 from sqlalchemy_matrixone_pitr.connections import current_database, is_autocommit, query
-from sqlalchemy_matrixone_pitr.ddl import AlterPitr, DropPitr
-from sqlalchemy_matrixone_pitr.declarations import Databases
+from sqlalchemy_matrixone_pitr.ddl import AlterPitr, CreatePitr, DropPitr
+from sqlalchemy_matrixone_pitr.declarations import Databases, metadatas
 from sqlalchemy_matrixone_pitr.errors import PitrUnprotectedError
 from sqlalchemy_matrixone_pitr.generations import is_detached, split_generation
 from sqlalchemy_matrixone_pitr.model import Pitr, PitrLevel, PitrRange, RangeLike
-from sqlalchemy_matrixone_pitr.names import fold, plain, shorten
+from sqlalchemy_matrixone_pitr.names import fold, shorten
 from sqlalchemy_matrixone_pitr.plan import may_be_shorter
 from sqlalchemy_matrixone_pitr.reflection import ServerState, read_state, reading
+from sqlalchemy_matrixone_pitr.schema import Unprotected, item_of
 from sqlalchemy_matrixone_pitr.transaction import pending_pitrs
 
+from .alters import WATCHED
 from .ops import AlterPitrOp, DropPitrOp
 from .registration import register
-from .sqltext import Act, Verb, acts_of
-from .watch import before
+from .sqltext import Act, Verb, acts
+from .steps import Heads, on_step, watch_environment
+from .watch import around, before
 
 OVERRIDE = "allow_unprotected"
 """``-x allow_unprotected=true`` lets everything through."""
@@ -47,28 +68,41 @@ _wrapped = False
 
 @dataclass(frozen=True, slots=True)
 class Loss:
-    """What an operation drops: a table (or a column of it), or with no table a whole database."""
+    """What is lost: a table, what is in some of its columns, or with no table a whole database.
+
+    :ivar operation: what the migration has called, for the message.
+    :ivar columns: where no others are lost.
+    """
 
     operation: str
     database: str | None
     table: str | None
+    columns: frozenset[str] = frozenset()
 
 
 def guard_migrations(require: RangeLike = "1h") -> None:
-    """Refuse what drops a table, a column or a database that no policy could bring back.
+    """Refuse what drops, empties or overwrites what no policy could bring back.
 
     In env.py beside ``register()``, for what it runs; elsewhere for the process. Called again, it
-    changes the requirement. Looked at are ``op.drop_table``, ``op.drop_column``, and in
-    ``op.execute``, text or element, the statements ``DROP DATABASE``, ``DROP TABLE`` and ``ALTER
-    TABLE ... DROP``, prepared ones too; what a migration sends through ``op.get_bind()`` is not
-    seen. A table counts as what it was before the revision, whatever it is called by now; one that
-    the migration itself has made may go. A policy that the same revision drops or shortens, before
-    or after, counts as it will be then. Scripts (``--sql``) are not guarded: they ask no server.
+    changes the requirement. Looked at is everything that reaches the migration's Connection,
+    whoever sends it (the module's table says what that is not): DROP DATABASE, DROP TABLE,
+    TRUNCATE, ALTER TABLE ... DROP a column, and DELETE and UPDATE without a WHERE, prepared ones
+    too. These lose nothing, and pass:
+
+    * a table that is empty, and a database whose tables all are;
+    * a table that ``target_metadata`` marks :class:`Unprotected`;
+    * a database, table or column that this run of Alembic has made, in an earlier revision too, so
+      that old history replays on a new database; and an UPDATE of columns that it has made.
+
+    A table counts as what it was before the revision, whatever it is called by now. A policy that
+    the same revision drops or shortens, before or after, counts as it will be then. Scripts
+    (``--sql``) are not guarded: they ask no server.
 
     :param require: how far back a policy must reach, at the least.
-    :raises PitrUnprotectedError: from the operation, or at the end of the revision.
+    :raises PitrUnprotectedError: from the statement, or at the end of the revision.
     """
     register()
+    watch_environment()
     global _required, _wrapped
     required = PitrRange.of(require)
     config = _config_of_env()
@@ -78,9 +112,9 @@ def guard_migrations(require: RangeLike = "1h") -> None:
         config.attributes[REQUIRED] = required
     if not _wrapped:
         _wrapped = True
-        before((ops.DropTableOp, ops.DropColumnOp), _look_at_drop)
-        before((ops.ExecuteSQLOp,), _look_at_text)
-        before((ops.RenameTableOp,), _look_at_rename)
+        on_step(_begin_step)
+        before(WATCHED, _listen_by_hand)
+        around((ops.DropTableOp, ops.DropColumnOp), _name_drop)
         before((DropPitrOp, AlterPitrOp), _look_at_policy)
 
 
@@ -90,150 +124,6 @@ def _config_of_env() -> Config | None:
         return alembic.context.config
     except (AttributeError, NameError):
         return None
-
-
-def _look_at_drop(operations: Operations, op: ops.DropTableOp | ops.DropColumnOp) -> None:
-    context = operations.migration_context
-    if _requirement(context) is None:
-        return
-    if isinstance(op, ops.DropColumnOp):
-        shown = f"drop_column({op.table_name!r}, {op.column_name!r})"
-    else:
-        shown = f"drop_table({op.table_name!r})"
-    check(context, Loss(shown, _translated(context, op.schema), op.table_name))
-
-
-def _look_at_text(operations: Operations, op: ops.ExecuteSQLOp) -> None:
-    context = operations.migration_context
-    if _requirement(context) is None:
-        return
-    for act in acts_of(op.sqltext, context.dialect):
-        if act.verb is Verb.RENAME_TABLE and act.new_name is not None:
-            _follow(context, _key(context, *act.name), _key(context, *act.new_name))
-        elif act.verb in (Verb.DROP_DATABASE, Verb.DROP_TABLE, Verb.DROP_COLUMN):
-            check(context, _loss(act))
-
-
-def _loss(act: Act) -> Loss:
-    database, name = act.name
-    shown = f"execute({shorten(act.statement)})"
-    if act.verb is Verb.DROP_DATABASE:
-        return Loss(shown, name, None)
-    return Loss(shown, database, name)
-
-
-def _look_at_rename(operations: Operations, op: ops.RenameTableOp) -> None:
-    context = operations.migration_context
-    if _requirement(context) is not None:
-        database = _translated(context, op.schema)
-        old, new = op.table_name, str(op.new_table_name)
-        _follow(context, _key(context, database, old), _key(context, database, new))
-
-
-# ------------------------------------------------------------------------------------ one revision
-
-Key: TypeAlias = tuple[str | None, str | None]
-"""A database, None where none is chosen, and a table in it, None for the database itself."""
-
-
-def _key(context: MigrationContext, database: str | None, table: str | None) -> Key:
-    assert context.connection is not None
-    named = fold(database) if database else current_database(context.connection)
-    return named, None if table is None else fold(table)
-
-
-def _translated(context: MigrationContext, schema: str | None) -> str | None:
-    """The schema of an operation, which goes through the connection's map; text does not."""
-    assert context.connection is not None
-    return Databases.of(context.connection).real(plain(schema) if schema else None)
-
-
-@dataclass(frozen=True, slots=True)
-class _Passed:
-    """What was dropped under a policy.
-
-    :ivar key: the object, as it is committed.
-    :ivar by: the policies that were enough.
-    :ivar transaction: that undoes it; None where nothing does.
-    """
-
-    loss: Loss
-    key: Key
-    by: frozenset[str]
-    transaction: Transaction | None
-
-
-@dataclass
-class _Revision:
-    """What the revision that runs has done so far.
-
-    :ivar earlier: what revisions before it have dropped in the same transaction.
-    :ivar renamed: what each renamed table was called before, and in which transaction.
-    """
-
-    passed: list[_Passed] = field(default_factory=list)
-    earlier: list[_Passed] = field(default_factory=list)
-    renamed: dict[Key, tuple[Key, Transaction | None]] = field(default_factory=dict)
-
-
-_revisions: weakref.WeakKeyDictionary[MigrationContext, _Revision] = weakref.WeakKeyDictionary()
-
-
-def _revision(context: MigrationContext) -> _Revision:
-    if context not in _revisions:
-        _revisions[context] = _Revision()
-        context.on_version_apply_callbacks = (*context.on_version_apply_callbacks, _end_revision)
-    return _revisions[context]
-
-
-def _follow(context: MigrationContext, old: Key, new: Key) -> None:
-    assert context.connection is not None
-    _revision(context).renamed[new] = old, context.connection.get_transaction()
-
-
-def _end_revision(*, ctx: MigrationContext, **kw: Any) -> None:
-    """Look again: a policy may have been dropped after what it covered, in one transaction."""
-    revision, connection, required = _revisions[ctx], ctx.connection, _requirement(ctx)
-    assert connection is not None
-    now = connection.get_transaction()
-    open_still = [p for p in (*revision.earlier, *revision.passed) if p.transaction is now]
-    revision.earlier, revision.passed = open_still, []
-    if not open_still or required is None:
-        return
-    state = _state(connection, None)
-    for passed in open_still:
-        left = _after_commit(connection, _covering(state.pitrs, passed.key))
-        if not _enough(left, required):
-            when = " at the end of the revision"
-            raise PitrUnprotectedError(
-                _refusal(connection, passed.loss, passed.key, left, required, when)
-            )
-
-
-def check(context: MigrationContext, loss: Loss) -> None:
-    """Refuse a loss that nothing could undo.
-
-    :raises PitrUnprotectedError: no active policy covers the object for long enough.
-    """
-    connection, required = context.connection, _requirement(context)
-    if connection is None or required is None:
-        return
-    key = _key(context, loss.database, loss.table)
-    state = _state(connection, key[0])
-    committed = _committed(connection, state, key, dict(_revision(context).renamed))
-    if committed is None:
-        return
-    left = _after_commit(connection, _covering(state.pitrs, committed))
-    by = _enough(left, required)
-    if not by:
-        raise PitrUnprotectedError(_refusal(connection, loss, committed, left, required))
-    transaction = None if is_autocommit(connection) else connection.get_transaction()
-    _revision(context).passed.append(_Passed(loss, committed, by, transaction))
-
-
-def _state(connection: Connection, database: str | None) -> ServerState:
-    with reading(connection.engine) as aside:
-        return read_state(aside, databases=[] if database is None else [database])
 
 
 def _requirement(context: MigrationContext) -> PitrRange | None:
@@ -248,6 +138,297 @@ def _requirement(context: MigrationContext) -> PitrRange | None:
     if connection.dialect.name not in server.SUPPORTED_DIALECTS:
         return None
     return None if server.matrixone_version(connection) is None else required
+
+
+def _overridden(context: MigrationContext) -> bool:
+    environment = context.environment_context
+    if environment is None:
+        return False
+    asked = environment.get_x_argument(as_dictionary=True).get(OVERRIDE, "")
+    return str(asked).lower() in ("1", "true", "yes")
+
+
+# ------------------------------------------------------------------------------------------ one run
+
+Key: TypeAlias = tuple[str | None, str | None]
+"""A database, None where none is chosen, and a table in it, None for the database itself."""
+
+
+def _key(context: MigrationContext, database: str | None, table: str | None) -> Key:
+    assert context.connection is not None
+    named = fold(database) if database else current_database(context.connection)
+    return named, None if table is None else fold(table)
+
+
+@dataclass(frozen=True, slots=True)
+class _Passed:
+    """What was lost under a policy.
+
+    :ivar key: the object, as it is committed.
+    :ivar by: the policies that were enough.
+    :ivar transaction: that undoes it; None where nothing does.
+    """
+
+    loss: Loss
+    key: Key
+    by: frozenset[str]
+    transaction: Transaction | None
+
+
+@dataclass
+class _Run:
+    """What the run of a migration context has done so far.
+
+    :ivar passed: of the revision that runs.
+    :ivar earlier: what revisions before it have lost in the same transaction.
+    :ivar renamed: what each renamed table was called before, and in which transaction.
+    :ivar made: tables that the run has made, by their present names, and databases.
+    :ivar columns: that the run has added, of tables by their present names.
+    :ivar operation: what is being done, where it has a better name than its text.
+    :ivar stop: ends the listening.
+    """
+
+    passed: list[_Passed] = field(default_factory=list)
+    earlier: list[_Passed] = field(default_factory=list)
+    renamed: dict[Key, tuple[Key, Transaction | None]] = field(default_factory=dict)
+    made: set[Key] = field(default_factory=set)
+    columns: set[tuple[Key, str]] = field(default_factory=set)
+    is_upgrade: bool = True
+    operation: str | None = None
+    stop: Callable[[], None] | None = None
+
+    def rename(self, old: Key, new: Key, transaction: Transaction | None) -> None:
+        self.renamed[new] = old, transaction
+        self.forget(new)
+        if old in self.made:
+            self.made.add(new)
+        self.columns |= {(new, column) for key, column in self.columns if key == old}
+        self.forget(old)
+
+    def forget(self, key: Key) -> None:
+        """What has gone, or goes by another name; with a database all that was in it."""
+        database, table = key
+
+        def is_gone(found: Key) -> bool:
+            return found == key or (table is None and found[0] == database)
+
+        self.made = {found for found in self.made if not is_gone(found)}
+        self.columns = {found for found in self.columns if not is_gone(found[0])}
+
+    def rename_columns(self, key: Key, names: tuple[tuple[str, str], ...]) -> None:
+        made = {(key, fold(new)) for old, new in names if (key, fold(old)) in self.columns}
+        self.columns -= {(key, fold(name)) for pair in names for name in pair}
+        self.columns |= made
+
+    def has_made(self, loss: Loss, key: Key) -> bool:
+        """Whether all that is lost was not there before the run."""
+        if key in self.made or (key[0], None) in self.made:
+            return True
+        return bool(loss.columns) and {(key, column) for column in loss.columns} <= self.columns
+
+
+_runs: weakref.WeakKeyDictionary[MigrationContext, _Run] = weakref.WeakKeyDictionary()
+
+
+def _run(context: MigrationContext) -> _Run:
+    if context not in _runs:
+        _runs[context] = _Run()
+        context.on_version_apply_callbacks = (*context.on_version_apply_callbacks, _end_revision)
+    return _runs[context]
+
+
+def _begin_step(context: MigrationContext, step: MigrationInfo | None, heads: Heads) -> None:
+    if step is None:
+        run = _runs.pop(context, None)
+        if run is not None and run.stop is not None:
+            run.stop()
+    elif not step.is_stamp:
+        _listen(context)
+        _run(context).is_upgrade = step.is_upgrade
+
+
+def _listen_by_hand(operations: Operations, operation: ops.MigrateOperation) -> None:
+    """Where no env.py has told of the steps, from the first operation on."""
+    _listen(operations.migration_context)
+
+
+def _listen(context: MigrationContext) -> None:
+    """See each statement of the run, whoever sends it on the migration's Connection."""
+    connection = context.connection
+    if connection is None or context.as_sql or _run(context).stop is not None:
+        return
+    reference = weakref.ref(context)  # a Connection may outlive its context
+
+    def look(conn: Connection, cursor: Any, statement: str, *rest: Any) -> None:
+        found = reference()
+        if found is not None and found in _runs:
+            _look_at(found, statement)
+
+    event.listen(connection, "before_cursor_execute", look)
+    _run(context).stop = lambda: event.remove(connection, "before_cursor_execute", look)
+
+
+# -------------------------------------------------------------------------------------- statements
+
+
+@contextmanager
+def _named(context: MigrationContext, operation: str) -> Iterator[None]:
+    run = _run(context)
+    run.operation = operation
+    try:
+        yield
+    finally:
+        run.operation = None
+
+
+def _name_drop(operations: Operations, op: ops.DropTableOp | ops.DropColumnOp) -> Any:
+    if isinstance(op, ops.DropColumnOp):
+        shown = f"drop_column({op.table_name!r}, {op.column_name!r})"
+    else:
+        shown = f"drop_table({op.table_name!r})"
+    return _named(operations.migration_context, shown)
+
+
+_LOSES: Final = {
+    Verb.DROP_DATABASE,
+    Verb.DROP_TABLE,
+    Verb.DROP_COLUMN,
+    Verb.TRUNCATE_TABLE,
+    Verb.DELETE_ROWS,
+    Verb.UPDATE_ROWS,
+}
+
+
+def _look_at(context: MigrationContext, statement: str) -> None:
+    """Refuse a statement, as it is about to be sent, or remember what it does."""
+    if context.dialect.paramstyle.endswith("format"):
+        statement = statement.replace("%%", "%")
+    found = acts(statement)
+    if not found or _requirement(context) is None:
+        return
+    run = _run(context)
+    for act in found:
+        database, name = act.name
+        of_database = act.verb in (Verb.DROP_DATABASE, Verb.CREATE_DATABASE)
+        key = (fold(name), None) if of_database else _key(context, database, name)
+        if _is_version_table(context, key):
+            continue
+        if act.verb in _LOSES:
+            shown = run.operation or f"execute({shorten(act.statement)})"
+            columns = frozenset(fold(column) for column in act.columns)
+            named = None if of_database else database
+            check(context, Loss(shown, named, None if of_database else name, columns), key)
+        _remember(context, run, act, key)
+
+
+def _is_version_table(context: MigrationContext, key: Key) -> bool:
+    """Alembic's own, which ``stamp --purge`` empties."""
+    if key[1] != fold(context.version_table):
+        return False
+    schema = context.version_table_schema
+    return schema is None or key[0] == fold(schema)
+
+
+def _remember(context: MigrationContext, run: _Run, act: Act, key: Key) -> None:
+    """What a statement makes, renames and drops, for those that follow."""
+    connection = context.connection
+    assert connection is not None
+    match act.verb:
+        case Verb.CREATE_TABLE | Verb.CREATE_DATABASE:
+            is_there = act.conditional and object_ids(connection, [(key[0] or "", key[1])])
+            if not is_there:
+                run.forget(key)
+                run.made.add(key)
+        case Verb.RENAME_TABLE if act.new_name is not None:
+            run.rename(key, _key(context, *act.new_name), connection.get_transaction())
+        case Verb.DROP_TABLE | Verb.DROP_DATABASE:
+            run.forget(key)
+        case Verb.ALTER_TABLE | Verb.ADD_COLUMN | Verb.DROP_COLUMN:
+            run.columns -= {(key, fold(column)) for column in act.columns}
+            run.rename_columns(key, act.renamed)
+            run.columns |= {(key, fold(column)) for column in act.added}
+
+
+# ------------------------------------------------------------------------------------------ losses
+
+
+def check(context: MigrationContext, loss: Loss, key: Key) -> None:
+    """Refuse a loss that nothing could undo.
+
+    :param key: the object, by the name that it has now.
+    :raises PitrUnprotectedError: no active policy covers the object for long enough.
+    """
+    connection, required, run = context.connection, _requirement(context), _run(context)
+    if connection is None or required is None or run.has_made(loss, key):
+        return
+    with reading(connection.engine) as aside:
+        state = read_state(aside, databases=[] if key[0] is None else [key[0]])
+        committed = _committed(connection, state, key, dict(run.renamed))
+        if committed is None:
+            return
+        left = _after_commit(connection, _covering(state.pitrs, committed))
+        by = _enough(left, required)
+        at_once = is_autocommit(connection)
+        if (at_once or not by) and _is_harmless(context, aside, committed):
+            return
+    if not by:
+        raise PitrUnprotectedError(_refusal(context, loss, committed, state.pitrs, left))
+    transaction = None if at_once else connection.get_transaction()
+    run.passed.append(_Passed(loss, committed, by, transaction))
+
+
+def _end_revision(*, ctx: MigrationContext, **kw: Any) -> None:
+    """Look again: a policy may have been dropped after what it covered, in one transaction."""
+    connection, required = ctx.connection, _requirement(ctx)
+    if connection is None or ctx.as_sql:
+        return
+    run = _run(ctx)
+    now = connection.get_transaction()
+    open_still = [p for p in (*run.earlier, *run.passed) if p.transaction is now]
+    run.earlier, run.passed = open_still, []
+    if not open_still or required is None:
+        return
+    with reading(connection.engine) as aside:
+        state = read_state(aside)
+        for passed in open_still:
+            left = _after_commit(connection, _covering(state.pitrs, passed.key))
+            if _enough(left, required) or _is_harmless(ctx, aside, passed.key):
+                continue
+            when = " at the end of the revision"
+            raise PitrUnprotectedError(
+                _refusal(ctx, passed.loss, passed.key, state.pitrs, left, when)
+            )
+
+
+def _is_harmless(context: MigrationContext, aside: Connection, key: Key) -> bool:
+    """Whether there is nothing in a committed object that anybody would want back."""
+    database, table = key
+    assert database is not None
+    unprotected = _unprotected(context)
+    keys = [(database, table)] if table is not None else list(table_ids(aside, [database]))
+    return all(one in unprotected or _is_empty(aside, *one) for one in keys)
+
+
+def _unprotected(context: MigrationContext) -> set[tuple[str | None, str]]:
+    """The tables that the metadata mark so."""
+    target: Any = context.opts.get("target_metadata")
+    if target is None:
+        return set()
+    assert context.connection is not None
+    databases = Databases.of(context.connection)
+    given = list(target) if isinstance(target, tuple | list | set | frozenset) else target
+    return {
+        databases.key(table)
+        for metadata in metadatas(given)
+        for table in metadata.tables.values()
+        if isinstance(item_of(table), Unprotected)
+    }
+
+
+def _is_empty(aside: Connection, database: str, table: str) -> bool:
+    quote = aside.dialect.identifier_preparer.quote_identifier
+    name = f"{quote(database)}.{quote(table)}"
+    return aside.exec_driver_sql(f"SELECT 1 FROM {name} LIMIT 1").first() is None
 
 
 # --------------------------------------------------------------------------- what a name stands for
@@ -306,13 +487,14 @@ def _look_at_policy(operations: Operations, op: DropPitrOp | AlterPitrOp) -> Non
     """Refuse to drop or shorten what alone covers a loss of this revision that is committed."""
     context = operations.migration_context
     connection, required = context.connection, _requirement(context)
-    if connection is None or required is None or context not in _revisions:
+    if connection is None or required is None or context not in _runs:
         return
     now = connection.get_transaction()
-    over = [p for p in _revisions[context].passed if p.transaction is not now]
+    over = [p for p in _runs[context].passed if p.transaction is not now]
     if not over:
         return
-    pitrs = _state(connection, None).pitrs
+    with reading(connection.engine) as aside:
+        pitrs = read_state(aside).pitrs
     for passed in over:
         left = _after_commit(connection, [pitr for pitr in pitrs if pitr.name in passed.by])
         for name, pitr in left.items():
@@ -324,7 +506,7 @@ def _look_at_policy(operations: Operations, op: DropPitrOp | AlterPitrOp) -> Non
         raise PitrUnprotectedError(
             f"{shown}({op.name!r}) is not sent: it alone could bring back for {required} what "
             f"{passed.loss.operation} of this revision has dropped, which is committed. Do it in "
-            f"a later revision. To go on without: alembic -x {OVERRIDE}=true upgrade."
+            f"a later revision. {_override(context)}."
         )
 
 
@@ -362,14 +544,6 @@ def _after_commit(connection: Connection, pitrs: list[Pitr]) -> dict[str, Pitr |
     return left
 
 
-def _overridden(context: MigrationContext) -> bool:
-    environment = context.environment_context
-    if environment is None:
-        return False
-    asked = environment.get_x_argument(as_dictionary=True).get(OVERRIDE, "")
-    return str(asked).lower() in ("1", "true", "yes")
-
-
 def _covers(pitr: Pitr, database: str | None, table: str | None) -> bool:
     if pitr.level is PitrLevel.CLUSTER:
         return True
@@ -380,33 +554,106 @@ def _covers(pitr: Pitr, database: str | None, table: str | None) -> bool:
     return table is not None and (pitr.database_name, pitr.table_name) == (database, table)
 
 
+# ----------------------------------------------------------------------------------------- messages
+
+
 def _refusal(
-    connection: Connection,
+    context: MigrationContext,
     loss: Loss,
     key: Key,
+    pitrs: list[Pitr],
     left: dict[str, Pitr | None],
-    required: PitrRange,
     when: str = "",
 ) -> str:
+    """
+    :param key: the object, as it is committed.
+    :param pitrs: the policies as they are committed.
+    :param left: those of them that cover it, as this transaction will leave them.
+    """
+    connection, required = context.connection, _requirement(context)
+    assert connection is not None
+    assert required is not None
     database, table = key
     what = f"table {database}.{table}" if table is not None else f"database {database}"
     there = "; ".join(f"{name} {_falls_short(pitr)}" for name, pitr in left.items())
-    named = [f"database={database!r}"] if loss.database or table is None else []
-    target = ", ".join([*named, f"table={table!r}"] if table is not None else named)
     block = (
         " This runs inside autocommit_block(): what the block has done so far stays."
         if is_autocommit(connection)
         else " The migration's transaction undoes the rest of this revision."
     )
+    advice = _advice(context, loss, key, _covering(pitrs, key), left, required)
     return (
         f"{loss.operation} is not {'committed' if when else 'sent'}: {what} could not be brought "
-        f"back, no active policy covers it for {required}{when} ({there or 'there is none'}). In a "
-        f"revision before this one: op.create_pitr('name', '{required}', {target}). To go on "
-        f"without: alembic -x {OVERRIDE}=true upgrade.{block}"
+        f"back, no active policy covers it for {required}{when} ({there or 'there is none'}). "
+        f"{advice} {_override(context)}.{block}"
     )
+
+
+def _override(context: MigrationContext) -> str:
+    command = "upgrade" if _run(context).is_upgrade else "downgrade"
+    return f"To go on without: alembic -x {OVERRIDE}=true {command}"
 
 
 def _falls_short(pitr: Pitr | None) -> str:
     if pitr is None:
         return "is dropped by this revision"
     return "is detached" if is_detached(pitr) else f"reaches back {pitr.range} only"
+
+
+def _advice(
+    context: MigrationContext,
+    loss: Loss,
+    key: Key,
+    before: list[Pitr],
+    left: dict[str, Pitr | None],
+    required: PitrRange,
+) -> str:
+    """What can be done about it: what the revision itself undoes comes first."""
+    is_upgrade = _run(context).is_upgrade
+    for pitr in before:
+        after = left[pitr.name]
+        if is_detached(pitr) or may_be_shorter(required, pitr.range) or after == pitr:
+            continue
+        if is_upgrade:
+            return f"{'Drop' if after is None else 'Shorten'} the policy in a later revision."
+        operation = "drop_pitr" if after is None else "alter_pitr"
+        return (
+            f"Take op.{operation}({split_generation(pitr.name)[0]!r}) out of this downgrade: the "
+            "policy keeps what the downgrade destroys, and can go when its time has passed."
+        )
+    if _is_promised(context, key, required):
+        return (
+            "The policy that this transaction creates is there after its COMMIT only: let this "
+            "revision be of a later run of Alembic."
+        )
+    active = next((p for p in before if not is_detached(p) and left[p.name] is not None), None)
+    if active is not None:
+        name = split_generation(active.name)[0]
+        if is_upgrade:
+            return f"In a revision before this one: op.alter_pitr({name!r}, '{required}')."
+        return f"Before the downgrade: PitrManager(engine).alter({name!r}, '{required}')."
+    own = next((p for p in before if (p.database_name, p.table_name) == key), None)
+    if own is not None:
+        return f"Before this revision runs: mo-pitr renew {split_generation(own.name)[0]}."
+    database, table = key
+    if not is_upgrade:
+        made = (
+            f"table_pitr('name', {database!r}, {table!r}"
+            if table
+            else (f"database_pitr('name', {database!r}")
+        )
+        return f"Before the downgrade: PitrManager(engine).create_{made}, '{required}')."
+    named = [f"database={database!r}"] if loss.database or table is None else []
+    target = ", ".join([*named, f"table={table!r}"] if table is not None else named)
+    return f"In a revision before this one: op.create_pitr('name', '{required}', {target})."
+
+
+def _is_promised(context: MigrationContext, key: Key, required: PitrRange) -> bool:
+    """Whether a policy that would do waits for the COMMIT."""
+    assert context.connection is not None
+    return any(
+        isinstance(element, CreatePitr)
+        and _covers(element.with_real_names().pitr, *key)
+        and not may_be_shorter(required, element.pitr.range)
+        for element in pending_pitrs(context.connection)
+    )

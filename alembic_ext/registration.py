@@ -21,6 +21,7 @@ from .ops import OPERATIONS, AlterPitrOp, CreatePitrOp, DropPitrOp, RenewPitrOp
 from .rebuild import AfterRevision
 from .refusals import as_refusals, watch_errors
 from .render import RENDERERS
+from .steps import watch_environment
 from .times import watch_revisions
 from .toimpl import alter_pitr, create_pitr, drop_pitr, renew_pitr
 
@@ -37,6 +38,7 @@ def register() -> None:
     is replaced.
     """
     global _done
+    watch_environment()
     with _lock:
         if _done:
             return
@@ -84,6 +86,7 @@ def pitr_options(
     :param database: of policies that name none, in ``--sql`` scripts; for an env.py of several
         databases. Else it is that of ``sqlalchemy.url``, or of ``-x pitr_database=``.
     """
+    watch_environment()
     own = (on_version_apply,) if callable(on_version_apply) else tuple(on_version_apply)
     options: dict[str, Any] = {
         "on_version_apply": (*own, AfterRevision(target_metadata, record_times)),

@@ -1,4 +1,5 @@
-"""What SQL text does to tables and databases, told without a server: drop, alter, rename, make.
+"""What SQL text does to tables and databases, told without a server: drop, alter, rename, make,
+empty.
 
 A tokenizer that knows comments, strings and quoted names, and the first words of the statements
 that matter. Everything else passes unread: what is wrong is the server's to refuse.
@@ -38,6 +39,10 @@ class Verb(enum.Enum):
     TRUNCATE_TABLE = enum.auto()
     CREATE_TABLE = enum.auto()
     CREATE_DATABASE = enum.auto()
+    DELETE_ROWS = enum.auto()
+    """All of them: without a WHERE, or with one that is always true."""
+    UPDATE_ROWS = enum.auto()
+    """The same."""
 
 
 class Act(NamedTuple):
@@ -47,6 +52,9 @@ class Act(NamedTuple):
     :ivar statement: as written, comments left out at its ends.
     :ivar new_name: of a table that is renamed.
     :ivar conditional: ``IF EXISTS`` or ``IF NOT EXISTS`` is said.
+    :ivar columns: that are dropped, or set by an UPDATE.
+    :ivar added: columns that are added.
+    :ivar renamed: columns that get another name: old and new.
     """
 
     verb: Verb
@@ -54,6 +62,9 @@ class Act(NamedTuple):
     statement: str
     new_name: Name | None = None
     conditional: bool = False
+    columns: tuple[str, ...] = ()
+    added: tuple[str, ...] = ()
+    renamed: tuple[tuple[str, str], ...] = ()
 
 
 def acts(sql: str) -> list[Act]:
@@ -85,7 +96,9 @@ def _compiled(element: Executable | str, dialect: Dialect) -> str:
 
 # ----------------------------------------------------------------------------------------- tokens
 
-_FIRST_WORD = re.compile(r"\b(?:ALTER|CREATE|DROP|PREPARE|RENAME|TRUNCATE)\b", re.IGNORECASE)
+_FIRST_WORD = re.compile(
+    r"\b(?:ALTER|CREATE|DELETE|DROP|PREPARE|RENAME|TRUNCATE|UPDATE)\b", re.IGNORECASE
+)
 
 _TOKEN = re.compile(
     r"""
@@ -125,6 +138,10 @@ def _statements(sql: str) -> Iterator[list[_Token]]:
         yield tokens
 
 
+def _deeper(token: _Token) -> int:
+    return (token.value == "(") - (token.value == ")") if token.kind == "mark" else 0
+
+
 @dataclass
 class _Reader:
     """The tokens of one statement, taken from the front."""
@@ -133,8 +150,9 @@ class _Reader:
     tokens: list[_Token]
     at: int = 0
 
-    def __post_init__(self) -> None:
-        self.statement = self.sql[self.tokens[0].start : self.tokens[-1].end]
+    @property
+    def statement(self) -> str:
+        return self.sql[self.tokens[0].start : self.tokens[-1].end] if self.tokens else ""
 
     def peek(self, ahead: int = 0) -> _Token | None:
         position = self.at + ahead
@@ -182,6 +200,22 @@ class _Reader:
             return token.value[1:-1].replace('""', '"')
         return token.value if token.kind == "word" else None
 
+    def column(self) -> str | None:
+        """A column's name, without what qualifies it."""
+        found = self._part()
+        while found is not None and self.take("."):
+            found = self._part()
+        return found
+
+    def before_mark(self, mark: str) -> list[str]:
+        """The parts of a name that comes before a mark; none where something else does."""
+        parts = []
+        while (part := self._part()) is not None:
+            parts.append(part)
+            if not self.take("."):
+                return parts if self.take(mark) else []
+        return []
+
     def names(self) -> Iterator[Name]:
         """A list of them, as far as it is one."""
         while (name := self.name()) is not None:
@@ -189,13 +223,23 @@ class _Reader:
             if not self.take(","):
                 return
 
+    def before(self, words: str) -> _Reader:
+        """Take what comes before one of the words outside of parentheses, or all of the rest."""
+        depth, start = 0, self.at
+        while (token := self.peek()) is not None:
+            if depth == 0 and token.kind == "word" and self.is_next(words):
+                break
+            depth += _deeper(token)
+            self.at += 1
+        return _Reader(self.sql, self.tokens[start : self.at])
+
     def items(self) -> Iterator[_Reader]:
         """The rest, where commas outside of parentheses separate it."""
         depth = 0
         item: list[_Token] = []
         for token in self.tokens[self.at :]:
             if token.kind == "mark":
-                depth += (token.value == "(") - (token.value == ")")
+                depth += _deeper(token)
                 if token.value == "," and depth == 0:
                     if item:
                         yield _Reader(self.sql, item)
@@ -213,6 +257,8 @@ _NO_COLUMN = "INDEX KEY CONSTRAINT FOREIGN PRIMARY CHECK PARTITION UNIQUE FULLTE
 
 
 def _read(reader: _Reader) -> Iterator[Act]:
+    if reader.is_next("WITH"):
+        reader.before("DELETE INSERT REPLACE SELECT UPDATE")
     if reader.take("DROP"):
         yield from _drop(reader)
     elif reader.take("ALTER"):
@@ -224,21 +270,27 @@ def _read(reader: _Reader) -> Iterator[Act]:
         yield from _one(reader, Verb.TRUNCATE_TABLE)
     elif reader.take("CREATE"):
         yield from _create(reader)
+    elif reader.take("DELETE"):
+        yield from _delete(reader)
+    elif reader.take("UPDATE"):
+        yield from _update(reader)
     elif reader.take("PREPARE"):
         yield from _prepare(reader)
+
+
+def _create(reader: _Reader) -> Iterator[Act]:
+    if reader.take("DATABASE SCHEMA"):
+        yield from _one(reader, Verb.CREATE_DATABASE, reader.condition())
+        return
+    reader.take("EXTERNAL TEMPORARY")
+    if reader.take("TABLE"):
+        yield from _one(reader, Verb.CREATE_TABLE, reader.condition())
 
 
 def _one(reader: _Reader, verb: Verb, conditional: bool = False) -> Iterator[Act]:
     name = reader.name()
     if name is not None:
         yield Act(verb, name, reader.statement, conditional=conditional)
-
-
-def _create(reader: _Reader) -> Iterator[Act]:
-    if reader.take("TABLE"):
-        yield from _one(reader, Verb.CREATE_TABLE, reader.condition())
-    elif reader.take("DATABASE SCHEMA"):
-        yield from _one(reader, Verb.CREATE_DATABASE, reader.condition())
 
 
 def _drop(reader: _Reader) -> Iterator[Act]:
@@ -259,20 +311,54 @@ def _alter(reader: _Reader) -> Iterator[Act]:
         return
     new_name = None
     verb = Verb.ALTER_TABLE
+    dropped: list[str] = []
+    added: list[str] = []
+    renamed: list[tuple[str, str]] = []
     for item in reader.items():
         if item.take("DROP"):
             if not item.is_next(_NO_COLUMN):
                 verb = Verb.DROP_COLUMN
+                item.take("COLUMN")
+                item.condition()
+                dropped += filter(None, [item.column()])
         elif item.take("ADD"):
-            if verb is Verb.ALTER_TABLE and not item.is_next(_NO_COLUMN):
-                verb = Verb.ADD_COLUMN
-        elif item.take("RENAME") and not item.is_next("COLUMN INDEX KEY"):
+            if not item.is_next(_NO_COLUMN):
+                verb = Verb.ADD_COLUMN if verb is Verb.ALTER_TABLE else verb
+                added += _added(item)
+        elif item.is_next("CHANGE") or (item.is_next("RENAME") and item.is_next("COLUMN", 1)):
+            item.take("CHANGE RENAME")
+            item.take("COLUMN")
+            old = item.column()
+            item.take("TO")
+            new = item.column()
+            if old is not None and new is not None:
+                renamed.append((old, new))
+        elif item.take("RENAME") and not item.is_next("INDEX KEY"):
             item.take("TO AS")
             new_name = item.name()
-    if new_name is None or verb is not Verb.ALTER_TABLE:
-        yield Act(verb, name, reader.statement)
+    if new_name is None or verb is not Verb.ALTER_TABLE or renamed:
+        yield Act(
+            verb,
+            name,
+            reader.statement,
+            columns=tuple(dropped),
+            added=tuple(added),
+            renamed=tuple(renamed),
+        )
     if new_name is not None:
         yield Act(Verb.RENAME_TABLE, name, reader.statement, new_name)
+
+
+def _added(item: _Reader) -> Iterator[str]:
+    """The columns of an ADD: one, or several in parentheses."""
+    item.take("COLUMN")
+    item.condition()
+    if not item.take("("):
+        yield from filter(None, [item.column()])
+        return
+    for one in item.items():
+        if not one.is_next(_NO_COLUMN):
+            yield from filter(None, [one.column()])
 
 
 def _rename(reader: _Reader) -> Iterator[Act]:
@@ -282,6 +368,106 @@ def _rename(reader: _Reader) -> Iterator[Act]:
         name = item.name()
         if name is not None and item.take("TO"):
             yield Act(Verb.RENAME_TABLE, name, reader.statement, item.name())
+
+
+# -- rows
+
+_NO_ALIAS = (
+    "AS CROSS FORCE FULL IGNORE INNER JOIN LEFT LIMIT NATURAL ON ORDER OUTER PARTITION RIGHT SET "
+    "STRAIGHT_JOIN USE USING WHERE"
+)
+"""What follows a table's name, where that is not another name for it."""
+
+_HINTS = "IGNORE LOW_PRIORITY QUICK"
+
+
+def _delete(reader: _Reader) -> Iterator[Act]:
+    """``DELETE FROM t``, ``DELETE a, b FROM t AS a JOIN ...``, ``DELETE FROM a, b USING t ...``."""
+    while reader.take(_HINTS):
+        pass
+    named = reader.before("FROM")
+    reader.take("FROM")
+    tables = reader.before("LIMIT ORDER USING WHERE")
+    if reader.take("USING"):
+        named, tables = tables, reader.before("LIMIT ORDER WHERE")
+    if _is_limited(reader):
+        return
+    known = _references(tables)
+    if not named.tokens:
+        names = [name for name, _ in known[:1]]
+    else:
+        names = [_referred(name, known) for item in named.items() if (name := item.name())]
+    for name in names:
+        yield Act(Verb.DELETE_ROWS, name, reader.statement)
+
+
+def _update(reader: _Reader) -> Iterator[Act]:
+    """``UPDATE a JOIN b ON ... SET a.x = 1, y = 2``; ``y`` may be of any of them."""
+    while reader.take(_HINTS):
+        pass
+    known = _references(reader.before("SET"))
+    reader.take("SET")
+    settings = reader.before("LIMIT ORDER WHERE")
+    if _is_limited(reader):
+        return
+    columns: dict[Name, list[str]] = {}
+    for item in settings.items():
+        path = item.before_mark("=")
+        column = path.pop() if path else None
+        if column is None:
+            continue
+        for name, alias in known:
+            if not path or path == [alias] or path == [part for part in name if part]:
+                columns.setdefault(name, []).append(column)
+    for name, found in columns.items():
+        yield Act(Verb.UPDATE_ROWS, name, reader.statement, columns=tuple(found))
+
+
+def _references(reader: _Reader) -> list[tuple[Name, str]]:
+    """The tables of a FROM, and what each is called there."""
+    found = []
+    expected = True
+    while reader.peek() is not None:
+        if reader.take(",") or reader.take("JOIN STRAIGHT_JOIN"):
+            expected = True
+        elif expected and reader.is_next("("):
+            reader.at += 1
+        elif expected and (name := reader.name()) is not None:
+            expected = False
+            while reader.take("{"):  # a moment comes before the other name
+                while reader.peek() is not None and not reader.take("}"):
+                    reader.at += 1
+            reader.take("AS")
+            following = reader.peek()
+            named = following is not None and (
+                following.kind == "name"
+                or (following.kind == "word" and not reader.is_next(_NO_ALIAS))
+            )
+            alias = reader.column() if named else None
+            found.append((name, alias or name[1]))
+        else:
+            reader.at += 1
+    return found
+
+
+def _referred(name: Name, known: list[tuple[Name, str]]) -> Name:
+    return next((table for table, alias in known if name == (None, alias)), name)
+
+
+_CONSTANT = re.compile(r"(?i)TRUE|[1-9]\d*")
+
+
+def _is_limited(reader: _Reader) -> bool:
+    """Whether a WHERE comes next that may leave some rows out."""
+    if not reader.take("WHERE"):
+        return False
+    words = [token.value for token in reader.before("LIMIT ORDER").tokens]
+    while len(words) > 2 and (words[0], words[-1]) == ("(", ")"):
+        words = words[1:-1]
+    if len(words) == 1:
+        return _CONSTANT.fullmatch(words[0]) is None
+    literal = len(words) == 3 and words[1] == "=" and words[0] == words[2]
+    return not (literal and re.fullmatch(r"[\d.]+|'.*'|\".*\"", words[0], re.DOTALL))
 
 
 def _prepare(reader: _Reader) -> Iterator[Act]:

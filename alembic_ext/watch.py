@@ -1,9 +1,10 @@
-"""Looking at an operation before it is done, and at a batch when it is, whoever does it."""
+"""Looking at an operation before and around it, and at a batch when it is done, whoever does it."""
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from alembic.operations import Operations
@@ -18,16 +19,35 @@ def before(
 
     :param look: may raise, and the operation is then not done.
     """
+
+    def then(operations: Operations, operation: Any) -> AbstractContextManager[None]:
+        look(operations, operation)
+        return nullcontext()
+
+    around(kinds, then)
+
+
+def around(
+    kinds: Iterable[type[MigrateOperation]],
+    look: Callable[[Operations, Any], AbstractContextManager[None]],
+) -> None:
+    """The same, for something that is told of their end too.
+
+    :param look: gives what the operation is done within.
+    """
     for kind in kinds:
-        _before(kind, look)
+        _around(kind, look)
 
 
-def _before(kind: type[MigrateOperation], look: Callable[[Operations, Any], None]) -> None:
+def _around(
+    kind: type[MigrateOperation],
+    look: Callable[[Operations, Any], AbstractContextManager[None]],
+) -> None:
     original = Operations._to_impl.dispatch(kind)
 
     def looked_at(operations: Operations, operation: Any) -> Any:
-        look(operations, operation)
-        return original(operations, operation)
+        with look(operations, operation):
+            return original(operations, operation)
 
     Operations.implementation_for(kind, replace=True)(looked_at)
 

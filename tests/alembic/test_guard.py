@@ -18,7 +18,8 @@ from tests.conftest import Server
 TABLES = (
     'op.create_table("orders", sa.Column("id", sa.Integer, primary_key=True), '
     'sa.Column("c", sa.Integer))\n'
-    'op.create_table("more", sa.Column("id", sa.Integer, primary_key=True))'
+    'op.create_table("more", sa.Column("id", sa.Integer, primary_key=True))\n'
+    'op.execute("INSERT INTO orders VALUES (1, 2)")'
 )
 
 

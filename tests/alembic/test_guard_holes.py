@@ -19,6 +19,8 @@ TABLES = (
     'sa.Column("key_figures", sa.Integer), sa.Column("b", sa.Integer))\n'
     'op.create_table("group", sa.Column("id", sa.Integer, primary_key=True))\n'
     'op.create_table("Grand", sa.Column("id", sa.Integer, primary_key=True))\n'
+    'for rows in ("orders VALUES (1)", "more VALUES (9, 9, 9)", "`group` VALUES (1)", '
+    '"`Grand` VALUES (1)"):\n    op.execute(f"INSERT INTO {rows}")\n'
     'op.create_pitr("{p}", "7d", table="orders")'
 )
 
@@ -239,6 +241,7 @@ def test_through_schema_translate_map(guarded: Project, server: Server) -> None:
     server.query(f"CREATE DATABASE {other}")
     try:
         server.query(f"CREATE TABLE {other}.orders (id INT PRIMARY KEY)")
+        server.query(f"INSERT INTO {other}.orders VALUES (1)")
         guarded.config.attributes["schema_map"] = {"shop": other}
         guarded.template("translated")
         guarded.revision(2, 'op.drop_table("orders", schema="shop")')

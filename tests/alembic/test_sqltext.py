@@ -89,7 +89,9 @@ def test_it_does_not_drop(tables: Server, database: str, sql: str) -> None:
 def test_it_drops_a_column(tables: Server, database: str, sql: str) -> None:
     tables.query(sql, database)
     assert "key_figures" not in names(tables, "SHOW COLUMNS FROM orders", database)
-    assert acts(sql) == [Act(Verb.DROP_COLUMN, (None, "orders"), sql)]
+    [act] = acts(sql)
+    assert act[:3] == (Verb.DROP_COLUMN, (None, "orders"), sql)
+    assert act.columns == ("key_figures",)
 
 
 def test_a_column_that_is_called_spatial(tables: Server, database: str) -> None:
@@ -97,7 +99,7 @@ def test_a_column_that_is_called_spatial(tables: Server, database: str) -> None:
     sql = "ALTER TABLE orders DROP spatial"
     tables.query(sql, database)
     assert "spatial" not in names(tables, "SHOW COLUMNS FROM orders", database)
-    assert acts(sql) == [Act(Verb.DROP_COLUMN, (None, "orders"), sql)]
+    assert acts(sql) == [Act(Verb.DROP_COLUMN, (None, "orders"), sql, columns=("spatial",))]
 
 
 @pytest.mark.parametrize(
@@ -164,6 +166,62 @@ def test_what_is_prepared_is_read(server: Server, database: str) -> None:
 )
 def test_names(sql: str, found: list[object]) -> None:
     assert [act.name for act in acts(sql)] == found
+
+
+ROWS = {
+    "DELETE FROM orders": [("orders", ())],
+    "delete low_priority from `orders` order by id limit 5": [("orders", ())],
+    "DELETE FROM orders WHERE id = 1": [],
+    "DELETE FROM orders WHERE (1 = 1)": [("orders", ())],
+    "DELETE FROM orders WHERE true": [("orders", ())],
+    "DELETE FROM orders WHERE 0": [],
+    "DELETE FROM orders WHERE id = id": [],
+    "DELETE FROM orders WHERE 'a' = 'a' LIMIT 5": [("orders", ())],
+    "DELETE o, m FROM orders AS o, more m": [("orders", ()), ("more", ())],
+    "DELETE o FROM orders {MO_TS = 5} o JOIN more m USING (id)": [("orders", ())],
+    "DELETE FROM a, b USING a JOIN b ON a.i = b.i": [("a", ()), ("b", ())],
+    "WITH x AS (SELECT 1 FROM t WHERE a = 1) DELETE FROM orders": [("orders", ())],
+    "UPDATE orders SET a = 1, b = (SELECT c FROM t WHERE t.i = b)": [("orders", ("a", "b"))],
+    "UPDATE orders SET a = 1 WHERE id = 2": [],
+    "UPDATE orders o JOIN more m ON o.i = m.i SET o.a = 1, m.`b` = 2": [
+        ("orders", ("a",)),
+        ("more", ("b",)),
+    ],
+    "UPDATE shop.orders SET shop.orders.a = 1": [("orders", ("a",))],
+    "INSERT INTO t VALUES (1) ON DUPLICATE KEY UPDATE a = 1": [],
+    "SELECT * FROM t FOR UPDATE": [],
+    "UPDATE": [],
+    "UPDATE orders SET": [],
+    "DELETE FROM": [],
+}
+
+
+@pytest.mark.parametrize("sql", ROWS)
+def test_all_rows(sql: str) -> None:
+    found = acts(sql)
+    assert {act.verb for act in found} <= {Verb.DELETE_ROWS, Verb.UPDATE_ROWS}
+    assert [(act.name[1], act.columns) for act in found] == ROWS[sql]
+
+
+def test_columns() -> None:
+    [act] = acts(
+        "ALTER TABLE t ADD (a INT, b DECIMAL(1, 2), KEY (a)), DROP COLUMN c, DROP PRIMARY KEY, "
+        "CHANGE `d` e INT, RENAME COLUMN f TO g, ADD COLUMN h INT, ADD INDEX i (h)"
+    )
+    assert act.verb is Verb.DROP_COLUMN
+    assert (act.columns, act.added) == (("c",), ("a", "b", "h"))
+    assert act.renamed == (("d", "e"), ("f", "g"))
+
+
+def test_what_is_made() -> None:
+    made = (
+        "CREATE DATABASE IF NOT EXISTS d; CREATE TABLE t (i INT); CREATE TEMPORARY TABLE u CLONE t"
+    )
+    assert [(act.verb.name, act.name[1], act.conditional) for act in acts(made)] == [
+        ("CREATE_DATABASE", "d", True),
+        ("CREATE_TABLE", "t", False),
+        ("CREATE_TABLE", "u", False),
+    ]
 
 
 def test_both_names_of_a_renaming() -> None:
