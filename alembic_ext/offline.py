@@ -356,7 +356,7 @@ class _Script:
                     "the table was rebuilt before, the next line protects nothing there"
                 )
                 name, number = split_generation(element.name)
-                if number > 1:
+                if number > 1 and _key(element.pitr) not in self._dropped:
                     lines.append(
                         f"-- MatrixOne 2.x takes PITR {name} of a rebuilt table for active still, "
                         "and refuses the next line; there, instead of it: mo-pitr renew "
