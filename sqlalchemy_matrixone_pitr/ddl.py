@@ -37,7 +37,7 @@ from .errors import (
 from .model import Pitr, PitrLevel, PitrRange, RangeLike, check_target, to_level
 from .names import check_pitr_name, check_target_name, plain, shorten
 from .server import SUPPORTED_DIALECTS
-from .transaction import TransactionalDDLElement
+from .transaction import SENT, TransactionalDDLElement
 
 
 class PitrDDLElement(TransactionalDDLElement):
@@ -77,8 +77,6 @@ class CreatePitr(PitrDDLElement):
     >>> print(CreatePitr(Pitr.database("shop_week", "7d", database_name="shop")))
     CREATE PITR `shop_week` FOR DATABASE `shop` RANGE 7 'd'
     """
-
-    internal = False
 
     def __init__(self, pitr: Pitr, if_not_exists: bool = False) -> None:
         if not isinstance(pitr, Pitr):
@@ -121,7 +119,7 @@ class CreatePitr(PitrDDLElement):
             sent = super()._send(connection, options)
         except DBAPIError as error:
             raise self._explained(connection, error) from error
-        if not is_autocommit(connection):
+        if SENT not in options and not is_autocommit(connection):
             connection.exec_driver_sql("COMMIT")  # this form is undone by a rollback
         return sent
 

@@ -129,6 +129,9 @@ class TransactionalDDLElement(ExecutableDDLElement):
     independent = False
     """Whether those behind it are sent although it is refused; all is reported at the end."""
 
+    internal = False
+    """Whether it belongs to the transaction it is sent in, and takes effect at its COMMIT."""
+
     note_on_failure: str | None = None
     """Added to the error when it is not done although its transaction is committed."""
 
@@ -589,7 +592,7 @@ def _send_one(
         _close_queue(connection.get_transaction() or connection.begin())
         shared = batches.of(item.element)
         item.element._send(connection, {**item.options, SENT: sent, BATCH: shared})
-        answered = True
+        answered = not any(element.internal for element in sent)
         connection.exec_driver_sql("COMMIT")
     except BaseException as error:
         outcome.done += sent

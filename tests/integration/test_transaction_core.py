@@ -145,9 +145,8 @@ def test_statements_go_out_in_order_each_with_its_commit(
         conn.execute(AlterPitr(f"{prefix}_b", "2h"))
         conn.execute(text("INSERT INTO t VALUES (1)"))
     sent = list(proxy.statements)
-    if server.version >= (4,):  # the form for a table belongs to a transaction of its own
+    if server.version >= (4,):
         sent[3] = sent[3].removesuffix(" INTERNAL")
-        assert sent.pop(4) == "COMMIT"
     assert sent[:9] == [
         "CREATE TABLE t (id INT PRIMARY KEY)",
         "INSERT INTO t VALUES (1)",
