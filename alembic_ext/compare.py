@@ -196,6 +196,8 @@ class _Written:
         policy = self._policies.get(pitr.name)
         name = split_generation(pitr.name)[0] if policy is None else policy.name
         declaration = self._declared.get((name, target_of(pitr)))
+        if declaration is None and policy is not None and not policy.has_line:
+            name = pitr.name  # a number alone does not say whose it is
         if declaration is not None:
             database, naming = declaration.database, declaration.naming
         else:

@@ -38,6 +38,7 @@ from sqlalchemy_matrixone_pitr.errors import (
 )
 from sqlalchemy_matrixone_pitr.generations import (
     Policy,
+    Target,
     find_pitr,
     find_policy,
     is_detached,
@@ -364,6 +365,11 @@ class _OfNewest(MigrationElement):
     def concerned(self) -> Pitr | None:
         return self.expected
 
+    @property
+    def wanted(self) -> Target | None:
+        """What the policy is for, where the migration says it."""
+        return None if self.expected is None else target_of(self.expected)
+
     def resolve(self, connection: Connection, options: Mapping[str, Any]) -> Self:
         if self.expected is None or self.resolved:
             return self
@@ -394,7 +400,9 @@ class AlterNewest(_OfNewest, AlterPitr):
         self.expected = expected
 
     def decide(self, state: ServerState) -> PitrDDLElement | None:
-        there = find_pitr(state.pitrs, self.policy)
+        there = find_pitr(state.pitrs, self.policy, self.wanted)
+        if there is None:  # somebody else's of that name
+            there = find_pitr(state.pitrs, self.policy)
         if there is not None:
             if there.range == self.range or self.is_foreign(there):
                 return None
@@ -427,7 +435,9 @@ class DropNewest(_OfNewest, DropPitr):
         self.if_active = if_active
 
     def decide(self, state: ServerState) -> PitrDDLElement | None:
-        there = find_pitr(state.pitrs, self.policy)
+        there = find_pitr(state.pitrs, self.policy, self.wanted)
+        if there is None:  # somebody else's of that name
+            there = find_pitr(state.pitrs, self.policy)
         if there is None:
             if not self.if_exists and not self.if_active:
                 _warn_missing(self.policy, "drop_pitr has done nothing")

@@ -20,7 +20,11 @@ from alembic.operations.ops import MigrateOperation
 from sqlalchemy_matrixone_pitr.ddl import resolve_database
 from sqlalchemy_matrixone_pitr.declarations import DEFAULT_NAMING, conventional_name
 from sqlalchemy_matrixone_pitr.errors import PitrValidationError
-from sqlalchemy_matrixone_pitr.generations import check_declared_name, generation_name
+from sqlalchemy_matrixone_pitr.generations import (
+    check_declared_name,
+    generation_name,
+    split_generation,
+)
 from sqlalchemy_matrixone_pitr.model import Pitr, PitrLevel, PitrRange, to_level
 from sqlalchemy_matrixone_pitr.names import check_pitr_name, fold, shorten
 
@@ -412,7 +416,8 @@ class DropPitrOp(PitrOp):
                 table=self.existing.table_name,
                 generation=2,
             ).named_by(self.naming)
-        return CreatePitrOp.from_pitr(self.existing, self.naming)
+        name, _ = split_generation(self.existing.name)  # a renewal whose line is gone
+        return CreatePitrOp.from_pitr(self.existing.with_name(name), self.naming)
 
     def to_diff_tuple(self) -> tuple[Any, ...]:
         return "remove_pitr", self.existing or self.name

@@ -335,8 +335,8 @@ def _check_moment(at: object) -> dt.datetime | str:
             )
         return at
     if isinstance(at, str):
-        if re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d{1,9})?", at, re.ASCII):
-            return at
+        if re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d{1,9})?", plain(at), re.ASCII):
+            return plain(at)
         raise PitrValidationError(
             f"restore moment {shorten(at)} is not the server's own text 'YYYY-MM-DD "
             "HH:MM:SS[.ffffff]' (no T, no offset): write it so, or give an aware datetime"

@@ -6,8 +6,10 @@ number: ``orders_week``, then ``orders_week__g2``, ``orders_week__g3``. The newe
 policy; older ones are history until their last restorable moment has passed.
 
 A suffix alone makes no generation: the PITR must be for the target of its line. The line is the
-PITR that has the name itself; where that one is gone, all numbered ones must agree. Else each is a
-policy of its own, under its whole name.
+PITR that has the name itself, and what has its number for another target is a policy of its own,
+under its whole name. Where that PITR is gone (:func:`~.recovery.prune_history` drops it in time),
+only who knows the target can tell which line a number is of: a declaration, or a migration. To a
+name alone, as a manager is given, nothing answers then.
 
 Everything here is pure: names in, names out. What is sent is in ``recovery.py``.
 Source: matrixone.md, section 4 (a PITR after a rebuild), section 1 (no RENAME).
@@ -127,6 +129,11 @@ class Policy:
     taken: frozenset[int] = frozenset()
 
     @property
+    def has_line(self) -> bool:
+        """Whether the PITR that has the policy's own name is there."""
+        return self.generations[0].name == self.name
+
+    @property
     def current(self) -> Pitr:
         """The newest generation that is not detached; where all are, the newest."""
         for pitr in reversed(self.generations):
@@ -156,15 +163,15 @@ class Policy:
 
 
 def policies(pitrs: Iterable[Pitr]) -> list[Policy]:
-    """The policies that PITRs are generations of, sorted by name; each name stands for one.
+    """The policies that PITRs are generations of, sorted by name.
 
     >>> [week] = policies([Pitr.account("w__g2", "7d"), Pitr.account("w", "7d")])
     >>> week.name, [pitr.name for pitr in week.generations]
     ('w', ['w', 'w__g2'])
-    >>> two = [Pitr.database("d__g2", "7d", database_name=name) for name in ("a",)]
-    >>> two += [Pitr.database("d__g3", "7d", database_name="b")]
-    >>> [policy.name for policy in policies(two)]
-    ['d__g2', 'd__g3']
+    >>> day = Pitr.database("d", "7d", database_name="a")
+    >>> theirs = Pitr.database("d__g2", "7d", database_name="b")
+    >>> [policy.name for policy in policies([day, theirs])]
+    ['d', 'd__g2']
     """
     alone: dict[str, Pitr] = {}
     together: dict[str, list[Pitr]] = {}
@@ -188,34 +195,40 @@ def _of_one_name(name: str, pitrs: list[Pitr]) -> Iterator[Policy]:
     """The policies of PITRs whose names differ in their number at most."""
     pitrs.sort(key=lambda pitr: split_generation(pitr.name)[1])
     taken = frozenset(split_generation(pitr.name)[1] for pitr in pitrs)
-    line = target_of(pitrs[0])
-    agree = all(target_of(pitr) == line for pitr in pitrs)
-    if agree or pitrs[0].name == name:
-        yield Policy(name, tuple(pitr for pitr in pitrs if target_of(pitr) == line), taken)
-    for pitr in () if agree else pitrs:
-        if pitrs[0].name != name or target_of(pitr) != line:
-            yield Policy(pitr.name, (pitr,))
+    by_target: dict[Target, list[Pitr]] = {}
+    for pitr in pitrs:
+        by_target.setdefault(target_of(pitr), []).append(pitr)
+    line = target_of(pitrs[0]) if pitrs[0].name == name else None
+    for target, some in by_target.items():
+        if line in (None, target):
+            yield Policy(name, tuple(some), taken)
+        else:  # the name is another object's policy
+            yield from (Policy(pitr.name, (pitr,)) for pitr in some)
 
 
 def find_policy(pitrs: Iterable[Pitr], name: str, target: Target | None = None) -> Policy | None:
     """The policy that a name is for: its own, or that of one of its generations.
 
     :param name: checked and folded.
-    :param target: only a policy for that.
+    :param target: what the policy is for. Without it the name must be that of a PITR: a number
+        alone does not say whose it is.
     """
+    by_line = None
     for policy in policies(pitrs):
-        if name == policy.name or any(pitr.name == name for pitr in policy.generations):
+        if any(pitr.name == name for pitr in policy.generations):
             return policy if target in (None, policy.target) else None
-    return None
+        if policy.name == name and policy.target == target:
+            by_line = policy
+    return by_line
 
 
-def find_pitr(pitrs: Iterable[Pitr], name: str) -> Pitr | None:
+def find_pitr(pitrs: Iterable[Pitr], name: str, target: Target | None = None) -> Pitr | None:
     """The PITR that a name means: a generation that is named, else the policy's current one.
 
     >>> find_pitr([Pitr.account("w", "7d"), Pitr.account("w__g2", "7d")], "w").name
     'w__g2'
     """
-    policy = find_policy(pitrs, name)
+    policy = find_policy(pitrs, name, target)
     if policy is None:
         return None
     if name != policy.name:

@@ -28,7 +28,7 @@ from .errors import PitrAlreadyExistsError, PitrNotFoundError, PitrValidationErr
 from .generations import find_pitr, find_policy, policies, split_generation
 from .locking import DEFAULT_TIMEOUT, account_lock
 from .model import Pitr, PitrLevel, PitrRange, PitrUnit, RangeLike, range_of_arguments
-from .names import check_pitr_name
+from .names import check_pitr_name, fold
 from .recovery import is_rebuilt, renew_pitr, renewal, renewed_pitr
 from .reflection import (
     filters,
@@ -113,6 +113,21 @@ class _PitrMethods:
 
     def _find(self, name: str, *, times: bool = True) -> Pitr | None:
         raise NotImplementedError
+
+    def _find_to_drop(self, name: str) -> Pitr | None:
+        """The policy of a name. Somebody else's may have a name that we would not give.
+
+        :raises PitrValidationError: no policy can have it.
+        """
+        try:
+            return self._find(check_pitr_name(name), times=False)
+        except PitrValidationError:
+            if not isinstance(name, str) or "\\" not in name:
+                raise
+            found = self._find(fold(name), times=False)
+            if found is None:
+                raise
+            return found
 
 
 def _range(value: int | RangeLike, unit: PitrUnit | str | None) -> PitrRange:
@@ -215,11 +230,11 @@ class PitrManager(_PitrMethods):
 
         Of a renewed one its newest generation goes; the older ones stay, and with them its history.
         """
-        found = self._find(check_pitr_name(name), times=False)
+        found = self._find_to_drop(name)
         if found is None:
             return False
         try:
-            self._send(DropPitr(found.name))
+            self._send(DropPitr.of(found))
         except PitrNotFoundError:
             return False
         return True
@@ -384,10 +399,10 @@ class TransactionPitrManager(_PitrMethods):
 
     def delete(self, name: str) -> bool:
         """Drop the policy at COMMIT; False, and nothing waits, where there is none of that name."""
-        found = self._find(check_pitr_name(name), times=False)
+        found = self._find_to_drop(name)
         if found is None:
             return False
-        self._execute(DropPitr(found.name))
+        self._execute(DropPitr.of(found))
         return True
 
     def renew(self, name: str, keep_history: bool = True) -> Pitr:

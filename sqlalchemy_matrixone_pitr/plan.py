@@ -456,7 +456,8 @@ class _Comparison:
         self.now = now
         self.include = include
         self.policies = policies(existing)
-        self.by_name = {policy.name: policy for policy in self.policies}
+        self.by_line = {(policy.name, policy.target): policy for policy in self.policies}
+        self.by_name = {policy.name: policy for policy in self.policies if policy.has_line}
         self.actions: list[Action] = []
         self.undeclared: list[Pitr] = []
         self.conflicts: list[Conflict] = []
@@ -506,13 +507,13 @@ class _Comparison:
 
     def _match(self, pitr: Pitr) -> None:
         target = target_of(pitr)
-        policy = self.by_name.get(pitr.name)
-        if policy is not None and policy.target == target:
+        policy = self.by_line.get((pitr.name, target))
+        if policy is not None:
             self.matched.add(id(policy))
             self._same_target(pitr, policy)
             return
-        if policy is not None and policy.generations[0].name == pitr.name:
-            self._other_target(pitr, policy)  # else somebody's numbered one has the name
+        if (holder := self.by_name.get(pitr.name)) is not None:
+            self._other_target(pitr, holder)
             return
         if self._is_blocked(pitr):
             return
@@ -586,7 +587,8 @@ class _Comparison:
 
     def _gives_way(self, policy: Policy) -> bool:
         """Whether this plan drops a policy: its target moves, or it is undeclared."""
-        if (wanted := self.declared.get(policy.name)) is not None:
+        wanted = self.declared.get(policy.name)
+        if wanted is not None and (policy.has_line or target_of(wanted) == policy.target):
             return target_of(wanted) != policy.target and self._is_in_reach(policy)
         return self.drop_undeclared and self._is_ours(policy) and self._is_included(policy)
 

@@ -10,12 +10,14 @@ from __future__ import annotations
 import contextlib
 import sys
 import threading
+import warnings
 import weakref
 from collections.abc import Iterator, Sequence
 from types import FrameType
 from typing import TYPE_CHECKING
 
 from sqlalchemy.engine import Connection, Dialect
+from sqlalchemy.exc import SAWarning
 
 from .connections import idle
 from .errors import PitrAfterCommitError, PitrError
@@ -125,7 +127,22 @@ class SessionFlush:
             else:
                 errors.append(report.error(PitrError("the session's commit did not finish")))
         if errors:
-            raise _one_error(done, errors)
+            _raise_or_warn(_one_error(done, errors), session)
+
+
+def _raise_or_warn(error: BaseException, session: Session) -> None:
+    """Raise out of ``commit()``.
+
+    Where another error has come out of it, and the session ends later, that one stays what it is:
+    it gets a note, or a warning speaks.
+    """
+    if _committing_session() is session or not isinstance(error, Exception):
+        raise error
+    on_its_way = sys.exception()
+    if on_its_way is not None:
+        on_its_way.add_note(str(error))
+    else:
+        warnings.warn(str(error), SAWarning, stacklevel=2)
 
 
 @contextlib.contextmanager

@@ -429,7 +429,7 @@ def test_find() -> None:
     ] == [
         "w__g2",
         "w__g2",
-        "x__g3",
+        None,
         "x__g3",
         None,
     ]

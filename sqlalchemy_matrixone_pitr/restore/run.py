@@ -30,7 +30,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.engine import Connection, Engine
-from sqlalchemy.exc import DBAPIError, SAWarning
+from sqlalchemy.exc import DBAPIError, SAWarning, SQLAlchemyError
 
 from .. import server
 from ..catalog import (
@@ -42,7 +42,7 @@ from ..catalog import (
     object_ids,
 )
 from ..connections import idle, roll_back, side_connection
-from ..errors import PitrError, PitrPermissionError, PitrRestoreError, from_dbapi_error
+from ..errors import PitrPermissionError, PitrRestoreError, from_dbapi_error
 from ..generations import target_of
 from ..model import Pitr, PitrLevel, PitrStatus
 from ..recovery import renew_pitr
@@ -70,7 +70,13 @@ def run(engine: Engine, element: RestorePitr, options: Mapping[str, Any]) -> Non
         timed = element.at_local_time(connection)
         roll_back(connection)
         send_now(connection, timed, options)
-        detached = None if protecting is None else _detached(connection, protecting)
+        try:
+            detached = None if protecting is None else _detached(connection, protecting)
+        except BaseException as error:
+            _say_unread(element, error)
+            if not isinstance(error, SQLAlchemyError):
+                raise
+            return
     if detached is None:
         _warn(
             f"{element.target_text} is restored. This user may not read the catalogue: whether "
@@ -218,14 +224,32 @@ def _detached(connection: Connection, before: ServerState) -> list[Pitr]:
     ]
 
 
+def _say_unread(element: RestorePitr, error: BaseException) -> None:
+    """The restore is done: an error behind it must not look as if it were not."""
+    said = (
+        f"{element.target_text} is restored; which policies protect it still could not be read: "
+        "get_pitrs(engine, with_status=True) tells, and renew_pitr(engine, name) protects it again"
+    )
+    if isinstance(error, SQLAlchemyError):
+        _warn(f"{said}\n{error}")
+    else:
+        error.add_note(said)
+
+
 def _say_or_renew(engine: Engine, element: RestorePitr, detached: list[Pitr]) -> None:
     left = {pitr.name: "" for pitr in detached}
     if element.renew:
         for name in list(left):
             try:
                 renew_pitr(engine, name)
-            except PitrError as error:
+            except SQLAlchemyError as error:
                 left[name] = f"renew_pitr: {error}"
+            except BaseException as error:
+                error.add_note(
+                    f"{element.target_text} is restored, and not known to be protected again by "
+                    f"{', '.join(left)}"
+                )
+                raise
             else:
                 del left[name]
     if left:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
+from sqlalchemy.exc import SAWarning
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, sessionmaker
 
 from sqlalchemy_matrixone_pitr import (
@@ -257,3 +258,34 @@ def test_a_lost_connection_of_another_bind_is_told_once(
     session.close()
     assert pitr_names() == []
     second.dispose()
+
+
+def test_the_applications_error_stays_where_a_statement_is_refused_as_well(
+    matrixone_engine: Engine, prefix: str, rows: Rows
+) -> None:
+    """It has come out of the commit; the session that is closed later only warns."""
+    with pytest.warns(SAWarning, match="its PITR statements are not all done"):
+        session = Session(matrixone_engine)
+        session.execute(text("INSERT INTO t VALUES (1)"))
+        TransactionPitrManager(session).create(Pitr.table(prefix, "nosuch", "1d"))
+        event.listen(session, "after_commit", _fail)
+        with pytest.raises(Veto):
+            session.commit()
+        session.close()
+    assert rows() == 1
+
+
+def test_the_applications_error_gets_a_note_where_it_closes_the_session(
+    matrixone_engine: Engine, prefix: str, rows: Rows
+) -> None:
+    def run() -> None:
+        with Session(matrixone_engine) as session:
+            session.execute(text("INSERT INTO t VALUES (1)"))
+            TransactionPitrManager(session).create(Pitr.table(prefix, "nosuch", "1d"))
+            event.listen(session, "after_commit", _fail)
+            session.commit()
+
+    with pytest.raises(Veto) as caught:
+        run()
+    assert "its PITR statements are not all done" in caught.value.__notes__[0]
+    assert rows() == 1

@@ -11,10 +11,13 @@ from sqlalchemy_matrixone_pitr import (
     DatabasePitr,
     Pitr,
     PitrManager,
+    PitrNotFoundError,
+    PitrValidationError,
     TablePitr,
     TransactionPitrManager,
     apply_plan,
     declare_pitrs,
+    ensure_pitrs,
     get_pitrs,
     install_events,
     plan_pitrs,
@@ -141,18 +144,56 @@ def test_plans_leave_numbered_policies_alone(
     assert pitr_names() == before
 
 
-def test_a_renewal_whose_line_is_gone_is_the_policy_still(
+def test_a_renewal_whose_line_is_gone_is_known_by_its_target(
     engine_a: Engine, server: Server, pair: tuple[str, str], prefix: str
 ) -> None:
-    a = pair[0]
+    a, b = pair
     server.query(f"CREATE PITR {prefix}__g2 FOR TABLE {a} t RANGE 7 'd'")
     manager = PitrManager(engine_a)
-    assert manager.get(prefix).name == f"{prefix}__g2"
     metadata = MetaData()
     Table("t", metadata, Column("id", Integer), TablePitr("7d", prefix))
     assert plan_pitrs(engine_a, metadata).in_sync
-    assert manager.alter(prefix, 9, "d").name == f"{prefix}__g2"
-    assert targets(engine_a, prefix) == {f"{prefix}__g2": f"{a}.t"}
+    assert not manager.exists(prefix)  # a number alone does not say whose it is
+    assert manager.alter(f"{prefix}__g2", 7, "d").name == f"{prefix}__g2"
+    server.query(f"CREATE PITR {prefix}__g9 FOR DATABASE {b} RANGE 1 'd'")
+    assert plan_pitrs(engine_a, metadata).in_sync
+    assert ensure_pitrs(engine_a, metadata).done == []
+    assert targets(engine_a, prefix) == {f"{prefix}__g2": f"{a}.t", f"{prefix}__g9": f"{b}.None"}
+
+
+def test_a_manager_does_not_go_on_to_somebody_elses(
+    engine_a: Engine, server: Server, pair: tuple[str, str], prefix: str, pitr_names: Names
+) -> None:
+    a, b = pair
+    server.query(f"CREATE PITR {prefix} FOR TABLE {a} t RANGE 7 'd'")
+    server.query(f"CREATE PITR {prefix}__g2 FOR TABLE {b} t RANGE 7 'd'")
+    manager = PitrManager(engine_a)
+    assert [manager.delete(prefix), manager.delete(prefix)] == [True, False]
+    with pytest.raises(PitrNotFoundError):
+        manager.alter(prefix, 1, "h")
+    with pytest.raises(PitrNotFoundError):
+        manager.renew(prefix)
+    with engine_a.begin() as conn:
+        inside = TransactionPitrManager(conn)
+        inside.create_table_pitr(prefix, a, "t")
+        assert [inside.delete(prefix), inside.delete(prefix)] == [True, False]
+    assert pitr_names() == [f"{prefix}__g2"]
+
+
+def test_a_policy_whose_name_we_would_not_give_can_be_dropped(
+    engine_a: Engine, server: Server, pair: tuple[str, str], prefix: str, pitr_names: Names
+) -> None:
+    for number in (1, 2):
+        server.query(
+            rf"CREATE PITR `{prefix}\\{number}` FOR TABLE {pair[number - 1]} t RANGE 1 'd'"
+        )
+    manager = PitrManager(engine_a)
+    assert manager.delete(rf"{prefix}\1")
+    with engine_a.begin() as conn:
+        assert TransactionPitrManager(conn).delete(rf"{prefix}\2")
+    assert pitr_names() == []
+    with pytest.raises(PitrValidationError, match="backslash"):
+        manager.delete(rf"{prefix}\1")
 
 
 def test_a_number_that_somebody_has_is_passed_over(
