@@ -264,13 +264,13 @@ def test_the_applications_error_stays_where_a_statement_is_refused_as_well(
     matrixone_engine: Engine, prefix: str, rows: Rows
 ) -> None:
     """It has come out of the commit; the session that is closed later only warns."""
+    session = Session(matrixone_engine)
+    session.execute(text("INSERT INTO t VALUES (1)"))
+    TransactionPitrManager(session).create(Pitr.table(prefix, "nosuch", "1d"))
+    event.listen(session, "after_commit", _fail)
+    with pytest.raises(Veto):
+        session.commit()
     with pytest.warns(SAWarning, match="its PITR statements are not all done"):
-        session = Session(matrixone_engine)
-        session.execute(text("INSERT INTO t VALUES (1)"))
-        TransactionPitrManager(session).create(Pitr.table(prefix, "nosuch", "1d"))
-        event.listen(session, "after_commit", _fail)
-        with pytest.raises(Veto):
-            session.commit()
         session.close()
     assert rows() == 1
 
