@@ -8,8 +8,8 @@ from . import op
 from .guard import guard_migrations
 from .impl import MatrixOneImpl
 from .ops import AlterPitrOp, CreatePitrOp, DropPitrOp, RenewPitrOp
+from .points import RestorePoint, restore_point
 from .registration import pitr_options, register
-from .times import RestorePoint, restore_point
 
 __all__ = [
     "AlterPitrOp",

@@ -111,7 +111,7 @@ class AfterRevision:
 
     def __init__(self, metadata: Schemas | None, record_times: bool) -> None:
         self._metadata = metadata
-        self._times = RevisionTimes() if record_times else None
+        self.times = RevisionTimes() if record_times else None
         self._began = time.monotonic()
         self._runs: weakref.WeakKeyDictionary[MigrationContext, _Run] = weakref.WeakKeyDictionary()
         self._unprivileged: weakref.WeakSet[MigrationContext] = weakref.WeakSet()
@@ -133,8 +133,8 @@ class AfterRevision:
             except PitrPermissionError:
                 self._unprivileged.add(ctx)
                 self._log_unprivileged()
-        if self._times is not None:
-            self._times.record(ctx, step, connection)
+        if self.times is not None:
+            self.times.record(ctx, step, connection, kw.get("heads"))
 
     def _log_unprivileged(self) -> None:
         """Users who are no administrators migrate too; where policies are declared it matters."""

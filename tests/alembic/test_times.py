@@ -97,12 +97,17 @@ def test_the_command(applied: Project, database: str, server: Server) -> None:
     assert shown.returncode == 0
     first, *statements = shown.stdout.splitlines()
     assert first.startswith("-- just before 0002: 20")
+    assert statements[2:] == ["-- then, on the command line:", "--   alembic stamp 0001"]
+    del statements[2:]
     assert [s.split(" FROM ")[0] for s in statements] == [
         f"RESTORE DATABASE `{database}` TABLE `orders`",
         f"RESTORE DATABASE `{database}` TABLE `other`",
     ]
-    told = json.loads(run("0002", "--json").stdout)
+    told = json.loads(run("-1", "--json").stdout)
+    assert told["revision"] == "0001"
+    told = json.loads(run("head", "--json").stdout)
     assert told["statements"] == statements
+    assert told["afterwards"] == ["alembic stamp 0001"]
     unknown = run("nosuch")
     assert unknown.returncode == 2
     assert "is not recorded" in unknown.stderr
@@ -166,6 +171,10 @@ def test_not_where_the_connection_is_lost(
     restore_point(project.engine, "0002")
     with pytest.raises(PitrNotFoundError):
         restore_point(project.engine, "0001")
+    project.revision(3, "pass")
+    proxy.cut("INSERT INTO alembic_pitr_revision", "before")
+    project.upgrade()  # what is not written when a revision begins is written when it ends
+    assert restore_point(project.engine, "0003").afterwards == []
 
 
 def brought_back(project: Project, server: Server, revision: str) -> None:
@@ -203,7 +212,8 @@ def test_before_a_block_that_commits_by_itself(
     project.upgrade()
     brought_back(project, server, "0003")
     assert server.query("SELECT * FROM orders", database) == [(1,)]
-    assert restore_point(project.engine, "0002").statements == []
+    [statement] = restore_point(project.engine, "0002").statements  # what a later one has dropped
+    assert "TABLE `orders` FROM PITR" in statement
 
 
 @one_dialect
