@@ -52,6 +52,8 @@ def test_the_older_generation_comes_first(numbers: list[int], first: int) -> Non
             named(number),
             "table",
             Pitr.table("p", "t", "7d").range,
+            account_name=None,
+            modified_time=created,
             database_name="d",
             table_name="t",
             created_time=created,
