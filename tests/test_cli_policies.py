@@ -7,6 +7,7 @@ import json
 import os
 import pty
 import re
+import select
 import signal
 import struct
 import subprocess
@@ -97,8 +98,12 @@ def on_terminal(
         os.execve(SCRIPT, [SCRIPT, *arguments], {**environment, "TERM": "xterm-256color"})
     fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
     shown = b""
-    answered = not answer
+    asked = False
     while True:
+        if asked and not select.select([terminal], [], [], 3)[0]:
+            # typed before the question was ready to be answered, and thrown away
+            os.write(terminal, answer.encode())
+            continue
         try:
             more = os.read(terminal, 4096)
         except OSError:
@@ -106,8 +111,8 @@ def on_terminal(
         if not more:
             break
         shown += more
-        if not answered and b"[y/N]" in shown:
-            answered = True
+        if answer and not asked and b"[y/N]" in shown:
+            asked = True
             os.write(terminal, answer.encode())
     os.close(terminal)
     _, status = os.waitpid(pid, 0)
