@@ -1,5 +1,7 @@
 """Fixtures: a server (the emulator, or a real one by MATRIXONE_URL), databases, engines.
 
+EMULATED_VERSIONS="3.0.18 main" has the tests run on these instead of the usual two.
+
 Every test that needs a server runs on whichever there is; what a test makes is named after it and
 dropped when it ends, PITRs included.
 """
@@ -19,7 +21,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from tests.proxy import Proxy
 
 LIVE = os.environ.get("MATRIXONE_URL")
-EMULATED_VERSIONS = ("3.0.9", "4.2.0")
+EMULATED_VERSIONS = os.environ.get("EMULATED_VERSIONS", "3.0.9 4.2.0").split()
+NEWEST = (999,)
+"""What counts as the version of a server that names none: one built from the main branch"""
 SYNC_SCHEMES = ("matrixone+pymysql", "mysql+pymysql")
 ASYNC_SCHEMES = (
     "matrixone+aiomysql",
@@ -101,15 +105,17 @@ def server(request: pytest.FixtureRequest) -> Iterator[Server]:
             True,
         )
         text = str(found.query("SELECT version()")[0][0]).rpartition("v")[2]
-        version = tuple(int(part) for part in text.split(".") if part.isdigit()) or (999,)
-        yield Server(found.host, found.port, found.user, found.password, version, True)
+        yield Server(found.host, found.port, found.user, found.password, numbers(text), True)
         return
     from sqlalchemy_matrixone_pitr.emulator import Emulator
 
     version_text: str = request.param
     with Emulator(version=version_text) as emulator:
-        version = tuple(int(part) for part in version_text.split("."))
-        yield Server(emulator.host, emulator.port, "dump", "111", version, False)
+        yield Server(emulator.host, emulator.port, "dump", "111", numbers(version_text), False)
+
+
+def numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split(".") if part.isdigit()) or NEWEST
 
 
 @pytest.fixture

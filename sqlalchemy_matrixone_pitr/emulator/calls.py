@@ -95,10 +95,20 @@ def aggregate(compiler: Expressions, name: str, arguments: list[exp.Expr], scope
     if name == "approx_count_distinct":
         return Value(f"count(DISTINCT {first.sql})", BIGINT)
     kind = first.type
+    long = kind.kind == "decimal" and kind.width > 38
+    if (
+        (kind.kind == "json" and name in ("min", "max", "sum", "avg"))
+        or (kind.kind == "bool" and name.startswith(("std", "var")))
+        or (long and name in ("sum", "avg") and not compiler.ambient.rules.long_decimals_calculate)
+    ):
+        label = "DECIMAL256" if long else kind.kind.upper()
+        raise SqlError(20203, f"invalid argument aggregate function {name}, bad value [{label}]")
     if name in ("min", "max", "any_value"):
         word = "max" if name == "max" else "min"
         return Value(f"{word}({distinct}{sort_key(first)})", kind)
     if name in ("sum", "avg") and kind.kind == "bool":
+        if name == "sum" and compiler.ambient.rules.truths_have_sum:
+            return Value(f"sum({distinct}{first.sql})", SqlType("bigint", unsigned=True))
         raise SqlError(20203, f"invalid argument aggregate function {name}, bad value [BOOL]")
     if name in ("sum", "avg"):
         number = as_number(first)

@@ -98,8 +98,22 @@ def _unpacked(text: str) -> SqlType:
 
 def _label(kind: SqlType) -> str:
     if kind.kind == "decimal":
-        return "DECIMAL64" if kind.width <= 18 else "DECIMAL128"
+        bits = 64 if kind.width <= 18 else 128 if kind.width <= 38 else 256
+        return f"DECIMAL{bits}"
     return kind.kind.upper() + (" UNSIGNED" if kind.unsigned else "")
+
+
+def json_as_number(value: Value, other: SqlType) -> Value:
+    """JSON as what it is beside a number."""
+    kind = SqlType("bigint") if other.is_integer else SqlType("double")
+    packed = f"{quote_text(_packed(value.type))}, {quote_text(_packed(kind))}"
+    return Value(f"mo_cast({value.sql}, {packed})", kind)
+
+
+def no_operator(operator: str, *kinds: SqlType) -> SqlError:
+    """Of types that an operator does not take."""
+    labels = " ".join(map(_label, kinds))
+    return SqlError(20203, f"invalid argument operator {operator}, bad value [{labels}]")
 
 
 def no_cast(source: SqlType, target: SqlType) -> SqlError:
@@ -113,7 +127,8 @@ def _refuse(source: SqlType, target: SqlType, rules: Rules) -> None:
     to_json = target.kind == "json" and not source.is_text and not source.is_bytes
     from_json = source.kind == "json" and target.is_numeric
     if (
-        (not rules.json_is_number and (to_json or from_json))
+        (to_json and not rules.numbers_are_json)
+        or (from_json and not rules.json_is_number)
         or (target.kind == "date" and source.is_numeric)
         or (target.kind in ("datetime", "timestamp") and source.is_integer)
         or (target.kind in ("float", "double") and source.is_temporal)
@@ -143,7 +158,7 @@ def cast_stored(rules: Rules, value: Stored, packed_source: str, packed_target: 
             data = value if isinstance(value, bytes) else as_text(value, source).encode()
             cut = data[: target.width]
             return cut.ljust(target.width, b"\0") if target.kind == "binary" else cut
-        case "json" if rules.json_is_number and not source.is_text:
+        case "json" if rules.numbers_are_json and not source.is_text:
             return _to_json(value, source)
         case "bool" if isinstance(value, (int, float)):
             return int(value != 0)
@@ -271,18 +286,37 @@ def _text(value: Stored, source: SqlType, target: SqlType, rules: Rules) -> str:
 
 
 def _from_json(rules: Rules, text: str, target: SqlType) -> Stored:
-    document = json.loads(text)
+    document = json.loads(text, parse_float=decimal.Decimal)
     if document is None and not target.is_text:
         return None
-    if isinstance(document, bool) and target.is_numeric:
-        pair = f"[JSON -> {_label(target)}]"
-        raise SqlError(20203, f"invalid argument operator cast, bad value {pair}")
-    if isinstance(document, str):
-        return cast_stored(rules, document, "varchar 65535 0 0", _packed(target))
-    if target.is_numeric and isinstance(document, (int, float)):
-        packed = "double 0 0 0" if isinstance(document, float) else "bigint 0 0 0"
-        return cast_stored(rules, document, packed, _packed(target))
+    if target.is_numeric:
+        return _number_in_json(rules, document, target)
+    if isinstance(document, str) and (rules.cast_json_gives_its_text or not target.is_text):
+        text = document
     return cast_stored(rules, text, "varchar 65535 0 0", _packed(target))
+
+
+def _number_in_json(rules: Rules, document: object, target: SqlType) -> Stored:
+    """A number, or a text that is one; nothing else is, whatever the version."""
+    none = SqlError(20203, f"invalid argument operator cast, bad value [JSON -> {_label(target)}]")
+    if isinstance(document, bool) or not isinstance(document, (int, str, decimal.Decimal)):
+        raise none
+    try:
+        number = decimal.Decimal(document)
+    except decimal.InvalidOperation:
+        raise none from None
+    if not target.is_integer:
+        real = target.kind in ("float", "double")
+        packed = "double 0 0 0" if real else "varchar 65535 0 0"
+        value = float(number) if real else format(number, "f")
+        return cast_stored(rules, value, packed, _packed(target))
+    cut = decimal.ROUND_DOWN if rules.cast_cuts_json_to_integer else decimal.ROUND_HALF_UP
+    whole = int(number.to_integral_value(cut))
+    _, top, _ = INTEGER_RANGES[target.kind]
+    low, high = (0, top) if target.unsigned else (-(top // 2) - 1, top // 2)
+    if not low <= whole <= high:
+        raise none
+    return store(str(whole), target, SqlType("varchar", 65535))
 
 
 def _to_json(value: Stored, source: SqlType) -> str:

@@ -73,6 +73,8 @@ def check_arguments(name: str, arguments: list[int], rules: Rules) -> str:
     second = (arguments[1:] or [0])[0]
     if (exact and first == 0) or ((exact or name in ("float", "double")) and first < second):
         return "For float(M,D), double(M,D) or decimal(M,D), M must be >= D (column 'a'))"
+    if exact and second > rules.decimal_scale:
+        return f"Display scale for decimal out of range (max = {rules.decimal_scale})"
     return ""
 
 

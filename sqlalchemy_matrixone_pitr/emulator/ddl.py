@@ -512,5 +512,13 @@ def create_view(session: Workspace, statement: CreateView) -> Result:
     )
     if old is not None:
         session.catalogue.end_table(old)
-    session.catalogue.add_table(home, definition, source=statement.statement)
+    session.catalogue.add_table(home, definition, source=_created(statement.statement))
     return Result()
+
+
+def _created(text: str) -> str:
+    """An ALTER VIEW as the CREATE VIEW that it is kept as."""
+    found = re.match(r"alter\b", text, re.IGNORECASE)
+    if found is None:
+        return text
+    return ("CREATE" if found.group().isupper() else "create") + text[found.end() :]

@@ -100,7 +100,10 @@ class _Parser(ColumnReader):
         if self.accept("TABLE"):
             return self.create_table()
         replaced = self.accept("OR", "REPLACE")
-        if self.accept("VIEW"):
+        if self.accept("VIEW") or (
+            self.accept("SQL", "SECURITY", "DEFINER", "VIEW")
+            or self.accept("SQL", "SECURITY", "INVOKER", "VIEW")
+        ):
             return self.create_view(replaced)
         unique = self.accept("UNIQUE")
         fulltext = not unique and self.accept("FULLTEXT")

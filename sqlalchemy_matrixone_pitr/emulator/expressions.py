@@ -9,7 +9,7 @@ from typing import Protocol
 
 from sqlglot import exp
 
-from .casts import cast_value, no_cast
+from .casts import cast_value, json_as_number, no_cast, no_operator
 from .columns import (
     ANY,
     BIGINT,
@@ -259,7 +259,11 @@ class Expressions:
             return Value(f"(({left_side}) <> ({right_side}))", BOOL)
         if isinstance(node, exp.IntDiv):
             left, right = self.value(node.this, scope), self.value(node.expression, scope)
-            divisor = f"nullif({right.sql}, 0)" if self.zero_divides_to_null else right.sql
+            is_null = self.zero_divides_to_null or (
+                self.ambient.rules.integer_division_by_zero_is_null
+                and self.is_whole_division(node, left.type, right.type)
+            )
+            divisor = f"nullif({right.sql}, 0)" if is_null else right.sql
             return Value(f"mo_div({left.sql}, {divisor})", BIGINT)
         if isinstance(node, exp.Parameter):
             return self.ambient.user_variable(node.name)
@@ -325,11 +329,13 @@ class Expressions:
         return Value(f"(NOT EXISTS (SELECT 1 FROM ({inner.sql}) WHERE NOT {test}))", BOOL)
 
     def beside_json(self, document: Value, other: Value) -> tuple[Value, Value]:
-        """What JSON is beside another type: 3.x casts no JSON, 4.x takes the text out of it."""
-        if other.type.kind == "bool" or (
-            not self.ambient.rules.json_is_number and other.type.is_numeric
-        ):
+        """What JSON is beside another type: a number beside numbers, where it can be one."""
+        if other.type.kind == "bool":
             raise no_cast(document.type, other.type)
+        if other.type.is_numeric and not self.ambient.rules.json_is_number:
+            raise no_cast(document.type, BIGINT if other.type.is_integer else DOUBLE)
+        if other.type.is_numeric:
+            return json_as_number(document, other.type), other
         if not self.ambient.rules.json_compares_as_text:
             return document, convert(other, JSON)
         return Value(f"mo_json_unquote({document.sql})", varchar(65535)), other
@@ -342,6 +348,23 @@ class Expressions:
             right, left = self.beside_json(right, left)
         a, b, collation = comparable(left, right)
         return f"({a} {operator} {b}{collation})"
+
+    def refuse_operands(self, operator: str, left: Value, right: Value) -> None:
+        """Types that the operator does not take."""
+        kinds = [side.type for side in (left, right)]
+        json = "json" in (left.type.kind, right.type.kind)
+        long = any(kind.kind == "decimal" and kind.width > 38 for kind in kinds)
+        if (json and all(kind.is_text for kind in kinds)) or (
+            long and not self.ambient.rules.long_decimals_calculate
+        ):
+            raise no_operator(operator, *kinds)
+
+    def number_in(self, document: Value, operator: str, other: Value) -> Value:
+        """JSON as an operand."""
+        kind = BIGINT if other.type.is_integer and operator != "/" else DOUBLE
+        if not self.ambient.rules.json_is_number:
+            raise no_cast(document.type, kind)
+        return json_as_number(document, kind)
 
     def arithmetic(self, node: exp.Expr, operator: str, scope: Scope) -> Value:
         left_node, right_node = node.this, node.args["expression"]
@@ -356,11 +379,12 @@ class Expressions:
 
     def calculate(self, left: Value, operator: str, right: Value) -> Value:
         """The server's rules: integers stay BIGINT, `/` leaves them, decimals are exact."""
+        self.refuse_operands(operator, left, right)
+        if left.type.kind == "json" and right.type.is_numeric:
+            left = self.number_in(left, operator, right)
+        elif right.type.kind == "json" and left.type.is_numeric:
+            right = self.number_in(right, operator, left)
         whole = any(side.type.is_integer for side in (left, right))
-        if not self.ambient.rules.json_is_number:
-            for side, other in ((left, right), (right, left)):
-                if side.type.kind == "json" and other.type.is_numeric:
-                    raise no_cast(side.type, BIGINT if other.type.is_integer else DOUBLE)
         sides = [
             side if side.type.is_numeric else as_number(side, whole=whole) for side in (left, right)
         ]
@@ -417,8 +441,22 @@ class Expressions:
         wide = convert(moment, DATETIME)
         return Value(f"mo_interval({wide.sql}, {count}, '{unit}')", SqlType("datetime", 0, scale))
 
+    @staticmethod
+    def is_whole_division(node: exp.IntDiv, left: SqlType, right: SqlType) -> bool:
+        """Whether DIV works with integers or decimals: not beside other types.
+
+        Neither does it where a column smaller than BIGINT is divided by a constant.
+        """
+        narrow = left.is_integer and left.kind != "bigint"
+        constant = node.expression.find(exp.Column, exp.Subquery) is None
+        return not (narrow and constant) and all(
+            kind.is_integer or kind.kind == "decimal" for kind in (left, right)
+        )
+
     def negative(self, node: exp.Neg, scope: Scope) -> Value:
         value = self.value(node.this, scope)
+        if value.type.kind == "json":
+            raise no_operator("unary_minus", value.type)
         if isinstance(value.literal, (int, float)) and not isinstance(value.literal, bool):
             return Value(f"-{value.sql}", value.type, -value.literal)
         if value.type == UBIGINT and isinstance(node.this.unnest(), exp.Literal):
@@ -485,6 +523,9 @@ class Expressions:
             return Value(f"({' OR '.join(f'({row})' for row in rows)})", BOOL)
         left = self.value(node.this, scope)
         values = self.values(items, scope)
+        if left.type.kind == "json":
+            tests = [self.compare(left, "=", value) for value in values]
+            return Value(f"({' OR '.join(tests)})", BOOL)
         kinds = {comparison_type(left, value) for value in values}
         if len(kinds) == 1:
             kind = kinds.pop()

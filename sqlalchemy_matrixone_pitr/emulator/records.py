@@ -59,6 +59,8 @@ class SessionContext(Protocol):
 
     def user_variable(self, name: str) -> object: ...
 
+    def set_user_variable(self, name: str, value: object) -> None: ...
+
 
 @dataclass(frozen=True)
 class DatabaseInfo:

@@ -151,14 +151,22 @@ class Rules:
     generated_columns: bool = False
     year_and_set_types: bool = False
     decimal_digits: int = 38
+    decimal_scale: int = 65
+    long_decimals_calculate: bool = True
+    """Decimals of more than 38 digits can be added, multiplied and summed"""
     uuid_default_of_text: bool = False
     """DEFAULT uuid() of a column of texts"""
     view_column_names: bool = False
     """The column list of CREATE VIEW names its columns"""
     quotes_doubled_in_defaults: bool = False
     """SHOW CREATE TABLE doubles the quotes of a literal default, which are doubled already"""
+    columns_double_quotes: bool = False
+    """SHOW COLUMNS doubles the quotes of a literal default, which are doubled already"""
+    columns_double_quotes_in_expressions: bool = False
     quotes_doubled_in_expressions: bool = False
     """SHOW CREATE TABLE doubles the quotes in an expression's default, and cannot read it then"""
+    view_text_names_security: bool = False
+    """SHOW CREATE VIEW says SQL SECURITY DEFINER where the statement did not"""
     rules_with_underscores: bool = True
     """SHOW CREATE TABLE writes SET_NULL, which it cannot read then"""
 
@@ -197,7 +205,9 @@ class Rules:
     json_compares_as_text: bool = False
     """JSON beside another type is the text in it; it is cast to nothing otherwise"""
     json_is_number: bool = False
-    """JSON can be cast to numbers, and numbers to JSON"""
+    """JSON can be cast to numbers"""
+    numbers_are_json: bool = False
+    """Numbers, truths and moments can be cast to JSON"""
     enum_sorts_by_place: bool = False
     grouped_inside_subqueries: bool = False
     """A column that the query groups by may be named in a subquery of it"""
@@ -206,6 +216,12 @@ class Rules:
     missing_table_code: int = 1064
     """Of a SELECT"""
     missing_column_code: int = 20301
+    select_into_variables: bool = False
+    """SELECT ... INTO @x"""
+    integer_division_by_zero_is_null: bool = False
+    """DIV by zero is NULL where it writes, too"""
+    truths_have_sum: bool = False
+    """SUM of BOOL counts what is true; AVG has none"""
     offset_alone: bool = False
     """OFFSET without LIMIT"""
     ungrouped_having: bool = False
@@ -232,6 +248,10 @@ class Rules:
     """A moment as a number is its digits, not the time since 1970"""
     cast_bad_date_is_null: bool = False
     cast_decimal_saturates: bool = False
+    cast_cuts_json_to_integer: bool = False
+    """A number in JSON as an integer is cut, not rounded"""
+    cast_json_gives_its_text: bool = False
+    """A text in JSON as CHAR is without its quotes"""
     cast_cuts_texts: bool = False
     """A text too long for CHAR(n) is cut, not refused"""
 
@@ -276,6 +296,7 @@ _V3_0_9 = replace(
     rename_column_rebuilds=False,
     same_length_rebuilds=False,
     quotes_doubled_in_expressions=True,
+    columns_double_quotes_in_expressions=True,
     rules_with_underscores=False,
 )
 _V3_0_18 = replace(
@@ -289,6 +310,13 @@ _V3_0_18 = replace(
     create_as_select_of_past=True,
     drops_several_tables=True,
     decimal_digits=65,
+    decimal_scale=30,
+    long_decimals_calculate=False,
+    columns_double_quotes=True,
+    quotes_doubled_in_expressions=False,
+    view_text_names_security=True,
+    integer_division_by_zero_is_null=True,
+    truths_have_sum=True,
     duplicate_names_hidden_column=False,
     bool_is_word=False,
     json_is_number=True,
@@ -342,7 +370,15 @@ _V4_2_0 = replace(
     uuid_default_of_text=True,
     view_column_names=True,
     quotes_doubled_in_defaults=True,
-    quotes_doubled_in_expressions=False,
+    columns_double_quotes_in_expressions=False,
+    decimal_scale=65,
+    long_decimals_calculate=True,
+    numbers_are_json=True,
+    cast_cuts_json_to_integer=True,
+    cast_json_gives_its_text=True,
+    view_text_names_security=False,
+    integer_division_by_zero_is_null=False,
+    truths_have_sum=False,
     bool_texts_checked=True,
     too_long_is_1406=True,
     zero_generates=True,
@@ -393,6 +429,7 @@ _MAIN = replace(
     unchanged_rows_count=False,
     missing_table_code=1146,
     missing_column_code=1054,
+    select_into_variables=True,
     offset_alone=True,
     ungrouped_having=True,
     unix_timestamp_keeps_fraction=True,

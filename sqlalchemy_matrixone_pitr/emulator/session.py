@@ -86,6 +86,9 @@ class Session:
         except KeyError:
             raise SqlError.internal(f"the user variable {name} does not exist") from None
 
+    def set_user_variable(self, name: str, value: object) -> None:
+        self._user_variables[name.lower()] = value
+
     @property
     def status(self) -> int:
         """The bits of a packet that answers no statement."""
@@ -396,7 +399,7 @@ class Session:
         value = self._value(assignment)
         name = assignment.name.lower()
         if assignment.scope == "user":
-            self._user_variables[name] = value
+            self.set_user_variable(name, value)
             return
         self._variables.set(name, value, assignment.scope)
         self.time_zone = self._variables.zone

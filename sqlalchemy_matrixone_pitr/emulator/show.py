@@ -18,9 +18,9 @@ from .redact import unsupported
 from .rules import Rules
 from .showcreate import (
     create_table_text,
-    printed_default,
     stumble_over_default,
     stumble_over_rules,
+    view_text_with_security,
 )
 from .showgrammar import Shown, read_describe, read_show
 from .workspace import Workspace
@@ -166,6 +166,8 @@ def _create_table(session: Workspace, shown: Shown) -> _Rows:
     version = session.table_of(home, shown.table, number)
     source = session.store.sources.get(version.version, "")
     if version.definition.view is not None:
+        if session.rules.view_text_names_security:
+            source = view_text_with_security(source)
         row = (version.name, source, "utf8mb4", "utf8mb4_general_ci")
         labels = ("View", "Create View", "character_set_client", "collation_connection")
         return _Rows([(label, _NAME) for label in labels], [row])
@@ -181,7 +183,11 @@ def _create_table(session: Workspace, shown: Shown) -> _Rows:
 
 def _default_label(column: ColumnDef, rules: Rules) -> str | None:
     text = default_label(column)
-    return printed_default(text, rules) if text and text.startswith("(") else text
+    if text is None or text == column.default:
+        doubles = rules.columns_double_quotes_in_expressions and (text or "").startswith("(")
+    else:
+        doubles = rules.columns_double_quotes
+    return text.replace("'", "''") if text and doubles else text
 
 
 # Lists

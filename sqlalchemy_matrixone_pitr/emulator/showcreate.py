@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 
 from . import generated
 from .definition import TableDef, Version
 from .dialect import parse_expression
 from .errors import SqlError
 from .headings import source_text
+from .lexer import tokens
 from .rules import Rules
 
 
@@ -40,6 +42,19 @@ def stumble_over_default(version: Version, text: str) -> None:
             column_number = stop - max(text.rfind("\n", 0, stop), 0)
             error = SqlError.syntax(text[near:], line, column_number)
             raise SqlError(1105, error.message.removeprefix("SQL parser error: "))
+
+
+def view_text_with_security(text: str) -> str:
+    """The text of a view with the clause that it has where it says none."""
+    found = tokens(text)
+    words = [token.upper for token in found]
+    if "VIEW" not in words:
+        return text
+    at = words.index("VIEW")
+    if ("SQL", "SECURITY") in pairwise(words[:at]):
+        return text
+    start = found[at].start
+    return f"{text[:start]}SQL SECURITY DEFINER {text[start:]}"
 
 
 def _quoted(name: str) -> str:

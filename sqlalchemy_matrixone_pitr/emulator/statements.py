@@ -38,7 +38,7 @@ from .query import Compiler
 from .records import Result
 from .redact import unsupported
 from .show import show
-from .unread import refuse_unread
+from .unread import IntoVariables, refuse_unread, variables_of_into
 from .workspace import Workspace
 
 
@@ -92,6 +92,9 @@ class StorageSession(Workspace):
             other.close()
 
     def _select(self, statement: str, found: list[Token]) -> Result:
+        into_variables = self.rules.select_into_variables and variables_of_into(found)
+        if into_variables:
+            return self._select_into(statement, found, into_variables)
         for into, target in pairwise(found):
             if into.upper == "INTO" and target.upper in ("OUTFILE", "DUMPFILE"):
                 raise unsupported(statement)
@@ -117,6 +120,22 @@ class StorageSession(Workspace):
         compiler.zero_divides_to_null = self.rules.division_by_zero_is_null
         query = compiler.query(tree)
         return self.fetch(query.sql, compiler.parameters, query.labels, query.types)
+
+    def _select_into(self, statement: str, found: list[Token], into: IntoVariables) -> Result:
+        """SELECT ... INTO @x, @y: one row at most, which they then hold; none leaves them."""
+        start, end = found[into.start].start, found[into.end - 1].end
+        # Blanks keep the places of what is behind.
+        rest = statement[:start] + " " * (end - start) + statement[end:]
+        answer = self._select(rest, tokens(rest))
+        if len(answer.columns) != len(into.names):
+            text = "The used SELECT statements have a different number of columns"
+            raise SqlError(1222, text, "21000")
+        if len(answer.rows) > 1:
+            raise SqlError(1172, "Result consisted of more than one row", "42000")
+        for row in answer.rows:
+            for name, value in zip(into.names, row, strict=True):
+                self.context.set_user_variable(name, value)
+        return Result()
 
     def _lock_rows(self, compiler: Compiler) -> None:
         """SELECT ... FOR UPDATE: rows of mo_role by their own lock, others by being the writer."""

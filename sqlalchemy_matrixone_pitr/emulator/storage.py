@@ -154,3 +154,6 @@ class _Internal:
 
     def user_variable(self, name: str) -> object:
         return None
+
+    def set_user_variable(self, name: str, value: object) -> None:
+        pass

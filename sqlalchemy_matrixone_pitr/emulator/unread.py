@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import NamedTuple
 
 from .lexer import Token, syntax_error
 from .rules import Rules
@@ -27,6 +28,30 @@ _AFTER_STAR = frozenset(
 _ONE_ARGUMENT = frozenset(["AVG", "MAX", "MIN", "SUM"])
 
 
+class IntoVariables(NamedTuple):
+    """`INTO @x, @y` among the tokens of a SELECT: from *start* up to *end*."""
+
+    names: tuple[str, ...]
+    start: int
+    end: int
+
+
+def variables_of_into(found: list[Token]) -> IntoVariables | None:
+    """The first of them outside all brackets."""
+    depth = 0
+    for index, (token, after) in enumerate(pairwise(found)):
+        if token.kind == "operator":
+            depth += (token.text == "(") - (token.text == ")")
+        if token.upper != "INTO" or after.kind != "variable" or depth:
+            continue
+        names, end = [after.text], index + 2
+        while [one.text for one in found[end : end + 1]] == [","] and len(found) > end + 1:
+            names.append(found[end + 1].text)
+            end += 2
+        return IntoVariables(tuple(n.lstrip("@").strip("`") for n in names), index, end)
+    return None
+
+
 def refuse_empty_list(statement: str, found: list[Token]) -> None:
     """1064 for `IN ()`."""
     for before, opening, closing in zip(found, found[1:], found[2:], strict=False):
@@ -44,7 +69,7 @@ def refuse_unread(statement: str, found: list[Token], rules: Rules) -> None:
         if (
             (offset_wants_limit and word == "OFFSET" and after.kind == "number" and not limited)
             or (word == "=" and after.text == "=")
-            or (word == "INTO" and after.kind == "variable")
+            or (word == "INTO" and after.kind == "variable" and not rules.select_into_variables)
             or (not rules.locking_shares and word == "FOR" and after.upper == "SHARE")
         ):
             raise syntax_error(statement, found, after.start)

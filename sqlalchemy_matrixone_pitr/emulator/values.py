@@ -287,7 +287,8 @@ def _store_integer(value: Stored, target: SqlType, source: SqlType) -> int | str
 
 
 def _store_decimal(value: Stored, target: SqlType, source: SqlType) -> str:
-    size = "Decimal64" if target.width <= 18 else "Decimal128"
+    bits = 64 if target.width <= 18 else 128 if target.width <= 38 else 256
+    size = f"Decimal{bits}"
     text = as_text(value, source)
     try:
         number = decimal.Decimal(text.strip())

@@ -43,6 +43,9 @@ class Context:
     def user_variable(self, name: str) -> object:
         return None
 
+    def set_user_variable(self, name: str, value: object) -> None:
+        raise NotImplementedError
+
 
 class Client:
     """Statements and their answers in short."""
