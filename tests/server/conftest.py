@@ -213,6 +213,11 @@ def is_main(server: Server) -> bool:
     return server.version > (4, 2, 0)
 
 
+def is_3_0_18(server: Server) -> bool:
+    """Whether it is the last of 3.x, which has some of 4.x and some of its own."""
+    return (3, 0, 18) <= server.version < (4,)
+
+
 @pytest.fixture
 def shop(say: Client) -> Client:
     """`say` with database ~ and table ~.t of two rows."""

@@ -290,7 +290,7 @@ def test_internal_makes_them_for_accounts(shop: Client, server: Server) -> None:
         "FROM mo_catalog.mo_pitr p, mo_catalog.mo_account a "
         "WHERE p.pitr_name = '~_p' AND a.account_name = '~_x'"
     ).rows
-    assert row == [("account", 0, "~_x", 1 if server.version >= (4,) else "true")]
+    assert row == [("account", 0, "~_x", 1 if server.version >= (3, 0, 18) else "true")]
     assert shop.error("CREATE PITR ~_q FOR ACCOUNT ~_x RANGE 1 'd' INTERNAL") == internal(
         "account ~_x does not exist"
     )

@@ -7,7 +7,7 @@ from decimal import Decimal
 import pytest
 
 from tests.conftest import Server
-from tests.server.conftest import Client, internal, is_main
+from tests.server.conftest import Client, internal, is_3_0_18, is_main
 
 
 def test_the_least_bigint(say: Client, server: Server) -> None:
@@ -288,8 +288,15 @@ def test_moments_that_are_none(groups: Client, moment: str, code: int, text: str
     assert groups.error(f"SELECT * FROM p {{{moment}}}") == (code, text)
 
 
-def test_no_sum_of_truths(groups: Client) -> None:
-    for name in ("sum", "avg"):
+def test_no_sum_of_truths(groups: Client, server: Server) -> None:
+    """But in 3.0.18, where they have no average either."""
+    summed = is_3_0_18(server)
+    if summed:
+        groups.ok("CREATE TABLE q (b BOOL)", "INSERT INTO q VALUES (TRUE), (TRUE), (FALSE), (NULL)")
+        for what in ("SUM(b)", "SUM(b) OVER ()", "SUM(NOT b) + 1", "SUM(b IS NOT NULL) - 1"):
+            assert groups.value(f"SELECT {what} FROM q LIMIT 1") == 2
+        assert groups.value("SELECT SUM(b) FROM q WHERE b > 1") is None
+    for name in ("avg", "variance") if summed else ("sum", "avg", "variance"):
         assert groups.error(f"SELECT {name}(1 = 1)") == (
             20203,
             f"invalid argument aggregate function {name}, bad value [BOOL]",
@@ -327,8 +334,32 @@ def test_delete_using(groups: Client) -> None:
 def test_division_by_zero(groups: Client, server: Server, quotient: str) -> None:
     """NULL where 4.x reads, an error where it writes."""
     refused = 1365, "division by zero"
-    assert groups.error(f"SELECT {quotient}") == (refused if server.version < (4,) else None)
-    assert groups.error(f"INSERT INTO e VALUES ({quotient}, 1)") == refused
+    whole = is_3_0_18(server) and "DIV" in quotient
+    is_null = whole or server.version >= (4,)
+    assert groups.error(f"SELECT {quotient}") == (None if is_null else refused)
+    assert groups.error(f"INSERT INTO e VALUES ({quotient}, 1)") == (None if whole else refused)
+
+
+DIVISIONS = [
+    ("a DIV (a - a)", True),
+    ("(a + 1) DIV 0", True),
+    ("5.0 DIV 0", True),
+    ("a DIV 0", False),
+    ("5e0 DIV 0", False),
+    ("5 DIV '0'", False),
+]
+
+
+@pytest.mark.parametrize(("quotient", "is_null"), DIVISIONS, ids=[d[0] for d in DIVISIONS])
+def test_whole_divisions_by_zero(
+    groups: Client, server: Server, quotient: str, is_null: bool
+) -> None:
+    """3.0.18 has NULL, even where it writes, but not always."""
+    if not is_3_0_18(server):
+        pytest.skip("of 3.0.18")
+    error = groups.error(f"UPDATE g SET b = {quotient} WHERE a = 2")
+    assert error == (None if is_null else (1365, "division by zero"))
+    assert groups.rows("SELECT b FROM g WHERE a = 2") == [(None if is_null else 3,)]
 
 
 def test_joins_in_brackets(groups: Client) -> None:
@@ -384,12 +415,80 @@ BESIDE_JSON = [
 def test_json_beside_other_types(
     say: Client, server: Server, document: str, beside: str, old: tuple[int, str]
 ) -> None:
-    """4.x reads the value out of it, but for BOOL."""
+    """Since 3.0.18 a number is read out of it, in 4.x a text too, but no BOOL."""
     answer = say(f"SELECT JSON_EXTRACT('{document}', '$.a') {beside}")
-    if server.version < (4,) or "true" in beside:
+    since = (4,) if "'" in beside else (3, 0, 18)
+    if server.version < since or "true" in beside:
         assert answer.error == old
     else:
         assert answer.value == 1
+
+
+NUMBERS_IN_JSON = [
+    ("1.5", "> 1", True, False),
+    ("1.5", "= 1", False, True),
+    ("1.5", "= 2", True, False),
+    ("1.5", "IN (2, 3)", True, False),
+    ("1.5", "> 1.2", True, True),
+    ("1.5", "* 2", 4, 2),
+    ('"2.5"', "* 2", 6, 4),
+    ('"1.5"', "+ 1.5", 3.0, 3.0),
+    ("2", "/ 4", 0.5, 0.5),
+    ("null", "+ 1", None, None),
+]
+
+
+@pytest.mark.parametrize(("document", "beside", "rounded", "cut"), NUMBERS_IN_JSON)
+def test_numbers_in_json(
+    say: Client, server: Server, document: str, beside: str, rounded: object, cut: object
+) -> None:
+    """3.0.18 rounds one that is beside an integer, 4.x cuts it."""
+    answer = say(f"SELECT CAST('{document}' AS JSON) {beside}")
+    if server.version < (3, 0, 18):
+        beside_integer = "." not in beside and "/" not in beside
+        assert answer.error == no_cast("JSON BIGINT" if beside_integer else "JSON DOUBLE")
+    else:
+        assert answer.value == (rounded if is_3_0_18(server) else cut)
+
+
+@pytest.mark.parametrize("document", ['"x"', "true", "[1]", "99999999999999999999"])
+def test_what_is_no_number_in_json(say: Client, server: Server, document: str) -> None:
+    wanted = no_cast("JSON BIGINT" if server.version < (3, 0, 18) else "JSON -> BIGINT")
+    assert say.error(f"SELECT CAST('{document}' AS JSON) + 1") == wanted
+    assert say.error(f"SELECT CAST('{document}' AS JSON) > 1") == wanted
+
+
+def test_what_takes_no_json(say: Client) -> None:
+    one = "CAST('1' AS JSON)"
+    operator = "invalid argument operator {}, bad value [{}]"
+    assert say.error(f"SELECT {one} + {one}") == (20203, operator.format("+", "JSON JSON"))
+    assert say.error(f"SELECT {one} * '2'") == (20203, operator.format("*", "JSON VARCHAR"))
+    assert say.error(f"SELECT -{one}") == (20203, operator.format("unary_minus", "JSON"))
+    for name in ("sum", "avg", "max", "min"):
+        text = f"invalid argument aggregate function {name}, bad value [JSON]"
+        assert say.error(f"SELECT {name}({one})") == (20203, text)
+
+
+def test_select_into_variables(groups: Client, server: Server) -> None:
+    """After 4.2.0: one row at most, and none changes nothing."""
+    if not is_main(server):
+        assert groups.error("SELECT 1 INTO @x") == unread(16, " @x")
+        return
+    assert groups.ok("SELECT b, 'v' FROM g WHERE a = 2 INTO @x, @y").rows == []
+    assert groups.ok("SELECT CAST(@x AS SIGNED), @y").rows == [(3, "v")]
+    groups.ok("SELECT 7 INTO @x FROM p WHERE id = 1")
+    assert groups.value("SELECT CAST(@x AS SIGNED)") == 7
+    groups.ok("SELECT id INTO @x FROM p WHERE id > 9")
+    assert groups.value("SELECT CAST(@x AS SIGNED)") == 7
+    assert groups.error("SELECT id FROM p INTO @x") == (
+        1172,
+        "Result consisted of more than one row",
+    )
+    assert groups.error("SELECT 1, 2 INTO @x") == (
+        1222,
+        "The used SELECT statements have a different number of columns",
+    )
+    assert groups.value("SELECT CAST(@x AS SIGNED)") == 7
 
 
 def test_extract(say: Client) -> None:
