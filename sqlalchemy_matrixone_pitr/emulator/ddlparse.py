@@ -100,10 +100,12 @@ class _Parser(ColumnReader):
         if self.accept("TABLE"):
             return self.create_table()
         replaced = self.accept("OR", "REPLACE")
-        if self.accept("VIEW") or (
-            self.accept("SQL", "SECURITY", "DEFINER", "VIEW")
-            or self.accept("SQL", "SECURITY", "INVOKER", "VIEW")
-        ):
+        if self.rules.view_security and self.accept("SQL", "SECURITY"):
+            if not self.accept("DEFINER"):
+                self.expect("INVOKER")
+            self.expect("VIEW")
+            return self.create_view(replaced)
+        if self.accept("VIEW"):
             return self.create_view(replaced)
         unique = self.accept("UNIQUE")
         fulltext = not unique and self.accept("FULLTEXT")

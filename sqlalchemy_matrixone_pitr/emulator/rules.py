@@ -165,8 +165,8 @@ class Rules:
     columns_double_quotes_in_expressions: bool = False
     quotes_doubled_in_expressions: bool = False
     """SHOW CREATE TABLE doubles the quotes in an expression's default, and cannot read it then"""
-    view_text_names_security: bool = False
-    """SHOW CREATE VIEW says SQL SECURITY DEFINER where the statement did not"""
+    view_security: bool = False
+    """CREATE VIEW knows SQL SECURITY, and SHOW CREATE VIEW adds DEFINER where there is none"""
     rules_with_underscores: bool = True
     """SHOW CREATE TABLE writes SET_NULL, which it cannot read then"""
 
@@ -314,7 +314,7 @@ _V3_0_18 = replace(
     long_decimals_calculate=False,
     columns_double_quotes=True,
     quotes_doubled_in_expressions=False,
-    view_text_names_security=True,
+    view_security=True,
     integer_division_by_zero_is_null=True,
     truths_have_sum=True,
     duplicate_names_hidden_column=False,
@@ -376,7 +376,7 @@ _V4_2_0 = replace(
     numbers_are_json=True,
     cast_cuts_json_to_integer=True,
     cast_json_gives_its_text=True,
-    view_text_names_security=False,
+    view_security=False,
     integer_division_by_zero_is_null=False,
     truths_have_sum=False,
     bool_texts_checked=True,

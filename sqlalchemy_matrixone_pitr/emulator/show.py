@@ -166,7 +166,7 @@ def _create_table(session: Workspace, shown: Shown) -> _Rows:
     version = session.table_of(home, shown.table, number)
     source = session.store.sources.get(version.version, "")
     if version.definition.view is not None:
-        if session.rules.view_text_names_security:
+        if session.rules.view_security:
             source = view_text_with_security(source)
         row = (version.name, source, "utf8mb4", "utf8mb4_general_ci")
         labels = ("View", "Create View", "character_set_client", "collation_connection")

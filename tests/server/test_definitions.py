@@ -421,8 +421,13 @@ def test_the_text_of_a_view(own: Client, server: Server) -> None:
     assert text() == f"CREATE {said}VIEW w AS SELECT 3 a"
     own.ok("alter view w as select 4 a")
     assert text() == f"create {said}view w as select 4 a"
-    own.ok("CREATE OR REPLACE SQL SECURITY INVOKER VIEW w AS SELECT 5 a")
-    assert text() == "CREATE OR REPLACE SQL SECURITY INVOKER VIEW w AS SELECT 5 a"
+    statement = "CREATE OR REPLACE SQL SECURITY INVOKER VIEW w AS SELECT 5 a"
+    error = own.error(statement)
+    if not is_3_0_18(server):
+        assert error is not None
+        assert error[1].endswith(f'column 21 near "{statement[17:]}";')
+        return
+    assert text() == statement
     own.ok(text())
     assert own.value("SELECT a FROM w") == 5
 
