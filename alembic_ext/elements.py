@@ -93,7 +93,7 @@ class Batch:
 def _batch(connection: Connection, elements: Sequence[TransactionalDDLElement]) -> Iterator[Batch]:
     found = [e.concerned() for e in elements if isinstance(e, MigrationElement)]
     pitrs = [pitr for pitr in found if pitr is not None]
-    with account_lock(connection.engine), kill_on_abort(connection.engine, connection):
+    with account_lock(connection), kill_on_abort(connection.engine, connection):
         roll_back(connection)  # idle again, which asking for its session has ended
         with reading(connection) as aside:
             state = read_state(

@@ -361,7 +361,7 @@ def check(context: MigrationContext, loss: Loss, key: Key) -> None:
     connection, required, run = context.connection, _requirement(context), _run(context)
     if connection is None or required is None or run.has_made(loss, key):
         return
-    with reading(connection.engine) as aside:
+    with reading(connection) as aside:
         state = read_state(aside, databases=[] if key[0] is None else [key[0]])
         committed = _committed(connection, state, key, dict(run.renamed))
         if committed is None:
@@ -388,7 +388,7 @@ def _end_revision(*, ctx: MigrationContext, **kw: Any) -> None:
     run.earlier, run.passed = open_still, []
     if not open_still or required is None:
         return
-    with reading(connection.engine) as aside:
+    with reading(connection) as aside:
         state = read_state(aside)
         for passed in open_still:
             left = _after_commit(connection, _covering(state.pitrs, passed.key))
@@ -493,7 +493,7 @@ def _look_at_policy(operations: Operations, op: DropPitrOp | AlterPitrOp) -> Non
     over = [p for p in _runs[context].passed if p.transaction is not now]
     if not over:
         return
-    with reading(connection.engine) as aside:
+    with reading(connection) as aside:
         pitrs = read_state(aside).pitrs
     for passed in over:
         left = _after_commit(connection, [pitr for pitr in pitrs if pitr.name in passed.by])

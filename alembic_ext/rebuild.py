@@ -361,9 +361,9 @@ def _key(policy: Policy) -> Key:
 
 
 def _made_since(policy: Policy, start: dt.datetime) -> bool:
-    """Whether a policy was made after a moment; SHOW PITR tells whole seconds."""
+    """Whether a policy was made after a moment, for sure: SHOW PITR tells whole seconds."""
     made = policy.current.created_time
-    return made is not None and made >= start.replace(microsecond=0)
+    return made is not None and made >= start
 
 
 def _names(connection: Connection, ids: set[int]) -> dict[int | None, str]:

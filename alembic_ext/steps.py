@@ -14,6 +14,8 @@ import alembic.context
 from alembic.runtime.environment import EnvironmentContext
 from alembic.runtime.migration import MigrationContext, MigrationInfo, RevisionStep
 
+from sqlalchemy_matrixone_pitr.connections import close_side_connections, keep_side_connections
+
 Heads: TypeAlias = tuple[str, ...]
 
 Look: TypeAlias = Callable[[MigrationContext, MigrationInfo | None, Heads], None]
@@ -51,11 +53,16 @@ class _Watched:
 def _told(
     context: MigrationContext, heads: Heads, steps: Iterable[RevisionStep]
 ) -> Iterator[RevisionStep]:
+    connection = context.connection
     try:
         for step in steps:
+            if connection is not None:
+                keep_side_connections(connection)
             for look in _looks:
                 look(context, step.info, heads)
             yield step
     finally:
         for look in _looks:
             look(context, None, heads)
+        if connection is not None:
+            close_side_connections(connection)

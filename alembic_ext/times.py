@@ -35,7 +35,7 @@ from alembic.operations import Operations
 from alembic.operations.ops import MigrateOperation
 from alembic.runtime.migration import MigrationContext, MigrationInfo
 from sqlalchemy import text
-from sqlalchemy.engine import Connection, CursorResult, Dialect, Engine
+from sqlalchemy.engine import Connection, CursorResult, Dialect
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from sqlalchemy_matrixone_pitr import server
@@ -211,7 +211,7 @@ class RecordRevision(TransactionalDDLElement):
 
     def _send(self, connection: Connection, options: Mapping[str, Any]) -> CursorResult[Any]:
         try:
-            with side_connection(connection.engine) as aside:
+            with side_connection(connection) as aside:
                 self.committed(_now(aside))
                 _create(aside, self.schema)
                 _write(aside, self.schema, self.rows)
@@ -308,7 +308,7 @@ class RevisionTimes:
         """
         try:
             database = current_database(connection)
-            with reading(connection.engine) as aside:
+            with reading(connection) as aside:
                 free = not connection.in_transaction() or (ctx not in self._runs and bool(heads))
                 if ctx not in self._runs:
                     self._runs[ctx] = _Run(_now(aside), sorted(heads))
@@ -341,7 +341,7 @@ class RevisionTimes:
                 dataclasses.replace(row, progress=Progress.PARTIAL) for row in rows
             ]
             try:
-                with side_connection(connection.engine) as aside:
+                with side_connection(connection) as aside:
                     _create(aside, ctx.version_table_schema)
                     _write(aside, ctx.version_table_schema, run.rows)
             except SQLAlchemyError as error:
@@ -362,7 +362,7 @@ class RevisionTimes:
         try:
             database = current_database(connection)
             if ctx not in self._runs:
-                self._runs[ctx] = _Run(self._start(ctx, connection.engine), None)
+                self._runs[ctx] = _Run(self._start(ctx, connection), None)
             run = self._runs[ctx]
             rows = run.rows or run.waiting or _rows(ctx, step, database, run)
         except SQLAlchemyError as error:
@@ -373,7 +373,7 @@ class RevisionTimes:
         schema = ctx.version_table_schema
         if not run.rows:
             try:
-                with side_connection(connection.engine) as aside:
+                with side_connection(connection) as aside:
                     if _has_table(aside, schema):
                         _write(aside, schema, rows)
             except SQLAlchemyError as error:
@@ -390,7 +390,7 @@ class RevisionTimes:
         try:
             databases = {*_named.pop(ctx, ()), *_translated(connection)}
             databases |= {row.migrated for row in rows if row.migrated}
-            with reading(connection.engine) as aside:
+            with reading(connection) as aside:
                 before = table_ids(aside, databases, at=rows[0].began)
             here = set(table_ids(connection, databases).values())
         except SQLAlchemyError as error:
@@ -416,9 +416,9 @@ class RevisionTimes:
         self._not_before.setdefault(ctx, self._seen)
         self._seen = time.monotonic()
 
-    def _start(self, ctx: MigrationContext, engine: Engine) -> dt.datetime:
+    def _start(self, ctx: MigrationContext, connection: Connection) -> dt.datetime:
         """The server's time then, or one way to the server earlier."""
-        with reading(engine) as aside:
+        with reading(connection) as aside:
             now = _now(aside)
         return now - dt.timedelta(seconds=time.monotonic() - self._not_before[ctx])
 

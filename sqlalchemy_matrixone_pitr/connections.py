@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import sys
 import time
+import weakref
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
@@ -137,6 +138,21 @@ def side_connection(bind: Engine | Connection) -> Iterator[Connection]:
     once: StaticPool would hand back the caller's own connection, and a full pool would wait for the
     caller. The engine's listeners hear of both.
     """
+    kept = _kept.get(bind) if isinstance(bind, Connection) else None
+    connection = kept.pop() if kept else _engine_beside(bind).connect()
+    try:
+        yield connection
+    finally:
+        lost = connection.invalidated or connection.closed
+        if kept is None or lost or not any(kept is other for other in _kept.values()):
+            _close(connection, bind.engine)
+        else:
+            kept.append(connection)
+            if connection.in_transaction():
+                connection.rollback()
+
+
+def _engine_beside(bind: Engine | Connection) -> Engine:
     engine = bind.engine
     version = bind.get_execution_options().get(VERSION_OPTION)
     pool = engine.pool
@@ -152,27 +168,38 @@ def side_connection(bind: Engine | Connection) -> Iterator[Connection]:
     )
     aside.dispatch = aside.dispatch._join(engine.dispatch)  # as engine.execution_options() does
     aside._has_events = engine._has_events
-    try:
-        with _opened(aside) as connection:
-            yield connection
-    finally:
-        if not own:
-            aside.dispose()
+    return aside
 
 
-@contextlib.contextmanager
-def _opened(engine: Engine) -> Iterator[Connection]:
-    """A connection that is thrown away where it cannot be given back: what was done is done."""
-    connection = engine.connect()
+def _close(connection: Connection, engine: Engine) -> None:
+    """Close a side connection; it is thrown away where it cannot be given back."""
     try:
-        yield connection
-    finally:
-        try:
+        connection.close()
+    except Exception:  # what was done is done
+        if not connection.closed:
+            connection.invalidate()
             connection.close()
-        except Exception:
-            if not connection.closed:
-                connection.invalidate()
-                connection.close()
+    finally:
+        if connection.engine.pool is not engine.pool:
+            connection.engine.dispose()
+
+
+_kept: weakref.WeakKeyDictionary[Connection, list[Connection]] = weakref.WeakKeyDictionary()
+
+
+def keep_side_connections(connection: Connection) -> None:
+    """Keep the side connections of a connection for its next ones, until they are closed.
+
+    For a run of many steps, as a migration is: with NullPool, which Alembic's templates write, each
+    would be a new one.
+    """
+    _kept.setdefault(connection, [])
+
+
+def close_side_connections(connection: Connection) -> None:
+    """Close what :func:`keep_side_connections` has kept."""
+    for kept in _kept.pop(connection, ()):
+        _close(kept, connection.engine)
 
 
 @contextlib.contextmanager

@@ -39,8 +39,8 @@ _LOCK: Final = (
 
 
 @contextlib.contextmanager
-def account_lock(engine: Engine, timeout: float = DEFAULT_TIMEOUT) -> Iterator[None]:
-    """Hold the lock of the engine's account, on a side connection, for the length of the block.
+def account_lock(bind: Engine | Connection, timeout: float = DEFAULT_TIMEOUT) -> Iterator[None]:
+    """Hold the lock of the bind's account, on a side connection, for the length of the block.
 
     Not reentrant: who holds it and asks again waits for himself.
 
@@ -56,7 +56,8 @@ def account_lock(engine: Engine, timeout: float = DEFAULT_TIMEOUT) -> Iterator[N
     if not 0 < timeout <= threading.TIMEOUT_MAX:
         most = f"{threading.TIMEOUT_MAX:.0f}"
         raise PitrValidationError(f"timeout={timeout!r}: give seconds, from 0 (excluded) to {most}")
-    with side_connection(engine) as connection:
+    engine = bind.engine
+    with side_connection(bind) as connection:
         server.require_matrixone(connection)
         connection.exec_driver_sql("BEGIN")  # as text: the engine may be an AUTOCOMMIT one
         try:
