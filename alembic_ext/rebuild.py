@@ -12,7 +12,7 @@ rebuilt, and a policy appears meanwhile        renewed, if it is found detached 
 made by a downgrade, with an old policy        renewed where declared so, else named
 renamed                                        named: a policy stays with the old name
 not protected when the revision began          left: it was dropped, or ended, before
-not protected when the first revision began    named once, where declared
+ended by a run of this revision that failed    renewed where declared so, else named
 =============================================  =============================================
 
 Source: matrixone.md, section 4 ("inside a migration's transaction").
@@ -150,7 +150,7 @@ class AfterRevision:
     def _look(self, ctx: MigrationContext, connection: Connection, is_upgrade: bool) -> None:
         """Renew or name the table policies that this revision has ended."""
         run = self._runs.get(ctx)
-        found, protected = self._read(connection, run)
+        found, protected = self._read(ctx, connection, run)
         for policy in found.policies:
             key = _key(policy)
             declaration = found.declared.get((policy.name, key))
@@ -158,8 +158,6 @@ class AfterRevision:
                 self._renew_or_warn(connection, policy, declaration)
             elif found.appeared(key) and policy.detached and not is_upgrade:
                 self._renew_or_name(connection, policy, renew=declaration is not None)
-            elif run is None and declaration is not None and not protected[policy.name, key]:
-                self._name_unprotected(connection, policy, found)
         known = frozenset(pitr.name for pitr in found.state.pitrs)
         listed = {(policy.name, _key(policy)) for policy in found.policies}
         for (name, key), declaration in found.declared.items():
@@ -169,7 +167,7 @@ class AfterRevision:
         self._runs[ctx] = _Run(found.here, self._protected_after(connection, found, protected))
 
     def _read(
-        self, connection: Connection, run: _Run | None
+        self, ctx: MigrationContext, connection: Connection, run: _Run | None
     ) -> tuple[_Found, dict[tuple[str, Key], bool]]:
         """What the revision has left, and which policies protected their tables before it."""
         names = Databases.of(connection)
@@ -190,12 +188,13 @@ class AfterRevision:
             )
             there = [p for p in policies(state.pitrs) if p.target[2] in databases]
             keys = {_key(policy) for policy in there} | {key for _, key in declared}
-            before, protected = self._before(aside, state, there, keys, run)
+            before, protected = self._before(ctx, aside, state, there, keys, run)
         here = object_ids(connection, keys) if keys else {}
         return _Found(state, there, declared, before, here), protected
 
     def _before(
         self,
+        ctx: MigrationContext,
         aside: Connection,
         state: ServerState,
         there: list[Policy],
@@ -224,18 +223,20 @@ class AfterRevision:
             return before, protected
         doubtful = [policy for policy in there if policy.detached and _key(policy) in before]
         if doubtful:
-            self._before_first(aside, doubtful, before, protected)
+            self._before_first(ctx, aside, doubtful, before, protected)
         return before, protected
 
     def _before_first(
         self,
+        ctx: MigrationContext,
         aside: Connection,
         doubtful: list[Policy],
         before: dict[Key, int | None],
         protected: dict[tuple[str, Key], bool],
     ) -> None:
         """The same of the first revision, for policies that are detached by now."""
-        start = self._start(aside)
+        began = None if self.times is None else self.times.began(ctx)
+        start = began or self._start(aside)
         then = object_ids(aside, {_key(policy) for policy in doubtful}, at=start)
         for policy in doubtful:
             name, key = policy.name, _key(policy)
@@ -294,16 +295,6 @@ class AfterRevision:
         element = RenewWhereDetached(pitr).with_real_names()
         element.known = known
         connection.execute(element)
-
-    def _name_unprotected(self, connection: Connection, policy: Policy, found: _Found) -> None:
-        """A revision that failed in its middle may have ended it, in an autocommit block."""
-        if _key(policy) not in found.here or _is_touched(connection, policy.name):
-            return
-        _warn(
-            f"the policy {policy.name!r} of {target_text(policy.current)} has protected nothing "
-            "new since before this run: its table was dropped, rebuilt, truncated or restored. "
-            f"Renew it: mo-pitr renew {policy.name}"
-        )
 
     def _name_renamed(self, connection: Connection, found: _Found) -> None:
         """A policy stays with its table's old name."""

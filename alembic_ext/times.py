@@ -329,6 +329,14 @@ class RevisionTimes:
         except SQLAlchemyError as error:
             log.debug("the time of %s is not written at its beginning: %s", step, error)
 
+    def began(self, ctx: MigrationContext) -> dt.datetime | None:
+        """When the revision that runs began, or a run of it that failed after it had changed
+        something; None where that is not known."""
+        run = self._runs.get(ctx)
+        if run is None:
+            return None
+        return min((row.began for row in run.rows or run.waiting), default=run.began)
+
     def note(self, ctx: MigrationContext) -> None:
         """An operation is about to run."""
         self._see(ctx)
