@@ -33,6 +33,9 @@ VERSION_OPTION: Final = "matrixone_version"
 """Execution option that overrules the version the server reports, such as ``"3.0.9"``. The one
 option of the caller's that counts for what the library sends for itself."""
 
+_BY_HAND: Final = "matrixone_pitr_autocommit"
+"""Execution option of a side connection of :func:`autocommit_connection`."""
+
 _OWN_OPTIONS: Final[dict[str, Any]] = {
     "schema_translate_map": None,
     "stream_results": False,
@@ -63,7 +66,10 @@ def is_autocommit(connection: Connection) -> bool:
     Decided from its setting alone: the server's status bit, and so the driver's flag, lies
     (matrixone.md, section 2).
     """
-    level = connection.get_execution_options().get("isolation_level")
+    options = connection.get_execution_options()
+    if options.get(_BY_HAND):
+        return True
+    level = options.get("isolation_level")
     if level is None:
         level = getattr(connection.dialect, "_on_connect_isolation_level", None)
     return str(level).upper() == "AUTOCOMMIT"  # as SQLAlchemy compares it
@@ -218,6 +224,7 @@ def autocommit_connection(engine: Engine) -> Iterator[tuple[Connection, int]]:
                     "SELECT connection_id(), @@autocommit"
                 ).one()
                 connection.exec_driver_sql("SET AUTOCOMMIT = 1")
+                connection.execution_options(**{_BY_HAND: True})
             except Exception:
                 if last or not connection.invalidated:
                     raise

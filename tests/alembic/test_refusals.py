@@ -7,7 +7,7 @@ import logging
 import pytest
 from alembic.config import CommandLine
 from alembic.util import CommandError
-from sqlalchemy import Column, Integer, MetaData, Table
+from sqlalchemy import Column, Integer, MetaData, Table, text
 
 from alembic_ext.refusals import as_refusal
 from sqlalchemy_matrixone_pitr import (
@@ -114,6 +114,9 @@ def test_what_is_not_guarded(project: Project, capsys: pytest.CaptureFixture[str
     guard = "from sqlalchemy_matrixone_pitr.alembic import guard_migrations\nguard_migrations()\n"
     env.write_text(env.read_text().replace("register()\n", f"register()\n{guard}"))
     project.revision(1, TABLE)
+    project.upgrade()
+    with project.engine.begin() as conn:
+        conn.execute(text("INSERT INTO orders (id) VALUES (1)"))
     project.revision(2, 'op.drop_table("orders")')
     assert "could not be brought back" in failed(project, capsys, "upgrade", "head")
     with pytest.raises(PitrUnprotectedError):
