@@ -114,7 +114,7 @@ class CreatePitr(PitrDDLElement):
             internal = self.for_server(server.rules_of(server.require_matrixone(connection)))
             if internal is self:
                 return super()._send(connection, options)
-            return internal._send(connection, options)
+            return CreatePitr._send(internal, connection, options)  # not what a subclass adds
         try:
             sent = super()._send(connection, options)
         except DBAPIError as error:

@@ -24,6 +24,7 @@ from .names import (
     MAX_NAME_LENGTH,
     check_database_name,
     check_pitr_name,
+    check_target_name,
     fit_pitr_name,
     fold,
     plain,
@@ -207,6 +208,10 @@ class Databases:
             return cls(options.get("schema_translate_map"), lambda: current_database(found))
         return _OfEngine(options.get("schema_translate_map"), lambda: _first_database(found))
 
+    def known(self) -> Databases:
+        """The same without asking for a current database that is told later."""
+        return self
+
     def told(self, current: str | Callable[[], str | None] | None) -> Databases:
         """The same where another connection has told its current database, which counts for an
         Engine."""
@@ -248,6 +253,9 @@ class Databases:
 class _OfEngine(Databases):
     """Those of connections that an Engine makes."""
 
+    def known(self) -> Databases:
+        return Databases(self._map)
+
     def told(self, current: str | Callable[[], str | None] | None) -> Databases:
         return Databases(self._map, current)
 
@@ -260,7 +268,10 @@ def _first_database(engine: Engine) -> str | None:
 
 def real_database(bind: Bind, declared: str | None) -> str | None:
     """The server's name of one declared database; None stays None, and means any."""
-    return None if declared is None else Databases.of(bind).real(declared)
+    if declared is None:
+        return None
+    check_target_name(declared, "database name")
+    return Databases.of(bind).real(plain(declared))
 
 
 @dataclass(frozen=True, slots=True)

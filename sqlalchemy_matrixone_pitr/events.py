@@ -283,11 +283,11 @@ def ensure_pitrs(
 ) -> ApplyReport:
     """Create the declared policies that are missing, at once; for the start of a program.
 
-    One reading statement when all is well: what is listed, by name, target and range, is taken for
-    present (``mo-pitr check`` also finds what is detached). Otherwise it is planned and applied
-    under the account lock, so that many processes may start at once: the first creates, the others
-    find it done. Nothing destructive is done; what is left is said in a warning. Tables that do not
-    exist yet are passed over.
+    Two reading statements at most when all is well: what is listed, by name, target and range, is
+    taken for present (``mo-pitr check`` also finds what is detached). Otherwise it is planned and
+    applied under the account lock, so that many processes may start at once: the first creates, the
+    others find it done. Nothing destructive is done; what is left is said in a warning. Tables that
+    do not exist yet are passed over.
 
     :param timeout: seconds to wait for the account lock.
     :raises PitrError: something could not be done; the message has the whole report.

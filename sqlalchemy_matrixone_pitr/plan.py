@@ -760,7 +760,7 @@ def read_declared(bind: Bind, metadata: Schemas) -> tuple[Bound, ServerState]:
     names = Databases.of(bind)
     with reading(bind) as connection:
         state = read_state(
-            connection, databases=databases_of(metadata, names), tables=tables_of(metadata)
+            connection, databases=databases_of(metadata, names.known()), tables=tables_of(metadata)
         )
     return bind_declarations(metadata, names.told(state.database), state.account), state
 

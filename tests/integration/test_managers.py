@@ -154,12 +154,14 @@ def test_bad_names_are_never_sent(server: Server, bad: str) -> None:
         lambda: manager.create_account_pitr(bad),
         lambda: manager.get(bad),
         lambda: manager.exists(bad),
-        lambda: manager.delete(bad),
         lambda: manager.alter(bad, 1, "d"),
         lambda: manager.restore(bad, "2026-01-01 00:00:00", level="account"),
     ):
         with pytest.raises(PitrValidationError):
             call()
+    if "\\" not in bad:  # somebody else's may be called so
+        with pytest.raises(PitrValidationError):
+            manager.delete(bad)
 
 
 def test_a_range_in_place_of_value_and_unit(engine: Engine, database: str, prefix: str) -> None:

@@ -137,7 +137,7 @@ def test_bind_kinds(manager: PitrManager, engine: Engine, prefix: str) -> None:
         assert get_pitrs(session, database_name=prefix)
         session.rollback()
         assert session.scalar(select(T)) is None
-    with pytest.raises(PitrValidationError, match="give an Engine"):
+    with pytest.raises(PitrValidationError, match="takes an Engine"):
         get_pitrs("mysql://")  # type: ignore[arg-type]
 
 
