@@ -112,7 +112,8 @@ class PitrOp(MigrateOperation):
 
     def named_by(self, naming: str | None) -> Self:
         """The operation, with :attr:`naming` set."""
-        self.naming = naming
+        if naming is not None:
+            self.naming = naming
         return self
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import Connection, Engine, String, create_engine, event, func, inspect, select, text
-from sqlalchemy.exc import DBAPIError, IntegrityError, PendingRollbackError
+from sqlalchemy.exc import DBAPIError, IntegrityError, PendingRollbackError, SAWarning
 from sqlalchemy.orm import (
     DeclarativeBase,
     Mapped,
@@ -197,9 +197,9 @@ def test_another_bind_that_fails_to_commit_is_told_with_what_was_not_sent(
     prepare(session)
     with pytest.raises(ZeroDivisionError):
         session.commit()
-    with pytest.raises(PitrAfterCommitError) as told:
+    # the application's error has come out of the commit; it is told once more, not replaced
+    with pytest.warns(SAWarning, match="not tried: CREATE PITR"):
         session.close()
-    assert told.value.not_tried
     assert pitr_names() == []
     second.dispose()
 
