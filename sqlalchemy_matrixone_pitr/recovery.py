@@ -35,6 +35,7 @@ from .generations import (
     is_detached,
     policies,
     spent,
+    split_generation,
     target_of,
     target_text,
 )
@@ -127,8 +128,10 @@ def renewal_of(
     """
     policy = find_policy(state.pitrs, name)
     if policy is None:
+        numbered = [p.name for p in state.pitrs if split_generation(p.name)[0] == name]
+        hint = f"; of its name with a number there is {', '.join(numbered)}" if numbered else ""
         raise PitrNotFoundError(
-            f"PITR {name!r} does not exist in this account: get_pitrs() lists what there is",
+            f"PITR {name!r} does not exist in this account: get_pitrs() lists what there is{hint}",
             name=name,
         )
     if not policy.detached:

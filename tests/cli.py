@@ -34,7 +34,7 @@ def call(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
-) -> Call:
+) -> Iterator[Call]:
     """Run a command on the emulator's database ``shop``, in a folder of its own."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MATRIXONE_URL", emulator.url(database="shop"))
@@ -42,16 +42,21 @@ def call(
     for name in ("NO_COLOR", "FORCE_COLOR"):
         monkeypatch.delenv(name, raising=False)
 
-    def called(*arguments: str) -> Ran:
-        monkeypatch.setattr(sys, "argv", ["mo-pitr", *arguments])
+    def forget() -> None:
+        """What a command has imported from the folder; another test has modules of that name."""
         for name, module in list(sys.modules.items()):
             if str(tmp_path) in str(getattr(module, "__file__", None)):
-                monkeypatch.delitem(sys.modules, name)
+                del sys.modules[name]
+
+    def called(*arguments: str) -> Ran:
+        monkeypatch.setattr(sys, "argv", ["mo-pitr", *arguments])
+        forget()
         capfd.readouterr()
         code = run()
         return Ran(code, *capfd.readouterr())
 
-    return called
+    yield called
+    forget()
 
 
 @pytest.fixture(params=["4.2.0"])

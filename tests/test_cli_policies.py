@@ -378,8 +378,11 @@ def test_renew_and_prune(run: Run, engine: Engine, emulator: Emulator) -> None:
     }
     with engine.begin() as conn:
         conn.exec_driver_sql("ALTER TABLE shop.t0 ADD COLUMN d INT")
-    assert run("renew", "week", "--drop-history").returncode == 2
-    assert run("renew", "week", "--drop-history", "--yes").stdout == "week protects it now.\n"
+    gone = run("renew", "week", "--drop-history", "--yes")
+    assert gone.returncode == 2  # a number alone does not say whose it is
+    assert "of its name with a number there is week__g2" in gone.stderr
+    assert run("renew", "week__g2", "--drop-history").returncode == 2
+    assert run("renew", "week__g2", "--drop-history", "--yes").stdout == "week protects it now.\n"
     assert run("renew", "week", "--dry-run", "--sql").stdout == ""
     assert "nothing is to be done" in run("renew", "week", "--dry-run").stdout
     missing = run("renew", "nosuch")

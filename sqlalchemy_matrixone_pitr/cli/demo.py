@@ -52,7 +52,6 @@ from .. import (
     plan_pitrs,
     renew_pitr,
 )
-from ..generations import split_generation
 
 DATABASE = "demo_shop"
 
@@ -272,9 +271,8 @@ def run(server_url: str) -> None:
                 step(engine)
     finally:
         pitrs = PitrManager(root)
-        for pitr in pitrs.list(database_name=DATABASE):
-            while pitrs.delete(split_generation(pitr.name)[0]):
-                pass  # generation by generation
+        for pitr in pitrs.list(database_name=DATABASE, generations=True):
+            pitrs.delete(pitr.name)
         with root.begin() as conn:
             conn.exec_driver_sql(f"DROP DATABASE {DATABASE}")
         engine.dispose()

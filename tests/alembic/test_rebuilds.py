@@ -62,8 +62,9 @@ def test_created_and_rebuilt_by_one_upgrade(declared: Project) -> None:
         conn.execute(text("DROP TABLE orders"))
         conn.execute(text("DROP TABLE alembic_version"))
     declared.template("external")
-    while PitrManager(declared.engine).delete(declared.prefix):
-        pass  # generation by generation
+    manager = PitrManager(declared.engine)
+    for pitr in manager.list(table_name="orders", generations=True):
+        manager.delete(pitr.name)
     declared.upgrade()
     assert declared.policies() == {"": "orders 7d active"}
 
