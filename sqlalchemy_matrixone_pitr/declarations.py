@@ -540,7 +540,7 @@ def conventional_name(
         wanted = fold(convention % tokens)
     except (KeyError, TypeError, ValueError) as error:
         raise PitrValidationError(
-            f"the naming convention {convention!r} does not name {source}: its tokens "
+            f"naming_convention[{_CONVENTION!r}] {convention!r} does not name {source}: its tokens "
             "are %(object_name)s, %(database_name)s, %(level)s, and for a table %(table_name)s"
         ) from error
     name = fit_pitr_name(wanted)
