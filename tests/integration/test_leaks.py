@@ -32,9 +32,10 @@ def test_a_thousand_pairs(matrixone_engine: Engine, prefix: str, database: str) 
     pairs(2)
     gc.collect()
     before = threading.active_count(), descriptors()
+    queues = len(_queues)  # of transactions that a test before this one has left
     pairs(500)
     gc.collect()
     # fewer, where a test before this one has left something that ends by itself
     assert threading.active_count() <= before[0]
     assert descriptors() <= before[1]
-    assert len(_queues) == 0
+    assert len(_queues) <= queues
