@@ -271,8 +271,9 @@ def run(server_url: str) -> None:
                 step(engine)
     finally:
         pitrs = PitrManager(root)
-        for pitr in pitrs.list(database_name=DATABASE, generations=True):
-            pitrs.delete(pitr.name)
+        found = pitrs.list(database_name=DATABASE, generations=True)
+        for pitr in sorted(found, key=lambda pitr: -split_generation(pitr.name)[1]):
+            pitrs.delete(pitr.name)  # the newest first, which the policy's name means too
         with root.begin() as conn:
             conn.exec_driver_sql(f"DROP DATABASE {DATABASE}")
         engine.dispose()

@@ -63,8 +63,9 @@ def test_created_and_rebuilt_by_one_upgrade(declared: Project) -> None:
         conn.execute(text("DROP TABLE alembic_version"))
     declared.template("external")
     manager = PitrManager(declared.engine)
-    for pitr in manager.list(table_name="orders", generations=True):
-        manager.delete(pitr.name)
+    for suffix in sorted(declared.policies(), reverse=True):  # the newest has the policy's name too
+        assert manager.delete(declared.prefix + suffix)
+    assert declared.policies() == {}
     declared.upgrade()
     assert declared.policies() == {"": "orders 7d active"}
 
