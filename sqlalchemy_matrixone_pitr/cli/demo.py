@@ -52,6 +52,7 @@ from .. import (
     plan_pitrs,
     renew_pitr,
 )
+from ..generations import split_generation
 
 DATABASE = "demo_shop"
 
