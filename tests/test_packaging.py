@@ -17,7 +17,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = "sqlalchemy_matrixone_pitr"
-PACKAGES = (PACKAGE, "alembic_ext")
+PACKAGES = (PACKAGE, "alembic_ext", "matrixone_emulator")
 DRIVERS = ("aiomysql", "asyncmy", "pymysql")
 
 pytestmark = pytest.mark.xdist_group("packaging")  # built once, by one process
@@ -81,7 +81,7 @@ def test_the_wheel_has_the_package_and_nothing_else(built: Built) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["py.typed", "emulator/__init__.py", "cli/__init__.py", "cli/demo.py", "alembic.py"]
+    "name", ["py.typed", "emulator.py", "cli/__init__.py", "cli/demo.py", "alembic.py"]
 )
 def test_the_wheel_has(built: Built, name: str) -> None:
     assert f"{PACKAGE}/{name}" in built.in_wheel()
@@ -90,6 +90,11 @@ def test_the_wheel_has(built: Built, name: str) -> None:
 @pytest.mark.parametrize("name", ["py.typed", "ops.py", "toimpl.py", "compare.py", "render.py"])
 def test_the_wheel_has_alembics_part(built: Built, name: str) -> None:
     assert f"alembic_ext/{name}" in built.in_wheel()
+
+
+@pytest.mark.parametrize("name", ["py.typed", "__init__.py", "server/emulator.py"])
+def test_the_wheel_has_the_emulator(built: Built, name: str) -> None:
+    assert f"matrixone_emulator/{name}" in built.in_wheel()
 
 
 def test_no_tests_package_is_installed(built: Built) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pymysql
 import pytest
 
-from sqlalchemy_matrixone_pitr.emulator import Emulator
+from matrixone_emulator import Emulator
 
 
 class Client:

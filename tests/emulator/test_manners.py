@@ -10,10 +10,10 @@ import time
 import pymysql
 import pytest
 
-from sqlalchemy_matrixone_pitr.emulator import Emulator
-from sqlalchemy_matrixone_pitr.emulator.errors import SqlError
-from sqlalchemy_matrixone_pitr.emulator.redact import redacted
-from sqlalchemy_matrixone_pitr.emulator.store import Gate
+from matrixone_emulator import Emulator
+from matrixone_emulator.errors import SqlError
+from matrixone_emulator.parsing.redact import redacted
+from matrixone_emulator.storage.store import Gate
 
 from .conftest import Client, Connect
 

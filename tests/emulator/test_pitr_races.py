@@ -9,7 +9,7 @@ from functools import partial
 
 import pymysql
 
-from sqlalchemy_matrixone_pitr.emulator import Emulator
+from matrixone_emulator import Emulator
 
 from .conftest import Connect
 

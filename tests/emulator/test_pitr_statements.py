@@ -6,7 +6,7 @@ import datetime
 
 import pytest
 
-from sqlalchemy_matrixone_pitr.emulator import Emulator
+from matrixone_emulator import Emulator
 
 from .conftest import Client
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pymysql
 import pytest
 
-from sqlalchemy_matrixone_pitr.emulator import Emulator
+from matrixone_emulator import Emulator
 
 from .conftest import Client
 

@@ -24,7 +24,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from sqlalchemy_matrixone_pitr.emulator import Emulator
+from matrixone_emulator import Emulator
 
 from .conftest import Client
 from .model import Account, Moment, Policy, Table, contents, expected, ids_of, rows_of

@@ -9,10 +9,10 @@ from decimal import Decimal
 
 import pytest
 
-from sqlalchemy_matrixone_pitr.emulator.clock import Clock
-from sqlalchemy_matrixone_pitr.emulator.errors import SqlError
-from sqlalchemy_matrixone_pitr.emulator.rules import RULES
-from sqlalchemy_matrixone_pitr.emulator.storage import Event, Result, Storage, StorageSession
+from matrixone_emulator.clock import Clock
+from matrixone_emulator.errors import SqlError
+from matrixone_emulator.statements.storage import Event, Result, Storage, StorageSession
+from matrixone_emulator.versions.rules import RULES
 
 
 class Context:

@@ -6,9 +6,9 @@ import datetime
 
 import pytest
 
-from sqlalchemy_matrixone_pitr.emulator.clock import Clock
-from sqlalchemy_matrixone_pitr.emulator.rules import RULES
-from sqlalchemy_matrixone_pitr.emulator.storage import Storage
+from matrixone_emulator.clock import Clock
+from matrixone_emulator.statements.storage import Storage
+from matrixone_emulator.versions.rules import RULES
 
 from .test_storage import Client, db, rel_id, storage
 

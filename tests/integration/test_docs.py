@@ -17,12 +17,12 @@ import sqlalchemy_matrixone_pitr
 from tests.conftest import Server
 
 ROOT = Path(__file__).parents[2]
+EMULATOR = "matrixone_emulator.server.emulator"
 MODULES = [
     "aio",
     "apply",
     "ddl",
     "dialect",
-    "emulator.server",
     "errors",
     "events",
     "generations",
@@ -48,9 +48,11 @@ def shop(server: Server, database: str) -> Iterator[str]:
             server.query(f"DROP PITR IF EXISTS `{row[0]}`")
 
 
-@pytest.mark.parametrize("name", MODULES)
+@pytest.mark.parametrize("name", [*MODULES, EMULATOR])
 def test_docstrings(name: str, server: Server, shop: str) -> None:
-    module = importlib.import_module(f"sqlalchemy_matrixone_pitr.{name}")
+    module = importlib.import_module(
+        name if name == EMULATOR else f"sqlalchemy_matrixone_pitr.{name}"
+    )
     public = {n: getattr(sqlalchemy_matrixone_pitr, n) for n in sqlalchemy_matrixone_pitr.__all__}
     # the module's own names come first; "url" is the server of the reader
     url = server.url(database=shop).render_as_string(hide_password=False)

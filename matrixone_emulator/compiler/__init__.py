@@ -1,0 +1,1 @@
+"""MySQL queries and expressions compiled to sqlite text."""

@@ -1,0 +1,574 @@
+"""MySQL functions by name: their sqlite form and the type the server gives them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from sqlglot import exp
+
+from ..errors import SqlError
+from ..parsing.lexer import quote_text
+from ..types.columns import (
+    BIGINT,
+    BOOL,
+    DATE,
+    DATETIME,
+    DOUBLE,
+    JSON,
+    SqlType,
+    varchar,
+)
+from .convert import as_text, common_type, convert
+from .expressions import Expressions, as_number, sort_key
+from .grouping import AGGREGATES
+from .scope import Scope, Value
+
+Handler = Callable[[Expressions, list[Value]], Value]
+
+_TEXT = varchar(65535)
+_ANY_COUNT = 999
+
+
+def call(compiler: Expressions, node: exp.Expr, scope: Scope) -> Value:
+    """A function call."""
+    if isinstance(node, exp.If):
+        test = compiler.condition(node.this, scope)
+        true = compiler.value(node.args["true"], scope)
+        otherwise = node.args.get("false")
+        return compiler.choice(
+            [(test, true)], compiler.value(otherwise, scope) if otherwise is not None else None
+        )
+    if isinstance(node.this, exp.Identifier):
+        raise compiler.misplaced(node.this.name, "(")
+    name = str(node.this).lower()
+    arguments = list(node.expressions)
+    if any(isinstance(argument, exp.Distinct) for argument in arguments) and name not in AGGREGATES:
+        raise compiler.misplaced("(", "DISTINCT")
+    compiler.need_function(name, arguments, scope)
+    if name in AGGREGATES:
+        return aggregate(compiler, name, arguments, scope)
+    if name in _UNIT_CALLS:
+        return _unit_call(compiler, name, arguments, scope)
+    if name in _CONSTANT_CALLS:
+        digits = -1
+        if arguments and isinstance(arguments[0], exp.Literal) and arguments[0].name.isdigit():
+            digits = int(arguments[0].name)
+        return compiler.ambient.constant(_CONSTANT_CALLS[name], digits)
+    if name == "values" and arguments:
+        key = str(arguments[0].name).lower()
+        if key in compiler.defaults:
+            return compiler.defaults[key]
+        raise SqlError(20301, f"invalid input: column {key} does not exist")
+    found = _CALLS.get(name)
+    if found is None:
+        raise compiler.unsupported()
+    low, high, handler = found
+    if not low <= len(arguments) <= high:
+        raise SqlError(
+            20203,
+            f"invalid argument function {name}, bad value "
+            f"{_argument_types(compiler, arguments, scope)}",
+        )
+    return handler(compiler, compiler.values(arguments, scope))
+
+
+def _argument_types(compiler: Expressions, arguments: list[exp.Expr], scope: Scope) -> str:
+    kinds = [compiler.value(argument, scope).type.text.upper() for argument in arguments]
+    return f"[{' '.join(kinds)}]"
+
+
+# Aggregates ------------------------------------------------------------------------------------
+
+
+def aggregate(compiler: Expressions, name: str, arguments: list[exp.Expr], scope: Scope) -> Value:
+    distinct = ""
+    if len(arguments) == 1 and isinstance(arguments[0], exp.Distinct):
+        distinct = "DISTINCT "
+        arguments = list(arguments[0].expressions)
+    if name == "count" and (not arguments or isinstance(arguments[0], exp.Star)):
+        return Value("count(*)", BIGINT)
+    values = compiler.values(arguments, scope)
+    first = values[0]
+    if name == "count":
+        inner = first.sql if len(values) == 1 else f"mo_pack({', '.join(v.sql for v in values)})"
+        return Value(f"count({distinct}{inner})", BIGINT)
+    if name == "approx_count_distinct":
+        return Value(f"count(DISTINCT {first.sql})", BIGINT)
+    kind = first.type
+    long = kind.kind == "decimal" and kind.width > 38
+    if (
+        (kind.kind == "json" and name in ("min", "max", "sum", "avg"))
+        or (kind.kind == "bool" and name.startswith(("std", "var")))
+        or (long and name in ("sum", "avg") and not compiler.ambient.rules.long_decimals_calculate)
+    ):
+        label = "DECIMAL256" if long else kind.kind.upper()
+        raise SqlError(20203, f"invalid argument aggregate function {name}, bad value [{label}]")
+    if name in ("min", "max", "any_value"):
+        word = "max" if name == "max" else "min"
+        return Value(f"{word}({distinct}{sort_key(first)})", kind)
+    if name in ("sum", "avg") and kind.kind == "bool":
+        if name == "sum" and compiler.ambient.rules.truths_have_sum:
+            return Value(f"sum({distinct}{first.sql})", SqlType("bigint", unsigned=True))
+        raise SqlError(20203, f"invalid argument aggregate function {name}, bad value [BOOL]")
+    if name in ("sum", "avg"):
+        number = as_number(first)
+        kind = number.type
+        if kind.kind == "decimal" and name == "sum":
+            return Value(f"mo_sum({distinct}{number.sql})", SqlType("decimal", 38, kind.scale))
+        if kind.kind == "decimal":
+            scale = min(38, kind.scale + 6)
+            return Value(f"mo_avg({number.sql}, {scale})", SqlType("decimal", 38, scale))
+        if name == "avg" or kind.kind in ("float", "double"):
+            return Value(f"{name}({distinct}CAST({number.sql} AS REAL))", DOUBLE)
+        return Value(f"sum({distinct}{number.sql})", SqlType("bigint", unsigned=kind.unsigned))
+    if name.startswith("bit_"):
+        return Value(
+            f"mo_bits('{name[4:]}', {convert(first, BIGINT).sql})", SqlType("bigint", unsigned=True)
+        )
+    word = "mo_stddev" if name.startswith("std") else "mo_variance"
+    return Value(f"{word}({convert(as_number(first), DOUBLE).sql})", DOUBLE)
+
+
+_RANKING = {"row_number", "rank", "dense_rank", "ntile"}
+_SHIFTED = {"lag", "lead", "first_value", "last_value", "nth_value"}
+
+
+def window_function(compiler: Expressions, node: exp.Expr, scope: Scope) -> Value:
+    """The part before OVER."""
+    name = str(node.this).lower() if isinstance(node, exp.Anonymous) else ""
+    known = compiler.ambient.rules.window_functions | AGGREGATES
+    if isinstance(node, exp.Anonymous) and name not in known:
+        raise compiler.misplaced("", "OVER")
+    if name in _RANKING:
+        inside = ", ".join(v.sql for v in compiler.values(node.expressions, scope))
+        return Value(f"{name}({inside})", BIGINT)
+    if name in ("cume_dist", "percent_rank"):
+        return Value(f"{name}()", DOUBLE)
+    if name in _SHIFTED:
+        values = compiler.values(node.expressions, scope)
+        return Value(f"{name}({', '.join(v.sql for v in values)})", values[0].type)
+    return compiler.value(node, scope)
+
+
+# Functions with a unit -------------------------------------------------------------------------
+
+_UNIT_CALLS = {"timestampdiff", "timestampadd", "date_add", "date_sub", "adddate", "subdate"}
+
+
+def _unit_call(compiler: Expressions, name: str, arguments: list[exp.Expr], scope: Scope) -> Value:
+    if name == "timestampdiff" and len(arguments) == 3:
+        unit = arguments[0].name.upper()
+        start, end = (
+            convert(compiler.value(argument, scope), DATETIME).sql for argument in arguments[1:]
+        )
+        return Value(f"mo_timestampdiff({quote_text(unit)}, {start}, {end})", BIGINT)
+    if name == "timestampadd" and len(arguments) == 3:
+        interval = exp.Interval(this=arguments[1], unit=exp.Var(this=arguments[0].name.upper()))
+        return compiler.interval(compiler.value(arguments[2], scope), interval, "+", scope)
+    if len(arguments) == 2:
+        second = arguments[1]
+        if not isinstance(second, exp.Interval):
+            second = exp.Interval(this=second, unit=exp.Var(this="DAY"))
+        sign = "-" if "sub" in name else "+"
+        return compiler.interval(compiler.value(arguments[0], scope), second, sign, scope)
+    raise compiler.unsupported()
+
+
+def special(compiler: Expressions, node: exp.Expr, scope: Scope) -> Value:
+    """Calls with words inside their brackets."""
+    if isinstance(node, exp.Extract):
+        unit = str(node.this.name).upper()
+        value = compiler.value(node.expression, scope)
+        part = f"mo_part({quote_text(unit)}, {convert(value, DATETIME).sql})"
+        if value.type.kind == "date":
+            if unit in ("HOUR", "MINUTE", "SECOND", "MICROSECOND"):
+                raise SqlError.internal("invalid unit")
+            return Value(part, SqlType("int", unsigned=True))
+        if unit in ("MONTH", "DAY", "HOUR", "MINUTE", "SECOND"):
+            return Value(f"printf('%02d', {part})", varchar(10))
+        return Value(f"CAST({part} AS TEXT)", varchar(10))
+    if isinstance(node, exp.GroupConcat):
+        return _group_concat(compiler, node, scope)
+    if isinstance(node, exp.Trim):
+        text = as_text(compiler.value(node.this, scope)).sql
+        what = node.args.get("expression")
+        word = {"LEADING": "ltrim", "TRAILING": "rtrim"}.get(str(node.args.get("position")), "trim")
+        inside = "" if what is None else f", {as_text(compiler.value(what, scope)).sql}"
+        return Value(f"{word}({text}{inside})", _TEXT)
+    if isinstance(node, exp.Substring):
+        parts = [as_text(compiler.value(node.this, scope)).sql]
+        for key in ("start", "length"):
+            if node.args.get(key) is not None:
+                parts.append(convert(compiler.value(node.args[key], scope), BIGINT).sql)
+        return Value(f"substr({', '.join(parts)})", _TEXT)
+    if "position" not in compiler.ambient.rules.functions:
+        raise compiler.misplaced("IN", "")
+    text = as_text(compiler.value(node.this, scope)).sql
+    part = as_text(compiler.value(node.args["substr"], scope)).sql
+    return Value(f"instr({text}, {part})", BIGINT)
+
+
+def _group_concat(compiler: Expressions, node: exp.GroupConcat, scope: Scope) -> Value:
+    inner = node.this
+    flags, keys = "", []
+    separator = node.args.get("separator")
+    if isinstance(inner, exp.Order):
+        for item in inner.expressions:
+            flags += "z" if item.args.get("desc") else "a"
+            keys.append(compiler.value(item.this, scope).sql)
+        inner = inner.this
+    if isinstance(inner, exp.Distinct):
+        flags = "d" + flags
+        inner = inner.expressions[0] if len(inner.expressions) == 1 else inner
+    if isinstance(inner, exp.Distinct):
+        raise compiler.unsupported()
+    text = as_text(compiler.value(inner, scope)).sql
+    between = quote_text(separator.name if separator is not None else ",")
+    inside = ", ".join([text, between, quote_text(flags), *keys])
+    return Value(f"mo_group_concat({inside})", SqlType("text"))
+
+
+# Plain functions -------------------------------------------------------------------------------
+
+_CONSTANT_CALLS = {
+    "now": "now",
+    "sysdate": "now",
+    "current_timestamp": "now",
+    "localtime": "now",
+    "localtimestamp": "now",
+    "curdate": "curdate",
+    "current_date": "curdate",
+    "curtime": "curtime",
+    "current_time": "curtime",
+    "utc_timestamp": "utc_timestamp",
+    "utc_date": "utc_date",
+    "utc_time": "utc_time",
+    "database": "database",
+    "schema": "database",
+    "user": "user",
+    "current_user": "current_user",
+    "session_user": "user",
+    "system_user": "user",
+    "version": "version",
+    "connection_id": "connection_id",
+    "last_insert_id": "last_insert_id",
+    "current_account_id": "current_account_id",
+    "current_account_name": "current_account_name",
+    "current_role": "current_role",
+    "current_role_name": "current_role",
+    "current_user_name": "current_user_name",
+    "found_rows": "found_rows",
+    "row_count": "row_count",
+}
+
+
+def _texts(name: str, kind: SqlType = _TEXT) -> Handler:
+    """All arguments as text."""
+    return lambda _, values: Value(f"{name}({', '.join(as_text(v).sql for v in values)})", kind)
+
+
+def _doubles(name: str) -> Handler:
+    return lambda _, values: Value(
+        f"{name}({', '.join(convert(as_number(v), DOUBLE).sql for v in values)})", DOUBLE
+    )
+
+
+def _raw(name: str, kind: SqlType) -> Handler:
+    return lambda _, values: Value(f"{name}({', '.join(v.sql for v in values)})", kind)
+
+
+_TINY = SqlType("tinyint", unsigned=True)
+
+
+def _part(unit: str, kind: SqlType = BIGINT) -> Handler:
+    def handler(compiler: Expressions, values: list[Value]) -> Value:
+        if values[0].type.kind == "time":
+            return Value(f"mo_span_part('{unit}', {values[0].sql})", kind)
+        return Value(f"mo_part('{unit}', {convert(values[0], DATETIME).sql})", kind)
+
+    return handler
+
+
+def _coalesce(compiler: Expressions, values: list[Value]) -> Value:
+    kind = common_type(value.type for value in values)
+    if len(values) == 1:
+        return values[0]
+    return Value(f"coalesce({', '.join(convert(v, kind).sql for v in values)})", kind)
+
+
+def _nullif(compiler: Expressions, values: list[Value]) -> Value:
+    test = compiler.compare(values[0], "=", values[1])
+    return Value(f"(CASE WHEN {test} THEN NULL ELSE {values[0].sql} END)", values[0].type)
+
+
+def _round(mode: str) -> Handler:
+    def handler(compiler: Expressions, values: list[Value]) -> Value:
+        number = as_number(values[0])
+        digits = values[1].sql if len(values) > 1 else "0"
+        literal = values[1].literal if len(values) > 1 else 0
+        if number.type.kind == "decimal":
+            scale = literal if isinstance(literal, int) else number.type.scale
+            kind = SqlType("decimal", 38, max(0, min(scale, number.type.scale)))
+            return Value(f"mo_round_decimal({number.sql}, {digits}, '{mode}')", kind)
+        if number.type.is_integer:
+            return Value(
+                f"CAST(mo_round({number.sql}, {digits}, '{mode}') AS INTEGER)", number.type
+            )
+        return Value(f"mo_round({number.sql}, {digits}, '{mode}')", DOUBLE)
+
+    return handler
+
+
+def _floor(word: str) -> Handler:
+    def handler(compiler: Expressions, values: list[Value]) -> Value:
+        number = as_number(values[0])
+        if number.type.is_integer:
+            return number
+        sql = convert(number, DOUBLE).sql
+        whole = f"CAST({sql} AS INTEGER)"
+        if word == "floor":
+            found = f"({whole} - ({sql} < {whole}))"
+        else:
+            found = f"({whole} + ({sql} > {whole}))"
+        if number.type.kind == "decimal":
+            return Value(f"CAST({found} AS TEXT)", SqlType("decimal", 38, 0))
+        return Value(f"CAST({found} AS REAL)", DOUBLE)
+
+    return handler
+
+
+def _absolute(compiler: Expressions, values: list[Value]) -> Value:
+    number = as_number(values[0])
+    if number.type.kind == "decimal":
+        return Value(f"ltrim({number.sql}, '-')", number.type)
+    return Value(f"abs({number.sql})", number.type)
+
+
+def _left(compiler: Expressions, values: list[Value]) -> Value:
+    return Value(f"substr({as_text(values[0]).sql}, 1, max(0, {values[1].sql}))", _TEXT)
+
+
+def _pad(left: int) -> Handler:
+    def handler(compiler: Expressions, values: list[Value]) -> Value:
+        filler = as_text(values[2]).sql if len(values) > 2 else "' '"
+        return Value(f"mo_pad({as_text(values[0]).sql}, {values[1].sql}, {filler}, {left})", _TEXT)
+
+    return handler
+
+
+def _locate(compiler: Expressions, values: list[Value]) -> Value:
+    if len(values) > 2:
+        raise compiler.unsupported()
+    return Value(f"instr({as_text(values[1]).sql}, {as_text(values[0]).sql})", BIGINT)
+
+
+def _from_unixtime(compiler: Expressions, values: list[Value]) -> Value:
+    number = values[0]
+    scale = 0
+    if number.type.kind == "decimal":
+        scale = min(6, number.type.scale)
+    elif number.type.kind in ("double", "float") or number.type.is_text:
+        scale = 6
+    moment = Value(
+        f"mo_from_unixtime({convert(number, SqlType('decimal')).sql})",
+        SqlType("datetime", 0, scale),
+    )
+    if len(values) > 1:
+        return Value(f"mo_format_date({moment.sql}, {values[1].sql})", _TEXT)
+    return moment
+
+
+def _unix_timestamp(compiler: Expressions, values: list[Value]) -> Value:
+    if not values:
+        return compiler.ambient.constant("unix_timestamp", -1)
+    moment = convert(values[0], DATETIME)
+    literal = values[0].literal
+    # Texts keep their fraction; a literal without one is known to have none.
+    scale = 0 if values[0].type.is_temporal else 6
+    if compiler.ambient.rules.unix_timestamp_keeps_fraction and values[0].type.is_temporal:
+        scale = values[0].type.scale
+    if isinstance(literal, str) and "." not in literal:
+        scale = 0
+    if scale:
+        return Value(f"mo_unix_timestamp({moment.sql}, {scale})", SqlType("decimal", 38, scale))
+    return Value(f"mo_unix_timestamp({moment.sql}, 0)", BIGINT)
+
+
+def _date(compiler: Expressions, values: list[Value]) -> Value:
+    return Value(convert(convert(values[0], DATETIME), DATE).sql, DATE)
+
+
+def _time(compiler: Expressions, values: list[Value]) -> Value:
+    found = convert(values[0], SqlType("time"))
+    return Value(found.sql, SqlType("time", 0, values[0].type.scale))
+
+
+def _timestamp(compiler: Expressions, values: list[Value]) -> Value:
+    return Value(convert(values[0], SqlType("timestamp")).sql, SqlType("timestamp", 0, 6))
+
+
+def _date_format(compiler: Expressions, values: list[Value]) -> Value:
+    moment = convert(values[0], DATETIME)
+    return Value(f"mo_format_date({moment.sql}, {values[1].sql})", varchar(200))
+
+
+def _str_to_date(compiler: Expressions, values: list[Value]) -> Value:
+    pattern = values[1].literal
+    found = f"mo_parse_date({as_text(values[0]).sql}, {values[1].sql})"
+    if isinstance(pattern, str) and not any(f"%{c}" in pattern for c in "HIhislrTSkpf"):
+        return Value(f"substr({found}, 1, 10)", DATE)
+    return Value(found, DATETIME)
+
+
+def _json_call(name: str, kind: SqlType) -> Handler:
+    return lambda _, values: Value(f"{name}({', '.join(v.sql for v in values)})", kind)
+
+
+def _isnull(compiler: Expressions, values: list[Value]) -> Value:
+    return Value(f"({values[0].sql} IS NULL)", BOOL)
+
+
+def _field(compiler: Expressions, values: list[Value]) -> Value:
+    tests = [
+        f"WHEN {compiler.compare(values[0], '=', value)} THEN {index}"
+        for index, value in enumerate(values[1:], 1)
+    ]
+    return Value(f"(CASE {' '.join(tests)} ELSE 0 END)", BIGINT)
+
+
+def _mod(compiler: Expressions, values: list[Value]) -> Value:
+    return compiler.calculate(values[0], "%", values[1])
+
+
+def _datediff(compiler: Expressions, values: list[Value]) -> Value:
+    a, b = (convert(value, DATETIME).sql for value in values)
+    return Value(f"mo_datediff({a}, {b})", BIGINT)
+
+
+def _substr(compiler: Expressions, values: list[Value]) -> Value:
+    inside = ", ".join([as_text(values[0]).sql, *(convert(v, BIGINT).sql for v in values[1:])])
+    return Value(f"substr({inside})", _TEXT)
+
+
+def _hex(compiler: Expressions, values: list[Value]) -> Value:
+    value = (
+        values[0] if values[0].type.is_integer or values[0].type.is_bytes else as_text(values[0])
+    )
+    return Value(f"mo_hex({value.sql})", _TEXT)
+
+
+def _right(compiler: Expressions, values: list[Value]) -> Value:
+    text, count = as_text(values[0]).sql, values[1].sql
+    return Value(f"(CASE WHEN {count} <= 0 THEN '' ELSE substr({text}, -({count})) END)", _TEXT)
+
+
+def _extreme(word: str) -> Handler:
+    def handler(compiler: Expressions, values: list[Value]) -> Value:
+        kind = common_type(value.type for value in values)
+        collation = " COLLATE mo_decimal" if kind.kind == "decimal" else ""
+        inside = ", ".join(convert(v, kind).sql + collation for v in values)
+        return Value(f"{word}({inside})", kind)
+
+    return handler
+
+
+_CALLS: dict[str, tuple[int, int, Handler]] = {
+    "coalesce": (1, _ANY_COUNT, _coalesce),
+    "ifnull": (2, 2, _coalesce),
+    "nullif": (2, 2, _nullif),
+    "isnull": (1, 1, _isnull),
+    "field": (2, _ANY_COUNT, _field),
+    "concat": (1, _ANY_COUNT, _texts("mo_concat")),
+    "concat_ws": (2, _ANY_COUNT, _texts("mo_concat_ws")),
+    "upper": (1, 1, _texts("mo_upper")),
+    "ucase": (1, 1, _texts("mo_upper")),
+    "lower": (1, 1, _texts("mo_lower")),
+    "lcase": (1, 1, _texts("mo_lower")),
+    "length": (1, 1, _raw("mo_length", BIGINT)),
+    "char_length": (1, 1, _texts("length", BIGINT)),
+    "reverse": (1, 1, _texts("mo_reverse")),
+    "replace": (3, 3, _texts("replace")),
+    "ltrim": (1, 1, _texts("ltrim")),
+    "rtrim": (1, 1, _texts("rtrim")),
+    "repeat": (2, 2, _raw("mo_repeat", _TEXT)),
+    "space": (1, 1, lambda _, v: Value(f"mo_repeat(' ', {v[0].sql})", _TEXT)),
+    "left": (2, 2, _left),
+    "substr": (2, 3, _substr),
+    "mid": (3, 3, _substr),
+    "lpad": (2, 3, _pad(1)),
+    "rpad": (2, 3, _pad(0)),
+    "locate": (2, 3, _locate),
+    "instr": (2, 2, _texts("instr", BIGINT)),
+    "substring_index": (3, 3, _raw("mo_substring_index", _TEXT)),
+    "startswith": (2, 2, lambda _, v: Value(f"(instr({v[0].sql}, {v[1].sql}) = 1)", BOOL)),
+    "ascii": (1, 1, _texts("mo_ascii", SqlType("tinyint", unsigned=True))),
+    "hex": (1, 1, _hex),
+    "unhex": (1, 1, _texts("mo_unhex", SqlType("blob"))),
+    "md5": (1, 1, _raw("mo_md5", _TEXT)),
+    "sha1": (1, 1, _raw("mo_sha1", _TEXT)),
+    "sha": (1, 1, _raw("mo_sha1", _TEXT)),
+    "sha2": (2, 2, _raw("mo_sha2", _TEXT)),
+    "uuid": (0, 0, _raw("mo_uuid", SqlType("uuid"))),
+    "regexp_like": (2, 3, lambda _, v: Value(f"mo_regexp({v[0].sql}, {v[1].sql})", BOOL)),
+    "regexp_replace": (3, 3, _raw("mo_regexp_replace", _TEXT)),
+    "regexp_substr": (2, 2, _raw("mo_regexp_substr", _TEXT)),
+    "abs": (1, 1, _absolute),
+    "round": (1, 2, _round("r")),
+    "floor": (1, 1, _floor("floor")),
+    "ceil": (1, 1, _floor("ceil")),
+    "ceiling": (1, 1, _floor("ceil")),
+    "mod": (2, 2, _mod),
+    "power": (2, 2, _doubles("mo_power")),
+    "sqrt": (1, 1, _doubles("mo_sqrt")),
+    "ln": (1, 1, _doubles("mo_ln")),
+    "log": (1, 2, lambda c, v: _doubles("mo_ln" if len(v) == 1 else "mo_log")(c, v)),
+    "log2": (
+        1,
+        1,
+        lambda c, v: Value(f"mo_log(2.0, {convert(as_number(v[0]), DOUBLE).sql})", DOUBLE),
+    ),
+    "pi": (0, 0, lambda _, v: Value("3.141592653589793", DOUBLE)),
+    "sleep": (1, 1, lambda _, v: Value(f"mo_sleep({v[0].sql})", _TINY)),
+    "log10": (1, 1, _doubles("mo_log10")),
+    "exp": (1, 1, _doubles("mo_exp")),
+    "rand": (0, 1, lambda _, v: Value("mo_rand()", DOUBLE)),
+    "from_unixtime": (1, 2, _from_unixtime),
+    "unix_timestamp": (0, 1, _unix_timestamp),
+    "date": (1, 1, _date),
+    "time": (1, 1, _time),
+    "timestamp": (1, 1, _timestamp),
+    "date_format": (2, 2, _date_format),
+    "str_to_date": (2, 2, _str_to_date),
+    "to_date": (2, 2, _str_to_date),
+    "datediff": (2, 2, _datediff),
+    "last_day": (
+        1,
+        1,
+        lambda _, v: Value(f"mo_last_day({convert(v[0], DATETIME).sql})", varchar(10)),
+    ),
+    "year": (1, 1, _part("YEAR")),
+    "month": (1, 1, _part("MONTH", _TINY)),
+    "day": (1, 1, _part("DAY", _TINY)),
+    "dayofmonth": (1, 1, _part("DAY", _TINY)),
+    "dayofyear": (1, 1, _part("DAYOFYEAR", SqlType("smallint", unsigned=True))),
+    "dayofweek": (1, 1, _part("DAYOFWEEK")),
+    "weekday": (1, 1, _part("WEEKDAY")),
+    "week": (1, 1, _part("WEEK", _TINY)),
+    "hour": (1, 1, _part("HOUR", _TINY)),
+    "minute": (1, 1, _part("MINUTE", _TINY)),
+    "second": (1, 1, _part("SECOND", _TINY)),
+    "to_days": (1, 1, _part("TO_DAYS")),
+    "cast_range_value_unit": (2, 2, _raw("mo_range_hours", BIGINT)),
+    "json_extract": (2, _ANY_COUNT, _json_call("mo_json_extract", JSON)),
+    "json_unquote": (1, 1, _json_call("mo_json_unquote", _TEXT)),
+    "json_quote": (1, 1, _json_call("mo_json_quote", _TEXT)),
+    "convert_tz": (3, 3, _texts("mo_convert_tz")),
+    "strcmp": (2, 2, _texts("mo_strcmp", SqlType("tinyint"))),
+    "greatest": (2, _ANY_COUNT, _extreme("max")),
+    "least": (2, _ANY_COUNT, _extreme("min")),
+    "right": (2, 2, _right),
+    "truncate": (2, 2, _round("t")),
+    "sign": (1, 1, lambda _, v: Value(f"sign({as_number(v[0]).sql})", BIGINT)),
+    "quarter": (1, 1, _part("QUARTER", _TINY)),
+    "microsecond": (1, 1, _part("MICROSECOND")),
+}

@@ -1,0 +1,230 @@
+"""Column labels: the server prints the parsed expression in its own spelling."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from sqlglot import exp
+
+from ..parsing.lexer import TIME_MARK
+
+_BINARY: dict[type[exp.Expr], str] = {
+    exp.Add: "+",
+    exp.Sub: "-",
+    exp.Mul: "*",
+    exp.Div: "/",
+    exp.IntDiv: "div",
+    exp.Mod: "%",
+    exp.EQ: "=",
+    exp.NEQ: "!=",
+    exp.GT: ">",
+    exp.GTE: ">=",
+    exp.LT: "<",
+    exp.LTE: "<=",
+    exp.NullSafeEQ: "<=>",
+    exp.And: "and",
+    exp.Or: "or",
+    exp.Xor: "xor",
+    exp.Like: "like",
+    exp.ILike: "ilike",
+    exp.RegexpLike: "reg_match",
+    exp.BitwiseAnd: "&",
+    exp.BitwiseOr: "|",
+    exp.BitwiseXor: "^",
+    exp.BitwiseLeftShift: "<<",
+    exp.BitwiseRightShift: ">>",
+}
+
+_WORDS: dict[type[exp.Expr], str] = {
+    exp.CurrentTimestamp: "current_timestamp()",
+    exp.CurrentDate: "current_date()",
+    exp.CurrentTime: "current_time()",
+    exp.CurrentUser: "current_user()",
+    exp.CurrentRole: "current_role()",
+    exp.Localtime: "localtime()",
+    exp.Localtimestamp: "localtimestamp()",
+    exp.UtcTimestamp: "utc_timestamp()",
+    exp.UtcDate: "utc_date()",
+    exp.UtcTime: "utc_time()",
+}
+
+
+def heading(node: exp.Expr) -> str:
+    """The label of an unnamed column, `COUNT( * )+1` as `COUNT(*) + 1`."""
+    while isinstance(node, exp.Paren):
+        node = node.this
+    if isinstance(node, exp.Concat) and all(isinstance(e, exp.Literal) for e in node.expressions):
+        return str(node.expressions[-1].this)
+    return node.name if isinstance(node, exp.Column) else text(node)
+
+
+def source_text(node: exp.Expr, column: Callable[[str], str] = str) -> str:
+    """An expression that can be parsed again: strings keep their quotes."""
+    tree = exp.Paren(this=node.copy())
+    for literal in list(tree.find_all(exp.Literal)):
+        if literal.is_string:
+            literal.replace(exp.Var(this="'" + str(literal.this).replace("'", "''") + "'"))
+    for found in list(tree.find_all(exp.Column)):
+        found.replace(exp.Var(this=column(found.name)))
+    return text(tree.this)
+
+
+_TIMED = re.compile(rf"`?(\w+){TIME_MARK}(\w[\w ]*?)( = | )'?([^`']*)'?`")
+
+
+def _small(node: exp.Expr) -> str:
+    """What sqlglot makes of it, in small letters; names keep their brace part."""
+    found = node.sql("mysql").lower()
+    if TIME_MARK not in found:
+        return found
+    return _TIMED.sub(
+        lambda m: f"{m[1]}{{{m[2].replace('mo_ts', 'mo-timestamp')}{m[3]}{m[4]}}}", found
+    )
+
+
+def _list(nodes: list[exp.Expr]) -> str:
+    return ", ".join(text(node) for node in nodes)
+
+
+def text(node: exp.Expr | None) -> str:
+    """An expression in the server's spelling; string literals lose their quotes."""
+    if node is None:
+        return ""
+    operator = _BINARY.get(type(node))
+    if operator is not None and node.args.get("negate"):
+        operator = f"not {operator}"
+    if operator is not None:
+        return f"{text(node.this)} {operator} {text(node.args['expression'])}"
+    word = _WORDS.get(type(node))
+    if word is not None:
+        return word
+    if isinstance(node, exp.Literal):
+        return str(node.this).replace("\n", "\\n")
+    if isinstance(node, exp.HexString):
+        return f"0x{node.this}"
+    if isinstance(node, exp.BitString):
+        return f"0b{node.this}"
+    if isinstance(node, exp.BitwiseNot):
+        return f"~{text(node.this)}"
+    if isinstance(node, exp.Extract):
+        return f"extract({text(node.this)}, {text(node.expression)})".lower()
+    if isinstance(node, exp.Exists):
+        return f"exists ({_small(node.this)})"
+    if isinstance(node, exp.Trim) and node.args.get("expression") is None:
+        return f"trim({text(node.this)})"
+    if isinstance(node, exp.GroupConcat):
+        return _group_concat(node)
+    if isinstance(node, exp.Boolean):
+        return "true" if node.this else "false"
+    if isinstance(node, exp.Null):
+        return "null"
+    if isinstance(node, exp.Column):
+        return ".".join(part.name for part in node.parts)
+    if isinstance(node, exp.Identifier):
+        return str(node.this)
+    if isinstance(node, exp.Star):
+        return "*"
+    if isinstance(node, exp.Paren):
+        return f"({text(node.this)})"
+    if isinstance(node, exp.Neg):
+        return f"-{text(node.this)}"
+    if isinstance(node, exp.Not):
+        return _negated(node)
+    if isinstance(node, exp.Anonymous):
+        return f"{node.this}({_list(node.expressions)})"
+    if isinstance(node, exp.Distinct):
+        return f"distinct {_list(node.expressions)}"
+    if isinstance(node, exp.Is):
+        return f"{text(node.this)} is {text(node.expression)}"
+    if isinstance(node, exp.In):
+        return _in(node, "in")
+    if isinstance(node, exp.Between):
+        return _between(node, "between")
+    if isinstance(node, exp.Tuple):
+        return f"({_list(node.expressions)})"
+    if isinstance(node, exp.Case):
+        return _case(node)
+    if isinstance(node, exp.If):
+        parts = [node.this, node.args.get("true"), node.args.get("false")]
+        return f"if({', '.join(text(part) for part in parts if part is not None)})"
+    if isinstance(node, exp.Cast) and node.to.this == exp.DataType.Type.CHARACTER_SET:
+        return f"CONVERT({text(node.this)}, {node.to.args['kind'].name})"
+    if isinstance(node, exp.Cast):
+        return f"cast({text(node.this)} as {_type(node.to)})"
+    if isinstance(node, exp.Window):
+        return f"{text(node.this)} {_small(node).split(' ', 1)[1]}"
+    if isinstance(node, exp.Parameter):
+        return f"@{text(node.this)}"
+    if isinstance(node, exp.SessionParameter):
+        return f"@@{node.name}"
+    if isinstance(node, exp.DataTypeParam):
+        return text(node.this)
+    if isinstance(node, exp.Var):
+        return str(node.this)
+    if isinstance(node, exp.Interval):
+        return f"interval({text(node.this)}, {text(node.args.get('unit'))})".lower()
+    if isinstance(node, exp.Concat):
+        return _list(node.expressions)
+    if isinstance(node, exp.DPipe):
+        return f"concat({text(node.this)}, {text(node.expression)})"
+    if isinstance(node, exp.Escape):
+        return f"{text(node.this)} escape {text(node.expression)}"
+    return _small(node)
+
+
+def _negated(node: exp.Not) -> str:
+    inner = node.this
+    if isinstance(inner, exp.Is):
+        return f"{text(inner.this)} is not {text(inner.expression)}"
+    if isinstance(inner, exp.In):
+        return _in(inner, "not in")
+    if isinstance(inner, exp.Between):
+        return _between(inner, "not between")
+    return f"not {text(inner)}"
+
+
+def _in(node: exp.In, word: str) -> str:
+    query = node.args.get("query")
+    inside = _small(query) if query is not None else f"({_list(node.expressions)})"
+    return f"{text(node.this)} {word} {inside}"
+
+
+_CASTS = {"char": "varchar", "bigint": "signed", "ubigint": "unsigned", "timestamptz": "timestamp"}
+
+
+def _type(kind: exp.DataType) -> str:
+    name = str(kind.this.value).lower()
+    if name == "boolean":
+        return "bool"
+    if name == "decimal" and not kind.expressions:
+        return "decimal(38)"
+    if kind.expressions:
+        return f"{name}({_list(kind.expressions)})"
+    return _CASTS.get(name, name)
+
+
+def _group_concat(node: exp.GroupConcat) -> str:
+    inner, order = node.this, ""
+    if isinstance(inner, exp.Order):
+        order = _small(inner)[len(_small(inner.this)) + 1 :]
+        inner = inner.this
+    between = node.args.get("separator")
+    return f"group_concat({text(inner)}, {between.name if between is not None else ','}{order})"
+
+
+def _between(node: exp.Between, word: str) -> str:
+    low, high = node.args["low"], node.args["high"]
+    return f"{text(node.this)} {word} {text(low)} and {text(high)}"
+
+
+def _case(node: exp.Case) -> str:
+    parts = ["case"]
+    if node.this is not None:
+        parts.append(text(node.this))
+    for branch in node.args["ifs"]:
+        parts.append(f"when {text(branch.this)} then {text(branch.args['true'])}")
+    if node.args.get("default") is not None:
+        parts.append(f"else {text(node.args['default'])}")
+    parts.append("end")
+    return " ".join(parts)

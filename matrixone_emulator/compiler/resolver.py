@@ -1,0 +1,266 @@
+"""Names of databases and tables, of now or of a moment, as FROM reads them (section 6)."""
+
+from __future__ import annotations
+
+import datetime
+import json
+from collections.abc import Iterable
+
+from sqlglot import exp
+
+from ..errors import SqlError
+from ..parsing import dialect
+from ..parsing.lexer import TIME_MARK, fold_time_parts, tokens
+from ..parsing.redact import unsupported
+from ..parsing.times import parse_read_time
+from ..storage.records import SYSTEM_DATABASES, SessionContext
+from ..storage.shared import Shared
+from ..storage.store import Store
+from ..storage.tables import Tables
+from ..storage.virtual import VirtualTable
+from ..types.columns import SqlType
+from ..types.definition import DatabaseVersion, Version
+from ..types.values import moment_text
+from ..versions.rules import Rules
+from .query import Resolved
+
+_UPPER = frozenset(
+    [
+        "columns",
+        "partitions",
+        "referential_constraints",
+        "schemata",
+        "statistics",
+        "table_constraints",
+        "tables",
+        "views",
+    ]
+)
+"""The views of information_schema whose labels are in capitals from 4.0"""
+
+
+_READABLE_NS = 3600 * 1_000_000_000
+"""How far back `{TIMESTAMP = 't'}` reads without a snapshot"""
+
+
+class Resolver:
+    """Finds what a session's statements name."""
+
+    storage: Shared
+    store: Store
+    context: SessionContext
+    catalogue: Tables
+    moment_read: int | None = None
+    statement_text = ""
+
+    @property
+    def rules(self) -> Rules:
+        return self.storage.rules
+
+    @property
+    def virtual(self) -> dict[tuple[str, str], VirtualTable]:
+        return self.storage.virtual
+
+    # Names
+
+    def database_name(self, name: str) -> str:
+        if name:
+            return name
+        if self.context.database:
+            return self.context.database.lower()
+        raise SqlError(1046, "No database selected")
+
+    def need_database(
+        self, name: str, number: int | None = None, account_id: int | None = None
+    ) -> DatabaseVersion:
+        wanted = self.database_name(name)
+        account = self.context.account_id if account_id is None else account_id
+        found = self.catalogue.database(account, wanted, number)
+        if found is None and wanted == "mo_catalog":
+            found = self.catalogue.database(0, wanted, number)
+        if found is None:
+            if not name and (number is not None or self.rules.missing_database_kept_unselected):
+                raise SqlError(1046, "No database selected")
+            raise SqlError(1049, f"Unknown database {wanted}")
+        return found
+
+    def new_home(self, name: str) -> DatabaseVersion:
+        """The database in which a statement creates something; a missing one counts as none."""
+        self.refuse_system(name)
+        wanted = self.database_name(name)
+        found = self.catalogue.database(self.context.account_id, wanted)
+        if found is None and not self.rules.missing_database_kept_unselected:
+            raise SqlError(1049, f"Unknown database {wanted}")
+        if found is None:
+            raise SqlError(1046, "No database selected")
+        return found
+
+    def need_table(self, database: str, name: str) -> Version:
+        """The table that a statement changes; of a missing database it is missing too."""
+        wanted = database or self.context.database.lower()
+        if (wanted, name) in self.virtual:
+            self.refuse_system(wanted)
+        home = self.catalogue.database(self.context.account_id, wanted)
+        if home is None:
+            raise SqlError(1146, f"no such table {wanted}.{name}")
+        return self.table_of(home, name)
+
+    def table_of(self, home: DatabaseVersion, name: str, number: int | None = None) -> Version:
+        found = self.catalogue.table(home, name, number)
+        if found is None:
+            raise SqlError(1146, f"no such table {home.name}.{name}")
+        return found
+
+    def refuse_system(self, database: str, name: str = "") -> None:
+        """Nobody creates, alters or drops in the server's own databases.
+
+        In mo_catalog what is missing is missing first.
+        """
+        home = database or self.context.database.lower()
+        missing = home == "mo_catalog" and name and (home, name) not in self.virtual
+        if home in SYSTEM_DATABASES and not missing:
+            raise SqlError.internal("do not have privilege to execute the statement")
+
+    def moment(self, text: str) -> int:
+        """Nanoseconds of a brace part: `MO_TS = n`, `AS OF TIMESTAMP 't'`, `TIMESTAMP = 't'`."""
+        word = text.strip()
+        upper = " ".join(word.upper().split())
+        if upper.startswith("SNAPSHOT"):
+            # CREATE SNAPSHOT is refused by name: there are none.
+            name = word.partition("=")[2].strip(" '\"")
+            raise SqlError.internal(f"find 0 snapshot records by name({name}), expect only 1")
+        try:
+            if upper.startswith("MO_TS"):
+                number = word.partition("=")[2].strip()
+                if number.startswith("'"):
+                    number = number.strip("'")
+                    raise SqlError(
+                        20301, f"invalid input: invalid debug timestamp string: {number}"
+                    )
+                if not number.lstrip("+-").isdigit():
+                    raise _no_number(number)
+                if int(number) > 9223372036854775807:
+                    raise SqlError(
+                        20203, f"invalid argument invalid input expr , bad value {number}"
+                    )
+                return int(number)
+            if upper.startswith("TIMESTAMP") and "'" in word:
+                return parse_read_time(word.split("'")[1], self.store.clock)
+            if upper.startswith("TIMESTAMP"):
+                return int(word.partition("=")[2])
+            if upper.startswith("AS OF TIMESTAMP"):
+                quoted = word[word.index("'") : word.rindex("'") + 1]
+                return self.store.clock.parse_local(quoted[1:-1])
+        except ValueError:
+            text = word.partition("'")[2].rpartition("'")[0]
+            raise SqlError(20301, f"invalid input: invalid timestamp format: {text}") from None
+        raise unsupported("{" + text + "}")
+
+    def _one_moment(self, text: str) -> int:
+        """The moment of this statement: the first one counts for all that are named."""
+        at = self.moment(text)
+        shown = text.partition("=")[2].strip()
+        if at <= 0 and shown:
+            shown = shown.strip("'")
+            raise SqlError(20203, f"invalid argument invalid timestamp value, bad value {shown}")
+        age = self.store.clock.now() - at
+        if text.strip().upper().startswith("TIMESTAMP") and not 0 <= age <= _READABLE_NS:
+            shown = shown.strip("'")
+            raise SqlError(
+                20203,
+                "invalid argument invalid timestamp value, no corresponding snapshot , bad value "
+                + shown,
+            )
+        if self.moment_read is None:
+            self.moment_read = at
+        return self.moment_read
+
+    def resolve(self, database: str, name: str, moment: str) -> Resolved:
+        """What a name in FROM stands for."""
+        at = self._one_moment(moment) if moment else None
+        number = self.catalogue.number_at(at)
+        home = self.need_database(database, number)
+        virtual = self.storage.virtual.get((home.name, name))
+        if virtual is not None and not (virtual.sys_only and self.context.account_id != 0):
+            if virtual.unwritten:
+                raise unsupported(self.statement_text)
+            return self.virtual_source(home.name, name, virtual, at)
+        version = self.catalogue.table(home, name, number)
+        if version is None:
+            code = self.rules.missing_table_code
+            raise SqlError(code, f'SQL parser error: table "{name}" does not exist')
+        definition = version.definition
+        if definition.view is not None:
+            return self._view(version, moment)
+        columns = [(column.name, column.key, column.type) for column in definition.columns]
+        return Resolved(home.name, name, self.catalogue.rows_sql(version, number), columns)
+
+    def _view(self, version: Version, moment: str) -> Resolved:
+        """A view has no past of its own: *moment* is that of its tables."""
+        definition = version.definition
+        text = definition.view or ""
+        found = tokens(text)
+        tree = dialect.parse(fold_time_parts(text, found), found, self.rules).copy()
+        for table in tree.find_all(exp.Table):
+            if not table.db and isinstance(table.this, exp.Identifier):
+                table.set("db", exp.to_identifier(definition.view_database))
+        for cte in tree.find_all(exp.CTE):
+            for table in tree.find_all(exp.Table):
+                if table.name.lower() == cte.alias.lower():
+                    table.set("db", None)
+        for table in tree.find_all(exp.Table):
+            if moment and table.db and TIME_MARK not in table.name:
+                table.this.set("this", f"{table.name}{TIME_MARK}{moment}")
+        labels = [column.name for column in definition.columns]
+        return Resolved(version.database, version.name, "", [], tree, labels)
+
+    def virtual_source(
+        self, database: str, name: str, table: VirtualTable, at: int | None
+    ) -> Resolved:
+        columns = table.columns
+        capitals = self.rules.information_schema_in_capitals and name in _UPPER
+        if capitals and database == "information_schema":
+            columns = [(label.upper(), kind) for label, kind in columns]
+        return self.rows_source(database, name, columns, table.rows(self, at))
+
+    def rows_source(
+        self,
+        database: str,
+        name: str,
+        columns: list[tuple[str, SqlType]],
+        rows: Iterable[tuple[object, ...]],
+    ) -> Resolved:
+        """Rows made in Python as something that FROM can read."""
+        parameter = f"v_{database}_{name}"
+        cells = ", ".join(
+            f"json_extract(value, '$[{index}]') AS k{index}" for index in range(len(columns))
+        )
+        data = json.dumps([[_json_cell(cell) for cell in row] for row in rows])
+        sql = f"(SELECT {cells} FROM json_each(:{parameter}))"
+        named = [(label, f"k{index}", kind) for index, (label, kind) in enumerate(columns)]
+        return Resolved(database, name, sql, named, parameters={parameter: data})
+
+
+def _json_cell(value: object) -> object:
+    if isinstance(value, (datetime.datetime, datetime.date)):
+        return moment_text(value) if isinstance(value, datetime.datetime) else value.isoformat()
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace")
+    if isinstance(value, bool):
+        return int(value)
+    if isinstance(value, int) and value > 9223372036854775807:
+        return str(value)
+    if value is None or isinstance(value, (int, float, str)):
+        return value
+    return str(value)
+
+
+def _no_number(text: str) -> SqlError:
+    """Of a MO_TS that is no whole number."""
+    if text.upper() == "NULL":
+        return SqlError(20203, "invalid argument invalid input expr , bad value null")
+    if text.isidentifier():
+        return SqlError(20301, f"invalid input: ambiguous column reference '{text}'")
+    if text.endswith(")") or text.replace(".", "", 1).isdigit():
+        return SqlError(1064, "SQL parser error: invalid timestamp hint")
+    return unsupported("{MO_TS = " + text + "}")

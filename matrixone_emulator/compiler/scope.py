@@ -1,0 +1,96 @@
+"""What a name in a query can mean: tables of FROM, their columns, outer queries, aliases."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from ..errors import SqlError
+from ..types.columns import SqlType
+
+UNKNOWN = object()
+"""The *literal* of a value that is not known before the statement runs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """An expression in sqlite's words, and its type; *literal* where it is one in the text."""
+
+    sql: str
+    type: SqlType
+    literal: object = UNKNOWN
+
+
+@dataclass(frozen=True, slots=True)
+class SourceColumn:
+    name: str
+    sql: str
+    type: SqlType
+
+
+@dataclass
+class Source:
+    """One table of FROM; *alias* is what columns are qualified with."""
+
+    alias: str
+    sql: str
+    columns: list[SourceColumn]
+    database: str = ""
+    name: str = ""
+    merged: set[str] = field(default_factory=set)
+    """Columns of USING and NATURAL that an earlier table shows."""
+
+    def find(self, name: str) -> SourceColumn | None:
+        lower = name.lower()
+        for column in self.columns:
+            if column.name.lower() == lower:
+                return column
+        return None
+
+
+@dataclass
+class Scope:
+    sources: list[Source] = field(default_factory=list)
+    outer: Scope | None = None
+    aliases: dict[str, Value] = field(default_factory=dict)
+
+    def chain(self) -> Iterator[Scope]:
+        scope: Scope | None = self
+        while scope is not None:
+            yield scope
+            scope = scope.outer
+
+    def column(self, parts: list[str], *, aliases: bool = False) -> Value:
+        """The column that `a`, `t.a` or `db.t.a` means; the server's error where none or two."""
+        name = parts[-1]
+        if len(parts) == 1:
+            return self._plain(name, aliases)
+        table = parts[-2].lower()
+        database = parts[-3].lower() if len(parts) > 2 else ""
+        for scope in self.chain():
+            for source in scope.sources:
+                if source.alias.lower() != table or (database and source.database != database):
+                    continue
+                found = source.find(name)
+                if found is None:
+                    raise SqlError.no_column(f"column '{'.'.join(parts)}' does not exist")
+                return Value(found.sql, found.type)
+        raise SqlError(20301, f"invalid input: missing FROM-clause entry for table '{parts[-2]}'")
+
+    def _plain(self, name: str, aliases: bool) -> Value:
+        lower = name.lower()
+        for scope in self.chain():
+            if aliases and lower in scope.aliases:
+                return scope.aliases[lower]
+            found = [
+                column
+                for source in scope.sources
+                if lower not in source.merged and (column := source.find(lower)) is not None
+            ]
+            if len(found) > 1:
+                raise SqlError(20301, f"invalid input: ambiguouse column reference to '{name}'")
+            if found:
+                return Value(found[0].sql, found[0].type)
+            if lower in scope.aliases:
+                return scope.aliases[lower]
+        raise SqlError.no_column(f"column {name} does not exist")

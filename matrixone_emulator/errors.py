@@ -1,0 +1,59 @@
+"""The one exception that becomes an ERR packet (matrixone.md, sections 2, 3 and 6)."""
+
+from __future__ import annotations
+
+_SYNTAX = "SQL parser error: You have an error in your SQL syntax"
+
+
+class SqlError(Exception):
+    """A refusal as the client sees it: code, text and SQLSTATE of the ERR packet.
+
+    MatrixOne sends SQLSTATE HY000 with nearly everything, 1064 included.
+    """
+
+    def __init__(self, code: int, message: str, sqlstate: str = "HY000") -> None:
+        super().__init__(code, message)
+        self.code = code
+        self.message = message
+        self.sqlstate = sqlstate
+        self.misses_column = False
+        self.place: tuple[int, int, str] | None = None
+        """Of a 1064 in one statement of a text: where `near` begins, where the word ends, and what
+        is wrong; the text around it is known further up"""
+
+    @property
+    def is_syntax(self) -> bool:
+        """Whether the text could not be read at all; 1064 is also used for missing tables."""
+        return self.code == 1064 and self.message.startswith(_SYNTAX)
+
+    @classmethod
+    def internal(cls, text: str) -> SqlError:
+        """20101, the code of all PITR refusals."""
+        return cls(20101, f"internal error: {text}")
+
+    @classmethod
+    def no_column(cls, what: str) -> SqlError:
+        """Of a column that is none; versions differ in the code (versions/rules.py)."""
+        error = cls(20301, f"invalid input: {what}")
+        error.misses_column = True
+        return error
+
+    @classmethod
+    def syntax(
+        cls, near: str, line: int = 1, column: int | None = None, what: str = "syntax error"
+    ) -> SqlError:
+        """1064 in the server's shape; *near* is the text from the offending token on.
+
+        Only 1,024 bytes of it are shown; the server then names a length, which is always 0.
+        """
+        at = len(near) if column is None else column
+        data = near.encode("utf-8", "surrogateescape")
+        cut = ""
+        if len(data) > 1024:
+            near, cut = data[:1024].decode("utf-8", "surrogateescape"), " (total length 0)"
+        return cls(
+            1064,
+            f"{_SYNTAX}; check the manual that "
+            "corresponds to your MatrixOne server version for the right syntax to use. "
+            f'{what} at line {line} column {at} near "{near}"{cut};',
+        )

@@ -1,0 +1,1 @@
+"""SQL functions and aggregates that sqlite gets from Python."""

@@ -1,0 +1,472 @@
+"""Functions that sqlite gets from Python: exact decimals, moments, MySQL's string functions.
+
+They see stored values (types/values.py) and are the same for every session; what depends on the
+session (its time zone) is registered by `register` with a callable.
+"""
+
+from __future__ import annotations
+
+import decimal
+import functools
+import hashlib
+import json
+import math
+import random
+import re
+import sqlite3
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+from ..errors import SqlError
+from ..types.values import Stored, decimal_text, float_text, span_text, value_text
+from .aggregates import (
+    BitAggregate,
+    DecimalAverage,
+    DecimalSum,
+    Deviation,
+    GroupConcat,
+    StandardDeviation,
+)
+from .dates import (
+    add_interval,
+    convert_zone,
+    date_difference,
+    date_part,
+    format_date,
+    last_day,
+    parse_date,
+    span_part,
+    timestamp_difference,
+    to_datetime,
+    to_span,
+)
+from .json import json_extract, json_unquote, to_json
+
+_CONTEXT = decimal.Context(prec=65, rounding=decimal.ROUND_HALF_UP)
+
+_LONGEST_TEXT = 64 * 1024 * 1024
+
+
+class Failure:
+    """Carries a SqlError out of a sqlite callback, which loses exceptions."""
+
+    def __init__(self) -> None:
+        self.error: SqlError | None = None
+
+    def wrap(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(function)
+        def guarded(*arguments: Any) -> Any:
+            try:
+                return function(*arguments)
+            except SqlError as error:
+                self.error = error
+                raise
+
+        return guarded
+
+
+def compare_decimals(left: str, right: str) -> int:
+    """The collation mo_decimal: texts in the order of their numbers."""
+    if left == right:
+        return 0
+    try:
+        a, b = decimal.Decimal(left), decimal.Decimal(right)
+    except decimal.InvalidOperation:
+        return -1 if left < right else 1
+    return -1 if a < b else int(a > b)
+
+
+def _plain(number: decimal.Decimal) -> str:
+    return format(number, "f")
+
+
+def to_decimal(value: Stored) -> str | None:
+    if value is None:
+        return None
+    text = value.decode() if isinstance(value, bytes) else str(value)
+    try:
+        return _plain(decimal.Decimal(text.strip()))
+    except decimal.InvalidOperation:
+        raise SqlError(
+            20301,
+            f"invalid input: {text} beyond the range, can't be converted to Decimal128(38,0).",
+        ) from None
+
+
+def to_number(value: Stored) -> float | None:
+    if value is None:
+        return None
+    text = value.decode() if isinstance(value, bytes) else str(value)
+    try:
+        return float(text.strip())
+    except ValueError:
+        raise SqlError(20203, f"invalid argument cast to double, bad value {text}") from None
+
+
+def to_integer(value: Stored) -> int | None:
+    if value is None or isinstance(value, int):
+        return value
+    text = value.decode() if isinstance(value, bytes) else str(value)
+    try:
+        number = decimal.Decimal(text.strip())
+    except decimal.InvalidOperation:
+        raise SqlError(20203, f"invalid argument cast to int, bad value {text}") from None
+    return int(number.to_integral_value(decimal.ROUND_HALF_UP))
+
+
+def truth(value: Stored) -> int | None:
+    if value is None:
+        return None
+    if isinstance(value, (int, float)):
+        return int(value != 0)
+    text = (value.decode() if isinstance(value, bytes) else value).strip().lower()
+    if text in ("true", "false"):
+        return int(text == "true")
+    try:
+        return int(float(text) != 0)
+    except ValueError:
+        raise SqlError(20301, f"invalid input: '{text}' is not a valid bool expression") from None
+
+
+def arithmetic(operator: str, left: Stored, right: Stored, scale: int) -> str | None:
+    """`+ - * / %` of decimals, with *scale* digits after the point."""
+    if left is None or right is None:
+        return None
+    a, b = decimal.Decimal(str(left)), decimal.Decimal(str(right))
+    if operator in "/%" and b == 0:
+        raise SqlError(1365, "division by zero")
+    if operator == "+":
+        result = _CONTEXT.add(a, b)
+    elif operator == "-":
+        result = _CONTEXT.subtract(a, b)
+    elif operator == "*":
+        result = _CONTEXT.multiply(a, b)
+    elif operator == "/":
+        result = _CONTEXT.divide(a, b)
+    else:
+        result = _CONTEXT.remainder(a, b)
+    return decimal_text(result, scale)
+
+
+def divide(left: float | None, right: float | None) -> float | None:
+    if left is None or right is None:
+        return None
+    if right == 0:
+        raise SqlError(1365, "division by zero")
+    return left / right
+
+
+def integer_divide(left: Stored, right: Stored) -> int | None:
+    if left is None or right is None:
+        return None
+    a, b = decimal.Decimal(str(left)), decimal.Decimal(str(right))
+    if b == 0:
+        raise SqlError(1365, "division by zero")
+    return int(a / b)
+
+
+def modulo(left: float | None, right: float | None) -> float | None:
+    if left is None or right is None:
+        return None
+    if right == 0:
+        return None
+    if isinstance(left, int) and isinstance(right, int):
+        return (
+            int(math.fmod(left, right)) if abs(left) < 1 << 53 else left - right * int(left / right)
+        )
+    return math.fmod(left, right)
+
+
+@functools.lru_cache(maxsize=1024)
+def _like_pattern(pattern: str, escape: str, fold: bool) -> re.Pattern[str]:
+    out: list[str] = []
+    index = 0
+    while index < len(pattern):
+        char = pattern[index]
+        if char == escape and index + 1 < len(pattern):
+            index += 1
+            out.append(re.escape(pattern[index]))
+        elif char == "%":
+            out.append(".*")
+        elif char == "_":
+            out.append(".")
+        else:
+            out.append(re.escape(char))
+        index += 1
+    flags = re.DOTALL | (re.IGNORECASE if fold else 0)
+    return re.compile("".join(out), flags)
+
+
+def like(value: Stored, pattern: Stored, escape: str, fold: int) -> int | None:
+    if value is None or pattern is None:
+        return None
+    found = _like_pattern(value_text(pattern), escape, bool(fold)).fullmatch(value_text(value))
+    return int(found is not None)
+
+
+@functools.lru_cache(maxsize=256)
+def _regular(pattern: str) -> re.Pattern[str]:
+    try:
+        return re.compile(pattern)
+    except re.error:
+        raise SqlError.internal(f"error parsing regexp: {pattern}") from None
+
+
+def regexp(value: Stored, pattern: Stored) -> int | None:
+    if value is None or pattern is None:
+        return None
+    return int(_regular(value_text(pattern)).search(value_text(value)) is not None)
+
+
+def regexp_replace(value: Stored, pattern: Stored, replacement: Stored) -> str | None:
+    if value is None or pattern is None or replacement is None:
+        return None
+    return _regular(value_text(pattern)).sub(
+        value_text(replacement).replace("\\", "\\\\"), value_text(value)
+    )
+
+
+def regexp_substr(value: Stored, pattern: Stored) -> str | None:
+    if value is None or pattern is None:
+        return None
+    found = _regular(value_text(pattern)).search(value_text(value))
+    return found.group() if found else None
+
+
+def concat(*parts: Stored) -> str | None:
+    return None if any(part is None for part in parts) else "".join(map(value_text, parts))
+
+
+def concat_ws(separator: Stored, *parts: Stored) -> str | None:
+    if separator is None:
+        return None
+    return value_text(separator).join(value_text(part) for part in parts if part is not None)
+
+
+def _one(function: Callable[[str], Stored]) -> Callable[[Stored], Stored]:
+    def call(value: Stored) -> Stored:
+        return None if value is None else function(value_text(value))
+
+    return call
+
+
+def compare_texts(left: Stored, right: Stored) -> int | None:
+    """STRCMP: -1, 0 or 1."""
+    if left is None or right is None:
+        return None
+    a, b = value_text(left), value_text(right)
+    return (a > b) - (a < b)
+
+
+def repeat(text: Stored, count: Stored) -> str | None:
+    """REPEAT, refused before it takes all memory."""
+    if text is None or count is None:
+        return None
+    shown, times = value_text(text), int(str(count))
+    if len(shown) * times > _LONGEST_TEXT:
+        raise OverflowError("a text longer than the emulator makes")
+    return shown * times
+
+
+def pad(value: Stored, length: int | None, filler: Stored, left: int) -> str | None:
+    if value is None or length is None or filler is None or length < 0:
+        return None
+    text, fill = value_text(value), value_text(filler)
+    if len(text) >= length:
+        return text[:length]
+    if not fill:
+        return ""
+    rest = (fill * length)[: length - len(text)]
+    return rest + text if left else text + rest
+
+
+def substring_index(value: Stored, delimiter: Stored, count: int | None) -> str | None:
+    if value is None or delimiter is None or count is None:
+        return None
+    parts = value_text(value).split(value_text(delimiter))
+    chosen = parts[:count] if count >= 0 else parts[count:]
+    return value_text(delimiter).join(chosen)
+
+
+def round_decimal(value: Stored, digits: int | None, mode: str) -> str | None:
+    if value is None or digits is None:
+        return None
+    rounding = {"r": decimal.ROUND_HALF_UP, "t": decimal.ROUND_DOWN}[mode]
+    number = decimal.Decimal(str(value))
+    result = number.quantize(decimal.Decimal(1).scaleb(-digits), rounding=rounding)
+    return _plain(result) if digits >= 0 else _plain(result.quantize(decimal.Decimal(1)))
+
+
+def round_float(value: float | None, digits: int | None, mode: str) -> float | None:
+    if value is None or digits is None:
+        return None
+    if mode == "t":
+        factor = 10.0**digits
+        return math.trunc(value * factor) / factor
+    return float(
+        decimal.Decimal(repr(float(value))).quantize(
+            decimal.Decimal(1).scaleb(-digits), rounding=decimal.ROUND_HALF_EVEN
+        )
+    )
+
+
+# Registration ----------------------------------------------------------------------------------
+
+
+def pack(*values: Stored) -> str | None:
+    """One text for several values, for COUNT(DISTINCT a, b)."""
+    if any(value is None for value in values):
+        return None
+    return "\x02".join(repr((type(value).__name__, value)) for value in values)
+
+
+def strict_integer(value: Stored) -> int | None:
+    """A text beside an integer: `1.5` is none."""
+    text = "" if value is None else value_text(value).strip()
+    if value is not None and not text.lstrip("+-").isdigit():
+        raise SqlError(20203, f"invalid argument cast to int, bad value {text}")
+    return to_integer(value)
+
+
+def invert(value: int | None) -> Stored:
+    if value is None:
+        return None
+    number = ~value & (1 << 64) - 1
+    return number if number < 1 << 63 else str(number)
+
+
+def whole(value: Stored) -> Stored:
+    """The result of integer arithmetic: sqlite slips into floating point where it overflows."""
+    if isinstance(value, float):
+        raise SqlError(1690, "data out of range: data type int64, integer overflow")
+    return value
+
+
+_RANGE_HOURS = {"h": 1, "d": 24, "mo": 720, "y": 8760}
+
+
+def range_hours(length: int | None, unit: Stored) -> int | None:
+    """CAST_RANGE_VALUE_UNIT of SHOW PITR WHERE (section 5)."""
+    if length is None or unit is None:
+        return None
+    word = value_text(unit)
+    if word not in _RANGE_HOURS:
+        raise SqlError(20203, f"invalid argument invalid pitr time unit, bad value {word}")
+    return length * _RANGE_HOURS[word]
+
+
+def _hex(value: Stored) -> str | None:
+    if value is None:
+        return None
+    if isinstance(value, int):
+        return f"{value & (1 << 64) - 1:X}"
+    return (value if isinstance(value, bytes) else value_text(value).encode()).hex().upper()
+
+
+def _unhex(value: Stored) -> bytes | None:
+    try:
+        return None if value is None else bytes.fromhex(value_text(value))
+    except ValueError:
+        return None
+
+
+def _digest(name: str) -> Callable[[Stored], Stored]:
+    def call(value: Stored) -> Stored:
+        if value is None:
+            return None
+        data = value if isinstance(value, bytes) else value_text(value).encode()
+        return hashlib.new(name, data).hexdigest()
+
+    return call
+
+
+_PLAIN: dict[str, tuple[int, Callable[..., Any]]] = {
+    "mo_decimal": (1, to_decimal),
+    "mo_number": (1, to_number),
+    "mo_integer": (1, to_integer),
+    "mo_truth": (1, truth),
+    "mo_arithmetic": (4, arithmetic),
+    "mo_divide": (2, divide),
+    "mo_div": (2, integer_divide),
+    "mo_mod": (2, modulo),
+    "mo_like": (4, like),
+    "mo_regexp": (2, regexp),
+    "mo_regexp_replace": (3, regexp_replace),
+    "mo_regexp_substr": (2, regexp_substr),
+    "mo_concat": (-1, concat),
+    "mo_concat_ws": (-1, concat_ws),
+    "mo_upper": (1, _one(str.upper)),
+    "mo_lower": (1, _one(str.lower)),
+    "mo_reverse": (1, _one(lambda text: text[::-1])),
+    "mo_length": (
+        1,
+        lambda v: None if v is None else len(v if isinstance(v, bytes) else value_text(v).encode()),
+    ),
+    "mo_ascii": (1, _one(lambda text: text.encode()[0] if text else 0)),
+    "mo_pad": (4, pad),
+    "mo_substring_index": (3, substring_index),
+    "mo_repeat": (2, repeat),
+    "mo_round_decimal": (3, round_decimal),
+    "mo_round": (3, round_float),
+    "mo_float_text": (1, lambda v: None if v is None else float_text(v)),
+    "mo_datetime": (1, to_datetime),
+    "mo_span": (1, to_span),
+    "mo_span_text": (2, lambda v, n: None if v is None else span_text(v, n)),
+    "mo_interval": (3, add_interval),
+    "mo_timestampdiff": (3, timestamp_difference),
+    "mo_datediff": (2, date_difference),
+    "mo_part": (2, date_part),
+    "mo_span_part": (2, span_part),
+    "mo_format_date": (2, format_date),
+    "mo_parse_date": (2, parse_date),
+    "mo_last_day": (1, last_day),
+    "mo_convert_tz": (3, convert_zone),
+    "mo_strcmp": (2, compare_texts),
+    "mo_whole": (1, whole),
+    "mo_strict_integer": (1, strict_integer),
+    "mo_invert": (1, invert),
+    "mo_range_hours": (2, range_hours),
+    "mo_json": (1, to_json),
+    "mo_json_extract": (-1, json_extract),
+    "mo_json_unquote": (1, json_unquote),
+    "mo_json_quote": (1, _one(lambda text: json.dumps(text, ensure_ascii=False))),
+    "mo_pack": (-1, pack),
+    "mo_hex": (1, _hex),
+    "mo_unhex": (1, _unhex),
+    "mo_md5": (1, _digest("md5")),
+    "mo_sha1": (1, _digest("sha1")),
+    "mo_sha2": (2, lambda v, n: _digest(f"sha{n or 256}")(v)),
+    "mo_power": (2, lambda a, b: None if a is None or b is None else float(a) ** float(b)),
+    "mo_sqrt": (1, lambda v: None if v is None else math.sqrt(v)),
+    "mo_ln": (1, lambda v: None if v is None else math.log(v)),
+    "mo_log": (2, lambda b, v: None if b is None or v is None else math.log(v, b)),
+    "mo_log10": (1, lambda v: None if v is None else math.log10(v)),
+    "mo_exp": (1, lambda v: None if v is None else math.exp(v)),
+}
+
+_VOLATILE: dict[str, tuple[int, Callable[..., Any]]] = {
+    "mo_uuid": (0, lambda: str(uuid.uuid4())),
+    "mo_rand": (0, random.random),
+}
+
+
+def register(
+    connection: sqlite3.Connection,
+    failure: Failure,
+    session: dict[str, tuple[int, Callable[..., Any]]],
+) -> None:
+    """Give *connection* all of them; *session* holds those that know the session."""
+    connection.create_collation("mo_decimal", compare_decimals)
+    for name, (count, function) in _PLAIN.items():
+        connection.create_function(name, count, failure.wrap(function), deterministic=True)
+    for name, (count, function) in {**_VOLATILE, **session}.items():
+        connection.create_function(name, count, failure.wrap(function))
+    window: Any = connection.create_window_function
+    window("mo_sum", 1, DecimalSum)
+    window("mo_avg", 2, DecimalAverage)
+    aggregate: Any = connection.create_aggregate
+    aggregate("mo_group_concat", -1, GroupConcat)
+    aggregate("mo_variance", 1, Deviation)
+    aggregate("mo_stddev", 1, StandardDeviation)
+    aggregate("mo_bits", 2, BitAggregate)

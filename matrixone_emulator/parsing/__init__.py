@@ -1,0 +1,1 @@
+"""Statements read into plain data, or refused as the server's parser refuses them."""

@@ -1,0 +1,104 @@
+"""MySQL statements as sqlglot trees in which calls keep the name they were written with."""
+
+from __future__ import annotations
+
+import functools
+
+import sqlglot
+from sqlglot import exp
+from sqlglot.dialects.mysql import MySQL
+from sqlglot.errors import ParseError, SqlglotError, TokenError
+from sqlglot.tokenizer_core import TokenType
+
+from ..versions.rules import Rules
+from .lexer import Token, syntax_error
+from .unwritten import unread
+
+_REMEMBERED_LENGTH = 4000
+
+_CALLS_WITHOUT_BRACKETS = ("utc_date", "utc_time", "utc_timestamp")
+
+_SPECIAL = ("CAST", "CONVERT", "EXTRACT", "GROUP_CONCAT", "TRIM", "SUBSTRING", "POSITION")
+
+
+class _MatrixOne(MySQL):
+    """Calls stay Anonymous: labels need their spelling, and compiler.calls knows the functions."""
+
+    class Parser(MySQL.Parser):  # type: ignore[valid-type,misc]
+        FUNCTIONS: dict[str, object] = {}  # noqa: RUF012
+        FUNCTION_PARSERS = {  # noqa: RUF012
+            name: parser
+            for name, parser in MySQL.Parser.FUNCTION_PARSERS.items()
+            if name in _SPECIAL
+        }
+
+
+class _Concatenating(_MatrixOne):
+    """In which `||` joins texts: 3.x, and 4.x with PIPES_AS_CONCAT; it is OR otherwise."""
+
+    class Parser(_MatrixOne.Parser):
+        DISJUNCTION = {  # noqa: RUF012
+            token: kind
+            for token, kind in MySQL.Parser.DISJUNCTION.items()
+            if token is not TokenType.DPIPE
+        }
+        TERM = {**MySQL.Parser.TERM, TokenType.DPIPE: exp.DPipe}  # noqa: RUF012
+
+
+def parse(
+    statement: str, found: list[Token], rules: Rules, *, concatenating: bool = True
+) -> exp.Expr:
+    """The tree of one statement; SqlError 1064 or 1235 where it is none."""
+    try:
+        tree = _parse(statement, concatenating)
+    except ParseError as error:
+        detail = error.errors[0] if error.errors else {}
+        line, column = detail.get("line"), detail.get("col")
+        highlight = detail.get("highlight") or ""
+        offset = len(statement)
+        if isinstance(line, int) and isinstance(column, int):
+            start = 0
+            for _ in range(line - 1):
+                start = statement.find("\n", start) + 1
+            offset = max(0, start + column - len(highlight))
+        raise unread(statement, found, offset, rules) from None
+    except (TokenError, SqlglotError, RecursionError):
+        raise syntax_error(statement, found, 0) from None
+    return tree
+
+
+def form(statement: str) -> exp.Expr | None:
+    """The tree of a statement that stands for many; None where it is none."""
+    try:
+        return _parse(statement, True)
+    except (SqlglotError, RecursionError):
+        return None
+
+
+def _parse(statement: str, concatenating: bool) -> exp.Expr:
+    if len(statement) > _REMEMBERED_LENGTH:
+        return _parse_anew(statement, concatenating)
+    return _parse_once(statement, concatenating)
+
+
+def _parse_anew(statement: str, concatenating: bool) -> exp.Expr:
+    dialect = _Concatenating if concatenating else _MatrixOne
+    tree: exp.Expr = sqlglot.parse_one(statement, dialect=dialect)
+    for column in list(tree.find_all(exp.Column)):
+        name = column.this
+        bare = not column.table and isinstance(name, exp.Identifier) and not name.quoted
+        if bare and name.name.lower() in _CALLS_WITHOUT_BRACKETS:
+            column.replace(exp.Anonymous(this=name.name.lower(), expressions=[]))
+    return tree
+
+
+# Whoever gets a tree must leave it as it is: the next one gets the same.
+_parse_once = functools.lru_cache(maxsize=512)(_parse_anew)
+
+
+@functools.lru_cache(maxsize=512)
+def parse_expression(text: str) -> exp.Expr:
+    """The tree of a column's default or of another lone expression."""
+    tree = sqlglot.parse_one(f"SELECT {text}", dialect=_MatrixOne)
+    found: exp.Expr = tree.expressions[0]
+    return found.this if isinstance(found, exp.Alias) else found

@@ -1,0 +1,178 @@
+"""Tokens of a statement, enough to tell statements apart and to read DDL."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from ..errors import SqlError
+
+_TOKEN = re.compile(
+    r"""
+    (?P<space>\s+|--(?=[\s]|$)[^\n]*|\#[^\n]*|/\*.*?\*/)
+  | (?P<hex>[xX]'[0-9a-fA-F]*'|0x[0-9a-fA-F]+\b|[bB]'[01]*')
+  | (?P<string>'(?:[^'\\]|\\.|'')*'|"(?:[^"\\]|\\.|"")*")
+  | (?P<quoted>`(?:[^`]|``)*`)
+  | (?P<number>(?:\d+\.\d*|\.\d+|\d+)(?:[eE][+-]?\d+)?(?![\w$]))
+  | (?P<variable>@@?(?:`[^`]*`|[\w.$]*))
+  | (?P<word>[\w$\u0080-\U0010ffff]+)
+  | (?P<brace>\{[^}]*\})
+  | (?P<operator><=>|<>|!=|>=|<=|:=|\|\||&&|<<|>>|->>|->|.)
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+
+_ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "0": "\0", "b": "\b", "Z": "\x1a"}
+
+TIME_MARK = "\x01"
+"""Between a table's name and the text of its brace part, inside one identifier."""
+
+
+class Token(NamedTuple):
+    kind: str
+    text: str
+    start: int
+    end: int
+
+    @property
+    def upper(self) -> str:
+        """The keyword that this could be; '' for anything quoted."""
+        return self.text.upper() if self.kind in ("word", "operator") else ""
+
+    @property
+    def name(self) -> str:
+        """The identifier that this is, without its quotes."""
+        return self.text[1:-1].replace("``", "`") if self.kind == "quoted" else self.text
+
+
+def tokens(statement: str) -> list[Token]:
+    """All tokens but blanks and comments."""
+    return [
+        Token(match.lastgroup or "", match.group(), *match.span())
+        for match in _TOKEN.finditer(statement)
+        if match.lastgroup != "space"
+    ]
+
+
+def syntax_error(
+    statement: str, found: list[Token], offset: int, what: str = "syntax error"
+) -> SqlError:
+    """1064 as the server words it: the text from the end of the token before the offending one."""
+    before = [token for token in found if token.end <= offset]
+    start = before[-1].end if before else 0
+    offending = next((token for token in found if token.start >= offset), None)
+    end = offending.end if offending else len(statement)
+    line = statement.count("\n", 0, end) + 1
+    column = end - max(statement.rfind("\n", 0, end), 0)
+    error = SqlError.syntax(statement[start:], line, column, what)
+    error.place = (start, end if offending else end + 1, what)
+    return error
+
+
+def unquote(text: str) -> str:
+    """The value of a string literal."""
+    quote, body = text[0], text[1:-1]
+    if "\\" not in body and quote not in body:
+        return body
+    out: list[str] = []
+    index = 0
+    while index < len(body):
+        char = body[index]
+        if char == "\\" and index + 1 < len(body):
+            follower = body[index + 1]
+            out.append(f"\\{follower}" if follower in "%_" else _ESCAPES.get(follower, follower))
+            index += 2
+        elif char == quote:
+            out.append(quote)
+            index += 2
+        else:
+            out.append(char)
+            index += 1
+    return "".join(out)
+
+
+def names_in_double_quotes(statement: str) -> str:
+    """The statement with back-quotes for ANSI_QUOTES' double ones."""
+    out, done = [], 0
+    for token in tokens(statement):
+        if token.kind == "string" and token.text[0] == '"':
+            name = unquote(token.text).replace("`", "``")
+            out += [statement[done : token.start], f"`{name}`"]
+            done = token.end
+    return "".join((*out, statement[done:]))
+
+
+def quote_name(name: str) -> str:
+    """*name* as a sqlite identifier."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def quote_text(text: str) -> str:
+    """*text* as a sqlite string literal."""
+    if "\0" in text:
+        return f"CAST(x'{text.encode('utf-8', 'surrogateescape').hex()}' AS TEXT)"
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _ends_table_name(found: list[Token]) -> bool:
+    """Whether the last tokens are a table's name as FROM has it, not its alias."""
+    at = len(found) - 1
+    if found[at].kind not in ("word", "quoted"):
+        return False
+    if at > 1 and found[at - 1].text == ".":
+        at -= 2
+    return at > 0 and found[at - 1].upper in ("FROM", "JOIN", "STRAIGHT_JOIN", ",", "(", "TABLE")
+
+
+def _brace_error(statement: str, before: Token | None, brace: Token) -> SqlError:
+    start = before.end if before else 0
+    line_start = statement.rfind("\n", 0, brace.start) + 1
+    line = statement.count("\n", 0, brace.start) + 1
+    return SqlError.syntax(statement[start:], line, brace.start + 1 - line_start)
+
+
+def check_brace(statement: str, brace: Token) -> None:
+    """`{MO_TS = n}`, `{TIMESTAMP = 't'}`, `{AS OF TIMESTAMP 't'}`, `{SNAPSHOT = 's'}`."""
+    inside = [
+        Token(kind, text, start + brace.start + 1, end + brace.start + 1)
+        for kind, text, start, end in tokens(brace.text[1:-1])
+    ]
+    inside.append(Token("operator", "}", brace.end - 1, brace.end))
+    opening = Token("operator", "{", brace.start, brace.start + 1)
+    wrong = next((i for i, token in enumerate(inside) if not _may_follow(inside[:i], token)), None)
+    if wrong is not None:
+        raise syntax_error(statement, [opening, *inside], inside[wrong].start)
+
+
+def _may_follow(before: list[Token], token: Token) -> bool:
+    words = [one.upper for one in before]
+    if not words:
+        return token.upper in ("MO_TS", "TIMESTAMP", "SNAPSHOT", "AS")
+    if words[0] == "AS":
+        wanted = ("AS", "OF", "TIMESTAMP")
+        return len(words) >= 3 or token.upper == wanted[len(words)]
+    if len(words) == 1:
+        return token.upper == "="
+    return len(words) > 2 or token.upper != "}"
+
+
+def fold_time_parts(statement: str, found: list[Token]) -> str:
+    """Put `{MO_TS = n}` into the identifier before it, where sqlglot carries it along."""
+    if not any(token.kind == "brace" for token in found):
+        return statement
+    out: list[str] = []
+    done = 0
+    before: Token | None = None
+    for index, token in enumerate(found):
+        if token.kind == "brace":
+            if before is None or not _ends_table_name(found[:index]):
+                raise _brace_error(statement, before, token)
+            check_brace(statement, token)
+            inside = token.text[1:-1].replace("`", "")
+            out.append(statement[done : before.start])
+            name = before.name.replace("`", "``")
+            out.append(f"`{name}{TIME_MARK}{inside}`")
+            done = token.end
+        before = token
+    out.append(statement[done:])
+    return "".join(out)

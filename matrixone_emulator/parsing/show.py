@@ -1,0 +1,215 @@
+"""The forms of SHOW and DESCRIBE that the server reads, and one statement taken apart by them.
+
+A form is a line of words and slots: `WORD`, `[WORD]` may be left out, `A|B` is one of them, and
+`of` (FROM or IN a table), `[from]` (FROM or IN a database), `table`, `name`, `[name]`, `[like]`,
+`[where]`, `[limit]` and `[at]` (a brace part) are filled in. The server can show many things
+that the emulator cannot: a form without a handler is known, and refused as unsupported.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+from ..errors import SqlError
+from ..versions.rules import Rules
+from .lexer import Token, check_brace, syntax_error, unquote
+
+_FORMS = """
+    [FULL] TABLES [from] [like] [where] [at]
+    OPEN [FULL] TABLES [from] [like] [where]
+    DATABASES [like] [where] [at]
+    SCHEMAS [like] [where]
+    [EXTENDED] [FULL] COLUMNS|FIELDS of [from] [like] [where]
+    [EXTENDED] INDEX|INDEXES|KEYS of [from] [where]
+    [GLOBAL|SESSION] VARIABLES [like] [where]
+    [GLOBAL|SESSION] STATUS [like] [where]
+    COLLATION [like] [where]
+    CHARSET [like] [where]
+    CHARACTER|CHAR SET [like] [where]
+    TABLE STATUS [from] [like] [where]
+    ENGINES [like] [where]
+    PLUGINS [like] [where]
+    PRIVILEGES [like] [where]
+    PROFILES [like] [where]
+    CONFIG [like] [where]
+    TRIGGERS [from] [like] [where]
+    EVENTS [from] [like] [where]
+    WARNINGS [limit]
+    ERRORS [limit]
+    CREATE TABLE table [at]
+    CREATE VIEW table [at]
+    CREATE DATABASE [exists] name [at]
+    CREATE PUBLICATION name
+    FUNCTION STATUS [like] [where]
+    PROCEDURE STATUS [like] [where]
+    SEQUENCES [from] [where]
+    [FULL] PROCESSLIST
+    GRANTS [rest]
+    ROLES [like]
+    NODE LIST
+    LOCKS
+    TABLE_NUMBER [from]
+    COLUMN_NUMBER of [from]
+    TABLE_VALUES of [from]
+    TABLE_SIZE of [from]
+    ACCOUNTS [like]
+    PUBLICATIONS [like]
+    SUBSCRIPTIONS [ALL] [like]
+    UPGRADE
+    BACKEND SERVERS
+    STAGES [like]
+    SNAPSHOTS [where]
+    CDC ALL
+    CDC TASK name
+    LOGSERVICE REPLICAS|STORES|SETTINGS
+"""
+
+
+@dataclass
+class Shown:
+    """A SHOW as data; *form* is the words that were written, without the optional ones."""
+
+    form: str = ""
+    options: set[str] = field(default_factory=set)
+    database: str = ""
+    table: str = ""
+    column: str = ""
+    pattern: str | None = None
+    condition: list[Token] = field(default_factory=list)
+    moment: str = ""
+
+
+def read_show(statement: str, found: list[Token], rules: Rules) -> Shown:
+    """What *statement*, a SHOW, says; 1064 at the word that no form has there."""
+    furthest = 1
+    for line in (*_FORMS.strip().splitlines(), *rules.more_shows):
+        reader = _Reader(statement, found, rules)
+        if reader.reads(line.split()):
+            return reader.shown
+        furthest = max(furthest, reader.at)
+    raise _error(statement, found, furthest)
+
+
+def read_describe(statement: str, found: list[Token], rules: Rules) -> Shown:
+    """What a DESCRIBE of a table says; *table* may be followed by one of its columns."""
+    reader = _Reader(statement, found, rules)
+    if reader.reads(["table", "[column]"]):
+        return reader.shown
+    raise _error(statement, found, reader.at)
+
+
+def _error(statement: str, found: list[Token], at: int) -> SqlError:
+    start = found[at].start if at < len(found) else len(statement)
+    return syntax_error(statement, found, start)
+
+
+class _Reader:
+    """Reads one form; `at` is where it stopped."""
+
+    def __init__(self, statement: str, found: list[Token], rules: Rules) -> None:
+        self.statement, self.tokens, self.rules = statement, found, rules
+        self.shown = Shown()
+        self.at = 1
+
+    def reads(self, parts: Iterable[str]) -> bool:
+        """Whether these parts are the whole statement."""
+        return all(map(self._part, parts)) and self.at == len(self.tokens)
+
+    def _part(self, part: str) -> bool:
+        optional = part.startswith("[")
+        part = part.strip("[]")
+        if part.islower():
+            before = self.at
+            slot: Callable[[], bool] = getattr(self, f"_{part}")
+            return slot() or (optional and self.at == before)
+        if self._accept(*part.split("|")):
+            word = self.tokens[self.at - 1].upper
+            if optional:
+                self.shown.options.add(word)
+            else:
+                self.shown.form = f"{self.shown.form} {word}".strip()
+            return True
+        return optional
+
+    def _accept(self, *words: str) -> bool:
+        if self.at < len(self.tokens) and self.tokens[self.at].upper in words:
+            self.at += 1
+            return True
+        return False
+
+    def _kind(self) -> str:
+        return self.tokens[self.at].kind if self.at < len(self.tokens) else "end"
+
+    # Slots
+
+    def _identifier(self) -> str:
+        """A name, in small letters; '' where none can be."""
+        if self._kind() not in ("word", "quoted"):
+            return ""
+        token = self.tokens[self.at]
+        if token.kind == "word" and token.text.lower() in self.rules.reserved - {"id"}:
+            return ""
+        self.at += 1
+        return token.name.lower()
+
+    def _name(self) -> bool:
+        self.shown.database = self._identifier()
+        return bool(self.shown.database)
+
+    def _table(self) -> bool:
+        self.shown.table = self._identifier()
+        if self.shown.table and self._accept("."):
+            self.shown.database, self.shown.table = self.shown.table, self._identifier()
+        return bool(self.shown.table)
+
+    def _column(self) -> bool:
+        self.shown.column = self._identifier()
+        return bool(self.shown.column)
+
+    def _of(self) -> bool:
+        return self._accept("FROM", "IN") and self._table()
+
+    def _from(self) -> bool:
+        return self._accept("FROM", "IN") and self._name()
+
+    def _exists(self) -> bool:
+        return self._accept("IF") and self._accept("NOT") and self._accept("EXISTS")
+
+    def _like(self) -> bool:
+        if not self._accept("LIKE"):
+            return False
+        if self._kind() != "string":
+            return False
+        self.shown.pattern = unquote(self.tokens[self.at].text)
+        self.at += 1
+        return True
+
+    def _where(self) -> bool:
+        if not self._accept("WHERE"):
+            return False
+        end = len(self.tokens)
+        if self.tokens[end - 1].kind == "brace":
+            end -= 1
+        self.shown.condition = self.tokens[self.at : end]
+        self.at = end
+        return bool(self.shown.condition)
+
+    def _at(self) -> bool:
+        if self._kind() != "brace":
+            return False
+        check_brace(self.statement, self.tokens[self.at])
+        self.shown.moment = self.tokens[self.at].text[1:-1]
+        self.at += 1
+        return True
+
+    def _limit(self) -> bool:
+        if not self._accept("LIMIT"):
+            return False
+        self.shown.options.add("LIMIT")
+        self.at = len(self.tokens)
+        return True
+
+    def _rest(self) -> bool:
+        self.at = len(self.tokens)
+        return True

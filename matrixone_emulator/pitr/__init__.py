@@ -1,0 +1,1 @@
+"""The PITR statements: CREATE, ALTER, DROP and SHOW PITR, recovery windows, RESTORE."""

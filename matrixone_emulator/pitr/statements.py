@@ -1,0 +1,158 @@
+"""Carries out the PITR statements of one session."""
+
+from __future__ import annotations
+
+import datetime
+import random
+from typing import Protocol
+
+from ..clock import Clock
+from ..parsing import grammar
+from ..statements.storage import Result, Storage, StorageSession
+from ..system.accounts import SYS_ID, Accounts, Identity
+from ..versions.rules import Rules
+from . import listing, planned, recovery, windows
+from .catalog import Catalog
+
+
+class Server(Protocol):
+    """The server whose PITRs these are."""
+
+    rules: Rules
+    clock: Clock
+    storage: Storage
+    accounts: Accounts
+    catalog: Catalog
+    order: random.Random
+
+
+class Asker(Protocol):
+    """The session whose statements these are."""
+
+    identity: Identity
+    time_zone: datetime.tzinfo
+    deadline_seconds: float
+
+
+class PitrStatements:
+    """The PITR statements of one session; also finds the objects that they name."""
+
+    def __init__(self, server: Server, storage: StorageSession, asker: Asker) -> None:
+        self._server = server
+        self._storage = storage
+        self._asker = asker
+        self._planned = planned.Planned(server.catalog, server.rules)
+
+    @property
+    def _who(self) -> Identity:
+        return self._asker.identity
+
+    def execute(self, stmt: grammar.Statement, object_id: int | None = None) -> Result:
+        """Its result; a refusal is raised. *object_id*: what PREPARE found, for INTERNAL of 3.x."""
+        server = self._server
+        match stmt:
+            case grammar.CreatePitr():
+                if server.rules.creation_waits_for_rebuild:
+                    self._wait_for_publication(hold=stmt.internal)
+                if stmt.internal:
+                    if object_id is None or server.rules.internal_checked_when_executed:
+                        object_id = planned.check(self._who, stmt, self)
+                    action = self._planned.create(self._who, stmt, object_id)
+                    self._storage.at_commit.append(action)
+                else:
+                    server.catalog.create(self._who, stmt, self)
+            case grammar.AlterPitr():
+                server.catalog.alter(self._who, stmt)
+            case grammar.DropPitr(internal=True):
+                self._storage.at_commit.append(self._planned.drop(self._who, stmt))
+            case grammar.DropPitr():
+                server.catalog.drop(self._who, stmt)
+            case grammar.RestorePitr():
+                self._restore(stmt)
+            case grammar.ShowPitr():
+                return self._show_pitrs(stmt.where)
+            case grammar.ShowRecoveryWindow():
+                return Result(
+                    windows.columns(server.rules),
+                    windows.rows(
+                        self._who,
+                        stmt,
+                        server.catalog.rows(),
+                        self._tables_at,
+                        server.clock,
+                        server.rules,
+                        server.order,
+                    ),
+                )
+        return Result([], [])
+
+    def _wait_for_publication(self, *, hold: bool) -> None:
+        """From 4.2 on a new PITR and a rebuild of a table wait for each other's transaction."""
+        account, locks = self._who.account_id, self._server.storage.locks
+        seconds, gone = self._asker.deadline_seconds, self._storage.interrupted.is_set
+        for key in ("rebuild", "publishing"):
+            locks.wait_free(self._storage, (key, account), seconds, gone)
+        if hold:
+            locks.acquire(self._storage, ("publishing", account), seconds, gone)
+
+    def _restore(self, stmt: grammar.RestorePitr) -> None:
+        """A restore has a transaction of its own; the session's is empty, and goes on."""
+        server = self._server
+        self._storage.rollback()
+        try:
+            recovery.restore(
+                self._who, stmt, server.catalog, server.accounts, self._storage, server.clock
+            )
+        finally:
+            self._storage.begin()
+
+    def _show_pitrs(self, where: str) -> Result:
+        columns = listing.columns(self._server.rules, filtered=bool(where))
+        if where:
+            table = f"{listing.DATABASE}.{listing.TABLE}"
+            found = self._storage.execute(f"SELECT * FROM {table} WHERE ({where})")
+            return Result(columns, found.rows)
+        return Result(columns, self.listed())
+
+    def listed(self) -> list[tuple[object, ...]]:
+        """The session's own PITRs, as SHOW PITR gives them."""
+        server = self._server
+        return listing.rows(self._who, server.catalog.rows(), self._asker.time_zone, server.rules)
+
+    def _tables_at(self, account_id: int, at: int) -> list[tuple[str, str]]:
+        found = self._storage.tables(account_id=account_id, at=at)
+        return [(table.database, table.name) for table in found]
+
+    def find_account_id(self, name: str) -> int | None:
+        account = self._server.accounts.find(name)
+        return None if account is None else account.id
+
+    def find_database_id(self, name: str) -> int | None:
+        """sys finds the databases of every account: the server's look-up names no account."""
+        for account_id in self._searched():
+            found = self._storage.find_database(name, account_id=account_id)
+            if found is not None:
+                return found.id
+        return None
+
+    def find_table_id(self, database: str, name: str) -> int | None:
+        """sys of 2.x finds the tables of every account too."""
+        every = self._server.rules.sys_finds_all_tables
+        for account_id in self._searched() if every else [self._who.account_id]:
+            found = self._storage.find_table(database, name, account_id=account_id)
+            if found is not None:
+                return found.logical_id if self._server.rules.logical_ids else found.id
+        return None
+
+    def present_database_id(self, name: str) -> int | None:
+        found = self._storage.find_database(name)
+        return None if found is None else found.id
+
+    def present_table_id(self, database: str, name: str) -> int | None:
+        found = self._storage.find_table(database, name)
+        return None if found is None else found.id
+
+    def _searched(self) -> list[int]:
+        if self._who.account_id != SYS_ID:
+            return [self._who.account_id]
+        return [account.id for account in self._server.accounts.all()]

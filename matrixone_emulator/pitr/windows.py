@@ -1,0 +1,211 @@
+"""SHOW RECOVERY_WINDOW as the server prints it, omissions and overlaid texts included.
+
+matrixone.md, section 5. Since all rows of one answer are written into one reused byte buffer,
+a shorter row shows the bytes of a later one: that is where brackets that do not match and
+windows of other tables come from. Programs must parse objects, not brackets, and so the
+emulator overlays too.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from ..clock import Clock
+from ..errors import SqlError
+from ..parsing.grammar import ShowRecoveryWindow
+from ..parsing.times import parse_restore_time
+from ..system.accounts import Identity
+from ..types.columns import Column, ColumnType
+from ..versions.rules import Rules
+from .catalog import HIDDEN, SYSTEM_DATABASES, PitrRow
+from .ranges import range_start, trimmed
+
+_KEY = tuple[str, str]
+# account id, moment -> the tables that were there, as (database, table)
+TablesAt = Callable[[int, int], Iterable[_KEY]]
+
+# Sizes in which the server's memory grows.
+_SIZES = [64, 80, 96, 112, 128, 144, 160, 176, 192, 208, 224, 240, 256, 288, 320, 352, 384, 416]
+_SIZES += [448, 480, 512, 576, 640, 704, 768, 896, 1024, 1152, 1280, 1408, 1536, 1792, 2048]
+_SIZES += [2304, 2688, 3072, 3200, 3456, 4096, 4864, 5120, 5376, 6144, 6528, 6784, 6912, 8192]
+
+
+@dataclass(frozen=True)
+class Window:
+    start: str
+    end: str
+    name: str
+
+
+class SharedBuffer:
+    """The server's reused buffer: growing leaves the rows before on the old bytes."""
+
+    def __init__(self) -> None:
+        self._data = bytearray()
+        self._length = 0
+
+    def reset(self) -> None:
+        self._length = 0
+
+    def write(self, text: str) -> None:
+        data = text.encode("utf-8", "surrogateescape")
+        end = self._length + len(data)
+        if end > len(self._data):
+            size = end if not self._data and end > 64 else max(end, 2 * len(self._data), 64)
+            rounded = next((s for s in _SIZES if s >= size), -(-size // 1024) * 1024)
+            grown = bytearray(rounded)
+            grown[: self._length] = self._data[: self._length]
+            self._data = grown
+        self._data[self._length : end] = data
+        self._length = end
+
+    def view(self) -> tuple[bytearray, int]:
+        return self._data, self._length
+
+
+def columns(rules: Rules) -> list[Column]:
+    names = ["RecoveryWindowLevel", "AccountName", "DatabaseName", "TableName", "RecoveryWindows"]
+    if not rules.windows_as_json_list:
+        names = [
+            "Recovery_Window_Level",
+            "Account_Name",
+            "Database_Name",
+            "Table_Name",
+            "Recovery_Windows",
+        ]
+    kinds = [ColumnType.VARCHAR] * 4 + [ColumnType.JSON]
+    return [Column(name, kind) for name, kind in zip(names, kinds, strict=True)]
+
+
+def check(who: Identity, stmt: ShowRecoveryWindow, rules: Rules) -> None:
+    """Whose windows may be shown."""
+    named = stmt.level == "account" and stmt.account and not who.is_sys
+    if named and (not rules.tenants_show_own_windows_by_name or stmt.account != who.account):
+        raise SqlError.internal("only sys account can show other account's recovery window")
+    if stmt.database in SYSTEM_DATABASES:
+        raise SqlError.internal(f"can not show recovery window for system {stmt.level}")
+
+
+def rows(
+    who: Identity,
+    stmt: ShowRecoveryWindow,
+    pitrs: Iterable[PitrRow],
+    tables_at: TablesAt,
+    clock: Clock,
+    rules: Rules,
+    order: random.Random,
+) -> list[tuple[object, ...]]:
+    """One row a table, in no order."""
+    check(who, stmt, rules)
+    account = stmt.account or who.account
+    old = not rules.windows_as_json_list
+    if old and stmt.level == "table":
+        pitrs = [row for row in pitrs if row.level == "table" and row.table == stmt.table]
+    found = _collect(stmt, account, who, pitrs, tables_at, clock, present=old)
+    keys = list(found)
+    order.shuffle(keys)
+    if old:
+        texts = [_text_of_2(found[key], clock) for key in keys]
+    else:
+        texts = _texts(found[key] for key in keys)
+    return [
+        (stmt.level, account, database, table, text)
+        for (database, table), text in zip(keys, texts, strict=True)
+    ]
+
+
+def _texts(items: Iterable[list[Window]]) -> list[bytes]:
+    buffer = SharedBuffer()
+    views: list[tuple[bytearray, int]] = []
+    for windows in items:
+        buffer.reset()
+        buffer.write("[")
+        for number, window in enumerate(windows):
+            if number:
+                buffer.write(", ")
+            buffer.write(
+                f"{{'start_time':'{window.start}', 'end_time':'{window.end}', "
+                f"'source':'pitr', 'source_name':'{window.name}'}}"
+            )
+        buffer.write("]")
+        views.append(buffer.view())
+    return [bytes(data[:length]) for data, length in views]
+
+
+def _text_of_2(windows: list[Window], clock: Clock) -> bytes:
+    """2.x: objects in double quotes, no brackets, whole seconds (section 8)."""
+    return ",\n".join(
+        f'{{"start_time": "{w.start[:19]}", "end_time": "{w.end[:19]}", '
+        f'"source": "pitr", "source_name": "{w.name}"}}'
+        for w in windows
+    ).encode("utf-8", "surrogateescape")
+
+
+def _selected(stmt: ShowRecoveryWindow, account: str, row: PitrRow) -> bool:
+    """The server's condition; its AND binds the hidden row to the last alternative only."""
+    hidden = row.name == HIDDEN
+    if row.account_name != account:
+        return False
+    if stmt.level == "account":
+        return not hidden
+    if row.database == "":
+        return True
+    if stmt.level == "database":
+        return row.database == stmt.database and not hidden
+    return row.database == stmt.database and (
+        row.table == "" or (row.table == stmt.table and not hidden)
+    )
+
+
+def _collect(
+    stmt: ShowRecoveryWindow,
+    account: str,
+    who: Identity,
+    pitrs: Iterable[PitrRow],
+    tables_at: TablesAt,
+    clock: Clock,
+    *,
+    present: bool,
+) -> dict[_KEY, list[Window]]:
+    """*present*: 2.x lists the tables that are there now."""
+    found: dict[_KEY, list[Window]] = {}
+    # The names asked for are overwritten by the last table found: the server does so, and
+    # from then on looks for that table.
+    database, table = stmt.database, stmt.table
+    for row in pitrs:
+        if not _selected(stmt, account, row):
+            continue
+        start = _start(row, clock)
+        end = trimmed(clock, clock.now() if row.status else row.status_changed)
+        window = Window(start, end, row.name)
+        moment = clock.now() if present else parse_restore_time(start, clock)
+        if row.level == "table":
+            found.setdefault((row.database, row.table), []).append(window)
+            continue
+        owner = who.account_id if account == who.account else row.account_id
+        matching = [
+            key
+            for key in tables_at(owner, moment)
+            if key[0] not in SYSTEM_DATABASES
+            and (row.level != "database" or key[0] == row.database)
+            and (stmt.level == "account" or key[0] == database)
+            and (stmt.level != "table" or key[1] == table)
+        ]
+        for key in matching:
+            found.setdefault(key, []).append(window)
+            database, table = key
+    return found
+
+
+def _start(row: PitrRow, clock: Clock) -> str:
+    """Where the window begins; '' where it has run out, which the server then trips over."""
+    now = clock.now()
+    from_now = range_start(now, row.length, row.unit)
+    start = from_now
+    if not row.status:
+        if from_now > row.status_changed:
+            return ""
+        start = range_start(row.status_changed, row.length, row.unit)
+    return trimmed(clock, max(start, row.modified_time))

@@ -1,0 +1,1 @@
+"""The server: listening, sessions, and the conversation with each client."""

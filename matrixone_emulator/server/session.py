@@ -1,0 +1,469 @@
+"""One client's session: transactions, status bits, SET, and which part answers a statement.
+
+matrixone.md, section 2. The server's own handling of the status bits is followed step by step
+(a transaction sets them anew, evaluating a SET value switches the autocommit bit on), because
+the bit lies and programs trip over that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from ..errors import SqlError
+from ..parsing import grammar
+from ..parsing.assignments import Assignment, Reader
+from ..parsing.redact import unsupported
+from ..parsing.words import Kind, Source, fold, sources
+from ..pitr import planned
+from ..pitr.prepared import Prepared, PreparedStatements, is_prepared, refused
+from ..pitr.statements import PitrStatements
+from ..statements.administration import is_administrative
+from ..statements.storage import Event, Result
+from ..system.accounts import Identity, no_privilege
+from ..system.variables import Variables
+from ..types.columns import Column
+from ..wire.protocol import STATUS_AUTOCOMMIT, STATUS_ENDED, STATUS_IN_TRANS, STATUS_MORE_RESULTS
+from .state import Server
+
+
+@dataclass
+class Outcome:
+    """One result, with the status of the packets inside it and of the last one."""
+
+    result: Result
+    status: int
+    end_status: int
+
+    @property
+    def columns(self) -> list[Column]:
+        return self.result.columns
+
+
+class Session:
+    """Implements storage's SessionContext for one client; used from that client's thread."""
+
+    def __init__(self, server: Server, identity: Identity, connection_id: int) -> None:
+        self._server = server
+        self._become(identity)
+        self.connection_id = connection_id
+        self.database = ""
+        self.version_text = server.rules.version_text
+        self.deadline_seconds = server.lock_timeout
+        self.found_rows = False
+        """Whether the client wants rows counted that an UPDATE leaves as they were"""
+        self._variables = Variables(server.variables, server.clock.zone, server.rules)
+        self.time_zone = self._variables.zone
+        self._user_variables: dict[str, object] = {}
+        self._autocommit = True
+        self._active = False
+        self._begun = False
+        self._shown_pitr = False
+        self._status = STATUS_AUTOCOMMIT
+        self._storage = server.storage.session(self)
+        self.pitr = PitrStatements(server, self._storage, self)
+        self._prepared = PreparedStatements(server.rules, self.user_variable)
+
+    # -- SessionContext -----------------------------------------------------------------
+
+    @property
+    def told_account_id(self) -> int:
+        """sys's, from SHOW PITR to the end of the next statement that the server plans."""
+        return 0 if self._shown_pitr else self.account_id
+
+    @property
+    def pending_events(self) -> Sequence[Event]:
+        return self._storage.pending_events
+
+    def variable(self, name: str, scope: str) -> object:
+        return self._variables.get(name, scope)
+
+    def variables(self, scope: str) -> dict[str, object]:
+        return self._variables.shown(scope)
+
+    def user_variable(self, name: str) -> object:
+        try:
+            return self._user_variables[name.lower()]
+        except KeyError:
+            raise SqlError.internal(f"the user variable {name} does not exist") from None
+
+    def set_user_variable(self, name: str, value: object) -> None:
+        self._user_variables[name.lower()] = value
+
+    @property
+    def status(self) -> int:
+        """The bits of a packet that answers no statement."""
+        return self._status
+
+    # -- statements ---------------------------------------------------------------------
+
+    def execute(self, text: str) -> Iterator[Outcome]:
+        """The results of a text of one or more statements, each as it is done.
+
+        The whole text is read before anything of it runs, as far as PITR statements go.
+        """
+        statements = sources(text)
+        parsed = [grammar.parse(source, self._server.rules) for source in statements]
+        if not statements:
+            yield self._outcome(Result([], []))
+        for number, (source, pitr) in enumerate(zip(statements, parsed, strict=True)):
+            result = self._statement(source, pitr)
+            self._shown_pitr = isinstance(pitr, grammar.ShowPitr) or (
+                self._shown_pitr and (pitr is not None or _is_not_planned(source))
+            )
+            yield self._outcome(
+                result, more=number + 1 < len(statements), late=_answers_late(source)
+            )
+
+    def use(self, database: str) -> Outcome:
+        """COM_INIT_DB: a USE statement of its own."""
+        return self._outcome(self._run(lambda: self._use(database)))
+
+    def connect_to(self, database: str) -> None:
+        """The database of the handshake, which begins no transaction."""
+        self._use(database)
+
+    def watch(self, gone: Callable[[], bool]) -> None:
+        """*gone* tells whether the client has left: then nothing waits on its behalf."""
+        self._storage.gone = gone
+
+    def interrupt(self) -> None:
+        """Break off the running statement; from another thread."""
+        self._storage.interrupt()
+
+    def close(self) -> None:
+        self._storage.close()
+
+    def _outcome(self, result: Result, *, more: bool = False, late: bool = False) -> Outcome:
+        extra = STATUS_MORE_RESULTS if more else 0
+        if self._server.rules.status_bit_of_idle_is_on:
+            # There the bit is on whenever no transaction is open (section 8).
+            if self._status & STATUS_IN_TRANS and not self._autocommit:
+                self._status &= ~STATUS_AUTOCOMMIT
+            else:
+                self._status |= STATUS_AUTOCOMMIT
+        # Rows are sent while the transaction of their statement is still open.
+        inside = self._status if late else self._status | STATUS_IN_TRANS
+        return Outcome(result, inside, self._status | STATUS_ENDED | extra)
+
+    def _statement(self, source: Source, pitr: grammar.Statement | None) -> Result:
+        first, second = source.words(2)
+        self._read_ending(source)
+        match first:
+            case "commit":
+                self._end(self._storage.commit)
+                return Result([], [])
+            case "rollback" if self._is_to_savepoint(source):
+                if self._active:
+                    self._storage.undo_last_statement()
+                raise SqlError.internal(
+                    "savepoint has not been implemented yet. please rollback the transaction."
+                )
+            case "rollback":
+                self._end(self._storage.rollback)
+                return Result([], [])
+            case "savepoint" | "release":
+                return Result([], [])
+            case "begin" if second in ("", "work", "transaction"):
+                return self._begin()
+            case "start":
+                _read_start(source)
+                return self._begin()
+        if is_prepared(source):
+            return self._statement_of_prepared(source)
+        if pitr is not None:
+            self._require_privilege(pitr)
+        elif not self.identity.is_admin and any(t.word == "mo_catalog" for t in source.tokens):
+            # Not even ALL ON ACCOUNT opens the catalogue. Other objects' privileges are not kept.
+            raise no_privilege()
+        self._refuse_in_transaction(source, pitr)
+        if first == "set" and not is_administrative(source) and not _sets_transaction(source):
+            if self._server.rules.set_commits:
+                return self._run(lambda: self._set(source), commits=True)
+            return self._set(source)
+        # LOCK TABLES locks nothing, but where it may run in a transaction (4.x), it ends it;
+        # statements about accounts always do.
+        ends = is_administrative(source) or (
+            first in ("lock", "unlock") and self._server.rules.tables_lock_inside_transactions
+        )
+        return self._run(lambda: self._ordinary(source, pitr), commits=ends)
+
+    def _statement_of_prepared(self, source: Source) -> Result:
+        match source.words(1)[0]:
+            case "prepare":
+                inside = self._active
+                return self._run(lambda: self._prepare(source, inside_transaction=inside))
+            case "execute":
+                named = self._prepared.find(source)
+                if named is not None:
+                    self._refuse_in_transaction(named.source, named.statement)
+                return self._run(lambda: self._execute_prepared(source))
+        return self._run(lambda: self._prepared.deallocate(source))
+
+    def _prepare(self, source: Source, *, inside_transaction: bool) -> Result:
+        name, inner, statement = self._prepared.read(source)
+        self._require_privilege(statement)
+        if inside_transaction:
+            self._refuse_in_transaction(inner, statement)
+        error = refused(statement, self._server.rules)
+        if error is not None:
+            raise error
+        object_id = 0
+        if isinstance(statement, grammar.CreatePitr):
+            object_id = planned.check(self.identity, statement, self.pitr)
+        elif isinstance(statement, grammar.ShowPitr):
+            self.pitr.execute(statement)
+        self._prepared.keep(name, Prepared(inner, statement, object_id))
+        return Result([], [])
+
+    def _execute_prepared(self, source: Source) -> Result:
+        found = self._prepared.executed(source)
+        object_id: int | None = found.object_id
+        late = self._server.rules.internal_checked_when_executed
+        if isinstance(found.statement, grammar.CreatePitr) and late:
+            # 3.x goes on with what it found at PREPARE.
+            object_id = planned.check(self.identity, found.statement, self.pitr)
+        return self.pitr.execute(found.statement, object_id)
+
+    @staticmethod
+    def _read_ending(source: Source) -> None:
+        """COMMIT and ROLLBACK [WORK] [AND [NO] CHAIN] [[NO] RELEASE], and nothing else."""
+        if source.words(1)[0] not in ("commit", "rollback") or Session._is_to_savepoint(source):
+            return
+        left = source.tokens[1:]
+        if left[0].word == "work":
+            left = left[1:]
+        if left[0].word == "and":
+            left = left[2:] if left[1].word == "no" else left[1:]
+            if left[0].word != "chain":
+                raise source.error(left[0])
+            left = left[1:]
+        if left[0].word == "no" and left[1].word == "release":
+            left = left[1:]
+        if left[0].word == "release":
+            left = left[1:]
+        if left[0].kind is not Kind.END:
+            raise source.error(left[0])
+
+    @staticmethod
+    def _is_to_savepoint(source: Source) -> bool:
+        return any(token.word == "to" for token in source.tokens[1:3])
+
+    def _require_privilege(self, pitr: grammar.Statement) -> None:
+        """CREATE, ALTER and DROP want the administrator's role itself."""
+        if isinstance(pitr, grammar.ShowRecoveryWindow):
+            return
+        if isinstance(pitr, (grammar.ShowPitr, grammar.RestorePitr)):
+            allowed = self._server.accounts.may_all(self.identity)
+        else:
+            allowed = self.identity.is_admin
+        if not allowed:
+            raise no_privilege()
+
+    def _refuse_in_transaction(self, source: Source, pitr: grammar.Statement | None) -> None:
+        """The refusal neither commits nor rolls back."""
+        if not self._active:
+            return
+        words = source.words(2)
+        if words == ("rename", "table"):
+            raise SqlError.internal("Only CREATE of DDL is supported in transactions")
+        if is_administrative(source):
+            raise SqlError.internal("administrative command is unsupported in transactions")
+        if (
+            pitr is not None
+            or words[0] in ("do", "kill", "restore")
+            or (
+                words[0] in ("lock", "unlock")
+                and not self._server.rules.tables_lock_inside_transactions
+            )
+            or words == ("show", "roles")
+            or _sets_transaction(source)
+        ):
+            if self._server.rules.isolation_inside_code == 1568 and _sets_transaction(source):
+                raise SqlError(
+                    1568,
+                    "Transaction characteristics can't be changed while a transaction is in "
+                    "progress",
+                    "25001",
+                )
+            raise SqlError.internal("unclassified statement appears in uncommitted transaction")
+
+    # -- transactions -------------------------------------------------------------------
+
+    def _begin(self) -> Result:
+        self._end(self._storage.commit)
+        self._open()
+        self._begun = self._storage.explicit = True
+        return Result([], [])
+
+    def _open(self) -> None:
+        """The server's start of a transaction: the bits begin anew."""
+        self._active = True
+        self._begun = False
+        self._status = STATUS_IN_TRANS | (STATUS_AUTOCOMMIT if self._autocommit else 0)
+        self._storage.begin()
+
+    def _end(self, finish: Callable[[], None]) -> None:
+        if not self._active:
+            return
+        try:
+            finish()
+        except SqlError:
+            self._storage.rollback()
+            raise
+        finally:
+            self._active = self._begun = False
+            self._status &= ~STATUS_IN_TRANS
+
+    def _run(self, work: Callable[[], Result], *, commits: bool = False) -> Result:
+        """*work* in the open transaction or one of its own; *commits* is what SET does."""
+        before, opened = self._status, not self._active
+        if opened:
+            self._open()
+        alone = self._autocommit and not self._begun
+        try:
+            result = work()
+        except SqlError as error:
+            if alone or commits or (opened and error.is_syntax):
+                self._end(self._storage.rollback)
+            if opened and error.is_syntax:
+                # The server reads a statement before it begins a transaction for it.
+                self._status = before
+            raise
+        except BaseException:
+            self._end(self._storage.rollback)
+            raise
+        if (self._autocommit and not self._begun) or commits:
+            self._end(self._storage.commit)
+        return result
+
+    # -- kinds of statements ------------------------------------------------------------
+
+    def _ordinary(self, source: Source, pitr: grammar.Statement | None) -> Result:
+        if pitr is not None:
+            return self.pitr.execute(pitr)
+        administrative = self._server.administration.execute(source, self.identity, self._become)
+        if administrative is not None:
+            return administrative
+        words = source.words(2)
+        match words[0]:
+            case "use":
+                return self._use(self._use_name(source))
+            case "set":
+                return Result([], [])
+            case "kill":
+                return self._kill(source)
+            case "lock" | "unlock" if words[1] == "tables":
+                return Result([], [])
+        try:
+            return self._storage.execute(source.statement)
+        except SqlError as error:
+            raise source.placed(error) from None
+
+    def _become(self, identity: Identity) -> None:
+        self.identity = identity
+        self.account = identity.account
+        self.account_id = identity.account_id
+        self.user = identity.user
+        self.role = identity.role
+
+    def _use_name(self, source: Source) -> str:
+        token = source.tokens[1]
+        if token.kind is Kind.END:
+            raise unsupported(source.statement)
+        if token.kind not in (Kind.WORD, Kind.QUOTED):
+            raise source.error(token)
+        if source.tokens[2].kind is not Kind.END:
+            raise source.error(source.tokens[2])
+        return token.value
+
+    def _use(self, name: str) -> Result:
+        if self._storage.find_database(fold(name)) is None:
+            raise SqlError(1049, f"Unknown database {name}")
+        self.database = name
+        return Result([], [])
+
+    def _kill(self, source: Source) -> Result:
+        number = next((t.value for t in source.tokens if t.kind is Kind.INTEGER), "")
+        if not number:
+            raise source.error(source.tokens[1])
+        if not self._server.kill(int(number), self.account_id):
+            raise SqlError.internal(f"Unknown connection id {number}")
+        return Result([], [])
+
+    def _set(self, source: Source) -> Result:
+        for assignment in Reader(source, self._server.rules).assignments():
+            self._assign(assignment)
+        return Result([], [])
+
+    def _assign(self, assignment: Assignment) -> None:
+        value = self._value(assignment)
+        name = assignment.name.lower()
+        if assignment.scope == "user":
+            self.set_user_variable(name, value)
+            return
+        self._variables.set(name, value, assignment.scope)
+        self.time_zone = self._variables.zone
+        if name == "autocommit" and assignment.scope == "session":
+            new = self._variables.get(name, "session") == "1"
+            if new and not self._autocommit:
+                self._end(self._storage.commit)
+                self._status |= STATUS_AUTOCOMMIT
+            elif not new and self._autocommit:
+                self._status &= ~STATUS_AUTOCOMMIT
+            self._autocommit = new
+
+    def _value(self, assignment: Assignment) -> object:
+        if assignment.bare:
+            is_default = assignment.value.lower() == "default"
+            return None if is_default else assignment.value.strip("`")
+        rows = self._storage.execute(f"SELECT {assignment.value}").rows
+        # The server evaluates in a session of its own with autocommit on, and when it puts
+        # the old bits back it forgets to take this one away.
+        self._status |= STATUS_AUTOCOMMIT
+        return rows[0][0] if rows else None
+
+
+def _read_start(source: Source) -> None:
+    """START TRANSACTION and what may stand behind it."""
+    if source.tokens[1].word != "transaction":
+        raise source.error(source.tokens[1])
+    left = source.tokens[2:]
+    for words in (("read", "only"), ("read", "write"), ("with", "consistent", "snapshot")):
+        if tuple(token.word for token in left[: len(words)]) == words:
+            left = left[len(words) :]
+            break
+    if left[0].kind is not Kind.END:
+        raise source.error(left[0])
+
+
+def _answers_late(source: Source) -> bool:
+    """What the server answers from memory, after the end of its transaction."""
+    words = source.words(3)
+    return words[0] == "show" and bool({"recovery_window", "variables"} & set(words[1:]))
+
+
+_NOT_PLANNED = {"begin", "commit", "do", "kill", "release", "rollback", "savepoint", "start", "use"}
+
+
+def _is_not_planned(source: Source) -> bool:
+    """What the server does without its planner."""
+    first, second = source.words(2)
+    if first == "show":
+        return second in ("collation", "tables", "variables", "warnings")
+    return first in (
+        "begin",
+        "commit",
+        "do",
+        "kill",
+        "release",
+        "rollback",
+        "savepoint",
+        "start",
+        "use",
+    )
+
+
+def _sets_transaction(source: Source) -> bool:
+    words = source.words(3)
+    return words[0] == "set" and "transaction" in words[1:]

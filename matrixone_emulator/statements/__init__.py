@@ -1,0 +1,1 @@
+"""Ordinary SQL statements carried out: DDL, DML, SHOW, CLONE, accounts."""

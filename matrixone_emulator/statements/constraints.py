@@ -1,0 +1,74 @@
+"""Errors of constraints, and the values that they show."""
+
+from __future__ import annotations
+
+import decimal
+import sqlite3
+
+from sqlglot import exp
+
+from ..errors import SqlError
+from ..types.columns import SqlType
+from ..types.definition import ColumnDef, TableDef, Version
+from ..types.values import Stored, as_text
+from ..versions.rules import Rules
+
+
+def strict_bool(text: str) -> None:
+    """4.x refuses texts that are no truth value."""
+    try:
+        decimal.Decimal(text.strip())
+    except decimal.InvalidOperation:
+        if text.strip().lower() not in ("true", "false", "t", "f"):
+            raise SqlError(
+                20301, f"invalid input: '{text}' is not a valid bool expression"
+            ) from None
+
+
+def refuse_key_change(definition: TableDef, assignments: list[exp.EQ], rules: Rules) -> None:
+    """ON DUPLICATE KEY UPDATE may not touch a key, whether or not a row clashes."""
+    unique = set(definition.primary)
+    for index in definition.indexes:
+        unique |= set(index.columns) if index.unique else set()
+    for assignment in assignments:
+        column = definition.column(assignment.this.name)
+        if column is not None and column.key in unique:
+            if rules.upsert_of_key_is_dml:
+                raise SqlError(20313, "unsupported DML: update unique key on duplicate")
+            raise SqlError.internal(
+                "do not support update primary key/unique key for on duplicate key update"
+            )
+
+
+def not_null(column: ColumnDef) -> SqlError:
+    return SqlError(3819, f"constraint violation: Column '{column.lower}' cannot be null")
+
+
+def constraint_error(
+    error: sqlite3.Error, version: Version, row: list[Stored], rules: Rules
+) -> SqlError:
+    """sqlite's refusal in the server's words (1062, or the foreign key texts of 20101)."""
+    text = str(error)
+    if "mo-child" in text:
+        return SqlError.internal("Cannot add or update a child row: a foreign key constraint fails")
+    if "mo-parent" in text:
+        return SqlError.internal(
+            "Cannot delete or update a parent row: a foreign key constraint fails"
+        )
+    if "UNIQUE" not in text:
+        return SqlError.internal(text)
+    keys = tuple(part.strip().split(".")[-1] for part in text.partition(": ")[2].split(","))
+    definition = version.definition
+    position = {column.key: index for index, column in enumerate(definition.columns)}
+    shown = [entry_text(row[position[key]], definition.by_key(key).type) for key in keys]
+    names = [definition.by_key(key).lower for key in keys]
+    if len(keys) == 1:
+        hidden = rules.duplicate_names_hidden_column and definition.foreign_keys
+        if hidden and keys != definition.primary:
+            names[0] = "__mo_index_idx_col"
+        return SqlError(1062, f"Duplicate entry '{shown[0]}' for key '{names[0]}'")
+    return SqlError(1062, f"Duplicate entry '({','.join(shown)})' for key '({','.join(names)})'")
+
+
+def entry_text(value: Stored, kind: SqlType) -> str:
+    return as_text(value, kind)

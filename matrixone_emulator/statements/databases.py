@@ -1,0 +1,77 @@
+"""CREATE and DROP of databases."""
+
+from __future__ import annotations
+
+import re
+
+from ..errors import SqlError
+from ..parsing.ddl_statements import (
+    CreateDatabase,
+    DropDatabase,
+)
+from ..storage.records import SYSTEM_DATABASES, Result
+from ..types.definition import (
+    Version,
+)
+from .history import clone_database
+from .workspace import Workspace
+
+
+def create_database(session: Workspace, statement: CreateDatabase) -> Result:
+    account = session.context.account_id
+    name = statement.name
+    check_database_name(name)
+    if name in SYSTEM_DATABASES or session.catalogue.database(account, name) is not None:
+        quiet = not statement.clone or session.rules.database_clone_minds_if_not_exists
+        if statement.if_not_exists and quiet:
+            return Result(affected=1)
+        raise SqlError(1007, f"database {name} already exists")
+    if statement.clone:
+        clone_database(session, statement.clone, statement.moment, name)
+        return Result()
+    database = session.catalogue.add_database(account, name)
+    session.emit("create_database", database, 0, database.id)
+    return Result(affected=1)
+
+
+def check_database_name(name: str) -> None:
+    """The server puts the name into look-ups of its own, and refuses what would break them."""
+    if any(char in " \t`\"'" for char in name):
+        raise SqlError.internal("invalid input")
+
+
+def drop_database(session: Workspace, statement: DropDatabase) -> Result:
+    check_database_name(statement.name)
+    database = session.catalogue.database(session.context.account_id, statement.name)
+    if database is None:
+        if statement.if_exists:
+            return Result(affected=int(not session.rules.drop_database_counts_tables))
+        raise SqlError(1008, f"Can't drop database '{statement.name}'; database doesn't exist")
+    if statement.name in SYSTEM_DATABASES:
+        raise SqlError.internal("do not have privilege to execute the statement")
+    inside = {version.version for version in session.catalogue.tables(database)}
+    for version in session.catalogue.tables(database):
+        for child, _ in session.catalogue.children(version):
+            if child.version not in inside:
+                raise SqlError.internal(
+                    "can not drop database. It has been referenced by foreign keys"
+                )
+    if not session.rules.drop_database_quotes_names:
+        for version in session.catalogue.tables(database):
+            _refuse_back_quote(version)
+    session.drop_database(database)
+    if session.context.database.lower() == statement.name:
+        session.context.database = ""  # a rollback does not choose it again
+    return Result(affected=len(inside) if session.rules.drop_database_counts_tables else 1)
+
+
+def _refuse_back_quote(version: Version) -> None:
+    """3.x drops the tables by statements of its own, in which it does not double back-quotes."""
+    before, quote, after = version.name.partition("`")
+    if quote:
+        word = re.match(r"\w*", after)
+        end = len(f"drop table if exists `{version.database}`.`{before}`") + len(
+            word.group() if word else ""
+        )
+        message = SqlError.syntax(f"{after}`;", column=end).message
+        raise SqlError(1105, message.removeprefix("SQL parser error: "))

@@ -1,0 +1,163 @@
+"""Primary, secondary and foreign keys of a table's definition."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import replace
+
+from ..errors import SqlError
+from ..parsing.ddl_statements import (
+    ForeignKeySpec,
+    KeySpec,
+)
+from ..storage.store import FIRST_ID
+from ..types.definition import (
+    DatabaseVersion,
+    ForeignKeyDef,
+    IndexDef,
+    TableDef,
+    Version,
+)
+from .workspace import Workspace
+
+
+def home_of(session: Workspace, version: Version) -> DatabaseVersion:
+    return session.need_database(version.database, account_id=version.account_id)
+
+
+def find_keys(definition: TableDef, names: list[str]) -> tuple[str, ...]:
+    keys = []
+    for name in names:
+        column = definition.column(name)
+        if column is None:
+            raise SqlError(20301, f"invalid input: column '{name.lower()}' is not exist")
+        keys.append(column.key)
+    return tuple(keys)
+
+
+def add_index(definition: TableDef, spec: KeySpec) -> TableDef:
+    """The definition with one more key, named after its first column where it has no name."""
+    keys = find_keys(definition, spec.columns)
+    for key in keys:
+        kind = definition.by_key(key).type
+        if kind.kind in ("text", "blob", "json", "datalink") and spec.kind != "fulltext":
+            raise SqlError(
+                20105,
+                f"not supported: {kind.kind.upper()} column "
+                f"'{definition.by_key(key).lower}' cannot be in index",
+            )
+    for number, key in enumerate(keys):
+        if key in keys[:number]:
+            # The server's own table of keys stands in the way, under the new key's id.
+            entry = f"({FIRST_ID},{definition.by_key(key).lower})"
+            raise SqlError(1062, f"Duplicate entry '{entry}' for key '(id,column_name)'")
+    taken = {index.name.lower() for index in definition.indexes}
+    name = spec.name
+    if not name:
+        base = definition.by_key(keys[0]).lower
+        name, number = base, 2
+        while name in taken:
+            name, number = f"{base}_{number}", number + 1
+    elif name.lower() in taken:
+        raise SqlError(1061, f"duplicate key name '{name}'")
+    index = IndexDef(
+        name.lower(),
+        keys,
+        spec.kind == "unique",
+        spec.comment,
+        "fulltext" if spec.kind == "fulltext" else "",
+        spec.visible,
+        spec.parser,
+    )
+    return replace(definition, indexes=(*definition.indexes, index))
+
+
+def sorted_indexes(definition: TableDef) -> TableDef:
+    """Unique keys first, as the server lists the keys of a new table."""
+    ordered = sorted(definition.indexes, key=lambda index: not index.unique)
+    return replace(definition, indexes=tuple(ordered))
+
+
+def set_primary(definition: TableDef, names: list[str]) -> TableDef:
+    if definition.primary:
+        raise SqlError(1068, "Multiple primary key defined")
+    keys = find_keys(definition, names)
+    for number, key in enumerate(keys):
+        if key in keys[:number]:
+            lower = definition.by_key(key).lower
+            raise SqlError(20301, f"invalid input: duplicate column name '{lower}' in primary key")
+        kind = definition.by_key(key).type.kind
+        if kind in ("text", "blob", "json"):
+            raise SqlError(20105, f"not supported: {kind} type in primary key")
+    columns = tuple(
+        replace(column, nullable=False) if column.key in keys else column
+        for column in definition.columns
+    )
+    return replace(definition, columns=columns, primary=keys)
+
+
+def add_foreign_key(
+    session: Workspace, home: DatabaseVersion, definition: TableDef, spec: ForeignKeySpec
+) -> TableDef:
+    """The definition with one more foreign key, its parent checked."""
+    keys = find_keys(definition, spec.columns)
+    parent_database = spec.parent.database or home.name
+    if (parent_database, spec.parent.name) == (home.name, definition.name):
+        parent = definition
+    else:
+        account = session.context.account_id
+        found_home = session.catalogue.database(account, parent_database)
+        if found_home is None:
+            # The server looks in the child's database then.
+            raise SqlError(1146, f"no such table {home.name}.{spec.parent.name}")
+        found = session.catalogue.table(found_home, spec.parent.name)
+        if found is None:
+            raise SqlError(1146, f"no such table {parent_database}.{spec.parent.name}")
+        parent = found.definition
+    names = spec.parent_columns or list(parent.names(parent.primary))
+    if len(names) != len(keys):
+        raise SqlError.internal("failed to add the foreign key constraint")
+    theirs = find_keys(parent, names)
+    if parent is definition and set(keys) & set(theirs):
+        raise SqlError.internal(
+            f"foreign key {definition.by_key(keys[0]).lower} can not reference to itself"
+        )
+    unique = [parent.primary, *(index.columns for index in parent.indexes if index.unique)]
+    if not any(set(theirs) <= set(group) for group in unique):
+        raise SqlError.internal("failed to add the foreign key constraint")
+    for ours, other in zip(keys, theirs, strict=True):
+        mine, their_type = definition.by_key(ours), parent.by_key(other)
+        if mine.type.kind != their_type.type.kind or mine.type.unsigned != their_type.type.unsigned:
+            raise SqlError(
+                3780,
+                f"Referencing column '{mine.lower}' and referenced column '{their_type.lower}' in "
+                f"foreign key constraint '{spec.name}' are incompatible.",
+            )
+    name = spec.name or str(uuid.uuid4())
+    if any(key.name.lower() == name.lower() for key in definition.foreign_keys):
+        raise SqlError(1061, f"Duplicate foreign key constraint name '{name}'")
+    key = ForeignKeyDef(
+        name.lower(),
+        keys,
+        parent_database,
+        spec.parent.name,
+        tuple(parent.by_key(k).name for k in theirs),
+        spec.on_delete,
+        spec.on_update,
+    )
+    return replace(definition, foreign_keys=(*definition.foreign_keys, key))
+
+
+def refuse_keyless_parent(
+    session: Workspace, version: Version, definition: TableDef, key: ForeignKeyDef
+) -> None:
+    """Whatever makes a table anew wants a key of its parents, which they may have lost."""
+    own = (key.parent_database, key.parent_table) == (version.database, version.name)
+    found = None if own else session.catalogue.parent(version, key)
+    parent = definition if own else None if found is None else found.definition
+    if parent is None:
+        return
+    names = {name.lower() for name in key.parent_columns}
+    unique = [parent.primary, *(index.columns for index in parent.indexes if index.unique)]
+    if not any(names <= {name.lower() for name in parent.names(group)} for group in unique):
+        raise SqlError.internal("failed to add the foreign key constraint")

@@ -1,0 +1,440 @@
+"""One client's statements: transactions, dispatch, results (section 2)."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import functools
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from sqlglot import exp
+
+from ..compiler.casts import cast_stored
+from ..compiler.query import result_columns
+from ..compiler.resolver import Resolver
+from ..compiler.surroundings import Surroundings
+from ..errors import SqlError
+from ..functions.registry import Failure, register
+from ..parsing import dialect
+from ..parsing.lexer import Token, fold_time_parts, names_in_double_quotes
+from ..parsing.redact import unsupported
+from ..parsing.unread import refuse_empty_list
+from ..storage.locks import never
+from ..storage.records import DatabaseInfo, Event, EventKind, Result, SessionContext, TableInfo
+from ..storage.shared import Shared
+from ..storage.tables import Tables
+from ..types.columns import UBIGINT, Column, SqlType
+from ..types.definition import DatabaseVersion, Version
+from ..types.values import Stored, load
+
+_LONGEST_SLEEP = 60.0
+_LOOK_SECONDS = 0.2
+_PRUNE_EVERY = 64
+"""Transactions between two looks for history that need not be kept."""
+
+
+class Workspace(Surroundings, Resolver):
+    """One client's transaction and what its statements use; that client's thread only."""
+
+    def __init__(self, storage: Shared, context: SessionContext) -> None:
+        self.storage = storage
+        self.store = storage.store
+        self.context = context
+        self.in_transaction = False
+        self.number = 0
+        self.statement_text = ""
+        self.errors: list[tuple[int, str]] = []
+        self.gone: Callable[[], bool] = never
+        """Whether the client has left, so that waiting for it is in vain"""
+        self.interrupted = threading.Event()
+        self.foreign_key_checks = True
+        self._writing = False
+        self._savepoint = False
+        self.explicit = False
+        """Whether BEGIN opened the transaction: then a clone is part of it"""
+        self._cascaded = 0
+        self._events: list[Event] = []
+        self.at_commit: list[Callable[[], None]] = []
+        """What is to be done beside sqlite when the open transaction is committed"""
+        self._clones: list[str] = []
+        self._failure = Failure()
+        self._connection = self.store.connect()
+        self.catalogue = Tables(self._connection, self.store, lambda: self.number)
+        register(
+            self._connection,
+            self._failure,
+            {
+                "mo_txn": (0, lambda: self.number),
+                "mo_cast": (3, functools.partial(cast_stored, self.rules)),
+                "mo_sleep": (1, self._sleep),
+                "mo_single": (2, self._single),
+                "mo_checks": (0, lambda: int(self.foreign_key_checks)),
+                "mo_cascaded": (1, self._note_cascaded),
+                "mo_local": (1, self.local),
+                "mo_utc": (1, self.utc),
+                "mo_from_unixtime": (1, self._from_unixtime),
+                "mo_unix_timestamp": (2, self._unix_timestamp),
+            },
+        )
+
+    # Transactions
+
+    def begin(self) -> None:
+        """Open a transaction; sqlite is locked by the first write only."""
+        if self.in_transaction:
+            self.commit()
+        self.in_transaction = True
+
+    def commit(self) -> None:
+        self.in_transaction = False
+        if self._writing:
+            at = self.store.clock.now()
+            keep = self.storage.keep_history
+            if keep is not None and self.number % _PRUNE_EVERY == 0:
+                self.catalogue.prune(at - keep // datetime.timedelta(microseconds=1) * 1000)
+            self._connection.execute("INSERT INTO txn VALUES (?, ?)", (self.number, at))
+            self._connection.execute("COMMIT")
+            events = [
+                Event(e.kind, e.account_id, e.database, e.table, e.old_id, e.new_id, at)
+                for e in self._events
+            ]
+            try:
+                if events:
+                    for listener in self.storage.on_commit:
+                        listener(events)
+                self._act()
+            finally:
+                self._end()
+        else:
+            try:
+                self._act()
+            finally:
+                self._end()
+
+    def _act(self) -> None:
+        for action in self.at_commit:
+            action()
+
+    def rollback(self) -> None:
+        self.in_transaction = False
+        if self._writing:
+            self._connection.execute("ROLLBACK")
+        clones = self._clones
+        self._end()
+        for statement in clones:
+            # Made inside the one open sqlite transaction, they are made again without it.
+            self.run_clone(statement)
+
+    def _end(self) -> None:
+        self._events = []
+        self.at_commit = []
+        self._clones = []
+        self.explicit = False
+        self._savepoint = False
+        if self._writing:
+            self._writing = False
+            self.store.gate.leave(self)
+        self.storage.locks.release(self)
+
+    def start_writing(self) -> None:
+        """Become the one writer, waiting for the one before."""
+        if self._writing:
+            return
+        self.store.gate.enter(self, self.context.deadline_seconds, self.gone)
+        try:
+            self._connection.execute("BEGIN IMMEDIATE")
+            row = self._connection.execute("SELECT max(number) FROM txn").fetchone()
+        except BaseException:
+            self.store.gate.leave(self)
+            raise
+        self.number = int(row[0] or 0) + 1
+        self._writing = True
+
+    def undo_last_statement(self) -> None:
+        """Undo what the last statement of the open transaction wrote, and only that."""
+        if self._writing and self._savepoint:
+            self._connection.execute("ROLLBACK TO statement")
+            self._connection.execute("RELEASE statement")
+            self._savepoint = False
+
+    def _drop_savepoint(self) -> None:
+        if self._savepoint:
+            self._connection.execute("RELEASE statement")
+            self._savepoint = False
+
+    def interrupt(self) -> None:
+        """Break off what sqlite is doing for this session, for good; from another thread."""
+        self.interrupted.set()
+        with contextlib.suppress(sqlite3.ProgrammingError):
+            self._connection.interrupt()
+
+    def _single(self, count: int, value: Stored) -> Stored:
+        """The value of a scalar subquery."""
+        if count > 1 and self.rules.several_rows_code == 1242:
+            raise SqlError(1242, "Subquery returns more than 1 row")
+        if count > 1:
+            raise SqlError.internal("scalar subquery returns more than 1 row")
+        return value
+
+    def _sleep(self, seconds: Stored) -> int:
+        """SLEEP, until the client is gone at the latest."""
+        deadline = time.monotonic() + min(float(str(seconds or 0)), _LONGEST_SLEEP)
+        while (left := deadline - time.monotonic()) > 0:
+            if self.interrupted.wait(min(left, _LOOK_SECONDS)) or self.gone():
+                break
+        return 0
+
+    def close(self) -> None:
+        try:
+            self.rollback()
+        except sqlite3.Error:
+            self._end()
+        self.store.disconnect(self._connection)
+
+    @property
+    def pending_events(self) -> Sequence[Event]:
+        """What the open transaction has done to objects so far."""
+        return self._events
+
+    def emit(
+        self, kind: EventKind, version: DatabaseVersion | Version, old_id: int, new_id: int
+    ) -> None:
+        """Remember an event for the commit."""
+        table = version.name if isinstance(version, Version) else None
+        database = version.database if isinstance(version, Version) else version.name
+        self._events.append(Event(kind, version.account_id, database, table, old_id, new_id))
+
+    # Statements
+
+    def dispatch(self, statement: str) -> Result:
+        raise NotImplementedError
+
+    def run_clone(self, statement: str) -> None:
+        raise NotImplementedError
+
+    def execute(self, statement: str) -> Result:
+        """One statement, all of it or nothing; a transaction of its own where none is open."""
+        own = not self.in_transaction
+        if own:
+            self.begin()
+        try:
+            result = self._guarded(statement)
+        except BaseException:
+            if own:
+                self.rollback()
+            raise
+        if own:
+            self.commit()
+        return result
+
+    def _guarded(self, statement: str) -> Result:
+        self._drop_savepoint()
+        if '"' in statement and self.rules.ansi_quotes and "ANSI_QUOTES" in self._sql_mode():
+            statement = names_in_double_quotes(statement)
+        self.statement_text = statement
+        self.statement_ns = self.store.clock.now()
+        self._failure.error = None
+        self._cascaded = 0
+        self.moment_read = None
+        wanted = self.context.variable("foreign_key_checks", "")
+        self.foreign_key_checks = str(wanted).lower() not in ("0", "off", "false")
+        events = len(self._events)
+        if self._writing:
+            self._savepoint_here()
+        try:
+            return self.dispatch(statement)
+        except sqlite3.Error as error:
+            self._undo(events)
+            raise self._noted(self._translated(error, statement)) from error
+        except SqlError as error:
+            self._undo(events)
+            if error.misses_column and self.rules.missing_column_code == 1054:
+                error.code, error.sqlstate = 1054, "42S22"
+            self._noted(error)
+            raise
+        except BaseException:
+            self._undo(events)
+            raise
+
+    def _noted(self, error: SqlError) -> SqlError:
+        """For SHOW WARNINGS, which keeps the session's last 64."""
+        self.errors = [*self.errors[-63:], (error.code, error.message)]
+        return error
+
+    def _undo(self, events: int) -> None:
+        del self._events[events:]
+        self.undo_last_statement()
+
+    def _savepoint_here(self) -> None:
+        self._connection.execute("SAVEPOINT statement")
+        self._savepoint = True
+
+    def write(self) -> None:
+        """To be called before the first change of a statement."""
+        self.start_writing()
+        if not self._savepoint:
+            self._savepoint_here()
+
+    def _translated(self, error: sqlite3.Error, statement: str) -> SqlError:
+        if self._failure.error is not None:
+            return self._failure.error
+        text = str(error)
+        if "overflow" in text:
+            return SqlError(1690, "data out of range: data type int64, integer overflow")
+        if "mo-child" in text or "mo-parent" in text:
+            side = (
+                "add or update a child row"
+                if "mo-child" in text
+                else "delete or update a parent row"
+            )
+            return SqlError.internal(f"Cannot {side}: a foreign key constraint fails")
+        return unsupported(f"{statement} [{text}]")
+
+    def run(
+        self, sql: str, parameters: Sequence[object] | Mapping[str, object] = ()
+    ) -> sqlite3.Cursor:
+        """Run sqlite text; SqlError of a Python function comes through as itself."""
+        try:
+            return self._connection.execute(sql, parameters)
+        except sqlite3.OperationalError:
+            if self._failure.error is not None:
+                raise self._failure.error from None
+            raise
+
+    def parse(self, statement: str, found: list[Token]) -> exp.Expr:
+        refuse_empty_list(statement, found)
+        pipes = self.rules.pipes_always_concatenate or "PIPES_AS_CONCAT" in self._sql_mode()
+        return dialect.parse(
+            fold_time_parts(statement, found), found, self.rules, concatenating=pipes
+        )
+
+    def _sql_mode(self) -> str:
+        return str(self.context.variable("sql_mode", "")).upper()
+
+    def fetch(
+        self,
+        sql: str,
+        parameters: Mapping[str, object],
+        labels: list[str],
+        types: list[SqlType],
+    ) -> Result:
+        """Run a compiled query and load its values."""
+        rows: list[tuple[Any, ...]] = self.run(sql, parameters).fetchall()
+        if self._failure.error is not None:
+            raise self._failure.error
+        plain = ("bigint", "int", "smallint", "tinyint", "varchar", "char", "text", "blob", "any")
+        if any(kind.kind not in plain or kind == UBIGINT for kind in types):
+            loaders = [self._loader(kind) for kind in types]
+            rows = [
+                tuple(
+                    cell if cell is None or loader is None else loader(cell)
+                    for cell, loader in zip(row, loaders, strict=True)
+                )
+                for row in rows
+            ]
+        return Result(self.columns(labels, types), rows)
+
+    def columns(self, labels: list[str], types: list[SqlType]) -> list[Column]:
+        """Columns of a result; BOOL is the word `true` or a TINYINT."""
+        if not self.rules.bool_is_word:
+            types = [SqlType("tinyint") if kind.kind == "bool" else kind for kind in types]
+        return result_columns(labels, types)
+
+    def _loader(self, kind: SqlType) -> Callable[[Stored], object] | None:
+        if kind.kind == "timestamp":
+            return lambda value: load(self.local(value), kind)
+        if kind.kind == "bigint" and kind.unsigned:
+            return lambda value: int(value) if isinstance(value, (str, float)) else value
+        if kind.kind == "bool" and not self.rules.bool_is_word:
+            return None
+        if kind.is_integer or kind.kind in ("any", "varbinary", "binary", "blob"):
+            return None
+        return lambda value: load(value, kind)
+
+    # Cascades
+
+    def _note_cascaded(self, count: int) -> None:
+        self._cascaded += count
+
+    def take_cascaded(self) -> int:
+        """Rows that foreign keys changed along with the statement's own."""
+        count, self._cascaded = self._cascaded, 0
+        return count
+
+    # For the session layer: the catalogue
+
+    def databases(
+        self, at: int | None = None, *, account_id: int | None = None
+    ) -> list[DatabaseInfo]:
+        account = self.context.account_id if account_id is None else account_id
+        found = self.catalogue.databases(account, self.catalogue.number_at(at))
+        return [DatabaseInfo(d.id, d.name, d.created_ns) for d in found]
+
+    def find_database(
+        self, name: str, *, account_id: int | None = None, at: int | None = None
+    ) -> DatabaseInfo | None:
+        account = self.context.account_id if account_id is None else account_id
+        number = self.catalogue.number_at(at)
+        found = self.catalogue.database(account, name, number)
+        if found is None and name == "mo_catalog":
+            found = self.catalogue.database(0, name, number)
+        return None if found is None else DatabaseInfo(found.id, found.name, found.created_ns)
+
+    def find_table(
+        self, database: str, name: str, *, account_id: int | None = None, at: int | None = None
+    ) -> TableInfo | None:
+        account = self.context.account_id if account_id is None else account_id
+        number = self.catalogue.number_at(at)
+        home = self.catalogue.database(account, database, number)
+        found = None if home is None else self.catalogue.table(home, name, number)
+        return None if found is None else _info(found)
+
+    def tables(
+        self,
+        database: str | None = None,
+        *,
+        account_id: int | None = None,
+        at: int | None = None,
+    ) -> list[TableInfo]:
+        account = self.context.account_id if account_id is None else account_id
+        number = self.catalogue.number_at(at)
+        home = None
+        if database is not None:
+            home = self.catalogue.database(account, database, number)
+            if home is None:
+                return []
+        return [_info(v) for v in self.catalogue.tables(home, number, account)]
+
+    # For the session layer: restoring
+
+    def _alone(self, work: Callable[[], None]) -> None:
+        if self.in_transaction:
+            raise SqlError.internal("unclassified statement appears in uncommitted transaction")
+        self.begin()
+        try:
+            self.statement_ns = self.store.clock.now()
+            self.start_writing()
+            work()
+        except BaseException:
+            self.rollback()
+            raise
+        self.commit()
+
+    def drop_database(self, database: DatabaseVersion) -> None:
+        """Drop a database and its tables."""
+        for version in self.catalogue.tables(database):
+            self.catalogue.end_table(version)
+            if version.definition.view is None:
+                self.emit("drop_table", version, version.id, 0)
+        self.catalogue.end_database(database)
+        self.emit("drop_database", database, database.id, 0)
+
+
+def _info(version: Version) -> TableInfo:
+    return TableInfo(
+        version.id, version.database, version.name, version.created_ns, version.logical_id
+    )

@@ -1,0 +1,33 @@
+"""What all sessions of one storage share."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Callable
+
+from ..clock import Clock
+from ..versions.rules import Rules
+from .locks import LockTable
+from .records import Event
+from .store import Store
+from .virtual import VirtualTable
+
+
+class Shared:
+    """The store, the locks, and who wants to hear of commits."""
+
+    def __init__(
+        self,
+        clock: Clock,
+        rules: Rules,
+        lock_timeout: float,
+        keep_history: datetime.timedelta | None,
+    ) -> None:
+        self.clock = clock
+        self.rules = rules
+        self.lock_timeout = lock_timeout
+        self.keep_history = keep_history
+        self.locks = LockTable()
+        self.on_commit: list[Callable[[list[Event]], None]] = []
+        self.store = Store(clock)
+        self.virtual: dict[tuple[str, str], VirtualTable] = {}

@@ -1,0 +1,1 @@
+"""The system databases, the system variables, and the accounts."""

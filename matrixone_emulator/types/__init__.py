@@ -1,0 +1,1 @@
+"""SQL types, values, and the definitions of tables: plain data."""

@@ -1,0 +1,1 @@
+"""What differs between server versions: rules as named flags, words, function names."""

@@ -1,0 +1,449 @@
+"""What differs between server versions: one `Rules` object a version, with named flags.
+
+A flag says what the server does, not since when. The defaults are those of the oldest version,
+and each later one lists what it changed, so a new version is one entry of `RULES`. Nothing else
+in the emulator compares versions.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from .function_names import KNOWN_2_2_2, KNOWN_3_0_9, KNOWN_3_0_18, KNOWN_4_2_0, KNOWN_MAIN
+from .keywords import (
+    KEYWORDS_2_2_2,
+    KEYWORDS_3_0_9,
+    KEYWORDS_3_0_18,
+    KEYWORDS_4_2_0,
+    KEYWORDS_MAIN,
+    RESERVED,
+    RESERVED_SINCE_4,
+)
+from .system_tables import SYSTEM_TABLES, SYSTEM_TABLES_4_2_0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rules:
+    """One version of the server."""
+
+    version: str
+    version_text: str
+    """What `version()` and the handshake say"""
+    functions: frozenset[str]
+    """The names of the functions that the server has, the emulator's own among them"""
+    keywords: frozenset[str]
+    """What the scanner takes for a keyword"""
+    reserved: frozenset[str]
+    """Keywords that are no names without back-quotes"""
+    system_tables: frozenset[str] = SYSTEM_TABLES
+    """Tables of the system databases that the emulator has no rows of"""
+    character_sets_listed: bool = False
+    """information_schema.character_sets and SHOW CHARACTER SET have rows"""
+    more_keyword_rows: tuple[str, ...] = ()
+    """Rows that information_schema.keywords has besides, none of them reserved"""
+    more_statements: frozenset[str] = frozenset()
+    """First words of statements beside those that all versions read"""
+    more_shows: tuple[str, ...] = ("CONNECTORS",)
+    """Forms of SHOW beside those that all versions read (parsing/show.py)"""
+
+    window_functions: frozenset[str] = frozenset(["row_number", "rank", "dense_rank"])
+    """What takes OVER beside the aggregates"""
+
+    # PITR
+    creations_race: bool = True
+    """Concurrent CREATE PITRs all pass their checks before any of them writes"""
+    creation_waits_for_rebuild: bool = False
+    """CREATE PITR waits for another session's uncommitted ALTER TABLE"""
+    internal_pitrs: bool = False
+    """CREATE and DROP PITR know INTERNAL"""
+    internal_checked_when_executed: bool = False
+    """A prepared INTERNAL statement finds its object when it runs, not when it is prepared"""
+    pitrs_are_prepared: bool = False
+    """PREPARE takes CREATE and DROP PITR"""
+    rebuild_detaches: bool = False
+    truncate_detaches: bool = False
+    lookup_quotes_names: bool = False
+    """Names in the server's own look-ups are quoted, not pasted in"""
+    long_pitr_name_is_cut: bool = False
+    sys_finds_all_tables: bool = True
+    """sys may name the tables of other accounts"""
+    logical_ids: bool = False
+    """Tables keep a logical id through rebuilds, and a plain CREATE PITR records that one"""
+    pitr_kind: bool = False
+    """mo_pitr has a column `kind`, and its pitr_id is text"""
+    pitr_times_are_nanoseconds: bool = False
+    """mo_pitr keeps integers, SHOW PITR gives DATETIME; they keep TIMESTAMP and texts otherwise"""
+    huge_range_code: int = 1105
+    """Of a range length beyond 63 bits"""
+    restores_own_account_parts: bool = False
+    """RESTORE ACCOUNT a DATABASE d FROM PITR"""
+    restore_table_keyword: bool = False
+    """RESTORE TABLE parses (for snapshots)"""
+    restore_looks_up_by_like: bool = True
+    """RESTORE of a table takes its name for a pattern, and refuses when another fits it too"""
+    restore_needs_parents: bool = False
+    """RESTORE of a table whose foreign key's parent is missing is an error, not an idle OK"""
+    restore_keeps_self_references: bool = True
+    """RESTORE of a database with a table that refers to itself leaves it, and answers OK"""
+    windows_as_json_list: bool = False
+    """SHOW RECOVERY_WINDOW in one list of objects, under labels without underscores"""
+    tenants_show_own_windows_by_name: bool = False
+
+    # Sessions and transactions
+    status_bit_of_idle_is_on: bool = True
+    """Without an open transaction the packets always say autocommit"""
+    tables_lock_inside_transactions: bool = False
+    """LOCK TABLES is allowed there, and ends the transaction"""
+    prepare_from_variables: bool = False
+    prepare_forgets_first: bool = False
+    """PREPARE drops the statement of that name even where the new one is refused"""
+    deallocate_checks_name: bool = False
+    several_statements_prepared: str = "cannot prepare multi statements"
+    """The refusal of a PREPARE of several statements"""
+    zone_names: bool = False
+    """SET time_zone takes named zones"""
+    ansi_quotes: bool = False
+    """sql_mode's ANSI_QUOTES has an effect"""
+    pipes_always_concatenate: bool = True
+    """`||` joins texts whatever sql_mode says"""
+    vector_index_variables: bool = False
+
+    set_commits: bool = True
+    """A SET commits the open transaction, and rolls it back where it fails"""
+    isolation: str = "REPEATABLE-READ"
+    """What @@transaction_isolation says"""
+    isolation_inside_code: int = 20101
+    """Of SET TRANSACTION inside a transaction"""
+
+    # Databases and tables
+    clones: bool = False
+    """CREATE TABLE and CREATE DATABASE ... CLONE parse"""
+    clone_minds_if_not_exists: bool = False
+    database_clone_minds_if_not_exists: bool = False
+    explicit_clone_reads_own_writes: bool = False
+    """After BEGIN a clone sees what the transaction wrote"""
+    create_as_select_of_past: bool = False
+    missing_database_kept_unselected: bool = True
+    """To a statement that creates something, a database that is missing counts as none"""
+    missing_database_clones_empty: bool = False
+    """CLONE of a database that is missing makes an empty one"""
+    drop_database_counts_tables: bool = False
+    """DROP DATABASE affects a row a table, not one"""
+    drop_database_quotes_names: bool = False
+    """... of tables with a back-quote in their name, too"""
+    drops_several_tables: bool = False
+    drop_index_if_exists: bool = False
+    truncate_checks_parents: bool = False
+    rename_column_rebuilds: bool = True
+    same_length_rebuilds: bool = True
+    """MODIFY to the same length gives the table a new id"""
+    rebuild_skips_numbers: bool = False
+    """After a rebuild AUTO_INCREMENT goes on at the next block"""
+    comments_change_in_place: bool = False
+    """MODIFY and CHANGE of a comment or a default alone keep the table's id"""
+    text_lengths: bool = False
+    """TEXT(10) and BLOB(10)"""
+    foreign_key_rule: str = "RESTRICT"
+    """What a foreign key without rules has"""
+    referenced_keys_stay: bool = False
+    """A key that a foreign key needs cannot be dropped (1553)"""
+    checks_are_kept: bool = False
+    """CHECK constraints are kept, enforced and shown"""
+    generated_columns: bool = False
+    year_and_set_types: bool = False
+    decimal_digits: int = 38
+    decimal_scale: int = 65
+    long_decimals_calculate: bool = True
+    """Decimals of more than 38 digits can be added, multiplied and summed"""
+    uuid_default_of_text: bool = False
+    """DEFAULT uuid() of a column of texts"""
+    view_column_names: bool = False
+    """The column list of CREATE VIEW names its columns"""
+    quotes_doubled_in_defaults: bool = False
+    """SHOW CREATE TABLE doubles the quotes of a literal default, which are doubled already"""
+    columns_double_quotes: bool = False
+    """SHOW COLUMNS doubles the quotes of a literal default, which are doubled already"""
+    columns_double_quotes_in_expressions: bool = False
+    quotes_doubled_in_expressions: bool = False
+    """SHOW CREATE TABLE doubles the quotes in an expression's default, and cannot read it then"""
+    view_security: bool = False
+    """CREATE VIEW knows SQL SECURITY, and SHOW CREATE VIEW adds DEFINER where there is none"""
+    rules_with_underscores: bool = True
+    """SHOW CREATE TABLE writes SET_NULL, which it cannot read then"""
+
+    # Writing
+    bool_texts_checked: bool = False
+    too_long_is_1406: bool = False
+    zero_generates: bool = False
+    """A 0 in an AUTO_INCREMENT column generates a number"""
+    replace_counts_deleted: bool = False
+    unchanged_rows_count: bool = True
+    """An UPDATE affects the rows that it leaves as they were; CLIENT_FOUND_ROWS always does that"""
+    past_targets_refused: bool = False
+    """INSERT, UPDATE and DELETE of the past are refused; the server writes to the present"""
+    upsert_finds_unique: bool = False
+    """ON DUPLICATE KEY UPDATE finds the row by any unique key, not by the primary key alone"""
+    upsert_tells_changes: bool = False
+    """... and affects two rows for a changed one"""
+    upsert_of_key_is_dml: bool = False
+    """ON DUPLICATE KEY UPDATE of a key is refused with 20313, not 20101"""
+    target_not_read: bool = False
+    """1093 where a subquery reads the table that is changed"""
+    delete_with_alias_truncates: bool = True
+    duplicate_names_hidden_column: bool = True
+    """1062 of a child table names `__mo_index_idx_col`, not the column"""
+
+    # Reading
+    bool_is_word: bool = True
+    """BOOL comes as the word `true`, not as a TINYINT"""
+    division_by_zero_is_null: bool = False
+    """... in a SELECT"""
+    null_safe_equal: bool = False
+    """`<=>`"""
+    least_bigint: bool = False
+    """-9223372036854775808 is a BIGINT, not a DECIMAL"""
+    json_arrows: bool = False
+    json_compares_as_text: bool = False
+    """JSON beside another type is the text in it; it is cast to nothing otherwise"""
+    json_is_number: bool = False
+    """JSON can be cast to numbers"""
+    numbers_are_json: bool = False
+    """Numbers, truths and moments can be cast to JSON"""
+    enum_sorts_by_place: bool = False
+    grouped_inside_subqueries: bool = False
+    """A column that the query groups by may be named in a subquery of it"""
+    several_rows_code: int = 20101
+    """Of a scalar subquery with several rows"""
+    missing_table_code: int = 1064
+    """Of a SELECT"""
+    missing_column_code: int = 20301
+    select_into_variables: bool = False
+    """SELECT ... INTO @x"""
+    integer_division_by_zero_is_null: bool = False
+    """DIV by zero is NULL where it writes, too"""
+    truths_have_sum: bool = False
+    """SUM of BOOL counts what is true; AVG has none"""
+    offset_alone: bool = False
+    """OFFSET without LIMIT"""
+    ungrouped_having: bool = False
+    """HAVING may name columns that are not grouped by"""
+    unix_timestamp_keeps_fraction: bool = False
+    """... of a moment that is no text"""
+    locking_shares: bool = False
+    """FOR SHARE and LOCK IN SHARE MODE"""
+    labels_of_filtered_are_small: bool = True
+    """SHOW ... WHERE gives lower-case labels"""
+    information_schema_in_capitals: bool = False
+    statistics_follow_account: bool = False
+    """information_schema.statistics is empty after SHOW PITR, as the other views are"""
+    byte_types_count_bytes: bool = True
+
+    # Casts
+    cast_wraps_bigint: bool = False
+    cast_wraps_double_to_unsigned: bool = True
+    cast_rounds_double_to_even: bool = False
+    cast_cuts_decimal_to_unsigned: bool = True
+    cast_reads_leading_number: bool = False
+    """... of a text; the whole text must be one otherwise"""
+    cast_moments_as_digits: bool = False
+    """A moment as a number is its digits, not the time since 1970"""
+    cast_bad_date_is_null: bool = False
+    cast_decimal_saturates: bool = False
+    cast_cuts_json_to_integer: bool = False
+    """A number in JSON as an integer is cut, not rounded"""
+    cast_json_gives_its_text: bool = False
+    """A text in JSON as CHAR is without its quotes"""
+    cast_cuts_texts: bool = False
+    """A text too long for CHAR(n) is cut, not refused"""
+
+
+_WINDOWS_3_0_9 = frozenset(["first_value", "last_value", "lag", "lead", "nth_value"])
+_SHOWS_3_0_18 = ("CDC", "TASKS", "TASK RUNS [rest]", "RULES ON ROLE name")
+_SHOWS_4_2_0 = (
+    "PROFILE [rest]",
+    "PUBLICATION COVERAGE name",
+    "CCPR SUBSCRIPTION [rest]",
+    "CCPR SUBSCRIPTIONS",
+    "ICEBERG CATALOGS|NAMESPACES|TABLES [rest]",
+    "MONGODB CONNECTIONS [like] [where]",
+)
+
+_V2_2_2 = Rules(
+    version="2.2.2",
+    version_text="8.0.30-MatrixOne-v2.2.0",
+    functions=KNOWN_2_2_2,
+    keywords=KEYWORDS_2_2_2,
+    reserved=RESERVED,
+)
+_V3_0_9 = replace(
+    _V2_2_2,
+    version="3.0.9",
+    version_text="8.0.30-MatrixOne-v3.0.9",
+    functions=KNOWN_3_0_9,
+    window_functions=_V2_2_2.window_functions | _WINDOWS_3_0_9,
+    keywords=KEYWORDS_3_0_9,
+    more_statements=frozenset(["DATA"]),
+    internal_pitrs=True,
+    pitrs_are_prepared=True,
+    rebuild_detaches=True,
+    sys_finds_all_tables=False,
+    pitr_times_are_nanoseconds=True,
+    restore_needs_parents=True,
+    windows_as_json_list=True,
+    tenants_show_own_windows_by_name=True,
+    status_bit_of_idle_is_on=False,
+    prepare_from_variables=True,
+    clones=True,
+    rename_column_rebuilds=False,
+    same_length_rebuilds=False,
+    quotes_doubled_in_expressions=True,
+    columns_double_quotes_in_expressions=True,
+    rules_with_underscores=False,
+)
+_V3_0_18 = replace(
+    _V3_0_9,
+    version="3.0.18",
+    version_text="8.0.30-MatrixOne-v3.0.18",
+    functions=KNOWN_3_0_18,
+    window_functions=_V3_0_9.window_functions | {"cume_dist", "percent_rank"},
+    keywords=KEYWORDS_3_0_18,
+    more_shows=("CONNECTORS", *_SHOWS_3_0_18),
+    create_as_select_of_past=True,
+    drops_several_tables=True,
+    decimal_digits=65,
+    decimal_scale=30,
+    long_decimals_calculate=False,
+    columns_double_quotes=True,
+    quotes_doubled_in_expressions=False,
+    view_security=True,
+    integer_division_by_zero_is_null=True,
+    truths_have_sum=True,
+    duplicate_names_hidden_column=False,
+    bool_is_word=False,
+    json_is_number=True,
+    cast_wraps_double_to_unsigned=False,
+    cast_cuts_texts=True,
+)
+_V4_2_0 = replace(
+    _V3_0_18,
+    version="4.2.0",
+    version_text="8.0.30-MatrixOne-v4.2.0",
+    functions=KNOWN_4_2_0,
+    window_functions=_V3_0_18.window_functions | {"ntile"},
+    keywords=KEYWORDS_4_2_0,
+    reserved=RESERVED | RESERVED_SINCE_4,
+    more_statements=frozenset(["CHECK", "DATA", "DUMP", "MERGE", "PERFORM", "REMOVE"]),
+    more_shows=_SHOWS_3_0_18 + _SHOWS_4_2_0,
+    creations_race=False,
+    creation_waits_for_rebuild=True,
+    internal_checked_when_executed=True,
+    truncate_detaches=True,
+    lookup_quotes_names=True,
+    long_pitr_name_is_cut=True,
+    logical_ids=True,
+    pitr_kind=True,
+    huge_range_code=20101,
+    restores_own_account_parts=True,
+    restore_looks_up_by_like=False,
+    restore_table_keyword=True,
+    restore_keeps_self_references=False,
+    tables_lock_inside_transactions=True,
+    prepare_forgets_first=True,
+    deallocate_checks_name=True,
+    several_statements_prepared="prepared statement must contain exactly one statement",
+    zone_names=True,
+    ansi_quotes=True,
+    pipes_always_concatenate=False,
+    vector_index_variables=True,
+    clone_minds_if_not_exists=True,
+    explicit_clone_reads_own_writes=True,
+    missing_database_kept_unselected=False,
+    missing_database_clones_empty=True,
+    system_tables=SYSTEM_TABLES_4_2_0,
+    drop_database_counts_tables=True,
+    drop_database_quotes_names=True,
+    drop_index_if_exists=True,
+    truncate_checks_parents=True,
+    rebuild_skips_numbers=True,
+    checks_are_kept=True,
+    generated_columns=True,
+    year_and_set_types=True,
+    uuid_default_of_text=True,
+    view_column_names=True,
+    quotes_doubled_in_defaults=True,
+    columns_double_quotes_in_expressions=False,
+    decimal_scale=65,
+    long_decimals_calculate=True,
+    numbers_are_json=True,
+    cast_cuts_json_to_integer=True,
+    cast_json_gives_its_text=True,
+    view_security=False,
+    integer_division_by_zero_is_null=False,
+    truths_have_sum=False,
+    bool_texts_checked=True,
+    too_long_is_1406=True,
+    zero_generates=True,
+    replace_counts_deleted=True,
+    past_targets_refused=True,
+    upsert_finds_unique=True,
+    upsert_tells_changes=True,
+    upsert_of_key_is_dml=True,
+    target_not_read=True,
+    delete_with_alias_truncates=False,
+    division_by_zero_is_null=True,
+    null_safe_equal=True,
+    least_bigint=True,
+    json_arrows=True,
+    json_compares_as_text=True,
+    enum_sorts_by_place=True,
+    grouped_inside_subqueries=True,
+    several_rows_code=1242,
+    character_sets_listed=True,
+    locking_shares=True,
+    labels_of_filtered_are_small=False,
+    information_schema_in_capitals=True,
+    statistics_follow_account=True,
+    byte_types_count_bytes=False,
+    cast_wraps_bigint=True,
+    cast_rounds_double_to_even=True,
+    cast_cuts_decimal_to_unsigned=False,
+    cast_reads_leading_number=True,
+    cast_moments_as_digits=True,
+    cast_bad_date_is_null=True,
+    cast_decimal_saturates=True,
+)
+_MAIN = replace(
+    _V4_2_0,
+    version="main",
+    version_text="8.0.30-MatrixOne-v",
+    more_keyword_rows=("WITHIN",),
+    functions=KNOWN_MAIN,
+    set_commits=False,
+    isolation="READ-COMMITTED",
+    isolation_inside_code=1568,
+    database_clone_minds_if_not_exists=True,
+    missing_database_clones_empty=False,
+    comments_change_in_place=True,
+    text_lengths=True,
+    foreign_key_rule="NO ACTION",
+    referenced_keys_stay=True,
+    unchanged_rows_count=False,
+    missing_table_code=1146,
+    missing_column_code=1054,
+    select_into_variables=True,
+    offset_alone=True,
+    ungrouped_having=True,
+    unix_timestamp_keeps_fraction=True,
+    keywords=KEYWORDS_MAIN,
+)
+
+RULES = {rules.version: rules for rules in (_V2_2_2, _V3_0_9, _V3_0_18, _V4_2_0, _MAIN)}
+"""The versions that the emulator was compared with, oldest first"""
+
+
+def rules_of(version: str) -> Rules:
+    """The rules of a version by its name; ValueError for one that is not known."""
+    if version not in RULES:
+        known = ", ".join(RULES)
+        raise ValueError(f"version {version!r}: the emulator knows {known}; give one of these")
+    return RULES[version]
