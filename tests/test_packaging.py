@@ -170,6 +170,7 @@ def test_the_sdist_can_be_tested(built: Built) -> None:
         "README.md",
         "pyproject.toml",
         "benchmarks/__main__.py",
+        "docs/server.md",
         "tests/conftest.py",
     } <= files
 
@@ -184,6 +185,7 @@ def test_the_sdist_has_no_leftovers(built: Built) -> None:
         "PKG-INFO",
         "README.md",
         "benchmarks",
+        "docs",
         "examples",
         "pyproject.toml",
         *PACKAGES,
