@@ -240,7 +240,7 @@ class AfterRevision:
         then = object_ids(aside, {_key(policy) for policy in doubtful}, at=start)
         for policy in doubtful:
             name, key = policy.name, _key(policy)
-            if _made_since(policy, start):
+            if _made_since(policy, start, there_then=key in then):
                 protected[name, key], before[key] = True, then.get(key)
                 continue
             if key not in then or then[key] == before[key]:
@@ -351,10 +351,16 @@ def _key(policy: Policy) -> Key:
     return str(policy.target[2]), policy.target[3]
 
 
-def _made_since(policy: Policy, start: dt.datetime) -> bool:
-    """Whether a policy was made after a moment, for sure: SHOW PITR tells whole seconds."""
+def _made_since(policy: Policy, start: dt.datetime, *, there_then: bool) -> bool:
+    """Whether a policy was made after a moment.
+
+    SHOW PITR tells whole seconds. One that was made in the moment's own second was made after it
+    where its table was not there yet; else the table's ids tell what became of it.
+    """
     made = policy.current.created_time
-    return made is not None and made >= start
+    if made is None:
+        return False
+    return made >= (start if there_then else start.replace(microsecond=0))
 
 
 def _names(connection: Connection, ids: set[int]) -> dict[int | None, str]:
