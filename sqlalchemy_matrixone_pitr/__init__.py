@@ -33,6 +33,7 @@ from .inspection import inspect
 from .locking import account_lock
 from .manager import PitrManager, TransactionPitrManager
 from .model import Pitr, PitrLevel, PitrRange, PitrStatus, PitrUnit, RangeLike, RecoveryWindow
+from .moment import Moment, MomentLike
 from .plan import (
     Action,
     Alter,
@@ -64,6 +65,8 @@ __all__ = [
     "Drop",
     "DropPitr",
     "Failure",
+    "Moment",
+    "MomentLike",
     "Pitr",
     "PitrAfterCommitError",
     "PitrAlreadyExistsError",

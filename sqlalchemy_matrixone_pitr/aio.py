@@ -18,6 +18,7 @@ from .events import ensure_pitrs
 from .locking import DEFAULT_TIMEOUT
 from .manager import PitrManager, TransactionPitrManager
 from .model import Pitr, PitrLevel, PitrUnit, RangeLike, RecoveryWindow
+from .moment import Moment
 from .plan import Include, Plan, plan_pitrs
 from .recovery import prune_history, renew_pitr
 from .reflection import get_pitrs, get_recovery_windows
@@ -162,7 +163,7 @@ class _AsyncPitrMethods:
     async def restore(
         self,
         name: str,
-        at: dt.datetime | str,
+        at: Moment | dt.datetime | str,
         *,
         level: PitrLevel | str | None = None,
         account: str | None = None,

@@ -8,7 +8,6 @@ Source: matrixone.md, section 6 (time travel) and section 10 (foreign keys and R
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Collection, Iterable
 from typing import Final, NamedTuple, TypeAlias
 
@@ -17,21 +16,15 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.sql.elements import TextClause
 
 from .connections import query
-from .server import EPOCH
+from .moment import Moment, MomentLike
 
 Key: TypeAlias = tuple[str, str]
 """A database, and a table in it."""
 
 
-def as_of(moment: dt.datetime | None) -> str:
-    """What follows a table's name to read it as of an aware moment; nothing for the present.
-
-    >>> as_of(dt.datetime(2026, 11, 22, 9, 30, tzinfo=dt.UTC))
-    ' {MO_TS = 1795339800000000000}'
-    """
-    if moment is None:
-        return ""
-    return f" {{MO_TS = {(moment - EPOCH) // dt.timedelta(microseconds=1) * 1000}}}"
+def _then(at: MomentLike | None) -> str:
+    """What follows a table's name to read it as of a moment; nothing for the present."""
+    return "" if at is None else f" {Moment.of(at).sql}"
 
 
 def _with_lists(statement: str, *names: str) -> TextClause:
@@ -45,14 +38,14 @@ def object_ids(
     connection: Connection,
     objects: Collection[tuple[str, str | None]],
     *,
-    at: dt.datetime | None = None,
+    at: MomentLike | None = None,
 ) -> dict[tuple[str, str | None], int]:
     """The ids of databases and tables: one statement for tables, one for databases."""
     found: dict[tuple[str, str | None], int] = {}
     tables = sorted({table for _, table in objects if table is not None})
     if tables:
         statement = _with_lists(
-            f"SELECT reldatabase, relname, rel_id FROM mo_catalog.mo_tables{as_of(at)} "
+            f"SELECT reldatabase, relname, rel_id FROM mo_catalog.mo_tables{_then(at)} "
             "WHERE account_id = current_account_id() AND reldatabase IN :databases "
             "AND relname IN :tables",
             "databases",
@@ -66,7 +59,7 @@ def object_ids(
     alone = sorted({database for database, table in objects if table is None})
     if alone:
         statement = _with_lists(
-            f"SELECT datname, dat_id FROM mo_catalog.mo_database{as_of(at)} "
+            f"SELECT datname, dat_id FROM mo_catalog.mo_database{_then(at)} "
             "WHERE account_id = current_account_id() AND datname IN :databases",
             "databases",
         )
@@ -76,11 +69,11 @@ def object_ids(
 
 
 def table_ids(
-    connection: Connection, databases: Iterable[str], *, at: dt.datetime | None = None
+    connection: Connection, databases: Iterable[str], *, at: MomentLike | None = None
 ) -> dict[Key, int]:
     """The ids of all tables in some databases, without the parts of others: partitions, indexes."""
     statement = _with_lists(
-        f"SELECT reldatabase, relname, rel_id FROM mo_catalog.mo_tables{as_of(at)} "
+        f"SELECT reldatabase, relname, rel_id FROM mo_catalog.mo_tables{_then(at)} "
         "WHERE account_id = current_account_id() AND reldatabase IN :databases AND relkind = 'r'",
         "databases",
     )
@@ -113,7 +106,7 @@ def foreign_keys(
     *,
     of: Iterable[str] | None = None,
     to: Iterable[str] | None = None,
-    at: dt.datetime | None = None,
+    at: MomentLike | None = None,
 ) -> list[ForeignKey]:
     """The foreign keys of an account, in order; each pair of tables once.
 
@@ -128,7 +121,7 @@ def foreign_keys(
     where = " AND ".join(f"{_SIDES[side]} IN :{side}" for side in wanted)
     statement = _with_lists(
         "SELECT DISTINCT db_name, table_name, refer_db_name, refer_table_name "
-        f"FROM mo_catalog.mo_foreign_keys{as_of(at)}{where and f' WHERE {where}'}",
+        f"FROM mo_catalog.mo_foreign_keys{_then(at)}{where and f' WHERE {where}'}",
         *wanted,
     )
     return sorted(

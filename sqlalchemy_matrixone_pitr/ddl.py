@@ -35,6 +35,7 @@ from .errors import (
     from_dbapi_error,
 )
 from .model import Pitr, PitrLevel, PitrRange, RangeLike, check_target, to_level
+from .moment import Moment
 from .names import check_pitr_name, check_target_name, plain, shorten
 from .server import SUPPORTED_DIALECTS
 from .transaction import SENT, TransactionalDDLElement
@@ -208,8 +209,9 @@ class RestorePitr(PitrDDLElement):
     that refer to it. A restored object is a new one to the server: policies that it detached are
     named in a warning.
 
-    :param at: the moment to go back to: an aware datetime, converted to the server's zone when
-        executed, or the server's own text ``YYYY-MM-DD HH:MM:SS[.ffffff]`` in **its** local zone.
+    :param at: the moment to go back to: a Moment or an aware datetime, to the microsecond, which is
+        converted to the server's zone when executed, or the server's own text
+        ``YYYY-MM-DD HH:MM:SS[.ffffff]`` in **its** local zone.
     :param level: ``"account"`` for the whole own account, ``"cluster"`` for the whole cluster;
         otherwise the target tells it.
     :param account: an account to restore (sys only), or, with a database, the own one (4.1+).
@@ -228,7 +230,7 @@ class RestorePitr(PitrDDLElement):
     def __init__(
         self,
         name: str,
-        at: dt.datetime | str,
+        at: Moment | dt.datetime | str,
         level: PitrLevel | str | None = None,
         account: str | None = None,
         from_account: str | None = None,
@@ -276,17 +278,18 @@ class RestorePitr(PitrDDLElement):
     def at_local_time(self, connection: Connection) -> Self:
         """The same with its moment as the server's own text, asked on an idle connection."""
         copied = copy.copy(self)
-        if isinstance(self.at, dt.datetime):
-            copied.at = server.local_time_text(connection, self.at)
+        if not isinstance(self.at, str):
+            at = self.at.datetime() if isinstance(self.at, Moment) else self.at
+            copied.at = server.local_time_text(connection, at)
         return copied
 
-    def instant(self, connection: Connection) -> dt.datetime:
-        """Its moment as an aware datetime, asked on an idle connection."""
-        if isinstance(self.at, dt.datetime):
-            return self.at
+    def instant(self, connection: Connection) -> Moment:
+        """Its moment, asked on an idle connection."""
+        if not isinstance(self.at, str):
+            return Moment.of(self.at)
         seconds, _, fraction = self.at.partition(".")
-        whole = server.to_utc(connection, {seconds})[seconds]
-        return whole + dt.timedelta(microseconds=int(fraction[:6].ljust(6, "0")))
+        whole = Moment.of(server.to_utc(connection, {seconds})[seconds])
+        return Moment(whole.nanoseconds + int(fraction.ljust(9, "0")))
 
     @property
     def target_text(self) -> str:
@@ -325,8 +328,10 @@ def _check_flag(what: str, value: object) -> None:
         raise PitrValidationError(f"{what} must be True or False, not {shorten(value)}")
 
 
-def _check_moment(at: object) -> dt.datetime | str:
-    """The moment of a restore: an aware datetime, or the server's own text."""
+def _check_moment(at: object) -> Moment | dt.datetime | str:
+    """The moment of a restore: one, an aware datetime, or the server's own text."""
+    if isinstance(at, Moment):
+        return at
     if isinstance(at, dt.datetime):
         if at.utcoffset() is None:
             raise PitrValidationError(
@@ -342,7 +347,7 @@ def _check_moment(at: object) -> dt.datetime | str:
             "HH:MM:SS[.ffffff]' (no T, no offset): write it so, or give an aware datetime"
         )
     raise PitrValidationError(
-        f"restore moment {shorten(at)} must be an aware datetime or the server's own text"
+        f"restore moment {shorten(at)} must be a Moment, an aware datetime or the server's own text"
     )
 
 
@@ -548,7 +553,7 @@ def _written_database(element: RestorePitr) -> str | None:
 def _visit_restore(element: RestorePitr, compiler: DDLCompiler, **kw: Any) -> str:
     if not isinstance(element.at, str):
         raise PitrValidationError(
-            f"restore moment {element.at.isoformat()} becomes the server's local time only when "
+            f"restore moment {element.at} becomes the server's local time only when "
             "executed: for a script give the server's own text 'YYYY-MM-DD HH:MM:SS[.ffffff]'"
         )
     in_database = element.level in (PitrLevel.DATABASE, PitrLevel.TABLE)

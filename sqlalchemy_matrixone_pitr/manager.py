@@ -28,6 +28,7 @@ from .errors import PitrAlreadyExistsError, PitrNotFoundError, PitrValidationErr
 from .generations import find_pitr, find_policy, policies, split_generation
 from .locking import DEFAULT_TIMEOUT, account_lock
 from .model import Pitr, PitrLevel, PitrRange, PitrUnit, RangeLike, range_of_arguments
+from .moment import Moment
 from .names import check_pitr_name, fold
 from .recovery import is_rebuilt, renew_pitr, renewal, renewed_pitr
 from .reflection import (
@@ -246,7 +247,7 @@ class PitrManager(_PitrMethods):
     def restore(
         self,
         name: str,
-        at: dt.datetime | str,
+        at: Moment | dt.datetime | str,
         *,
         level: PitrLevel | str | None = None,
         account: str | None = None,
@@ -427,7 +428,7 @@ class TransactionPitrManager(_PitrMethods):
     def restore(
         self,
         name: str,
-        at: dt.datetime | str,
+        at: Moment | dt.datetime | str,
         *,
         level: PitrLevel | str | None = None,
         account: str | None = None,

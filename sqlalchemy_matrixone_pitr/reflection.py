@@ -22,12 +22,14 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DBAPIError, SAWarning
 
 from . import server
+from .catalog import object_ids
 from .connections import Bind, query, roll_back, side_connection, unwrap
 from .ddl import recovery_window_statement
 from .declarations import real_database
 from .errors import PitrValidationError, from_dbapi_error
 from .generations import SUFFIX, split_generation
 from .model import Pitr, PitrLevel, PitrRange, PitrStatus, RecoveryWindow, to_level
+from .moment import Moment
 from .names import check_pitr_name, check_target_name
 
 if TYPE_CHECKING:
@@ -618,38 +620,13 @@ def _past_ids(
     connection: Connection, pitrs: Iterable[Pitr], created: dt.datetime
 ) -> dict[tuple[str, str | None], int]:
     """Ids of the PITRs' databases and tables, just after a moment; none where it is forgotten."""
-    moment = (int(created.timestamp()) + 1) * 1_000_000_000
-    tables = {(p.database_name or "", p.table_name) for p in pitrs if p.table_name is not None}
-    databases = sorted({p.database_name or "" for p in pitrs if p.table_name is None})
-    found: dict[tuple[str, str | None], int] = {}
+    moment = Moment((int(created.timestamp()) + 1) * 1_000_000_000)
     try:
-        if tables:
-            statement = text(
-                "SELECT reldatabase, relname, rel_id "
-                f"FROM mo_catalog.mo_tables {{MO_TS = {moment}}} "
-                "WHERE account_id = current_account_id() AND reldatabase IN :databases "
-                "AND relname IN :tables"
-            ).bindparams(
-                bindparam("databases", expanding=True), bindparam("tables", expanding=True)
-            )
-            for database, table, rel_id in query(
-                connection,
-                statement,
-                {
-                    "databases": sorted({d for d, _ in tables}),
-                    "tables": sorted({str(t) for _, t in tables}),
-                },
-            ):
-                found[database, table] = int(rel_id)
-        if databases:
-            statement = text(
-                f"SELECT datname, dat_id FROM mo_catalog.mo_database {{MO_TS = {moment}}} "
-                "WHERE account_id = current_account_id() AND datname IN :databases"
-            ).bindparams(bindparam("databases", expanding=True))
-            for database, dat_id in query(connection, statement, {"databases": databases}):
-                found[database, None] = int(dat_id)
+        return object_ids(
+            connection, [(p.database_name or "", p.table_name) for p in pitrs], at=moment
+        )
     except DBAPIError as error:
         if error.connection_invalidated:
             raise
         roll_back(connection)
-    return found
+        return {}

@@ -29,6 +29,7 @@ MODULES = [
     "locking",
     "manager",
     "model",
+    "moment",
     "plan",
     "recovery",
     "reflection",
