@@ -18,7 +18,7 @@ TRUNCATE                                       TRUNCATES
 other ALTER TABLE, DELETE of all rows, as text MAY_REBUILD
 =============================================  ===========
 
-Source: matrixone.md, section 4; MODIFY as measured on 3.0.9 and 4.2.0 (2.2.2 rebuilds more).
+Source: docs/server.md, What rebuilds a table. Told as of 3.0.9 and 4.2.0; 2.2.2 rebuilds more.
 """
 
 from __future__ import annotations

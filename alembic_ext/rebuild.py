@@ -15,7 +15,7 @@ not protected when the revision began          left: it was dropped, or ended, b
 ended by a run of this revision that failed    renewed where declared so, else named
 =============================================  =============================================
 
-Source: matrixone.md, section 4 ("inside a migration's transaction").
+Source: docs/server.md, Object ids.
 """
 
 from __future__ import annotations

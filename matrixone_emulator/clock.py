@@ -22,7 +22,7 @@ class Clock:
     """Server time in UTC nanoseconds; strictly increasing; may be moved forward by tests."""
 
     def __init__(self, zone: datetime.tzinfo = datetime.UTC) -> None:
-        """*zone* is the server process's local zone (matrixone.md, sections 5 and 6)."""
+        """*zone* is the server process's local zone (docs/server.md, Times of RESTORE)."""
         self.zone = zone
         self._lock = threading.Lock()
         self._offset = 0

@@ -1,4 +1,4 @@
-"""The one exception that becomes an ERR packet (matrixone.md, sections 2, 3 and 6)."""
+"""The one exception that becomes an ERR packet (docs/server.md, Error texts)."""
 
 from __future__ import annotations
 

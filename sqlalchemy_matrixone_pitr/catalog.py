@@ -3,7 +3,7 @@
 A function reads what the connection's own transaction sees, and asks one statement. A past moment
 can be asked for on a connection without a transaction only.
 
-Source: matrixone.md, section 6 (time travel) and section 10 (foreign keys and RESTORE).
+Source: docs/server.md, Time travel; Where RESTORE does nothing and says OK.
 """
 
 from __future__ import annotations

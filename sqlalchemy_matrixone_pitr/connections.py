@@ -5,7 +5,7 @@ and outside the caller's execution options: a ``schema_translate_map`` or a rout
 the user's statements. The caller's connection is asked one value at most (:func:`ask`), which
 neither begins nor ends anything on it.
 
-Source: matrixone.md, section 2 (the status bit, idle connections), section 3 ("Races", KILL).
+Source: docs/server.md, The commit rule; The status bit; Races.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def is_autocommit(connection: Connection) -> bool:
     """Whether SQLAlchemy was asked for AUTOCOMMIT on this connection.
 
     Decided from its setting alone: the server's status bit, and so the driver's flag, lies
-    (matrixone.md, section 2).
+    (docs/server.md, The status bit).
     """
     options = connection.get_execution_options()
     if options.get(_BY_HAND):
@@ -247,7 +247,7 @@ def session_number(connection: Connection) -> int:
 
 def end_session(engine: Engine, session: int) -> None:
     """End a session whose connection was given up: its statement may be waiting on the server
-    still, or be on its way there (matrixone.md, section 3, "Races").
+    still, or be on its way there (docs/server.md, Races).
 
     :param session: its ``connection_id()``.
     :raises DBAPIError: the server could not be reached.

@@ -5,7 +5,7 @@ compiler's own preparer; literals are inlined, since the server takes no paramet
 statements. An element is data: it is validated when it is made, and its statement is
 ``str(element)``, without any engine.
 
-Source of the grammar: matrixone.md, section 1.
+Source of the grammar: docs/server.md, Grammar.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """``matrixone+pymysql://``, ``matrixone+aiomysql://`` and ``matrixone+asyncmy://``.
 
 SQLAlchemy's MySQL dialects with what MatrixOne does differently. Their ``name`` stays ``mysql``:
-Alembic, table options and column types then work unchanged (ecosystem.md, section SQLAlchemy).
+Alembic, table options and column types then work unchanged (docs/architecture.md, SQLAlchemy).
 
-Source: matrixone.md, section 2 (the status bit lies) and section 9 (reflection).
+Source: docs/server.md, The status bit; information_schema and keys.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@
 Every PitrError carries ``name`` (the PITR), ``errno`` (the server's code), ``statement`` and
 ``orig`` (the driver's exception); its ``__cause__`` is SQLAlchemy's
 :class:`~sqlalchemy.exc.DBAPIError` where the server was asked.
-Source of codes and texts: matrixone.md, sections 2, 3 and 6.
+Source of codes and texts: docs/server.md, The commit rule; Checks of CREATE; RESTORE; Error texts.
 """
 
 from __future__ import annotations

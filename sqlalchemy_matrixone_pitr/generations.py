@@ -12,7 +12,7 @@ only who knows the target can tell which line a number is of: a declaration, or 
 name alone, as a manager is given, nothing answers then.
 
 Everything here is pure: names in, names out. What is sent is in ``recovery.py``.
-Source: matrixone.md, section 4 (a PITR after a rebuild), section 1 (no RENAME).
+Source: docs/server.md, What detaches a policy; Names.
 """
 
 from __future__ import annotations

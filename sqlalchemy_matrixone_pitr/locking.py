@@ -5,7 +5,7 @@ account's administrator can lock a row that each account has, without a table of
 its administrator's role, in a transaction that stays open while policies are read and changed on
 *other* connections.
 
-Source: matrixone.md, section 3, "Races".
+Source: docs/server.md, Races.
 """
 
 from __future__ import annotations

@@ -3,8 +3,7 @@
 All validation of this package is here, runs before anything is sent, and says the value, the limit
 and the remedy. Nothing here does I/O.
 
-Source: matrixone.md, section 1 (grammar), section 3 (checks of CREATE), section 4 (status),
-section 5 (recovery windows).
+Source: docs/server.md, Grammar; Checks of CREATE; What detaches a policy; SHOW RECOVERY_WINDOW.
 """
 
 from __future__ import annotations
@@ -43,7 +42,7 @@ class PitrUnit(enum.StrEnum):
 
 
 class PitrStatus(enum.StrEnum):
-    """Whether a PITR still protects its object (matrixone.md, section 4).
+    """Whether a PITR still protects its object (docs/server.md, What detaches a policy).
 
     ``DETACHED``: the object was dropped, rebuilt, truncated or restored since; the PITR is listed
     but protects nothing new. ``UNKNOWN``: this account cannot tell.
@@ -469,8 +468,8 @@ class RecoveryWindow:
     """One span of time that the server says it can restore an object to.
 
     Shown beside coverage, never a source of it: the server leaves out tables that are protected
-    (matrixone.md, section 5). Times are aware, UTC, cut to microseconds. A snapshot is a single
-    moment: its start equals its end.
+    (docs/server.md, SHOW RECOVERY_WINDOW). Times are aware, UTC, cut to microseconds. A snapshot
+    is a single moment: its start equals its end.
     """
 
     level: PitrLevel

@@ -3,7 +3,7 @@
 Every name that enters this package comes through here, once: as a plain ``str``, checked, and
 folded as the server's parser folds it.
 
-Source: matrixone.md, section 1 (identifiers), section 3 (checks of CREATE).
+Source: docs/server.md, Names; Checks of CREATE.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ SYSTEM_DATABASES: Final = frozenset(
         "system_metrics",
     }
 )
-"""Databases that cannot have a PITR of their own (matrixone.md, section 3, point 10)."""
+"""Databases that cannot have a PITR of their own (docs/server.md, Checks of CREATE)."""
 
 MAX_NAME_LENGTH: Final = 5000
 """Characters of a PITR name; 3.0.9 refuses more, 4.2.0 would cut it off silently."""

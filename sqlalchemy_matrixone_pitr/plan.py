@@ -17,7 +17,7 @@ not declared, in a database of ours      ``undeclared``; Drop with ``drop_undecl
 =======================================  ====================================================
 
 IF NOT EXISTS is never used to reach a state: the server compares names only.
-Source: matrixone.md, section 3 (names, ALTER), section 4 (detached policies).
+Source: docs/server.md, Names; ALTER PITR; What detaches a policy.
 """
 
 from __future__ import annotations

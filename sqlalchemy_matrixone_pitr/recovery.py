@@ -4,7 +4,7 @@ The server ends a policy when its object is dropped, rebuilt, truncated or resto
 listing it. It cannot rename a PITR, and the old row is what keeps the old history from being
 collected. So a renewed policy has generations: see ``generations.py`` for their names.
 
-Source: matrixone.md, section 4.
+Source: docs/server.md, What detaches a policy; Object ids.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 The parsers are pure: rows in, :class:`~.model.Pitr` and :class:`~.model.RecoveryWindow` out. The
 functions that read use a connection of their own: the caller's work is never disturbed.
 
-Source: matrixone.md, section 4 (status), section 5 (columns, times, windows), section 8 (2.2).
+Source: docs/server.md, Object ids; SHOW PITR; SHOW RECOVERY_WINDOW.
 """
 
 from __future__ import annotations

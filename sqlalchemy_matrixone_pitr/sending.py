@@ -12,7 +12,7 @@ an interruption                        ended on the server and raised: unknown
 =====================================  ==================================================
 
 Whoever sends so may give up the account lock afterwards: no statement is running.
-Source: matrixone.md, section 3, "Races".
+Source: docs/server.md, Races.
 """
 
 from __future__ import annotations

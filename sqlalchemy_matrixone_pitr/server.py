@@ -3,7 +3,7 @@
 The version comes from the handshake where the driver keeps it (pymysql, aiomysql and asyncmy do, no
 round trip), else from ``SELECT version()``. Times are made zone-proof here, once for the package.
 
-Source: matrixone.md, section 5 (version, session zone) and section 6 (the server's local zone).
+Source: docs/server.md, Versions; SHOW PITR; Times of RESTORE.
 """
 
 from __future__ import annotations

@@ -44,7 +44,7 @@ server's answer to that statement makes it ``failed``. With the list empty nothi
 *What ends the transaction unasked.* Up to 4.2 any SET does. The queue waits on for ``commit()``,
 and a warning says that a rollback undoes less than it seems.
 
-Pitfalls that shaped this module: matrixone.md, section 2, "What broke naive versions".
+Pitfalls that shaped this module: docs/architecture.md, What broke naive versions.
 """
 
 from __future__ import annotations

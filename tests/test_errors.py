@@ -1,4 +1,4 @@
-"""The class of every message that matrixone.md lists, from each driver's shape of it."""
+"""The class of every message that docs/server.md lists, from each driver's shape of it."""
 
 from __future__ import annotations
 

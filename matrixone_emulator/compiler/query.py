@@ -1,4 +1,4 @@
-"""SELECT, UNION and WITH as sqlite text (matrixone.md, section 6, for reads of the past)."""
+"""SELECT, UNION and WITH as sqlite text (reads of the past: docs/server.md, Time travel)."""
 
 from __future__ import annotations
 

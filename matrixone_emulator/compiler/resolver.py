@@ -1,4 +1,7 @@
-"""Names of databases and tables, of now or of a moment, as FROM reads them (section 6)."""
+"""Names of databases and tables, of now or of a moment, as FROM reads them.
+
+docs/server.md, Time travel.
+"""
 
 from __future__ import annotations
 

@@ -347,7 +347,7 @@ _RANGE_HOURS = {"h": 1, "d": 24, "mo": 720, "y": 8760}
 
 
 def range_hours(length: int | None, unit: Stored) -> int | None:
-    """CAST_RANGE_VALUE_UNIT of SHOW PITR WHERE (section 5)."""
+    """CAST_RANGE_VALUE_UNIT of SHOW PITR WHERE (docs/server.md, SHOW PITR)."""
     if length is None or unit is None:
         return None
     word = value_text(unit)

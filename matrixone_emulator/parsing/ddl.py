@@ -1,4 +1,4 @@
-"""Reads DDL: CREATE, ALTER, DROP, RENAME and TRUNCATE (matrixone.md, sections 4 and 6).
+"""Reads DDL: CREATE, ALTER, DROP, RENAME and TRUNCATE (docs/server.md, What rebuilds a table).
 
 Own grammar, because sqlglot hands most of MySQL's ALTER TABLE back as text.
 """

@@ -1,4 +1,4 @@
-"""Reads the PITR statements (matrixone.md, section 1) into plain data, or raises 1064."""
+"""Reads the PITR statements (docs/server.md, Grammar) into plain data, or raises 1064."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Texts of moments, as RESTORE and reads of the past take them (matrixone.md, section 6)."""
+"""Texts of moments, as RESTORE and reads of the past take them.
+
+docs/server.md, Times of RESTORE; Time travel.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Words of a statement as MatrixOne's scanner cuts them (matrixone.md, section 1).
+"""Words of a statement as MatrixOne's scanner cuts them (docs/server.md, Names).
 
 The scanner works on bytes and so does this one: positions in 1064 texts are byte positions.
 """
@@ -238,7 +238,7 @@ def _string(raw: str, before: int, start: int) -> Token:
 
 
 def unescape(name: str) -> str:
-    """A name as the server keeps it: backslashes in names are escapes [matrixone.md 1]."""
+    """A name as the server keeps it: backslashes in names are escapes (docs/server.md, Names)."""
     out: list[str] = []
     chars = iter(name)
     for char in chars:

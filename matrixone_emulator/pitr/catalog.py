@@ -1,7 +1,7 @@
 """mo_pitr: the rows of all PITRs and the rules of CREATE, ALTER and DROP.
 
-matrixone.md, sections 3 and 4. Rows live in memory under one lock, so that a PITR statement
-never waits for another session's transaction.
+docs/server.md, Checks of CREATE; What detaches a policy. Rows live in memory under one lock, so
+that a PITR statement never waits for another session's transaction.
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ class Catalog:
     # -- statements ---------------------------------------------------------------------
 
     def create(self, who: Identity, stmt: CreatePitr, find: ObjectFinder) -> None:
-        """CREATE PITR; every check of section 3 in its order."""
+        """CREATE PITR; every check in its order (docs/server.md, Checks of CREATE)."""
         if not who.is_admin:
             raise no_privilege()
         check_request(who, stmt)
@@ -204,7 +204,10 @@ class Catalog:
     # -- life ---------------------------------------------------------------------------
 
     def on_commit(self, events: Iterable[Event]) -> None:
-        """The table of section 4: what a committed change does to the PITR of its object."""
+        """What a committed change does to the PITR of its object.
+
+        docs/server.md, What detaches a policy.
+        """
         with self._lock:
             for event in events:
                 if self._detaches(event):

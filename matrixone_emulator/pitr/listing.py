@@ -1,4 +1,4 @@
-"""The rows of SHOW PITR [WHERE expression] (matrixone.md, section 5).
+"""The rows of SHOW PITR [WHERE expression] (docs/server.md, SHOW PITR).
 
 For the expression they are also a table, which the server's own SHOW does not have either:
 it filters a query of mo_pitr.

@@ -1,4 +1,4 @@
-"""Ranges of PITRs: calendar arithmetic (matrixone.md, section 5).
+"""Ranges of PITRs: calendar arithmetic (docs/server.md, Times of RESTORE).
 
 The server is written in Go; where its calendar differs from
 Python's (31 March less a month is 3 March) Go's rule is the one here.

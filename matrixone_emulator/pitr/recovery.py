@@ -1,6 +1,6 @@
 """RESTORE ... FROM PITR: the checks in the server's order, then the restore itself.
 
-matrixone.md, section 6.
+docs/server.md, RESTORE; What may restore what; Times of RESTORE.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""mo_catalog.mo_pitr as a table that sys can read (matrixone.md, sections 4 and 8)."""
+"""mo_catalog.mo_pitr as a table that sys can read (docs/server.md, The catalogue)."""
 
 from __future__ import annotations
 

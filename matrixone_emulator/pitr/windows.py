@@ -1,9 +1,9 @@
 """SHOW RECOVERY_WINDOW as the server prints it, omissions and overlaid texts included.
 
-matrixone.md, section 5. Since all rows of one answer are written into one reused byte buffer,
-a shorter row shows the bytes of a later one: that is where brackets that do not match and
-windows of other tables come from. Programs must parse objects, not brackets, and so the
-emulator overlays too.
+docs/server.md, SHOW RECOVERY_WINDOW. Since all rows of one answer are written into one reused
+byte buffer, a shorter row shows the bytes of a later one: that is where brackets that do
+not match and windows of other tables come from. Programs must parse objects, not brackets, and so
+the emulator overlays too.
 """
 
 from __future__ import annotations
@@ -135,7 +135,7 @@ def _texts(items: Iterable[list[Window]]) -> list[bytes]:
 
 
 def _text_of_2(windows: list[Window], clock: Clock) -> bytes:
-    """2.x: objects in double quotes, no brackets, whole seconds (section 8)."""
+    """2.x: objects in double quotes, no brackets, whole seconds."""
     return ",\n".join(
         f'{{"start_time": "{w.start[:19]}", "end_time": "{w.end[:19]}", '
         f'"source": "pitr", "source_name": "{w.name}"}}'

@@ -1,8 +1,10 @@
 """One client's session: transactions, status bits, SET, and which part answers a statement.
 
-matrixone.md, section 2. The server's own handling of the status bits is followed step by step
-(a transaction sets them anew, evaluating a SET value switches the autocommit bit on), because
-the bit lies and programs trip over that.
+docs/server.md, The commit rule; SET; The status bit.
+
+The server's own handling of the status bits is followed step by step (a transaction
+sets them anew, evaluating a SET value switches the autocommit bit on), because the bit lies and
+programs trip over that.
 """
 
 from __future__ import annotations
@@ -137,7 +139,7 @@ class Session:
     def _outcome(self, result: Result, *, more: bool = False, late: bool = False) -> Outcome:
         extra = STATUS_MORE_RESULTS if more else 0
         if self._server.rules.status_bit_of_idle_is_on:
-            # There the bit is on whenever no transaction is open (section 8).
+            # There the bit is on whenever no transaction is open (docs/server.md, The status bit).
             if self._status & STATUS_IN_TRANS and not self._autocommit:
                 self._status &= ~STATUS_AUTOCOMMIT
             else:

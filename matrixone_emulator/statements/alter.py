@@ -1,4 +1,4 @@
-"""ALTER TABLE: in place, or as a rebuild under a new id (matrixone.md, section 4)."""
+"""ALTER TABLE: in place, or as a rebuild under a new id (docs/server.md, What rebuilds a table)."""
 
 from __future__ import annotations
 

@@ -214,7 +214,7 @@ def create_table(session: Workspace, statement: CreateTable) -> Result:
 
 
 def create_as_select(session: Workspace, home: DatabaseVersion, statement: CreateTable) -> Result:
-    """CREATE TABLE ... AS SELECT; of the past on 4.2.0 only (matrixone.md, section 6)."""
+    """CREATE TABLE ... AS SELECT; of the past since 3.0.18 (docs/server.md, Time travel)."""
     found = tokens(statement.select)
     past = any(token.kind == "brace" for token in found)
     if past and not session.rules.create_as_select_of_past:

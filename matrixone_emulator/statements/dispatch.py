@@ -83,7 +83,7 @@ class StorageSession(Workspace):
         return result
 
     def run_clone(self, statement: str) -> None:
-        """Without BEGIN a clone commits by itself (section 6)."""
+        """Without BEGIN a clone commits by itself (docs/server.md, Clones)."""
         other = StorageSession(self.storage, self.context)
         try:
             other.begin()

@@ -1,4 +1,7 @@
-"""Bringing back the past: RESTORE and CLONE of tables, databases and accounts (section 6)."""
+"""Bringing back the past: RESTORE and CLONE of tables, databases and accounts.
+
+docs/server.md, RESTORE; Clones.
+"""
 
 from __future__ import annotations
 

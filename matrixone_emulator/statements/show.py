@@ -1,4 +1,7 @@
-"""SHOW and DESCRIBE of tables, columns, keys, databases and variables (section 9)."""
+"""SHOW and DESCRIBE of tables, columns, keys, databases and variables.
+
+docs/server.md, information_schema and keys.
+"""
 
 from __future__ import annotations
 

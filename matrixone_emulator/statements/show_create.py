@@ -15,7 +15,7 @@ from . import generated
 
 
 def stumble_over_rules(version: Version, text: str) -> None:
-    """2.x writes SET_NULL and NO_ACTION into the text and then cannot read it (section 8)."""
+    """2.x writes SET_NULL and NO_ACTION into the text and then cannot read it."""
     for key in version.definition.foreign_keys:
         for rule in (key.on_delete, key.on_update):
             if " " in rule:

@@ -1,6 +1,6 @@
 """Ordinary SQL in one sqlite file: what a client's statements other than PITR's come to.
 
-matrixone.md, sections 2 (transactions), 4 (ids), 6 (time travel) and 9 (reflection).
+docs/server.md, The commit rule; Object ids; Time travel; information_schema and keys.
 """
 
 from __future__ import annotations

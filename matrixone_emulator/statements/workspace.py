@@ -1,4 +1,4 @@
-"""One client's statements: transactions, dispatch, results (section 2)."""
+"""One client's statements: transactions, dispatch, results (docs/server.md, The commit rule)."""
 
 from __future__ import annotations
 

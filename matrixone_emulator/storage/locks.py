@@ -1,7 +1,7 @@
 """Named locks with a waiting time: what sessions wait for beside sqlite's one writer.
 
-matrixone.md, section 2 (CREATE PITR on 4.2.0 waits for an uncommitted rebuilding ALTER) and
-section 3, "Races" (the row lock on mo_role).
+docs/server.md, Races: CREATE PITR on 4.2.0 waits for an uncommitted rebuilding ALTER, and there is
+the row lock on mo_role.
 """
 
 from __future__ import annotations

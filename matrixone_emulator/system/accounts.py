@@ -1,6 +1,6 @@
 """Accounts, users and roles: who may log in, and whether as an administrator.
 
-matrixone.md, sections 3 and 4. Of privileges ALL ON ACCOUNT alone is kept: PITR statements ask
+docs/server.md, Accounts and rights. Of privileges ALL ON ACCOUNT alone is kept: PITR statements ask
 for it or for the administrator's role, and ordinary statements ask for nothing.
 """
 

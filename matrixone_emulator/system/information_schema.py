@@ -1,4 +1,7 @@
-"""mo_catalog and information_schema as tables that are worked out when read (section 9)."""
+"""mo_catalog and information_schema as tables that are worked out when read.
+
+docs/server.md, The catalogue; information_schema and keys.
+"""
 
 from __future__ import annotations
 

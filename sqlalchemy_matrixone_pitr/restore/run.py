@@ -20,7 +20,7 @@ an account or the cluster                         drops every database first: no
                                                   anything then, and no question is asked
 ================================================  ============================================
 
-Source: matrixone.md, section 4 (policies after a restore), section 6 and section 10 (RESTORE).
+Source: docs/server.md, RESTORE; What detaches a policy.
 """
 
 from __future__ import annotations

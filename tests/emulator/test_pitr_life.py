@@ -1,4 +1,4 @@
-"""matrixone.md, section 4, and what live servers showed beyond it: what detaches a PITR."""
+"""docs/server.md, What detaches a policy; Object ids."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""matrixone.md, section 3, "Races": concurrent creators, and the lock that keeps them apart."""
+"""docs/server.md, Races: concurrent creators, and the lock that keeps them apart."""
 
 from __future__ import annotations
 

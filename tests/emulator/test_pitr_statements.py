@@ -1,4 +1,4 @@
-"""matrixone.md, sections 1, 3 and 5: grammar, the checks and their order, SHOW PITR."""
+"""docs/server.md, Grammar; Checks of CREATE; SHOW PITR."""
 
 from __future__ import annotations
 

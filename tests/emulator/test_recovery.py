@@ -1,4 +1,4 @@
-"""matrixone.md, sections 5 and 6: recovery windows, RESTORE and its checks, server zones."""
+"""docs/server.md, SHOW RECOVERY_WINDOW; RESTORE; What may restore what; Times of RESTORE."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """Random sequences of statements, and what must hold after each of them.
 
-A model in plain Python does what matrixone.md says of tables, transactions and PITRs (sections 2
-to 4 and 6); two accounts, each with one database of the same name, must agree with it after every
-statement, seen from the session that works and from one beside it.
+A model in plain Python does what docs/server.md says of tables, transactions and PITRs; two
+accounts, each with one database of the same name, must agree with it after every statement, seen
+from the session that works and from one beside it.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ LIFE: dict[str, tuple[str, ...]] = {
     "3.0.9": ("drop", "rebuild", "restore"),
     "4.2.0": ("drop", "rebuild", "restore", "truncate"),
 }
-"""What detaches the PITR of a table (section 4)."""
+"""What detaches the PITR of a table (docs/server.md, What detaches a policy)."""
 
 WHO = st.integers(0, 1)
 TABLE = st.sampled_from(["t", "u"])

@@ -39,7 +39,7 @@ TABLE = "CREATE TABLE t (id INT PRIMARY KEY, v VARCHAR(10), n INT, KEY kn (n))"
     ],
 )
 def test_which_alters_give_a_new_id(db: Client, action: str, rebuilds: bool) -> None:
-    """matrixone.md, section 4."""
+    """docs/server.md, What rebuilds a table."""
     db("CREATE TABLE p (id INT PRIMARY KEY)")
     db(TABLE)
     db("INSERT INTO p VALUES (1)")

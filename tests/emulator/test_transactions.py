@@ -1,4 +1,4 @@
-"""matrixone.md, section 2: the transaction rule, the lying bit, SET, SAVEPOINT."""
+"""docs/server.md, The commit rule; SET; The status bit; Savepoints and XA."""
 
 from __future__ import annotations
 

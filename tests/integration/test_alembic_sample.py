@@ -65,7 +65,10 @@ def test_up_again_comes_to_the_same(server: Server, database: str, scheme: str) 
 
 
 def test_check(server: Server, database: str, scheme: str) -> None:
-    """Clean but for what the server gives back otherwise than it was told (matrixone.md, 9)."""
+    """Clean but for what the server gives back otherwise than it was told.
+
+    docs/server.md, information_schema and keys.
+    """
     settings = journey.config(server.url(scheme, database))
     command.upgrade(settings, "head")
     with warnings.catch_warnings(record=True) as caught:

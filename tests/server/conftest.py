@@ -57,7 +57,7 @@ class Answer:
 
     @property
     def autocommit(self) -> bool:
-        """The status bit of the last packet, which lies (section 2)."""
+        """The status bit of the last packet, which lies (docs/server.md, The status bit)."""
         return bool(self.status & AUTOCOMMIT)
 
     @property

@@ -1,4 +1,7 @@
-"""Sections 3 and 4, of accounts: logins, roles, who may do what, names that are free again."""
+"""Logins, roles, who may do what, names that are free again.
+
+docs/server.md, Accounts and rights.
+"""
 
 from __future__ import annotations
 

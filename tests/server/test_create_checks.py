@@ -1,4 +1,7 @@
-"""Section 3: what CREATE, ALTER and DROP PITR check, in which order, and concurrent creators."""
+"""What CREATE, ALTER and DROP PITR check, in which order, and concurrent creators.
+
+docs/server.md, Checks of CREATE; ALTER PITR; DROP PITR; Races.
+"""
 
 from __future__ import annotations
 

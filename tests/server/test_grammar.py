@@ -1,4 +1,7 @@
-"""Section 1: the grammar of the PITR statements, and what the parser does to names."""
+"""The grammar of the PITR statements, and what the parser does to names.
+
+docs/server.md, Grammar; Names.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Section 4: what becomes of a PITR when its object changes; ids, and the catalogue tables.
+"""What becomes of a PITR when its object changes; ids, and the catalogue tables.
+
+docs/server.md, What detaches a policy; What rebuilds a table; Object ids; The catalogue.
 
 `mo_catalog.mo_pitr` has what SHOW PITR does not show: the object's id and the status.
 """

@@ -1,4 +1,4 @@
-"""Section 5: SHOW PITR, SHOW RECOVERY_WINDOW, version()."""
+"""docs/server.md, SHOW PITR; SHOW RECOVERY_WINDOW; Versions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Section 9, and ordinary SQL around it: what reflection reads, types that come back, errors."""
+"""What reflection reads, types that come back, errors.
+
+docs/server.md, information_schema and keys; Error texts.
+"""
 
 from __future__ import annotations
 

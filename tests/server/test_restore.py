@@ -1,4 +1,4 @@
-"""Section 6: RESTORE, its times, what may restore what, and what it leaves."""
+"""docs/server.md, RESTORE: its times, what may restore what, and what it leaves."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Section 6: reads of the past and copies of the past, without restoring anything."""
+"""Reads of the past and copies of the past, without restoring anything.
+
+docs/server.md, Time travel; Clones.
+"""
 
 from __future__ import annotations
 

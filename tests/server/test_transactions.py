@@ -1,4 +1,7 @@
-"""Section 2: PITR statements and transactions, the status bits, SET, SAVEPOINT."""
+"""PITR statements and transactions, the status bits, SET, SAVEPOINT.
+
+docs/server.md, The commit rule; SET; The status bit; Savepoints and XA.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Section 8: what 2.2.2 does otherwise. Run on an emulated one, or on a live server of 2.2."""
+"""What 2.2.2 does otherwise. Run on an emulated one, or on a live server of 2.2."""
 
 from __future__ import annotations
 
