@@ -8,7 +8,7 @@ Nothing is guessed: a time without a zone is refused, and so is an integer whose
 counts something else than nanoseconds. Relative times count from the server's clock, never from the
 client's.
 
-Source: matrixone.md, section 6 and section 10 (time travel).
+Source: docs/server.md, Time travel; Times of RESTORE.
 """
 
 from __future__ import annotations
