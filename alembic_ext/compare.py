@@ -45,17 +45,9 @@ from sqlalchemy_matrixone_pitr.generations import (
     target_text,
 )
 from sqlalchemy_matrixone_pitr.model import Pitr
-from sqlalchemy_matrixone_pitr.plan import (
-    Action,
-    Alter,
-    Create,
-    Drop,
-    Plan,
-    Renew,
-    plan_bound,
-    read_declared,
-)
-from sqlalchemy_matrixone_pitr.reflection import ServerState
+from sqlalchemy_matrixone_pitr.plan.actions import Action, Alter, Create, Drop, Plan, Renew
+from sqlalchemy_matrixone_pitr.plan.reading import plan_bound, read_declared
+from sqlalchemy_matrixone_pitr.status import ServerState
 
 from .conflicts import PitrConflictsOp, warn_of
 from .filters import Filters

@@ -17,7 +17,7 @@ from alembic.operations.ops import MigrateOperation
 from sqlalchemy.exc import SAWarning
 
 from sqlalchemy_matrixone_pitr.generations import target_text
-from sqlalchemy_matrixone_pitr.plan import Conflict
+from sqlalchemy_matrixone_pitr.plan.actions import Conflict
 
 log = logging.getLogger("alembic.autogenerate.matrixone_pitr")
 

@@ -48,12 +48,9 @@ from sqlalchemy_matrixone_pitr.generations import (
 )
 from sqlalchemy_matrixone_pitr.locking import account_lock
 from sqlalchemy_matrixone_pitr.model import Pitr, PitrRange
-from sqlalchemy_matrixone_pitr.recovery import protector, renewal
-from sqlalchemy_matrixone_pitr.reflection import (
-    ServerState,
-    read_state,
-    reading,
-)
+from sqlalchemy_matrixone_pitr.renewal import conflicting_pitr, renewal
+from sqlalchemy_matrixone_pitr.show import reading
+from sqlalchemy_matrixone_pitr.status import ServerState, read_state
 from sqlalchemy_matrixone_pitr.transaction import (
     BATCH,
     MakeBatch,
@@ -171,7 +168,7 @@ class CreateWhereMissing(MigrationElement, CreatePitr):
     def resolve(self, connection: Connection, options: Mapping[str, Any]) -> Self:
         resolved = super().resolve(connection, options).with_real_names()
         if resolved.pitr.database_name is not None and not is_autocommit(connection):
-            resolved.was_there = bool(object_ids(connection, [_object(resolved.pitr)]))
+            resolved.was_there = bool(object_ids(connection, [object_of(resolved.pitr)]))
         return resolved
 
     def decide(self, state: ServerState) -> PitrDDLElement | None:
@@ -182,11 +179,11 @@ class CreateWhereMissing(MigrationElement, CreatePitr):
         """What is sent, by what there is of the policy."""
         if policy is not None and not policy.detached:
             return self.decide_attached(policy.current)
-        if _object(self.pitr) not in state.objects and self.is_excused():
+        if object_of(self.pitr) not in state.objects and self.allow_missing():
             return None
         if policy is None:
             return self.creation()
-        other = protector(state, policy)
+        other = conflicting_pitr(state, policy)
         if other is not None:
             return self.decide_protected(other)
         return next_generation(state, policy, self.pitr.range)
@@ -204,7 +201,7 @@ class CreateWhereMissing(MigrationElement, CreatePitr):
         """Of a policy that is not there at all."""
         return CreatePitr(self.pitr, self.if_not_exists)
 
-    def is_excused(self) -> bool:
+    def allow_missing(self) -> bool:
         """Whether the object may be missing: it was dropped or renamed since."""
         if self.was_there:
             _warn(
@@ -241,7 +238,7 @@ class RenewWhereDetached(CreateWhereMissing):
         if not policy.detached:
             return None
         made = [pitr.name for pitr in policy.generations if pitr.name not in self.known]
-        if state.stale & set(made):
+        if state.stale_active & set(made):
             # for the table as it was; it keeps nothing from before this run
             return _InPlaceOf(policy.current, made)
         return next_generation(state, policy, policy.current.range)
@@ -249,7 +246,7 @@ class RenewWhereDetached(CreateWhereMissing):
     def creation(self) -> CreatePitr:
         return CreatePitr(self.pitr.with_name(split_generation(self.name)[0]))
 
-    def is_excused(self) -> bool:
+    def allow_missing(self) -> bool:
         if not self.was_there:
             _warn(f"PITR {self.name!r} is not renewed: {target_text(self.pitr)} is not there")
         return True
@@ -294,8 +291,8 @@ class NameWhereDetached(MigrationElement):
         if (
             policy is not None
             and policy.detached
-            and protector(state, policy) is None
-            and _object(self.pitr) in state.objects
+            and conflicting_pitr(state, policy) is None
+            and object_of(self.pitr) in state.objects
         ):
             _warn(
                 f"{target_text(policy.target)} is there again, and its policy {policy.name!r} "
@@ -447,7 +444,7 @@ class DropNewest(_OfNewest, DropPitr):
         return DropPitr(there.name)
 
 
-def _object(pitr: Pitr) -> tuple[str, str | None]:
+def object_of(pitr: Pitr) -> tuple[str, str | None]:
     return pitr.database_name or "", pitr.table_name
 
 

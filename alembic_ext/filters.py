@@ -16,7 +16,7 @@ from sqlalchemy import MetaData, Table
 from sqlalchemy_matrixone_pitr.declarations import Bound, Schemas, metadatas
 from sqlalchemy_matrixone_pitr.generations import policies, target_of
 from sqlalchemy_matrixone_pitr.model import Pitr
-from sqlalchemy_matrixone_pitr.reflection import ServerState
+from sqlalchemy_matrixone_pitr.status import ServerState
 
 
 @dataclass(frozen=True, slots=True)

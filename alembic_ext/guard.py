@@ -44,9 +44,10 @@ from sqlalchemy_matrixone_pitr.errors import PitrUnprotectedError
 from sqlalchemy_matrixone_pitr.generations import is_detached, split_generation
 from sqlalchemy_matrixone_pitr.model import Pitr, PitrLevel, PitrRange, RangeLike
 from sqlalchemy_matrixone_pitr.names import fold, shorten
-from sqlalchemy_matrixone_pitr.plan import may_be_shorter
-from sqlalchemy_matrixone_pitr.reflection import ServerState, read_state, reading
+from sqlalchemy_matrixone_pitr.plan.ranges import may_be_shorter
 from sqlalchemy_matrixone_pitr.schema import Unprotected, item_of
+from sqlalchemy_matrixone_pitr.show import reading
+from sqlalchemy_matrixone_pitr.status import ServerState, read_state
 from sqlalchemy_matrixone_pitr.transaction import pending_pitrs
 
 from .alters import WATCHED

@@ -29,7 +29,8 @@ from sqlalchemy_matrixone_pitr.ddl import RestorePitr
 from sqlalchemy_matrixone_pitr.errors import PitrNotFoundError, PitrValidationError
 from sqlalchemy_matrixone_pitr.generations import is_detached, policies, split_generation
 from sqlalchemy_matrixone_pitr.model import Pitr, PitrLevel
-from sqlalchemy_matrixone_pitr.reflection import ServerState, read_state, reading
+from sqlalchemy_matrixone_pitr.show import reading
+from sqlalchemy_matrixone_pitr.status import ServerState, read_state
 
 from .times import DOWNGRADE, TABLE, Progress, Row, read_rows
 

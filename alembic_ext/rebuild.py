@@ -46,14 +46,10 @@ from sqlalchemy_matrixone_pitr.declarations import (
 from sqlalchemy_matrixone_pitr.errors import PitrPermissionError
 from sqlalchemy_matrixone_pitr.generations import Policy, policies, split_generation, target_text
 from sqlalchemy_matrixone_pitr.model import Pitr, PitrLevel
-from sqlalchemy_matrixone_pitr.recovery import renewed_pitr
-from sqlalchemy_matrixone_pitr.reflection import (
-    ServerState,
-    filters,
-    parse_time,
-    read_state,
-    reading,
-)
+from sqlalchemy_matrixone_pitr.renewal import renewed_pitr
+from sqlalchemy_matrixone_pitr.server import parse_time
+from sqlalchemy_matrixone_pitr.show import filters, reading
+from sqlalchemy_matrixone_pitr.status import ServerState, read_state
 from sqlalchemy_matrixone_pitr.transaction import pending_pitrs, take_back
 
 from .elements import AlterNewest, CreateWhereMissing, NameWhereDetached, RenewWhereDetached

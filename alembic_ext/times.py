@@ -43,7 +43,8 @@ from sqlalchemy_matrixone_pitr.catalog import Key, table_ids
 from sqlalchemy_matrixone_pitr.connections import current_database, is_autocommit, side_connection
 from sqlalchemy_matrixone_pitr.errors import PitrPermissionError, from_dbapi_error
 from sqlalchemy_matrixone_pitr.names import fold
-from sqlalchemy_matrixone_pitr.reflection import parse_time, reading
+from sqlalchemy_matrixone_pitr.server import parse_time
+from sqlalchemy_matrixone_pitr.show import reading
 from sqlalchemy_matrixone_pitr.transaction import TransactionalDDLElement, pending_result
 
 from .alters import WATCHED, altered
@@ -402,11 +403,11 @@ class RevisionTimes:
                 before = table_ids(aside, databases, at=rows[0].began)
             here = set(table_ids(connection, databases).values())
         except SQLAlchemyError as error:
-            self._tell(rows[0].version_num, error)
+            self._record(rows[0].version_num, error)
             return None
         return sorted(key for key, rel_id in before.items() if rel_id not in here)
 
-    def _tell(self, revision: str, error: SQLAlchemyError) -> None:
+    def _record(self, revision: str, error: SQLAlchemyError) -> None:
         """Users who may not read the catalogue migrate too: that is told once, and is no fault."""
         refused = isinstance(error, DBAPIError) and isinstance(
             from_dbapi_error(error), PitrPermissionError

@@ -28,27 +28,20 @@ from .errors import (
     PitrUnsupportedError,
     PitrValidationError,
 )
-from .events import ensure_pitrs, install_engine_hook, install_events
+from .events import install_events
 from .inspection import inspect
 from .locking import account_lock
 from .manager import PitrManager, TransactionPitrManager
 from .model import Pitr, PitrLevel, PitrRange, PitrStatus, PitrUnit, RangeLike, RecoveryWindow
 from .moment import Moment, MomentLike
-from .plan import (
-    Action,
-    Alter,
-    Conflict,
-    Create,
-    Drop,
-    Plan,
-    Renew,
-    compare,
-    plan_pitrs,
-)
-from .recovery import prune_history, renew_pitr
+from .plan.actions import Action, Alter, Conflict, Create, Drop, Plan, Renew
+from .plan.compare import compare
+from .plan.reading import plan_pitrs
 from .reflection import get_pitrs, get_recovery_windows
+from .renewal import prune_history, renew_pitr
 from .report import ApplyReport, Failure
 from .schema import DatabasePitr, TablePitr, Unprotected
+from .startup import ensure_pitrs, install_engine_hook
 from .transaction import pending_pitrs
 
 __all__ = [

@@ -14,15 +14,16 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 from .apply import apply_plan
 from .declarations import Schemas
 from .errors import PitrValidationError
-from .events import ensure_pitrs
 from .locking import DEFAULT_TIMEOUT
 from .manager import PitrManager, TransactionPitrManager
 from .model import Pitr, PitrLevel, PitrUnit, RangeLike, RecoveryWindow
 from .moment import Moment
-from .plan import Include, Plan, plan_pitrs
-from .recovery import prune_history, renew_pitr
+from .plan.actions import Include, Plan
+from .plan.reading import plan_pitrs
 from .reflection import get_pitrs, get_recovery_windows
+from .renewal import prune_history, renew_pitr
 from .report import ApplyReport, OnProgress
+from .startup import ensure_pitrs
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import (

@@ -12,12 +12,14 @@ import functools
 import queue
 import threading
 import time
+import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from sqlalchemy.engine import Connection, Engine
+from sqlalchemy.exc import SAWarning
 
 from .connections import autocommit_connection, end_for_sure
 from .errors import (
@@ -29,10 +31,12 @@ from .errors import (
 )
 from .generations import split_generation, target_of, target_text
 from .locking import DEFAULT_TIMEOUT, account_lock
-from .plan import Action, Conflict, Drop, Plan, Renew, again
-from .reflection import ServerState, read_state, reading
+from .plan.actions import Action, Conflict, Drop, Plan, Renew
+from .plan.reading import replan
 from .report import ApplyReport, Failure, OnProgress, Outcome, Progress, carried
 from .sending import Sent, send
+from .show import reading
+from .status import ServerState, read_state
 
 MOST_CONNECTIONS: Final = 64
 """More connections than that change nothing but the load on the server."""
@@ -52,7 +56,7 @@ def apply_plan(
     keep_going: bool = False,
     timeout: float = DEFAULT_TIMEOUT,
 ) -> ApplyReport:
-    """Make a plan so, and say what became of each action. It can simply be run again.
+    """Apply a plan, and say what became of each action. It can simply be run again.
 
     From 4.2 on the server lets a statement wait for another session's uncommitted ALTER TABLE, for
     as long as that lasts. Ctrl-C ends the wait, on the server too.
@@ -194,7 +198,7 @@ class Run:
     def compare(self, plan: Plan, state: ServerState) -> None:
         """Settle the actions that a comparison with the server's present state no longer wants."""
         self.plan = plan
-        fresh = again(plan, state)
+        fresh = replan(plan, state)
         wanted = {_effect(action): action for action in fresh.actions}
         conflicts = {_policy(conflict): conflict for conflict in fresh.conflicts}
         settled: dict[int, _Result] = {}
@@ -220,7 +224,7 @@ class Run:
         for number, result in settled.items():
             self.results[number] = result
         for number in settled:
-            self._tell(number)
+            self._record(number)
 
     @functools.cached_property
     def _drops_not_done(self) -> list[Action]:
@@ -251,13 +255,13 @@ class Run:
         if self.engine.dialect.is_async:
             self._send_in_tasks(todo, workers)
         elif workers <= 1:
-            self._work(todo, self._tell)
+            self._work(todo, self._record)
         else:
             self._send_in_threads(todo, workers)
         for number in todo:
             self.results[number] = _Result(Outcome.NOT_TRIED)
         for number in todo:
-            self._tell(number)
+            self._record(number)
 
     def _send_in_threads(self, todo: deque[int], workers: int) -> None:
         ended: queue.SimpleQueue[int | None] = queue.SimpleQueue()
@@ -284,7 +288,7 @@ class Run:
                 if number is None:
                     running -= 1
                 else:
-                    self._tell(number)
+                    self._record(number)
         except BaseException:
             self.stop.set()
             self._wait_for(threads)
@@ -292,7 +296,7 @@ class Run:
         self._raise_one_of(errors, todo)
 
     def _note_error(self, error: BaseException, errors: list[BaseException]) -> None:
-        """What ended one of several workers: a connection that is not had is only one less."""
+        """What ended one of several workers: could not connect: one worker fewer."""
         errors.append(error)
         if self._is_fatal(error):
             self.stop.set()
@@ -336,7 +340,7 @@ class Run:
 
         async def work() -> None:
             try:
-                await greenlet_spawn(self._work, todo, self._tell)
+                await greenlet_spawn(self._work, todo, self._record)
             except BaseException as error:
                 self._note_error(error, errors)
                 if self._is_fatal(error):
@@ -455,9 +459,9 @@ class Run:
         except Exception as second:
             sent.refusal.add_note(f"Looking whether it is so already failed: {second}")
             return False
-        return _is_so(action, again(self.plan, state), state)
+        return _is_so(action, replan(self.plan, state), state)
 
-    def _tell(self, number: int) -> None:
+    def _record(self, number: int) -> None:
         """Call ``on_progress`` for an action whose result is there."""
         self.told += 1
         if self.on_progress is None:
@@ -526,3 +530,15 @@ def conflict_error(conflict: Conflict) -> PitrAlreadyExistsError:
     return PitrAlreadyExistsError(
         f"{conflict.pitr!r} cannot be made so: {conflict.reason}", name=conflict.pitr.name
     )
+
+
+def warn_not_done(left: Sequence[Action]) -> None:
+    """Warn of actions that are left because less could be restored after them."""
+    if left:
+        lines = "\n".join(f"  {action}" for action in left)
+        warnings.warn(
+            f"not done, because less could be restored afterwards:\n{lines}\n"
+            "See them with plan_pitrs(), and do them with apply_plan(allow_destructive=True).",
+            SAWarning,
+            stacklevel=3,
+        )

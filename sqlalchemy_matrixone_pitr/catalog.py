@@ -1,4 +1,4 @@
-"""Reads of ``mo_catalog``, now or at an earlier moment: ids and foreign keys.
+"""Reads of ``mo_catalog``, now or at an earlier moment: objects, their ids, and foreign keys.
 
 A function reads what the connection's own transaction sees, and asks one statement. A past moment
 can be asked for on a connection without a transaction only.
@@ -8,18 +8,27 @@ Source: docs/server.md, Time travel; Where RESTORE does nothing and says OK.
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Collection, Iterable
 from typing import Final, NamedTuple, TypeAlias
 
 from sqlalchemy import bindparam, text
 from sqlalchemy.engine import Connection
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql.elements import TextClause
 
-from .connections import query
+from . import server
+from .connections import query, roll_back
+from .generations import object_of
+from .model import Pitr
 from .moment import Moment, MomentLike
+from .server import parse_time
 
 Key: TypeAlias = tuple[str, str]
 """A database, and a table in it."""
+
+ObjectKey: TypeAlias = tuple[str, str | None]
+"""A database and a table in it; a database itself has None."""
 
 
 def _then(at: MomentLike | None) -> str:
@@ -36,12 +45,12 @@ def _with_lists(statement: str, *names: str) -> TextClause:
 
 def object_ids(
     connection: Connection,
-    objects: Collection[tuple[str, str | None]],
+    objects: Collection[ObjectKey],
     *,
     at: MomentLike | None = None,
-) -> dict[tuple[str, str | None], int]:
+) -> dict[ObjectKey, int]:
     """The ids of databases and tables: one statement for tables, one for databases."""
-    found: dict[tuple[str, str | None], int] = {}
+    found: dict[ObjectKey, int] = {}
     tables = sorted({table for _, table in objects if table is not None})
     if tables:
         statement = _with_lists(
@@ -80,7 +89,7 @@ def table_ids(
     return {
         (database, name): int(rel_id)
         for database, name, rel_id in query(connection, statement, {"databases": sorted(databases)})
-        if not name.startswith(("%!%", "__mo_"))
+        if not is_part(name)
     }
 
 
@@ -156,3 +165,105 @@ def lost_by_restore(connection: Connection, database: str | None) -> list[Key]:
     )
     values = {} if database is None else {"database": database}
     return sorted((found[0], found[1]) for found in query(connection, statement, values))
+
+
+# ------------------------------------------------------------------------------------------ objects
+
+
+class CatalogObject(NamedTuple):
+    """A database or table in the catalogue."""
+
+    id: int
+    made: dt.datetime
+    logical_id: int
+    """From 4.0 on a table keeps it when it is rebuilt; before 4.0, and for a database, the id."""
+
+    @property
+    def rebuilt(self) -> bool:
+        """Whether a table of 4.x was rebuilt or truncated since it was made.
+
+        An ordinary CREATE PITR then records the logical id, and the server's garbage collection
+        looks for the id: it protects nothing.
+        """
+        return self.id != self.logical_id
+
+
+Objects: TypeAlias = "dict[ObjectKey, CatalogObject]"
+
+
+_OBJECTS: Final = """\
+SELECT w.account, w.chosen, w.moment,
+  d.datname, d.dat_id, d.created_time, t.relname, t.rel_id, t.{logical_id}, t.created_time
+FROM (SELECT current_account_name() AS account, DATABASE() AS chosen, now(6) AS moment) w
+LEFT JOIN mo_catalog.mo_database d
+  ON d.account_id = current_account_id() AND (d.datname = DATABASE() OR d.datname IN :databases)
+LEFT JOIN mo_catalog.mo_tables t
+  ON t.account_id = d.account_id AND t.reldatabase = d.datname{tables}"""
+
+
+_MANY: Final = 1000
+"""From so many names on, all tables of the databases are read."""
+
+
+def read_objects(
+    connection: Connection,
+    version: server.Version,
+    databases: Collection[str],
+    tables: Collection[str] | None,
+) -> tuple[str, str | None, dt.datetime, Objects]:
+    """The account, the default database, the server's clock, and objects of the catalogue."""
+    some = tables is not None and len(tables) < _MANY
+    statement = text(
+        _OBJECTS.format(
+            logical_id="rel_logical_id" if server.rules_of(version).logical_ids else "rel_id",
+            tables=" AND t.relname IN :tables" if some else "",
+        )
+    ).bindparams(bindparam("databases", expanding=True))
+    values: dict[str, object] = {"databases": sorted(databases) or [""]}
+    if some and tables is not None:
+        statement = statement.bindparams(bindparam("tables", expanding=True))
+        values["tables"] = sorted(tables) or [""]
+    objects: Objects = {}
+    rows = query(connection, statement, values)
+    for row in rows:
+        database, dat_id, made, table, rel_id, logical_id, table_made = row[3:]
+        if database is None:
+            continue
+        if (database, None) not in objects:
+            objects[database, None] = CatalogObject(int(dat_id), parse_time(made), int(dat_id))
+        if table is not None:
+            objects[database, table] = CatalogObject(
+                int(rel_id), parse_time(table_made), int(logical_id)
+            )
+    account, chosen, now = rows[0][:3]
+    return str(account), chosen or None, parse_time(now), objects
+
+
+def past_ids(
+    connection: Connection, pitrs: Iterable[Pitr], created: dt.datetime
+) -> dict[ObjectKey, int]:
+    """Ids of the PITRs' databases and tables, just after a moment; none where it is forgotten."""
+    moment = Moment((int(created.timestamp()) + 1) * 1_000_000_000)
+    try:
+        return object_ids(connection, {object_of(pitr) for pitr in pitrs}, at=moment)
+    except DBAPIError as error:
+        if error.connection_invalidated:
+            raise
+        roll_back(connection)
+        return {}
+
+
+def objects_here(connection: Connection, databases: Collection[str]) -> set[ObjectKey]:
+    """What is in some databases as the connection's own transaction sees them, parts included."""
+    statement = _with_lists(
+        "SELECT reldatabase, relname FROM mo_catalog.mo_tables "
+        "WHERE account_id = current_account_id() AND reldatabase IN :databases",
+        "databases",
+    )
+    rows = query(connection, statement, {"databases": sorted(databases) or [""]})
+    return {(row[0], row[1]) for row in rows}
+
+
+def is_part(name: str) -> bool:
+    """Whether a table is a part of another: a partition, or an index."""
+    return name.startswith(("%!%", "__mo_"))

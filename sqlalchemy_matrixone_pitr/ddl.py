@@ -212,7 +212,7 @@ class RestorePitr(PitrDDLElement):
     :param at: the moment to go back to: a Moment or an aware datetime, to the microsecond, which is
         converted to the server's zone when executed, or the server's own text
         ``YYYY-MM-DD HH:MM:SS[.ffffff]`` in **its** local zone.
-    :param level: ``"account"`` for the whole own account, ``"cluster"`` for the whole cluster;
+    :param level: ``"account"`` for the whole current account, ``"cluster"`` for the whole cluster;
         otherwise the target tells it.
     :param account: an account to restore (sys only), or, with a database, the own one (4.1+).
     :param from_account: where the data comes from, when it is restored into another ``account``.

@@ -86,7 +86,7 @@ class PitrTransactionError(PitrError):
 
 
 class PitrLockTimeoutError(PitrError):
-    """The account's lock, which keeps programs from changing policies at once, was not had in time.
+    """The account lock, which keeps programs from changing policies at once, was not free in time.
 
     Nothing was sent.
     """

@@ -1,27 +1,18 @@
-"""Policies that come and go with their tables, and policies that are there when a program starts.
-
-:func:`install_events` hooks into ``create_all`` and ``drop_all``. :func:`ensure_pitrs` and
-:func:`install_engine_hook` are for programs that want their policies present, whoever made the
-tables; many processes may call them at once.
-"""
+"""Policies that come and go with their tables: hooks into ``create_all`` and ``drop_all``."""
 
 from __future__ import annotations
 
-import os
 import threading
-import warnings
 import weakref
-from collections.abc import Collection, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Sequence
+from typing import Any
 
-from sqlalchemy import MetaData, Table, bindparam, event, text
-from sqlalchemy.engine import Connection, Engine
-from sqlalchemy.exc import SAWarning
+from sqlalchemy import MetaData, Table, event
+from sqlalchemy.engine import Connection
 
 from . import server
-from .apply import apply_plan, conflict_error
-from .catalog import object_ids
-from .connections import current_database, query
+from .apply import conflict_error, warn_not_done
+from .catalog import is_part, object_ids, objects_here
 from .ddl import AlterPitr, CreatePitr, DropPitr, overlay
 from .declarations import (
     Bound,
@@ -33,24 +24,19 @@ from .declarations import (
     metadatas,
 )
 from .errors import PitrUnsupportedError, PitrValidationError
-from .generations import policies, target_of
-from .locking import DEFAULT_TIMEOUT
+from .generations import object_of, policies, target_of
 from .model import Pitr, PitrLevel, PitrStatus
-from .plan import Action, Create, Drop, Renew, compare, may_go_with, plan_bound, read_declared
-from .reflection import ServerState, read_pitrs, read_state, reading
-from .report import ApplyReport, carried
+from .plan.actions import Create, Drop, Renew
+from .plan.compare import compare
+from .plan.costs import may_go_with
+from .show import reading
+from .status import ServerState, read_state
 from .transaction import pending_pitrs, take_back
-
-if TYPE_CHECKING:
-    from sqlalchemy.ext.asyncio import AsyncEngine
 
 _lock = threading.Lock()
 _installed: weakref.WeakKeyDictionary[MetaData, _Events] = weakref.WeakKeyDictionary()
 
 _Targets = set[tuple[str | None, str | None]]
-
-
-# ------------------------------------------------------------------------- create_all and drop_all
 
 
 def install_events(
@@ -133,7 +119,7 @@ class _Events:
             wanted = _missing(connection, target, names, made)
         else:
             declared = bind_declarations(target, names).pitrs
-            wanted = [p for p in declared if not _is_of_table(p) or _object(p) in made]
+            wanted = [p for p in declared if not _is_of_table(p) or object_of(p) in made]
         for pitr in wanted:
             connection.execute(CreatePitr(pitr).with_real_names())
 
@@ -153,7 +139,7 @@ class _Events:
             dropped = _to_drop(connection, target, names, going)
         else:  # only a server knows what else is in a database
             declared = bind_declarations(target, names).pitrs
-            dropped = [p.name for p in declared if _is_of_table(p) and _object(p) in going]
+            dropped = [p.name for p in declared if _is_of_table(p) and object_of(p) in going]
         for name in dropped:
             connection.execute(DropPitr(name))
 
@@ -199,8 +185,8 @@ def _to_drop(
     """The PITRs that go with tables. What this transaction was about to create or alter is taken
     back."""
     bound, state = _read_aside(connection, metadata, names)
-    left = (set(state.objects) | _objects_here(connection, bound.databases)) - going
-    inside = {key for key in left if key[1] is not None and not _is_part(key[1])}
+    left = (set(state.objects) | objects_here(connection, bound.databases)) - going
+    inside = {key for key in left if key[1] is not None and not is_part(key[1])}
     wanted = {(pitr.name, target_of(pitr)) for pitr in bound.pitrs}
     found = [
         pitr.name
@@ -213,28 +199,6 @@ def _to_drop(
     take_back(connection, lambda e: isinstance(e, taken) and e.pitr_name in found)
     committed = {pitr.name for pitr in overlay(state.pitrs, pending_pitrs(connection))}
     return [name for name in found if name in committed]
-
-
-_OBJECTS_HERE: Final = (
-    "SELECT reldatabase, relname FROM mo_catalog.mo_tables "
-    "WHERE account_id = current_account_id() AND reldatabase IN :databases"
-)
-
-
-def _objects_here(connection: Connection, databases: Collection[str]) -> _Targets:
-    """What is in some databases as the connection's own transaction sees them."""
-    statement = text(_OBJECTS_HERE).bindparams(bindparam("databases", expanding=True))
-    rows = query(connection, statement, {"databases": sorted(databases) or [""]})
-    return {(row[0], row[1]) for row in rows}
-
-
-def _is_part(name: str) -> bool:
-    """Whether a table is a part of another: a partition, or an index."""
-    return name.startswith(("%!%", "__mo_"))
-
-
-def _object(pitr: Pitr) -> tuple[str | None, str | None]:
-    return pitr.database_name, pitr.table_name
 
 
 def _is_of_table(pitr: Pitr) -> bool:
@@ -252,153 +216,24 @@ def _missing(
     bound, state = _read_aside(connection, metadata, names)
     there = [
         pitr.with_status(PitrStatus.DETACHED)
-        if _object(pitr) in made and pitr.created_time is not None
+        if object_of(pitr) in made and pitr.created_time is not None
         else pitr
         for pitr in overlay(state.pitrs, pending_pitrs(connection))
     ]
-    plan = compare(bound.pitrs, there, stale=state.stale)
+    plan = compare(bound.pitrs, there, stale_active=state.stale_active)
     for conflict in plan.conflicts:
         raise conflict_error(conflict)
-    _warn_of([action for action in plan.destructive if isinstance(action, Drop | Renew)])
+    warn_not_done([action for action in plan.destructive if isinstance(action, Drop | Renew)])
     safe = plan.only(lambda action: not action.destructive)
     wanted = [action.pitr for action in safe.actions if isinstance(action, Create | Renew)]
     others = {
         (pitr.database_name, pitr.table_name)
         for pitr in wanted
-        if pitr.database_name is not None and _is_of_table(pitr) and _object(pitr) not in made
+        if pitr.database_name is not None and _is_of_table(pitr) and object_of(pitr) not in made
     }
     here = object_ids(connection, others & set(state.objects))
     return [
         pitr
         for pitr in wanted
-        if not _is_of_table(pitr) or _object(pitr) in made or _object(pitr) in here
+        if not _is_of_table(pitr) or object_of(pitr) in made or object_of(pitr) in here
     ]
-
-
-# ---------------------------------------------------------------------------- when a program starts
-
-
-def ensure_pitrs(
-    engine: Engine, metadata: Schemas, *, timeout: float = DEFAULT_TIMEOUT
-) -> ApplyReport:
-    """Create the declared policies that are missing, at once; for the start of a program.
-
-    Two reading statements at most when all is well: what is listed, by name, target and range, is
-    taken for present (``mo-pitr check`` also finds what is detached). Otherwise it is planned and
-    applied under the account lock, so that many processes may start at once: the first creates, the
-    others find it done. Nothing destructive is done; what is left is said in a warning. Tables that
-    do not exist yet are passed over.
-
-    :param timeout: seconds to wait for the account lock.
-    :raises PitrError: something could not be done; the message has the whole report.
-
-    >>> from sqlalchemy import MetaData, create_engine
-    >>> engine, metadata = create_engine(url), MetaData()
-    >>> declare_pitrs(metadata, Pitr.account("nightly", "7d"))
-    >>> print(ensure_pitrs(engine, metadata))
-    1 done
-    >>> print(ensure_pitrs(engine, metadata))
-    nothing to do
-    """
-    if not isinstance(engine, Engine):
-        raise PitrValidationError(
-            f"ensure_pitrs takes an Engine, not {type(engine).__name__}: it uses connections of "
-            "its own; for an AsyncEngine there is ensure_pitrs_async"
-        )
-    if not declares_any(metadata):
-        warnings.warn(
-            "the metadata declare no policy, so ensure_pitrs protects nothing: are the modules "
-            "with the models imported before it is called?",
-            SAWarning,
-            stacklevel=2,
-        )
-    names = Databases.of(engine)
-    with reading(engine) as connection:
-        listed = [pitr.with_status(PitrStatus.ACTIVE) for pitr in read_pitrs(connection, {})]
-        names = names.told(lambda: current_database(connection))
-        if compare(bind_declarations(metadata, names).pitrs, listed).in_sync:
-            return ApplyReport()
-    bound, state = read_declared(engine, metadata)
-    plan = plan_bound(bound, state)
-
-    def exists(action: Action) -> bool:
-        return action.pitr.database_name is None or _object(action.pitr) in state.objects
-
-    def possible(action: Action) -> bool:
-        return exists(action) and not action.destructive
-
-    left = [action for action in plan.destructive if exists(action)]
-    report = apply_plan(engine, plan.only(possible), keep_going=True, timeout=timeout)
-    report.raise_for_failed()
-    with carried(lambda: report, str):  # a warning may be an error
-        _warn_of(left)
-    return report
-
-
-def _warn_of(left: Sequence[Action]) -> None:
-    if left:
-        lines = "\n".join(f"  {action}" for action in left)
-        warnings.warn(
-            f"not done, because less could be restored afterwards:\n{lines}\n"
-            "See them with plan_pitrs(), and do them with apply_plan(allow_destructive=True).",
-            SAWarning,
-            stacklevel=3,
-        )
-
-
-class _Hook:
-    """Runs :func:`ensure_pitrs` at the first checkout of each process."""
-
-    def __init__(self, engine: Engine, metadata: Schemas, timeout: float) -> None:
-        self._engine = weakref.ref(engine)
-        self.metadata = metadata
-        self._timeout = timeout
-        self._done_in: int | None = None
-
-    def __call__(self, connection: Connection) -> None:
-        engine = self._engine()
-        process = os.getpid()
-        with _lock:
-            if self._done_in == process or engine is None:
-                return
-            self._done_in = process  # also for the connections that ensure_pitrs makes itself
-        try:
-            ensure_pitrs(engine, self.metadata, timeout=self._timeout)
-        except BaseException:
-            self._done_in = None
-            connection.close()
-            raise
-
-
-_hooks: weakref.WeakKeyDictionary[Engine, list[_Hook]] = weakref.WeakKeyDictionary()
-
-
-def install_engine_hook(
-    engine: Engine | AsyncEngine, metadata: Schemas, *, timeout: float = DEFAULT_TIMEOUT
-) -> None:
-    """Let an engine call :func:`ensure_pitrs` once in each process, at its first checkout.
-
-    It uses connections of its own, so that a pool of one is enough. Other threads do not wait for
-    it. An error is raised from that checkout, and the next one tries again. Tables that do not
-    exist yet are left for ``create_all``. Called twice for the same metadata, it does nothing more.
-
-    >>> from sqlalchemy import MetaData, create_engine
-    >>> engine, metadata = create_engine(url), MetaData()
-    >>> declare_pitrs(metadata, Pitr.account("nightly", "7d"))
-    >>> install_engine_hook(engine, metadata)
-    >>> with engine.connect() as conn:
-    ...     PitrManager(engine).exists("nightly")
-    True
-    """
-    sync: Any = getattr(engine, "sync_engine", engine)
-    if not isinstance(sync, Engine):
-        raise PitrValidationError(
-            f"install_engine_hook takes an Engine or AsyncEngine, not {type(engine).__name__}"
-        )
-    with _lock:
-        hooks = _hooks.setdefault(sync, [])
-        if any(hook.metadata is metadata for hook in hooks):
-            return
-        hook = _Hook(sync, metadata, timeout)
-        hooks.append(hook)
-    event.listen(sync, "engine_connect", hook)

@@ -7,11 +7,11 @@ policy; older ones are history until their last restorable moment has passed.
 
 A suffix alone makes no generation: the PITR must be for the target of its line. The line is the
 PITR that has the name itself, and what has its number for another target is a policy of its own,
-under its whole name. Where that PITR is gone (:func:`~.recovery.prune_history` drops it in time),
+under its whole name. Where that PITR is gone (:func:`~.renewal.prune_history` drops it in time),
 only who knows the target can tell which line a number is of: a declaration, or a migration. To a
 name alone, as a manager is given, nothing answers then.
 
-Everything here is pure: names in, names out. What is sent is in ``recovery.py``.
+Everything here is pure: names in, names out. What is sent is in ``renewal.py``.
 Source: docs/server.md, What detaches a policy; Names.
 """
 
@@ -95,6 +95,11 @@ def check_declared_name(name: str) -> str:
 def target_of(pitr: Pitr) -> Target:
     """What a PITR protects, comparable."""
     return pitr.level, pitr.account_name, pitr.database_name, pitr.table_name
+
+
+def object_of(pitr: Pitr) -> tuple[str, str | None]:
+    """The database and table that a PITR is for, as the catalogue keys them."""
+    return pitr.database_name or "", pitr.table_name
 
 
 def target_text(target: Target | Pitr) -> str:
@@ -236,11 +241,11 @@ def find_pitr(pitrs: Iterable[Pitr], name: str, target: Target | None = None) ->
     return policy.current
 
 
-def spent(policy: Policy, now: dt.datetime) -> tuple[Pitr, ...]:
+def expired(policy: Policy, now: dt.datetime) -> tuple[Pitr, ...]:
     """The generations that hold nothing any more: their last restorable moment has passed.
 
     A generation's protection ended before the next one was created, so that its last moment is out
-    of reach when its range, counted back from now, ends after that. The newest one is never spent.
+    of reach when its range, counted back from now, ends after that. The newest one never expires.
 
     :param now: the server's present, aware.
     """

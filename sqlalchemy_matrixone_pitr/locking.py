@@ -99,7 +99,7 @@ def _wait(engine: Engine, connection: Connection, number: int, timeout: float) -
 
 def _timed_out(timeout: float, why: str) -> PitrLockTimeoutError:
     return PitrLockTimeoutError(
-        f"the account's lock was not had within {timeout:g} s: another program is changing "
+        f"the account's lock was not free within {timeout:g} s: another program is changing "
         f"policies ({why}). Nothing was sent; try again, or give a longer timeout"
     )
 

@@ -30,17 +30,11 @@ from .locking import DEFAULT_TIMEOUT, account_lock
 from .model import Pitr, PitrLevel, PitrRange, PitrUnit, RangeLike, range_of_arguments
 from .moment import Moment
 from .names import check_pitr_name, fold
-from .recovery import is_rebuilt, renew_pitr, renewal, renewed_pitr
-from .reflection import (
-    filters,
-    get_pitrs,
-    own_account,
-    read_generations,
-    read_pitrs,
-    read_state,
-    reading,
-)
+from .reflection import get_pitrs
+from .renewal import is_rebuilt, renew_pitr, renewal, renewed_pitr
 from .session import SessionFlush
+from .show import filters, own_account, read_generations, read_pitrs, reading
+from .status import read_state
 from .transaction import TransactionalDDLElement, attach, execute, pending_pitrs, send_idle
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from .errors import PitrError
-from .plan import Action, Conflict
+from .plan.actions import Action, Conflict
 
 
 class Outcome(enum.StrEnum):

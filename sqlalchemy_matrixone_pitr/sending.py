@@ -36,8 +36,8 @@ from .errors import (
 )
 from .generations import target_of
 from .model import Pitr
-from .reflection import read_pitrs, reading
 from .report import Outcome
+from .show import read_pitrs, reading
 from .transaction import send_now
 
 
@@ -68,14 +68,14 @@ def send(engine: Engine, connection: Connection, session: int, element: PitrDDLE
         try:
             send_now(connection, element, {})
         except Exception as error:
-            return _look(engine, connection, session, element, error, outside)
+            return _resolve_outcome(engine, connection, session, element, error, outside)
         return Sent(Outcome.DONE)
     except BaseException:  # interrupted: it may have taken effect
         end_for_sure(engine, session)
         raise
 
 
-def _look(
+def _resolve_outcome(
     engine: Engine,
     connection: Connection,
     session: int,

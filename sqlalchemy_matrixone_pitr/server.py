@@ -225,6 +225,17 @@ def to_utc(connection: Connection, texts: set[str]) -> dict[str, dt.datetime]:
     return converted
 
 
+def parse_time(value: dt.datetime | str) -> dt.datetime:
+    """A time of SHOW PITR, read with the session in UTC: a datetime, or 2.2's text.
+
+    >>> parse_time("2026-11-22 09:30:46")
+    datetime.datetime(2026, 11, 22, 9, 30, 46, tzinfo=datetime.timezone.utc)
+    """
+    if isinstance(value, str):
+        value = dt.datetime.fromisoformat(value)
+    return value.replace(tzinfo=dt.UTC)
+
+
 _CLOCK: Final = "SELECT concat(unix_timestamp(now(6)), ' ', CAST(now(6) AS CHAR))"
 """Seconds, in which no zone plays a part, and a text in the session's zone, whose fraction counts:
 before 4.3 ``unix_timestamp()`` has none. Both are of the statement's beginning."""

@@ -353,7 +353,7 @@ def send_idle(
     merged: Mapping[str, Any],
     options: Mapping[str, Any],
 ) -> CursorResult[Any]:
-    """Send an element at once on a connection that nobody has a transaction on."""
+    """Send an element at once on an idle connection."""
     resolved = element.resolve(connection, merged)
     roll_back(connection)
     return send_now(connection, resolved, options)

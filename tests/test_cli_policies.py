@@ -777,7 +777,7 @@ def test_the_lock_held_by_another(run: Run, emulator: Emulator) -> None:
         refused = run("apply", "models:Base", "--yes", "--timeout", "1")
         conn.rollback()
     assert refused.returncode == 2
-    assert "not had within 1 s" in refused.stderr
+    assert "not free within 1 s" in refused.stderr
 
 
 # -- help ------------------------------------------------------------------------------------------

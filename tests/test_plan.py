@@ -11,14 +11,15 @@ from hypothesis import strategies as st
 
 from sqlalchemy_matrixone_pitr import Pitr, PitrRange, PitrValidationError, compare
 from sqlalchemy_matrixone_pitr.generations import (
+    expired,
     find_pitr,
     generation_name,
     policies,
-    spent,
     split_generation,
 )
 from sqlalchemy_matrixone_pitr.model import PitrStatus, PitrUnit
-from sqlalchemy_matrixone_pitr.plan import Plan, may_be_shorter
+from sqlalchemy_matrixone_pitr.plan.actions import Plan
+from sqlalchemy_matrixone_pitr.plan.ranges import may_be_shorter
 
 UTC = dt.UTC
 NOW = dt.datetime(2026, 11, 26, 12, tzinfo=UTC)
@@ -146,7 +147,7 @@ def test_the_next_generation_after_the_last() -> None:
 
 
 def test_where_the_server_takes_the_old_one_for_active() -> None:
-    plan = compare([week()], [detached(week())], stale={"orders_week"})
+    plan = compare([week()], [detached(week())], stale_active={"orders_week"})
     [action] = plan.actions
     assert action.destructive
     assert "before it was rebuilt can no longer be restored" in (action.cost or "")
@@ -240,12 +241,16 @@ def test_undeclared_ones_are_reported_and_dropped_only_when_asked() -> None:
 
 def test_history_of_an_undeclared_policy_is_kept_for_its_time() -> None:
     gone = detached(week("old_week", table="old"), NOW - dt.timedelta(days=30))
-    ended = {"old_week": NOW - dt.timedelta(days=6)}
-    plan = compare([week()], [active(week()), gone], drop_undeclared=True, ended=ended, now=NOW)
+    since = {"old_week": NOW - dt.timedelta(days=6)}
+    plan = compare(
+        [week()], [active(week()), gone], drop_undeclared=True, detached_at=since, now=NOW
+    )
     assert plan.in_sync
     assert plan.history == (gone,)
-    ended = {"old_week": NOW - dt.timedelta(days=8)}
-    plan = compare([week()], [active(week()), gone], drop_undeclared=True, ended=ended, now=NOW)
+    since = {"old_week": NOW - dt.timedelta(days=8)}
+    plan = compare(
+        [week()], [active(week()), gone], drop_undeclared=True, detached_at=since, now=NOW
+    )
     assert did(plan) == ["- drop old_week, table shop.old, 7d"]
     assert plan.destructive == ()
 
@@ -442,6 +447,6 @@ def test_spent() -> None:
     first, second = detached(week("w"), at(30)), detached(week("w__g2"), at(8))
     third = detached(week("w__g3"), at(6))
     [policy] = policies([first, second, third])
-    assert spent(policy, NOW) == (first,)
-    assert spent(policy, NOW - dt.timedelta(days=1)) == ()
-    assert spent(policy, NOW + dt.timedelta(days=2)) == (first, second)
+    assert expired(policy, NOW) == (first,)
+    assert expired(policy, NOW - dt.timedelta(days=1)) == ()
+    assert expired(policy, NOW + dt.timedelta(days=2)) == (first, second)

@@ -7,7 +7,7 @@ import datetime as dt
 import pytest
 
 from sqlalchemy_matrixone_pitr import Pitr, PitrLevel, PitrUnit, PitrValidationError
-from sqlalchemy_matrixone_pitr.reflection import (
+from sqlalchemy_matrixone_pitr.show import (
     parse_pitr_row,
     parse_window_rows,
     parse_windows,

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ..declarations import Schemas
     from ..generations import Policy
     from ..model import Pitr
-    from ..reflection import ServerState
+    from ..status import ServerState
 
 PACKAGE = "sqlalchemy_matrixone_pitr"
 

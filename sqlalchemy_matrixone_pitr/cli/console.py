@@ -24,7 +24,7 @@ from .errors import CliError, as_commands, needs, printable
 
 if TYPE_CHECKING:
     from ..model import Pitr
-    from ..plan import Action, Plan
+    from ..plan.actions import Action, Plan
     from ..report import ApplyReport
 
 WAITING = "Waiting for what is on its way; Ctrl-C again leaves at once.\n"
@@ -270,7 +270,7 @@ def _general(action: Action, text: str | None) -> str | None:
 
 
 @contextlib.contextmanager
-def waiting_is_said() -> Iterator[None]:
+def announce_interrupt() -> Iterator[None]:
     """Say at the first Ctrl-C that it is heard; what it does stays as it was."""
     before = signal.getsignal(signal.SIGINT)
     if not callable(before):  # ignored, as of a job in the background

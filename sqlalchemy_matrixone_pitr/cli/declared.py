@@ -20,14 +20,14 @@ from .arguments import (
     timeout,
     yes,
 )
-from .console import Console, waiting_is_said, warn
+from .console import Console, announce_interrupt, warn
 from .errors import CliError
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Engine
 
     from ..declarations import Schemas
-    from ..plan import Plan
+    from ..plan.actions import Plan
     from ..report import ApplyReport
 
 DRIFT: Final = 1
@@ -167,7 +167,7 @@ class _Found:
         self, engine: Engine, metadata: Schemas, drop_undeclared: bool, required: bool
     ) -> None:
         from ..declarations import metadatas
-        from ..plan import plan_pitrs
+        from ..plan.reading import plan_pitrs
 
         self.plan: Plan = plan_pitrs(engine, metadata, drop_undeclared=drop_undeclared)
         self.policies = len(self.plan.scope.declared)
@@ -223,7 +223,7 @@ def _apply(
 ) -> ApplyReport:
     from ..apply import apply_plan
 
-    with waiting_is_said(), Console(error=True).progress(len(plan.actions), MANY) as advance:
+    with announce_interrupt(), Console(error=True).progress(len(plan.actions), MANY) as advance:
         return apply_plan(
             engine,
             plan,

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import Connection, Engine
 
     from ..declarations import Databases, Schemas
-    from ..reflection import ServerState
+    from ..status import ServerState
 
 ADMINISTRATORS: Final = ("moadmin", "accountadmin")
 """The roles that may change policies."""
@@ -104,7 +104,8 @@ def _findings(
     from sqlalchemy.exc import SQLAlchemyError
 
     from ..declarations import Databases
-    from ..reflection import read_state, reading
+    from ..show import reading
+    from ..status import read_state
     from .errors import as_commands
 
     with reading(engine) as connection:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from ..ddl import PitrDDLElement
     from ..generations import Policy
     from ..model import Pitr
-    from ..reflection import ServerState
+    from ..status import ServerState
 
 STATUS_COLOURS = {"detached": "red", "active": "green", "unknown": "yellow"}
 
@@ -74,7 +74,8 @@ def show(engine: Engine, history: bool, databases: tuple[str, ...], as_json: boo
 
 def read(engine: Engine) -> ServerState:
     """All policies of the account, and the objects that they are for."""
-    from ..reflection import read_state, reading
+    from ..show import reading
+    from ..status import read_state
 
     with reading(engine) as connection:
         return read_state(connection, tables=())
@@ -104,7 +105,7 @@ def next_steps(state: ServerState, found: Sequence[Policy]) -> list[str]:
                 f"{target_text(policy.target)} is gone. Create it again, then `{renew}`; or give "
                 f"its history up with {DropPitr.of(policy.current)}"
             )
-        elif any(pitr.name in state.stale for pitr in policy.generations):
+        elif any(pitr.name in state.stale_active for pitr in policy.generations):
             step = (
                 f"`{renew} --drop-history` protects it again; the server lets its history not be "
                 "kept"
@@ -176,7 +177,7 @@ def renew(
     """
     import warnings
 
-    from ..recovery import renew_pitr
+    from ..renewal import renew_pitr
 
     if as_sql or dry_run:
         newest, elements = _renewal(engine, name, not drop_history)
@@ -207,7 +208,7 @@ def _renewal(
     import warnings
 
     from ..names import check_pitr_name
-    from ..recovery import renewal_of, renewed_pitr
+    from ..renewal import renewal_of, renewed_pitr
 
     state = read(engine)
     with warnings.catch_warnings(record=True) as said:
@@ -247,7 +248,7 @@ def prune(
 ) -> None:
     """Drop older generations that hold nothing any more."""
     from ..ddl import DropPitr
-    from ..recovery import prunable, prune_history
+    from ..renewal import prunable, prune_history
 
     found = prunable(read(engine))
     if as_sql:

@@ -45,8 +45,9 @@ from ..connections import idle, roll_back, side_connection
 from ..errors import PitrPermissionError, PitrRestoreError, from_dbapi_error
 from ..generations import target_of
 from ..model import Pitr, PitrLevel, PitrStatus
-from ..recovery import renew_pitr
-from ..reflection import ServerState, filters, read_state
+from ..renewal import renew_pitr
+from ..show import filters
+from ..status import ServerState, read_state
 from ..transaction import attach, send_now
 
 if TYPE_CHECKING:

@@ -21,7 +21,7 @@ from sqlalchemy_matrixone_pitr import (
     PitrValidationError,
 )
 from sqlalchemy_matrixone_pitr.alembic import restore_point
-from sqlalchemy_matrixone_pitr.reflection import ServerState
+from sqlalchemy_matrixone_pitr.status import ServerState
 from tests.alembic.conftest import Project
 from tests.conftest import Server
 

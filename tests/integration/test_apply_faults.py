@@ -24,7 +24,7 @@ from sqlalchemy_matrixone_pitr import (
     apply_plan_async,
     plan_pitrs,
 )
-from sqlalchemy_matrixone_pitr.plan import Create
+from sqlalchemy_matrixone_pitr.plan.actions import Create
 from tests.conftest import Server
 from tests.proxy import Proxy, When
 

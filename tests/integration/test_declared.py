@@ -669,7 +669,7 @@ def test_the_hook_runs_in_each_process(
     server: Server, database: str, prefix: str, pitr_names: Names
 ) -> None:
     """A process that was forked does it again, on connections of its own."""
-    from sqlalchemy_matrixone_pitr.events import _Hook
+    from sqlalchemy_matrixone_pitr.startup import _Hook
 
     engine = create_engine(server.url(database=database))
     metadata = MetaData()

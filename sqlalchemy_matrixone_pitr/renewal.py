@@ -30,11 +30,11 @@ from .errors import (
 )
 from .generations import (
     Policy,
+    expired,
     find_policy,
     generation_name,
     is_detached,
     policies,
-    spent,
     split_generation,
     target_of,
     target_text,
@@ -42,10 +42,12 @@ from .generations import (
 from .locking import DEFAULT_TIMEOUT, account_lock
 from .model import Pitr
 from .names import check_pitr_name
-from .plan import Action, Drop, Renew, dropping_cost, replacing_cost
-from .reflection import ServerState, read_state, reading
+from .plan.actions import Action, Drop, Renew
+from .plan.costs import dropping_cost, replacing_cost
 from .report import ApplyReport, carried
 from .server import rules_of
+from .show import reading
+from .status import ServerState, read_state
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session, scoped_session
@@ -114,7 +116,7 @@ def renew_pitr(
             _carry_out(run, renewal_actions(policy, elements))
         except PitrAlreadyExistsError as error:
             if keep_history and not is_name_taken(error):  # only sys could see it beforehand
-                raise _not_beside(policy, policy.generations[-1]) from error
+                raise _history_not_kept(policy, policy.generations[-1]) from error
             raise
     return renewed_pitr(policy, keep_history)
 
@@ -204,7 +206,7 @@ def renewal(state: ServerState, policy: Policy, keep_history: bool = True) -> li
     if keep_history:
         _check_free(state, policy)
         return [create]
-    return [*_forget(policy), create]
+    return [*_drop_generations(policy), create]
 
 
 def is_rebuilt(connection: Connection, policy: Policy, committed: ServerState) -> bool:
@@ -230,18 +232,18 @@ def _check_target(state: ServerState, pitr: Pitr) -> None:
         )
 
 
-def protector(state: ServerState, policy: Policy) -> Pitr | None:
+def conflicting_pitr(state: ServerState, policy: Policy) -> Pitr | None:
     """A PITR of another policy that the server takes for active on the same object."""
     own = {pitr.name for pitr in policy.generations}
     for pitr in state.pitrs:
-        is_active = not is_detached(pitr) or pitr.name in state.stale
+        is_active = not is_detached(pitr) or pitr.name in state.stale_active
         if is_active and target_of(pitr) == policy.target and pitr.name not in own:
             return pitr
     return None
 
 
 def _check_alone(state: ServerState, policy: Policy) -> None:
-    other = protector(state, policy)
+    other = conflicting_pitr(state, policy)
     if other is not None:
         raise PitrAlreadyExistsError(
             f"PITR {policy.name!r} cannot be renewed: {other.name} protects "
@@ -254,11 +256,11 @@ def _check_alone(state: ServerState, policy: Policy) -> None:
 def _check_free(state: ServerState, policy: Policy) -> None:
     """Refuse to renew beside a row that the server takes for active still."""
     for pitr in policy.generations:
-        if pitr.name in state.stale:
-            raise _not_beside(policy, pitr)
+        if pitr.name in state.stale_active:
+            raise _history_not_kept(policy, pitr)
 
 
-def _not_beside(policy: Policy, stale: Pitr) -> PitrAlreadyExistsError:
+def _history_not_kept(policy: Policy, stale: Pitr) -> PitrAlreadyExistsError:
     return PitrAlreadyExistsError(
         f"PITR {policy.name!r} cannot be renewed beside its history: {replacing_cost(stale)}. Give "
         "keep_history=False to drop it and protect the object from now on",
@@ -266,7 +268,7 @@ def _not_beside(policy: Policy, stale: Pitr) -> PitrAlreadyExistsError:
     )
 
 
-def _forget(policy: Policy) -> list[PitrDDLElement]:
+def _drop_generations(policy: Policy) -> list[PitrDDLElement]:
     costs = "; ".join(sorted({dropping_cost(pitr) for pitr in policy.generations}))
     warnings.warn(f"PITR {policy.name!r} is renewed without its history: {costs}", SAWarning, 4)
     return [DropPitr(pitr.name) for pitr in policy.generations]
@@ -307,6 +309,6 @@ def prunable(state: ServerState) -> list[Pitr]:
     return [
         pitr
         for policy in policies(state.pitrs)
-        for pitr in spent(policy, state.now)
+        for pitr in expired(policy, state.now)
         if is_detached(pitr)
     ]

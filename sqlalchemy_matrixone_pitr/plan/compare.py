@@ -1,0 +1,333 @@
+"""The comparison of declared policies with existing ones. Pure: nothing is read or sent."""
+
+from __future__ import annotations
+
+import datetime as dt
+import functools
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Final
+
+from ..errors import PitrValidationError
+from ..generations import (
+    Policy,
+    Target,
+    expired,
+    generation_name,
+    is_detached,
+    policies,
+    target_of,
+    target_text,
+)
+from ..model import Pitr, PitrLevel, PitrStatus
+from .actions import Action, Alter, Conflict, Create, Drop, Include, Plan, Renew, Scope
+from .costs import dropping_cost, replacing_cost
+from .ranges import may_be_shorter
+
+
+def compare(
+    declared: Iterable[Pitr],
+    existing: Iterable[Pitr],
+    *,
+    databases: Collection[str] = (),
+    drop_undeclared: bool = False,
+    include: Include | None = None,
+    stale_active: Collection[str] = (),
+    detached_at: Mapping[str, dt.datetime] | None = None,
+    now: dt.datetime | None = None,
+    internal: bool = False,
+) -> Plan:
+    """The Plan that makes ``existing`` what is ``declared``. Pure: nothing is read or sent.
+
+    Ranges are equal when value and unit are: ``"7d"``, ``(7, "d")`` and ``timedelta(days=7)`` are
+    one range, and never yield an ALTER. ``24h`` and ``1d`` are two, on purpose: the server stores
+    and shows what it was told, and a plan is in sync when SHOW PITR shows what is declared.
+
+    :param declared: database names filled in, where the level has one.
+    :param existing: with their status, as of ``get_pitrs(..., with_status=True)``; one without a
+        status is taken for active.
+    :param databases: databases that are ours besides those of the declared policies: undeclared
+        policies in them are reported. Policies elsewhere in the account are left alone.
+    :param include: policies that it returns False for are left as they are, declared or not. It is
+        asked once for each, by the policy's own name: generations are no policies.
+    :param stale_active: names of detached policies that the server still takes for active.
+    :param detached_at: when policies were detached; an undeclared detached one is dropped only
+        after its last restorable moment.
+    :param now: the server's present; without it nothing is dropped for its age.
+    :param internal: whether the server's version takes another form of CREATE for a table.
+    :raises PitrValidationError: a declared policy without its database.
+
+    >>> plan = compare([Pitr.account("nightly", "14d")], [Pitr.account("nightly", "7d")])
+    >>> plan
+    Plan: 1 to alter
+      ~ alter nightly, the current account, 7d -> 14d: its range is 7d, declared is 14d
+    """
+    wanted = [pitr for pitr in declared if include is None or include(pitr)]
+    _check_declared(wanted)
+    ours = frozenset(databases) | {p.database_name for p in wanted if p.database_name is not None}
+    comparison = _Comparison(
+        wanted,
+        existing,
+        ours,
+        drop_undeclared,
+        include,
+        frozenset(stale_active),
+        detached_at or {},
+        now,
+        internal,
+    )
+    comparison.run()
+    return Plan(
+        tuple(sorted(comparison.actions, key=_order)),
+        tuple(comparison.undeclared),
+        tuple(comparison.conflicts),
+        tuple(comparison.history),
+        tuple(comparison.unknown),
+        Scope(tuple(wanted), ours, drop_undeclared, include),
+    )
+
+
+def _check_declared(wanted: Sequence[Pitr]) -> None:
+    for pitr in wanted:
+        if pitr.level in (PitrLevel.DATABASE, PitrLevel.TABLE) and pitr.database_name is None:
+            raise PitrValidationError(
+                f"{pitr!r} names no database, and the connection has no default one: give "
+                "database_name=, a schema to its Table, or put a database into the engine's URL",
+                name=pitr.name,
+            )
+
+
+_STAGES: Final = {kind: number for number, kind in enumerate((Drop, Renew, Alter, Create))}
+
+
+_LEVELS: Final = {level: number for number, level in enumerate(PitrLevel)}
+
+
+def _order(action: Action) -> tuple[int, int, str]:
+    """Drops and renewals come before what they free; the rest is for people."""
+    return _STAGES[type(action)], _LEVELS[action.pitr.level], action.pitr.name
+
+
+class _Comparison:
+    """One run of :func:`compare`."""
+
+    def __init__(
+        self,
+        wanted: Sequence[Pitr],
+        existing: Iterable[Pitr],
+        ours: frozenset[str],
+        drop_undeclared: bool,
+        include: Include | None,
+        stale_active: frozenset[str],
+        detached_at: Mapping[str, dt.datetime],
+        now: dt.datetime | None,
+        internal: bool,
+    ) -> None:
+        self.internal = internal
+        self.wanted = wanted
+        self.levels = {(pitr.level, pitr.account_name) for pitr in wanted}
+        self.declared = {pitr.name: pitr for pitr in wanted}
+        self.ours = ours
+        self.drop_undeclared = drop_undeclared
+        self.stale_active = stale_active
+        self.detached_at = detached_at
+        self.now = now
+        self.include = include
+        self.policies = policies(existing)
+        self.by_line = {(policy.name, policy.target): policy for policy in self.policies}
+        self.by_name = {policy.name: policy for policy in self.policies if policy.has_line}
+        self.actions: list[Action] = []
+        self.undeclared: list[Pitr] = []
+        self.conflicts: list[Conflict] = []
+        self.history: list[Pitr] = []
+        self.unknown: list[Pitr] = []
+        self.matched: set[int] = set()
+        self.in_conflict: set[int] = set()
+
+    @functools.cached_property
+    def blocking(self) -> dict[Target, Policy]:
+        """The policies beside which the server takes no second one for their object."""
+        return {
+            policy.target: policy
+            for policy in self.policies
+            if any(map(self._is_active, policy.generations))
+        }
+
+    def _is_active(self, pitr: Pitr) -> bool:
+        """Whether the server takes a PITR for active, and lets its object have no second one."""
+        return not is_detached(pitr) or pitr.name in self.stale_active
+
+    def _active(self, policy: Policy) -> Pitr:
+        return next(pitr for pitr in reversed(policy.generations) if self._is_active(pitr))
+
+    def run(self) -> None:
+        for pitr in self.wanted:
+            self._match(pitr)
+        for policy in self.policies:
+            if id(policy) in self.matched:
+                self._keep_history(policy)
+            elif (
+                id(policy) not in self.in_conflict
+                and self._is_ours(policy)
+                and self._is_included(policy)
+            ):
+                self._leave_or_drop(policy)
+
+    def _is_included(self, policy: Policy) -> bool:
+        return self.include is None or self.include(policy.current.of_policy(policy.name))
+
+    def _is_ours(self, policy: Policy) -> bool:
+        """Whether an undeclared policy is in a database of ours, or on a level that is declared."""
+        level, account, database, _ = policy.target
+        if database is not None:
+            return database in self.ours
+        return (level, account) in self.levels
+
+    def _match(self, pitr: Pitr) -> None:
+        target = target_of(pitr)
+        policy = self.by_line.get((pitr.name, target))
+        if policy is not None:
+            self.matched.add(id(policy))
+            self._same_target(pitr, policy)
+            return
+        if (holder := self.by_name.get(pitr.name)) is not None:
+            self._other_target(pitr, holder)
+            return
+        if self._is_blocked(pitr):
+            return
+        if target not in self.blocking:
+            self.actions.append(self._create(pitr, "the server does not have it"))
+        else:
+            existing = self._active(self.blocking[target])
+            reason = f"it takes the place of {existing.name}"
+            self.actions.append(self._create(pitr, reason, existing))
+
+    def _same_target(self, pitr: Pitr, policy: Policy) -> None:
+        current = policy.current
+        if policy.detached:
+            self._renew(pitr, policy)
+            return
+        if current.status is PitrStatus.UNKNOWN:
+            self.unknown.append(current)
+        if current.range != pitr.range:
+            self.actions.append(_alter(pitr, current))
+
+    def _create(self, pitr: Pitr, reason: str, existing: Pitr | None = None) -> Create:
+        return Create(pitr, reason, existing, internal=self._is_internal(pitr))
+
+    def _is_internal(self, pitr: Pitr) -> bool:
+        return self.internal and pitr.level is PitrLevel.TABLE
+
+    def _renew(self, pitr: Pitr, policy: Policy) -> None:
+        internal = self._is_internal(pitr)
+        number = policy.next_number
+        renewed = _renamed(pitr, generation_name(pitr.name, number))
+        newest = policy.generations[-1]
+        reason = (
+            f"{newest.name} protects nothing new: {target_text(pitr)} was dropped, rebuilt, "
+            "truncated or restored since"
+        )
+        if self.blocking.get(policy.target) is policy:
+            stale = self._active(policy)
+            cost = replacing_cost(stale)
+            self.actions.append(Renew(renewed, reason, stale, True, cost, internal))
+        elif not self._is_blocked(renewed):
+            self.actions.append(Renew(renewed, reason, newest, internal=internal))
+
+    def _other_target(self, pitr: Pitr, policy: Policy) -> None:
+        """The name is held by a policy for something else."""
+        current = policy.current
+        if not self._is_in_reach(policy):
+            self.in_conflict.add(id(policy))
+            self.conflicts.append(
+                Conflict(
+                    pitr,
+                    current,
+                    f"the name is held by a policy for {target_text(current)}, and names are per "
+                    "account: choose another name, or drop that one",
+                )
+            )
+            return
+        reason = f"its target moves from {target_text(current)} to {target_text(pitr)}"
+        if self._is_blocked(pitr):
+            self.in_conflict.add(id(policy))
+            return
+        self.matched.add(id(policy))
+        for generation in policy.generations:
+            self.actions.append(
+                Drop(generation, reason, generation, True, dropping_cost(generation))
+            )
+        self.actions.append(self._create(pitr, reason, current))
+
+    def _is_in_reach(self, policy: Policy) -> bool:
+        """Whether a policy may be dropped because another takes its name or its object."""
+        return policy.target[2] in self.ours and self._is_included(policy)
+
+    def _gives_way(self, policy: Policy) -> bool:
+        """Whether this plan drops a policy: its target moves, or it is undeclared."""
+        wanted = self.declared.get(policy.name)
+        if wanted is not None and (policy.has_line or target_of(wanted) == policy.target):
+            return target_of(wanted) != policy.target and self._is_in_reach(policy)
+        return self.drop_undeclared and self._is_ours(policy) and self._is_included(policy)
+
+    def _is_blocked(self, pitr: Pitr) -> bool:
+        """Whether the object has an active policy of another name, which stays: a conflict."""
+        policy = self.blocking.get(target_of(pitr))
+        if policy is None or self._gives_way(policy):
+            return False
+        other = self._active(policy)
+        self.conflicts.append(
+            Conflict(
+                pitr,
+                other,
+                f"{target_text(pitr)} already has the policy {other.name} ({other.range}), and the "
+                "server takes one active policy per object: declare it under that name, or drop "
+                "that one",
+            )
+        )
+        return True
+
+    def _keep_history(self, policy: Policy) -> None:
+        self.history += policy.history
+
+    def _leave_or_drop(self, policy: Policy) -> None:
+        for pitr in policy.generations:
+            if not self.drop_undeclared:
+                self.undeclared.append(pitr)
+            elif not is_detached(pitr) or pitr.name in self.stale_active:
+                cost = dropping_cost(pitr)
+                self.actions.append(Drop(pitr, "it is not declared", pitr, True, cost))
+            elif self._is_spent(policy, pitr):
+                self.actions.append(Drop(pitr, "it is not declared, and holds nothing more", pitr))
+            else:
+                self.history.append(pitr)
+
+    def _is_spent(self, policy: Policy, pitr: Pitr) -> bool:
+        if self.now is None:
+            return False
+        ended = self.detached_at.get(pitr.name)
+        if ended is not None and pitr.range.value:
+            return pitr.range.start(self.now) > ended
+        return pitr in expired(policy, self.now)
+
+
+def _renamed(pitr: Pitr, name: str) -> Pitr:
+    return Pitr(
+        name,
+        pitr.level,
+        pitr.range,
+        account_name=pitr.account_name,
+        database_name=pitr.database_name,
+        table_name=pitr.table_name,
+    )
+
+
+def _alter(pitr: Pitr, current: Pitr) -> Alter:
+    reason = f"its range is {current.range}, declared is {pitr.range}"
+    if may_be_shorter(current.range, pitr.range):
+        cost = (
+            f"moments further back than {pitr.range} can no longer be restored, and the server's "
+            "shown recovery window starts anew"
+        )
+        return Alter(current.with_range(pitr.range), reason, current, True, cost)
+    cost = "the server's shown recovery window starts anew; what can be restored stays"
+    return Alter(current.with_range(pitr.range), reason, current, False, cost)

@@ -1,0 +1,104 @@
+"""Plans of what a server has."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+
+from ..connections import Bind
+from ..declarations import Bound, Databases, Schemas, bind_declarations, databases_of, tables_of
+from ..model import Pitr
+from ..server import rules_of
+from ..show import reading
+from ..status import ServerState, read_state
+from .actions import Include, Plan
+from .compare import compare
+
+
+def plan_pitrs(
+    bind: Bind,
+    metadata: Schemas,
+    *,
+    drop_undeclared: bool = False,
+    include: Include | None = None,
+) -> Plan:
+    """What makes the server's policies those that the metadata declare.
+
+    Three reading statements, however many policies and tables (a few more where an account other
+    than sys must look into the past for detached ones). The caller's transaction is not disturbed,
+    and what it has not committed is not seen.
+
+    :param metadata: a MetaData, a declarative base, or a list of them.
+    :param drop_undeclared: also drop what is in the declared databases and not declared.
+    :param include: only policies for which it returns True.
+    :raises PitrUnsupportedError: not a MatrixOne server.
+    :raises PitrValidationError: declarations that contradict each other.
+
+    >>> from sqlalchemy import MetaData, create_engine
+    >>> metadata = MetaData()
+    >>> declare_pitrs(metadata, Pitr.account("nightly", "7d"))
+    >>> plan_pitrs(create_engine(url), metadata).summary()
+    '1 to create'
+    """
+    bound, state = read_declared(bind, metadata)
+    return plan_bound(bound, state, drop_undeclared=drop_undeclared, include=include)
+
+
+def read_declared(bind: Bind, metadata: Schemas) -> tuple[Bound, ServerState]:
+    """What is declared, as it is on a bind, and what the server has of it."""
+    names = Databases.of(bind)
+    with reading(bind) as connection:
+        state = read_state(
+            connection, databases=databases_of(metadata, names.known()), tables=tables_of(metadata)
+        )
+    return bind_declarations(metadata, names.told(state.database), state.account), state
+
+
+def plan_bound(
+    bound: Bound,
+    state: ServerState,
+    *,
+    drop_undeclared: bool = False,
+    include: Include | None = None,
+) -> Plan:
+    """The comparison of bound declarations with a server's state."""
+    return compare_with(
+        state,
+        bound.pitrs,
+        bound.databases,
+        drop_undeclared=drop_undeclared,
+        include=include,
+    )
+
+
+def compare_with(
+    state: ServerState,
+    declared: Iterable[Pitr],
+    databases: Collection[str],
+    *,
+    drop_undeclared: bool,
+    include: Include | None,
+) -> Plan:
+    """:func:`compare` with a server's state."""
+    return compare(
+        declared,
+        state.pitrs,
+        databases=databases,
+        drop_undeclared=drop_undeclared,
+        include=include,
+        stale_active=state.stale_active,
+        detached_at=state.detached_at,
+        now=state.now,
+        internal=rules_of(state.version).logical_ids,
+    )
+
+
+def replan(plan: Plan, state: ServerState) -> Plan:
+    """The same question to a later state."""
+    scope = plan.scope
+    return compare_with(
+        state,
+        scope.declared,
+        scope.databases,
+        drop_undeclared=scope.drop_undeclared,
+        include=scope.include,
+    )

@@ -1,0 +1,205 @@
+"""Whether a policy still protects its object.
+
+SHOW PITR does not tell: the catalogue does, to sys by the status column and the recorded id, to
+other accounts by the object's id now and at the policy's creation.
+
+Source: docs/server.md, Object ids; What detaches a policy.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from sqlalchemy.engine import Connection
+
+from . import server
+from .catalog import CatalogObject, Objects, past_ids, read_objects
+from .connections import roll_back
+from .generations import split_generation
+from .model import Pitr, PitrLevel, PitrStatus
+from .server import parse_time
+from .show import SYS, parse_pitr_rows, reset_current_account, show_pitr, typed_errors
+
+_SECOND: Final = dt.timedelta(seconds=1)
+
+
+@dataclass(frozen=True, slots=True)
+class ServerState:
+    """What an account has, read at one time.
+
+    :ivar account: the account's own name.
+    :ivar database: the connection's default database.
+    :ivar now: the server's clock, UTC.
+    :ivar pitrs: with their status, newest first.
+    :ivar stale_active: names of detached ones that the server still takes for active: they block
+        another one for their object. Known to sys alone.
+    :ivar detached_at: when the server noticed that a PITR's object was gone, by name. Known to sys
+        alone.
+    :ivar objects: the databases asked for, and the tables in them.
+    """
+
+    version: server.Version
+    account: str
+    database: str | None
+    now: dt.datetime
+    pitrs: list[Pitr]
+    stale_active: frozenset[str]
+    detached_at: Mapping[str, dt.datetime]
+    objects: Objects
+
+    @property
+    def rebuilt(self) -> frozenset[tuple[str, str | None]]:
+        """The tables of 4.x that were rebuilt: see :attr:`CatalogObject.rebuilt`."""
+        return frozenset(key for key, found in self.objects.items() if found.rebuilt)
+
+
+def read_state(
+    connection: Connection,
+    wanted: Mapping[str, str] | None = None,
+    *,
+    databases: Iterable[str] = (),
+    tables: Collection[str] | None = None,
+) -> ServerState:
+    """PITRs with their status, and the objects they are for: three statements, however many.
+
+    A few more, one for each second of creation, where an account that is not sys cannot tell
+    otherwise whether an object was rebuilt. On an idle connection.
+
+    :param wanted: of :func:`filters`.
+    :param databases: databases to look up besides those of the PITRs and the default one.
+    :param tables: tables to look up besides those of the PITRs; None is all.
+    """
+    version = server.require_matrixone(connection)
+    roll_back(connection)
+    with server.session_zone(connection, "+00:00"), typed_errors():
+        rows = show_pitr(connection, wanted or {})
+        reset_current_account(connection)
+        names: set[str] | None = None
+        if tables is not None:
+            of_pitrs = {row[6] for row in rows if row[3] == PitrLevel.TABLE.value}
+            names = of_pitrs | set(tables)
+        within = {row[5] for row in rows if row[5] not in (None, "*")} | set(databases)
+        account, database, now, objects = read_objects(connection, version, within, names)
+        pitrs = parse_pitr_rows(rows, account)
+        stale: frozenset[str] = frozenset()
+        ended: dict[str, dt.datetime] = {}
+        if pitrs and account == SYS:
+            pitrs, stale, ended = _status_for_sys(connection, pitrs, objects)
+        elif pitrs:
+            pitrs = _status_by_ids(connection, pitrs, objects)
+    return ServerState(version, account, database, now, pitrs, stale, ended, objects)
+
+
+_SYS_STATUS: Final = (
+    "SELECT pitr_name, pitr_status, obj_id, pitr_status_changed_time FROM mo_catalog.mo_pitr "
+    "WHERE create_account = 0"
+)
+
+
+def _status_for_sys(
+    connection: Connection, pitrs: Sequence[Pitr], objects: Objects
+) -> tuple[list[Pitr], frozenset[str], dict[str, dt.datetime]]:
+    """By the catalogue: the status column **and** the object's present id.
+
+    The status alone is not enough: on 3.0.9 TRUNCATE and RESTORE leave it 1 with a stale id, and
+    4.x may record another id than the present one for a table that was rebuilt before.
+    """
+    recorded = {
+        name: (int(status), int(obj_id), changed)
+        for name, status, obj_id, changed in connection.exec_driver_sql(_SYS_STATUS)
+    }
+    known = []
+    stale = set()
+    ended = {}
+    for pitr in pitrs:
+        if pitr.name not in recorded:
+            known.append(pitr.with_status(PitrStatus.UNKNOWN))  # it was dropped just now
+            continue
+        status, obj_id, changed = recorded[pitr.name]
+        attached = True
+        if pitr.database_name is not None:
+            found = objects.get((pitr.database_name, pitr.table_name))
+            attached = found is not None and found.id == obj_id
+        if status == 1 and attached:
+            known.append(pitr.with_status(PitrStatus.ACTIVE))
+            continue
+        known.append(pitr.with_status(PitrStatus.DETACHED))
+        if status == 1:
+            stale.add(pitr.name)
+        else:
+            ended[pitr.name] = _changed_time(changed)
+    return known, frozenset(stale), ended
+
+
+def _changed_time(value: int | dt.datetime | str) -> dt.datetime:
+    """A time of mo_pitr: nanoseconds since 1970, or 2.2's timestamp in the session's zone, UTC."""
+    if isinstance(value, int):
+        return server.EPOCH + dt.timedelta(microseconds=value // 1000)
+    return parse_time(value)
+
+
+def _status_by_ids(connection: Connection, pitrs: Sequence[Pitr], now: Objects) -> list[Pitr]:
+    """For accounts that cannot read mo_pitr: the object's id now against its id at the creation.
+
+    The past is asked only where the object was changed since, first once for all: an id that was
+    there before the oldest of those PITRs, and still is, has not changed at all.
+    """
+    statuses: dict[int, PitrStatus] = {}
+    doubtful: dict[dt.datetime, list[Pitr]] = defaultdict(list)
+    for pitr in pitrs:
+        known = _status_without_past(pitr, now)
+        if known is not None:
+            statuses[id(pitr)] = known
+        else:
+            assert pitr.created_time is not None
+            doubtful[pitr.created_time].append(pitr)
+    if len(doubtful) > 1:
+        oldest = min(doubtful)
+        then = past_ids(connection, [p for some in doubtful.values() for p in some], oldest)
+        for moment in sorted(doubtful):
+            for pitr in list(doubtful[moment]):
+                object_now = now[pitr.database_name or "", pitr.table_name]
+                if then.get((pitr.database_name or "", pitr.table_name)) == object_now.id:
+                    statuses[id(pitr)] = _active(pitr, object_now)
+                    doubtful[moment].remove(pitr)
+    for moment, some in doubtful.items():
+        then = past_ids(connection, some, moment) if some else {}
+        for pitr in some:
+            object_now = now[pitr.database_name or "", pitr.table_name]
+            was = then.get((pitr.database_name or "", pitr.table_name))
+            statuses[id(pitr)] = (
+                PitrStatus.UNKNOWN
+                if was is None
+                else _active(pitr, object_now)
+                if was == object_now.id
+                else PitrStatus.DETACHED
+            )
+    return [pitr.with_status(statuses[id(pitr)]) for pitr in pitrs]
+
+
+def _status_without_past(pitr: Pitr, now: Objects) -> PitrStatus | None:
+    if pitr.database_name is None or pitr.created_time is None:
+        return PitrStatus.ACTIVE  # an account that can ask has not been dropped
+    found = now.get((pitr.database_name, pitr.table_name))
+    if found is None:
+        return PitrStatus.DETACHED
+    if found.made < pitr.created_time:
+        return _active(pitr, found)
+    if found.made < pitr.created_time + _SECOND:
+        return PitrStatus.UNKNOWN  # before or after it, in the same second
+    return None
+
+
+def _active(pitr: Pitr, found: CatalogObject) -> PitrStatus:
+    """The status of a PITR whose object is the one it was made for.
+
+    Whether a PITR of a rebuilt table was made so that it protects is told by nothing that this
+    account can read, except for a renewal of this package, by its name.
+    """
+    if found.rebuilt and split_generation(pitr.name)[1] == 1:
+        return PitrStatus.UNKNOWN
+    return PitrStatus.ACTIVE
