@@ -14,7 +14,7 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test test-live lint types pytest oldest matrix bench clean
+.PHONY: help demo test test-live lint types pytest coverage oldest matrix bench clean
 
 # one failing check does not keep the others from being run
 MAKEFLAGS += --keep-going
@@ -37,6 +37,9 @@ types: $(VENV)/.dev ## mypy, strict
 pytest: $(VENV)/.dev ## all tests, on the emulator; they build the wheel too (JOBS=2, PYTEST_ARGS=)
 	env -u MATRIXONE_URL $(BIN)/python -m pytest -n $(JOBS) --dist loadgroup $(PYTEST_ARGS)
 
+coverage: $(VENV)/.dev ## all tests, with lines and branches counted; slower (JOBS=2, PYTEST_ARGS=)
+	env -u MATRIXONE_URL $(BIN)/python -m pytest -n $(JOBS) --dist loadgroup --cov --cov-report=term-missing:skip-covered --cov-report=xml $(PYTEST_ARGS)
+
 test-live: $(VENV)/.dev ## the integration tests on a real server (MATRIXONE_URL=)
 	@test -n '$(MATRIXONE_URL)' || { echo 'say which server: make test-live MATRIXONE_URL=mysql+pymysql://user:password@host:6001/' >&2; exit 2; }
 	MATRIXONE_URL='$(MATRIXONE_URL)' $(BIN)/python -m pytest $(wildcard tests/integration tests/server) $(PYTEST_ARGS)
@@ -58,7 +61,7 @@ bench: $(VENV)/.dev ## the benchmarks (MATRIXONE_URL= for a real server, BENCH_A
 	@$(BIN)/python -m benchmarks $(if $(MATRIXONE_URL),--url '$(MATRIXONE_URL)') $(BENCH_ARGS)
 
 clean: ## remove .venv, build results and caches
-	rm -rf $(VENV) $(VENV)-* build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(VENV)-* build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage .coverage.* coverage.xml
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/.made:

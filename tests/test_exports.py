@@ -1,11 +1,25 @@
 """The public names, and what importing the package costs and changes."""
 
 from __future__ import annotations
+import __future__
 
+import importlib
 import subprocess
 import sys
+from types import ModuleType
+
+import pytest
 
 import sqlalchemy_matrixone_pitr
+
+PUBLIC = (
+    "sqlalchemy_matrixone_pitr",
+    "sqlalchemy_matrixone_pitr.alembic",
+    "sqlalchemy_matrixone_pitr.emulator",
+    "alembic_ext",
+    "matrixone_emulator",
+)
+"""The modules that users import from"""
 
 
 def test_names_are_sorted_and_there() -> None:
@@ -16,6 +30,21 @@ def test_names_are_sorted_and_there() -> None:
         found = getattr(sqlalchemy_matrixone_pitr, name)
         if name not in ("MomentLike", "RangeLike"):  # a union has no module of its own
             assert found.__module__.startswith("sqlalchemy_matrixone_pitr.")
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_all_that_a_public_module_has_is_exported(name: str) -> None:
+    """But for modules, which importing one anywhere adds to its package, and __future__'s."""
+    module = importlib.import_module(name)
+    exported: list[str] = module.__all__
+    found = {
+        name
+        for name, value in vars(module).items()
+        if not name.startswith("_")
+        and not isinstance(value, __future__._Feature)
+        and (name in exported or not isinstance(value, ModuleType))
+    }
+    assert sorted(found) == exported
 
 
 def test_what_public_signatures_name_is_public() -> None:

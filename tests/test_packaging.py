@@ -165,6 +165,7 @@ def test_the_sdist_can_be_tested(built: Built) -> None:
     assert package_files() <= files
     assert {
         "CHANGELOG.md",
+        "CONTRIBUTING.md",
         "LICENSE",
         "Makefile",
         "README.md",
@@ -180,10 +181,12 @@ def test_the_sdist_has_no_leftovers(built: Built) -> None:
     assert tops - {""} == {
         ".gitignore",
         "CHANGELOG.md",
+        "CONTRIBUTING.md",
         "LICENSE",
         "Makefile",
         "PKG-INFO",
         "README.md",
+        "SECURITY.md",
         "benchmarks",
         "docs",
         "examples",
