@@ -10,11 +10,13 @@ from .impl import MatrixOneImpl
 from .ops import AlterPitrOp, CreatePitrOp, DropPitrOp, RenewPitrOp
 from .points import RestorePoint, restore_point
 from .registration import pitr_options, register
+from .unnamed import DropUnnamedConstraintOp
 
 __all__ = [
     "AlterPitrOp",
     "CreatePitrOp",
     "DropPitrOp",
+    "DropUnnamedConstraintOp",
     "MatrixOneImpl",
     "RenewPitrOp",
     "RestorePoint",

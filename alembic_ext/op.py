@@ -21,6 +21,7 @@ from alembic import op as _op
 from alembic.operations import Operations
 
 from .ops import AlterPitrOp, CreatePitrOp, DropPitrOp, RenewPitrOp
+from .unnamed import DropUnnamedConstraintOp
 
 _P = ParamSpec("_P")
 
@@ -39,3 +40,4 @@ create_pitr = _proxy(CreatePitrOp.create_pitr)
 alter_pitr = _proxy(AlterPitrOp.alter_pitr)
 drop_pitr = _proxy(DropPitrOp.drop_pitr)
 renew_pitr = _proxy(RenewPitrOp.renew_pitr)
+drop_unnamed_constraint = _proxy(DropUnnamedConstraintOp.drop_unnamed_constraint)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from alembic.autogenerate import comparators, renderers
-from alembic.operations import Operations
+from alembic.operations import BatchOperations, Operations
 from alembic.util import DispatchPriority
 
 from sqlalchemy_matrixone_pitr.declarations import Schemas
@@ -16,6 +16,7 @@ from sqlalchemy_matrixone_pitr.names import check_database_name
 from .compare import compare_pitrs, leave_times_alone
 from .conflicts import PitrConflictsOp, do_nothing, render
 from .impl import register_impl
+from .keys import read_keys_as_declared
 from .offline import DATABASE, watch_scripts
 from .ops import OPERATIONS, AlterPitrOp, CreatePitrOp, DropPitrOp, RenewPitrOp
 from .rebuild import AfterRevision
@@ -24,6 +25,12 @@ from .render import RENDERERS
 from .steps import watch_environment
 from .times import watch_revisions
 from .toimpl import alter_pitr, create_pitr, drop_pitr, renew_pitr
+from .unnamed import (
+    DropUnnamedConstraintOp,
+    drop_unnamed_constraint,
+    write_unnamed,
+)
+from .unnamed import render as render_unnamed
 
 _lock = threading.Lock()
 _done = False
@@ -44,19 +51,27 @@ def register() -> None:
             return
         for name, op in OPERATIONS.items():
             Operations.register_operation(name)(op)
+        Operations.register_operation("drop_unnamed_constraint")(DropUnnamedConstraintOp)
+        BatchOperations.register_operation(
+            "drop_unnamed_constraint", "batch_drop_unnamed_constraint"
+        )(DropUnnamedConstraintOp)
         for kind, implementation in (
             (CreatePitrOp, create_pitr),
             (AlterPitrOp, alter_pitr),
             (DropPitrOp, drop_pitr),
             (RenewPitrOp, renew_pitr),
+            (DropUnnamedConstraintOp, drop_unnamed_constraint),
         ):
             Operations.implementation_for(kind)(implementation)
         Operations.implementation_for(PitrConflictsOp)(do_nothing)
         renderers.dispatch_for(PitrConflictsOp)(render)
+        renderers.dispatch_for(DropUnnamedConstraintOp)(render_unnamed)
         for kind_of_op, renderer in RENDERERS.items():
             renderers.dispatch_for(kind_of_op)(renderer)
         first, last = DispatchPriority.FIRST, DispatchPriority.LAST
         comparators.dispatch_for("autogenerate", priority=first)(leave_times_alone)
+        comparators.dispatch_for("autogenerate", priority=first)(read_keys_as_declared)
+        comparators.dispatch_for("autogenerate", priority=last)(write_unnamed)
         comparators.dispatch_for("autogenerate", priority=last)(compare_pitrs)
         register_impl()
         watch_scripts()

@@ -129,9 +129,11 @@ def _width(text: str) -> int:
 def literal(value: object) -> str:
     """``repr``, in black's quotes.
 
-    >>> literal("orders"), literal('say "no"'), literal(2)
-    ('"orders"', '\\'say "no"\\'', '2')
+    >>> literal("orders"), literal('say "no"'), literal(2), literal(["id"])
+    ('"orders"', '\\'say "no"\\'', '2', '["id"]')
     """
+    if isinstance(value, list):
+        return f"[{', '.join(map(literal, value))}]"
     text = repr(value)
     if isinstance(value, str) and text.startswith("'") and '"' not in text and "'" not in value:
         return f'"{text[1:-1]}"'

@@ -10,15 +10,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, cast
 
-from sqlalchemy import event
+from sqlalchemy import UniqueConstraint, event
 from sqlalchemy import types as sqltypes
 from sqlalchemy.dialects.mysql.aiomysql import MySQLDialect_aiomysql
 from sqlalchemy.dialects.mysql.asyncmy import MySQLDialect_asyncmy
-from sqlalchemy.dialects.mysql.base import MySQLDialect
+from sqlalchemy.dialects.mysql.base import MySQLDDLCompiler, MySQLDialect
 from sqlalchemy.dialects.mysql.pymysql import MySQLDialect_pymysql
 from sqlalchemy.engine import Connection, Engine
+from sqlalchemy.engine.interfaces import ReflectedForeignKeyConstraint, TableKey
 from sqlalchemy.engine.reflection import Inspector
 
 from . import server
@@ -27,9 +28,59 @@ from .model import Pitr, PitrLevel
 from .reflection import get_pitrs
 from .transaction import note_failed_savepoint
 
+_GENERATED_NAME: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+"""The server names a foreign key so that has been given no name."""
+
+_DEFAULT_RULES: Final = ("RESTRICT", "NO ACTION")
+"""What the server shows of a foreign key without a rule: the first up to 4.2, then the second."""
+
+
+def is_generated(name: str | None) -> bool:
+    """Whether the server has made the name of a foreign key: it is another one in each database.
+
+    >>> is_generated("0199f1b2-6c1e-7d3a-9f40-2b1c5a7e8d90"), is_generated("fk_orders_customer")
+    (True, False)
+    """
+    return name is not None and _GENERATED_NAME.fullmatch(name) is not None
+
+
+def foreign_key_as_declared(
+    key: ReflectedForeignKeyConstraint,
+) -> ReflectedForeignKeyConstraint:
+    """A reflected foreign key without what the server has added: a name, rules.
+
+    RESTRICT and NO ACTION are one to the server, and what it does without a rule.
+    """
+    rules = {
+        when: rule
+        for when, rule in (key.get("options") or {}).items()
+        if not (when in ("ondelete", "onupdate") and str(rule).upper() in _DEFAULT_RULES)
+    }
+    found = {**key, "options": rules}
+    if is_generated(key["name"]):
+        found["name"] = None
+    return cast(ReflectedForeignKeyConstraint, found)
+
 
 class MatrixOneInspector(Inspector):
-    """``inspect(engine)`` on a ``matrixone+...`` URL."""
+    """``inspect(engine)`` on a ``matrixone+...`` URL.
+
+    Foreign keys read as they were declared: see :func:`foreign_key_as_declared`.
+    """
+
+    def get_foreign_keys(
+        self, table_name: str, schema: str | None = None, **kw: Any
+    ) -> list[ReflectedForeignKeyConstraint]:
+        keys = super().get_foreign_keys(table_name, schema, **kw)
+        return [foreign_key_as_declared(key) for key in keys]
+
+    def get_multi_foreign_keys(
+        self, *arguments: Any, **kw: Any
+    ) -> dict[TableKey, list[ReflectedForeignKeyConstraint]]:
+        found = super().get_multi_foreign_keys(*arguments, **kw)
+        return {
+            table: [foreign_key_as_declared(key) for key in keys] for table, keys in found.items()
+        }
 
     def get_pitrs(
         self,
@@ -125,6 +176,19 @@ def described_type(text: str) -> str:
     return word + (f"({arguments})" if kept else "") + unsigned
 
 
+class MatrixOneDDLCompiler(MySQLDDLCompiler):
+    """MySQL's, for the one clause of CREATE TABLE that MatrixOne reads otherwise."""
+
+    def define_unique_constraint_distinct(self, constraint: UniqueConstraint, **kw: Any) -> str:
+        """The name once more: ``CONSTRAINT uq_item UNIQUE KEY uq_item (item)``.
+
+        Of ``CONSTRAINT uq_item UNIQUE (item)`` the server's CREATE TABLE forgets the name, and
+        calls the key after its column: ``DROP INDEX uq_item`` then fails.
+        """
+        name = None if constraint.name is None else self.preparer.format_constraint(constraint)
+        return "" if name is None else f"KEY {name} "
+
+
 class MatrixOneDialect(MySQLDialect):
     """What the three share."""
 
@@ -133,6 +197,7 @@ class MatrixOneDialect(MySQLDialect):
     """The server's version, known from the first connection on; None on another server."""
 
     inspector = MatrixOneInspector
+    ddl_compiler = MatrixOneDDLCompiler
     ischema_names = {  # noqa: RUF012
         **MySQLDialect.ischema_names,
         "bool": sqltypes.BOOLEAN,

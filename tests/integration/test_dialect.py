@@ -8,9 +8,22 @@ from typing import Any
 
 import pymysql
 import pytest
-from sqlalchemy import BOOLEAN, Boolean, Column, Engine, Integer, MetaData, Table, create_engine
+from sqlalchemy import (
+    BOOLEAN,
+    Boolean,
+    Column,
+    Engine,
+    ForeignKey,
+    Integer,
+    MetaData,
+    Table,
+    UniqueConstraint,
+    create_engine,
+    text,
+)
 from sqlalchemy import inspect as sa_inspect
 from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.schema import CreateTable
 
 from sqlalchemy_matrixone_pitr import PitrManager, PitrUnsupportedError, get_pitrs
 from tests.conftest import Server
@@ -102,6 +115,51 @@ COLUMNS = {
     "DATETIME(6)": "DATETIME(fsp=6)",
     "JSON": "JSON()",
 }
+
+
+def test_foreign_keys_reflect_as_declared(matrixone_engine: Engine) -> None:
+    """Without the rules and the names that the server adds; a reflected copy can be created."""
+    metadata = MetaData()
+    Table("a", metadata, Column("id", Integer, primary_key=True))
+    Table(
+        "b",
+        metadata,
+        Column("id", Integer, primary_key=True),
+        Column("plain", ForeignKey("a.id")),
+        Column("ruled", ForeignKey("a.id", name="fk_ruled", ondelete="CASCADE")),
+    )
+    metadata.create_all(matrixone_engine)
+    inspector = sa_inspect(matrixone_engine)
+    keys = inspector.get_foreign_keys("b")
+    assert [(key["name"], key["options"]) for key in keys] == [
+        (None, {}),
+        ("fk_ruled", {"ondelete": "CASCADE"}),
+    ]
+    assert inspector.get_multi_foreign_keys()[None, "b"] == keys
+    reflected = MetaData()
+    reflected.reflect(matrixone_engine)
+    rules = {key.name: (key.ondelete, key.onupdate) for key in reflected.tables["b"].foreign_keys}
+    assert rules == {None: (None, None), "fk_ruled": ("CASCADE", None)}
+
+
+def test_unique_keys_keep_their_names(matrixone_engine: Engine) -> None:
+    metadata = MetaData(naming_convention={"uq": "uq_%(table_name)s_%(column_0_N_name)s"})
+    table = Table(
+        "a",
+        metadata,
+        Column("id", Integer, primary_key=True),
+        Column("n", Integer, unique=True),
+        UniqueConstraint("n", "id", name="some %"),
+    )
+    metadata.create_all(matrixone_engine)
+    inspector = sa_inspect(matrixone_engine)
+    found = sorted(str(key["name"]) for key in inspector.get_unique_constraints("a"))
+    assert found == ["some %", "uq_a_n"]
+    with matrixone_engine.begin() as conn:
+        conn.execute(text("ALTER TABLE a DROP INDEX uq_a_n"))
+    unnamed = Table("u", MetaData(), Column("n", Integer), UniqueConstraint("n"))
+    assert "UNIQUE (n)" in str(CreateTable(unnamed).compile(matrixone_engine))
+    assert "KEY uq_a_n (n)" in str(CreateTable(table).compile(matrixone_engine))
 
 
 def test_a_view_reflects_as_its_table(matrixone_engine: Engine) -> None:
