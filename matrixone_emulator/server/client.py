@@ -12,7 +12,11 @@ from collections.abc import Callable
 from ..errors import SqlError
 from ..parsing.redact import redacted, unsupported
 from ..system.accounts import Accounts, Identity
-from ..wire import protocol as wire
+from ..wire import packets
+from ..wire.channel import Channel, ConnectionLost
+from ..wire.constants import Capability, Command, Status
+from ..wire.passwords import NATIVE_PASSWORD, new_salt
+from ..wire.values import is_no_text, text
 from .session import Outcome, Session
 from .state import Server
 
@@ -41,8 +45,8 @@ class Client:
         self._on_close = on_close
         self._session: Session | None = None
         self._left = False
-        self._capabilities = 0
-        self._salt = wire.new_salt()
+        self._capabilities = Capability(0)
+        self._salt = new_salt()
         self.thread = threading.Thread(
             target=self._run, name=f"matrixone-emulator-{connection_id}", daemon=True
         )
@@ -73,7 +77,7 @@ class Client:
             return True
 
     def _run(self) -> None:
-        channel = wire.Channel(self._sock, limit=_LOGIN_LIMIT)
+        channel = Channel(self._sock, limit=_LOGIN_LIMIT)
         try:
             self._sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self._sock.settimeout(_LOGIN_SECONDS)
@@ -82,7 +86,7 @@ class Client:
                 channel.limit = _PACKET_LIMIT
                 while self._command(channel):
                     pass
-        except (wire.ConnectionLost, OSError):
+        except (ConnectionLost, OSError):
             # Whatever the client did, only its own connection ends.
             pass
         finally:
@@ -94,37 +98,37 @@ class Client:
 
     # -- login --------------------------------------------------------------------------
 
-    def _login(self, channel: wire.Channel) -> bool:
+    def _login(self, channel: Channel) -> bool:
         channel.write(
-            wire.greeting(self._server.rules.version_text, self.connection_id, self._salt)
+            packets.greeting(self._server.rules.version_text, self.connection_id, self._salt)
         )
         channel.flush()
-        login = wire.parse_login(channel.read(fresh=False))
+        login = packets.parse_login(channel.read(fresh=False))
         self._capabilities = login.capabilities
         return self._admit(channel, login)
 
-    def _admit(self, channel: wire.Channel, login: wire.Login) -> bool:
+    def _admit(self, channel: Channel, login: packets.Login) -> bool:
         answer = login.auth
-        if login.plugin not in ("", wire.NATIVE_PASSWORD):
-            channel.write(wire.auth_switch(self._salt))
+        if login.plugin not in ("", NATIVE_PASSWORD):
+            channel.write(packets.auth_switch(self._salt))
             channel.flush()
             answer = channel.read(fresh=False)
         try:
             identity = self._identity(self._server.accounts, login.user, answer)
             session = Session(self._server, identity, self.connection_id)
             session.watch(self._gone)
-            session.found_rows = bool(self._capabilities & wire.CLIENT_FOUND_ROWS)
+            session.found_rows = bool(self._capabilities & Capability.FOUND_ROWS)
             old, self._session = self._session, session
             if old is not None:
                 old.close()
             if login.database:
                 session.connect_to(login.database)
         except SqlError as error:
-            channel.write(wire.err(error))
+            channel.write(packets.err(error))
             channel.flush()
             return False
         # The server's greeting says autocommit, this packet does not.
-        channel.write(wire.ok(0, 0, wire.STATUS_ENDED))
+        channel.write(packets.ok(0, 0, Status.ENDED))
         channel.flush()
         return True
 
@@ -133,72 +137,71 @@ class Client:
 
     # -- commands -----------------------------------------------------------------------
 
-    def _command(self, channel: wire.Channel) -> bool:
+    def _command(self, channel: Channel) -> bool:
         packet = channel.read(fresh=True)
         if not packet:
             return False
         session = self._session
         assert session is not None
         command, body = packet[0], packet[1:]
-        if command == wire.COM_QUIT:
+        if command == Command.QUIT:
             return False
         try:
             self._answer(channel, session, command, body)
         except SqlError as error:
-            channel.write(wire.err(error))
+            channel.write(packets.err(error))
         except UnicodeEncodeError:
             # The server takes any bytes, sqlite only texts.
-            what = "a text that is not UTF-8"
-            channel.write(wire.err(SqlError(1235, f"MatrixOne emulator does not support: {what}")))
+            channel.write(packets.err(unsupported("a text that is not UTF-8")))
         except RecursionError:
-            channel.write(wire.err(unsupported(wire.text(body))))
-        except wire.ConnectionLost:
+            channel.write(packets.err(unsupported(text(body))))
+        except ConnectionLost:
             raise
         except Exception as error:
             # A fault of the emulator itself: the client hears of it instead of losing its
             # connection, and the trace goes to the log.
-            _LOG.exception("the emulator failed on: %s", redacted(wire.text(body)))
+            _LOG.exception("the emulator failed on: %s", redacted(text(body)))
             fault = f"MatrixOne emulator failed: {type(error).__name__}: {error}"
-            channel.write(wire.err(SqlError(1105, fault)))
+            channel.write(packets.err(SqlError(1105, fault)))
         channel.flush()
         return True
 
-    def _answer(self, channel: wire.Channel, session: Session, command: int, body: bytes) -> None:
+    def _answer(self, channel: Channel, session: Session, command: int, body: bytes) -> None:
         match command:
-            case wire.COM_QUERY:
-                statement = wire.text(body)
+            case Command.QUERY:
+                statement = text(body)
                 self._log(self.connection_id, statement)
                 for outcome in session.execute(statement):
                     self._send(channel, outcome)
-            case wire.COM_PING:
-                channel.write(wire.ok(0, 0, session.status | wire.STATUS_ENDED))
-            case wire.COM_INIT_DB:
-                name = wire.text(body)
-                if wire.is_no_text(name):
+            case Command.PING:
+                channel.write(packets.ok(0, 0, session.status | Status.ENDED))
+            case Command.INIT_DB:
+                name = text(body)
+                if is_no_text(name):
                     raise SqlError(1049, f"Unknown database {name}")
                 self._send(channel, session.use(name))
-            case wire.COM_STMT_PREPARE:
-                raise unsupported(f"prepared statement: {wire.text(body)}")
-            case wire.COM_STMT_CLOSE:
+            case Command.STMT_PREPARE:
+                raise unsupported(f"prepared statement: {text(body)}")
+            case Command.STMT_CLOSE:
                 # The protocol knows no answer to it.
                 pass
             case _:
                 raise SqlError.internal(f"unsupported command. 0x{command:x}")
 
-    def _send(self, channel: wire.Channel, outcome: Outcome) -> None:
+    def _send(self, channel: Channel, outcome: Outcome) -> None:
         result = outcome.result
         if not outcome.columns:
-            channel.write(wire.ok(result.affected, result.last_insert_id, outcome.end_status))
+            channel.write(packets.ok(result.affected, result.last_insert_id, outcome.end_status))
             return
         # All are made before the first is sent: a fault in one would leave half a result.
-        packets = list(
-            wire.result_set(
+        made = list(
+            packets.result_set(
                 outcome.columns,
                 result.rows,
                 outcome.status,
                 outcome.end_status,
-                deprecate_eof=bool(self._capabilities & wire.CLIENT_DEPRECATE_EOF),
+                deprecate_eof=bool(self._capabilities & Capability.DEPRECATE_EOF),
             )
         )
-        for packet in packets:
+        for packet in made:
             channel.write(packet)

@@ -25,7 +25,7 @@ from ..statements.storage import Event, Result
 from ..system.accounts import Identity, no_privilege
 from ..system.variables import Variables
 from ..types.columns import Column
-from ..wire.protocol import STATUS_AUTOCOMMIT, STATUS_ENDED, STATUS_IN_TRANS, STATUS_MORE_RESULTS
+from ..wire.constants import Status
 from .state import Server
 
 
@@ -34,8 +34,8 @@ class Outcome:
     """One result, with the status of the packets inside it and of the last one."""
 
     result: Result
-    status: int
-    end_status: int
+    status: Status
+    end_status: Status
 
     @property
     def columns(self) -> list[Column]:
@@ -61,7 +61,7 @@ class Session:
         self._active = False
         self._begun = False
         self._shown_pitr = False
-        self._status = STATUS_AUTOCOMMIT
+        self._status = Status.AUTOCOMMIT
         self._storage = server.storage.session(self)
         self.pitr = PitrStatements(server, self._storage, self)
         self._prepared = PreparedStatements(server.rules, self.user_variable)
@@ -93,7 +93,7 @@ class Session:
         self._user_variables[name.lower()] = value
 
     @property
-    def status(self) -> int:
+    def status(self) -> Status:
         """The bits of a packet that answers no statement."""
         return self._status
 
@@ -137,16 +137,16 @@ class Session:
         self._storage.close()
 
     def _outcome(self, result: Result, *, more: bool = False, late: bool = False) -> Outcome:
-        extra = STATUS_MORE_RESULTS if more else 0
+        extra = Status.MORE_RESULTS if more else Status.NONE
         if self._server.rules.status_bit_of_idle_is_on:
-            # There the bit is on whenever no transaction is open (docs/server.md, The status bit).
-            if self._status & STATUS_IN_TRANS and not self._autocommit:
-                self._status &= ~STATUS_AUTOCOMMIT
+            # There the bit is on whenever no transaction is open (section 8).
+            if self._status & Status.IN_TRANS and not self._autocommit:
+                self._status &= ~Status.AUTOCOMMIT
             else:
-                self._status |= STATUS_AUTOCOMMIT
+                self._status |= Status.AUTOCOMMIT
         # Rows are sent while the transaction of their statement is still open.
-        inside = self._status if late else self._status | STATUS_IN_TRANS
-        return Outcome(result, inside, self._status | STATUS_ENDED | extra)
+        inside = self._status if late else self._status | Status.IN_TRANS
+        return Outcome(result, inside, self._status | Status.ENDED | extra)
 
     def _statement(self, source: Source, pitr: grammar.Statement | None) -> Result:
         first, second = source.words(2)
@@ -302,7 +302,7 @@ class Session:
         """The server's start of a transaction: the bits begin anew."""
         self._active = True
         self._begun = False
-        self._status = STATUS_IN_TRANS | (STATUS_AUTOCOMMIT if self._autocommit else 0)
+        self._status = Status.IN_TRANS | (Status.AUTOCOMMIT if self._autocommit else Status.NONE)
         self._storage.begin()
 
     def _end(self, finish: Callable[[], None]) -> None:
@@ -315,7 +315,7 @@ class Session:
             raise
         finally:
             self._active = self._begun = False
-            self._status &= ~STATUS_IN_TRANS
+            self._status &= ~Status.IN_TRANS
 
     def _run(self, work: Callable[[], Result], *, commits: bool = False) -> Result:
         """*work* in the open transaction or one of its own; *commits* is what SET does."""
@@ -410,9 +410,9 @@ class Session:
             new = self._variables.get(name, "session") == "1"
             if new and not self._autocommit:
                 self._end(self._storage.commit)
-                self._status |= STATUS_AUTOCOMMIT
+                self._status |= Status.AUTOCOMMIT
             elif not new and self._autocommit:
-                self._status &= ~STATUS_AUTOCOMMIT
+                self._status &= ~Status.AUTOCOMMIT
             self._autocommit = new
 
     def _value(self, assignment: Assignment) -> object:
@@ -422,7 +422,7 @@ class Session:
         rows = self._storage.execute(f"SELECT {assignment.value}").rows
         # The server evaluates in a session of its own with autocommit on, and when it puts
         # the old bits back it forgets to take this one away.
-        self._status |= STATUS_AUTOCOMMIT
+        self._status |= Status.AUTOCOMMIT
         return rows[0][0] if rows else None
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from ..clock import Clock
 from ..errors import SqlError
-from ..wire.protocol import password_hash, password_matches
+from ..wire.passwords import password_hash, password_matches
 
 SYS = "sys"
 SYS_ID = 0
