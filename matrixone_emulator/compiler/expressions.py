@@ -10,6 +10,7 @@ from typing import Protocol
 from sqlglot import exp
 
 from ..errors import SqlError
+from ..parsing.dialect import character_set
 from ..parsing.lexer import quote_text, syntax_error, tokens
 from ..parsing.redact import unsupported
 from ..types.columns import (
@@ -572,7 +573,7 @@ class Expressions:
 
     def cast(self, node: exp.Cast, scope: Scope) -> Value:
         value = self.value(node.this, scope)
-        if node.to.this == exp.DataType.Type.CHARACTER_SET:
+        if character_set(node):
             return as_text(value)
         return cast_value(self.statement, value, node.to, self.ambient.rules)
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from sqlglot import exp
 
+from ..parsing.dialect import character_set
 from ..parsing.lexer import TIME_MARK
 
 _BINARY: dict[type[exp.Expr], str] = {
@@ -148,8 +149,8 @@ def text(node: exp.Expr | None) -> str:
     if isinstance(node, exp.If):
         parts = [node.this, node.args.get("true"), node.args.get("false")]
         return f"if({', '.join(text(part) for part in parts if part is not None)})"
-    if isinstance(node, exp.Cast) and node.to.this == exp.DataType.Type.CHARACTER_SET:
-        return f"CONVERT({text(node.this)}, {node.to.args['kind'].name})"
+    if isinstance(node, exp.Cast) and (charset := character_set(node)):
+        return f"CONVERT({text(node.this)}, {charset})"
     if isinstance(node, exp.Cast):
         return f"cast({text(node.this)} as {_type(node.to)})"
     if isinstance(node, exp.Window):

@@ -1,17 +1,20 @@
-"""MySQL statements as sqlglot trees in which calls keep the name they were written with."""
+"""MySQL statements as sqlglot trees in which calls keep the name they were written with.
+
+What differs between releases of sqlglot has its one place here.
+"""
 
 from __future__ import annotations
 
 import functools
+from itertools import pairwise
 
 import sqlglot
-from sqlglot import exp
+from sqlglot import TokenType, exp
 from sqlglot.dialects.mysql import MySQL
 from sqlglot.errors import ParseError, SqlglotError, TokenError
-from sqlglot.tokenizer_core import TokenType
 
 from ..versions.rules import Rules
-from .lexer import Token, syntax_error
+from .lexer import Token, syntax_error, tokens
 from .unwritten import unread
 
 _REMEMBERED_LENGTH = 4000
@@ -19,6 +22,10 @@ _REMEMBERED_LENGTH = 4000
 _CALLS_WITHOUT_BRACKETS = ("utc_date", "utc_time", "utc_timestamp")
 
 _SPECIAL = ("CAST", "CONVERT", "EXTRACT", "GROUP_CONCAT", "TRIM", "SUBSTRING", "POSITION")
+
+
+_DASHES_ARE_COMMENT = len(sqlglot.tokenize("5--3", dialect=MySQL)) == 1
+"""Whether this sqlglot takes `--` for a comment where no blank follows, as MySQL does not"""
 
 
 class _MatrixOne(MySQL):
@@ -82,6 +89,8 @@ def _parse(statement: str, concatenating: bool) -> exp.Expr:
 
 
 def _parse_anew(statement: str, concatenating: bool) -> exp.Expr:
+    if _DASHES_ARE_COMMENT and "--" in statement:
+        statement = _with_dashes_apart(statement)
     dialect = _Concatenating if concatenating else _MatrixOne
     tree: exp.Expr = sqlglot.parse_one(statement, dialect=dialect)
     for column in list(tree.find_all(exp.Column)):
@@ -90,6 +99,24 @@ def _parse_anew(statement: str, concatenating: bool) -> exp.Expr:
         if bare and name.name.lower() in _CALLS_WITHOUT_BRACKETS:
             column.replace(exp.Anonymous(this=name.name.lower(), expressions=[]))
     return tree
+
+
+def _with_dashes_apart(statement: str) -> str:
+    found = tokens(statement)
+    for first, second in reversed(list(pairwise(found))):
+        if first.text == second.text == "-" and first.end == second.start:
+            statement = f"{statement[: first.end]} {statement[second.start :]}"
+    return statement
+
+
+def character_set(node: exp.Cast) -> str:
+    """The name in `CONVERT(x USING name)`; empty for a conversion to a type."""
+    kind: exp.Expr = node.args["to"]
+    if isinstance(kind, exp.CharacterSet):  # before sqlglot 30
+        return kind.name
+    if isinstance(kind, exp.DataType) and kind.this.name == "CHARACTER_SET":
+        return str(kind.args["kind"].name)
+    return ""
 
 
 # Whoever gets a tree must leave it as it is: the next one gets the same.
