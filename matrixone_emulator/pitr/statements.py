@@ -11,8 +11,9 @@ from ..parsing import grammar
 from ..statements.storage import Result, Storage, StorageSession
 from ..system.accounts import SYS_ID, Accounts, Identity
 from ..versions.rules import Rules
-from . import listing, planned, recovery, windows
+from . import listing, planned, windows
 from .catalog import Catalog
+from .restore.statement import restore
 
 
 class Server(Protocol):
@@ -100,9 +101,7 @@ class PitrStatements:
         server = self._server
         self._storage.rollback()
         try:
-            recovery.restore(
-                self._who, stmt, server.catalog, server.accounts, self._storage, server.clock
-            )
+            restore(self._who, stmt, server.catalog, server.accounts, self._storage, server.clock)
         finally:
             self._storage.begin()
 

@@ -13,7 +13,7 @@ from ..storage.records import SYSTEM_DATABASES, Result
 from ..types.definition import (
     Version,
 )
-from .history import clone_database
+from .clone import clone_database
 from .workspace import Workspace
 
 

@@ -33,9 +33,9 @@ from ..types.definition import (
     Version,
 )
 from . import generated
+from .clone import check_clone, clone_table
 from .constraints import entry_text
 from .dml import Insertion, Writer, literal_cell
-from .history import check_clone, clone_table
 from .keys import (
     add_foreign_key,
     add_index,

@@ -26,7 +26,6 @@ from ..parsing.lexer import Token, syntax_error, tokens
 from ..parsing.redact import unsupported
 from ..parsing.unread import IntoVariables, refuse_unread, variables_of_into
 from ..storage.records import Result
-from . import history
 from .alter import alter_table
 from .databases import create_database, drop_database
 from .ddl import (
@@ -174,23 +173,6 @@ class StorageSession(Workspace):
         return Result(
             affected=changed.affected, found=changed.affected, last_insert_id=changed.last_insert_id
         )
-
-    def restore_table(
-        self, database: str, name: str, at: int, *, account_id: int | None = None
-    ) -> None:
-        """The table as it was at *at*, under a new id, in a transaction of its own."""
-        self._alone(
-            lambda: history.restore_table(self, self._account(account_id), database, name, at)
-        )
-
-    def restore_database(self, name: str, at: int, *, account_id: int | None = None) -> None:
-        self._alone(lambda: history.restore_database(self, self._account(account_id), name, at))
-
-    def restore_account(self, account_id: int, at: int, *, into: int | None = None) -> None:
-        self._alone(lambda: history.restore_account(self, account_id, at, into))
-
-    def _account(self, account_id: int | None) -> int:
-        return self.context.account_id if account_id is None else account_id
 
 
 _FIRST_WORDS = """

@@ -409,9 +409,10 @@ class Workspace(Surroundings, Resolver):
                 return []
         return [_info(v) for v in self.catalogue.tables(home, number, account)]
 
-    # For the session layer: restoring
+    # Restoring
 
-    def _alone(self, work: Callable[[], None]) -> None:
+    def alone(self, work: Callable[[], None]) -> None:
+        """Run *work* in a transaction of its own; refused while another one is open."""
         if self.in_transaction:
             raise SqlError.internal("unclassified statement appears in uncommitted transaction")
         self.begin()

@@ -7,6 +7,7 @@ import datetime
 import pytest
 
 from matrixone_emulator.clock import Clock
+from matrixone_emulator.pitr.restore.objects import restore_database, restore_table
 from matrixone_emulator.statements.storage import Storage
 from matrixone_emulator.versions.rules import RULES
 
@@ -176,10 +177,10 @@ class TestTimeTravel:
         db(f"CREATE DATABASE whole CLONE d {{MO_TS = {moment}}}")
         assert db.rows("SELECT * FROM copy.t ORDER BY id") == past
         assert db.rows("SELECT * FROM whole.t ORDER BY id") == past
-        db.session.restore_table("d", "t", moment)
+        restore_table(db.session, "d", "t", moment)
         assert db.rows("SELECT * FROM d.t ORDER BY id") == past
         db("INSERT INTO d.t VALUES (3, 30)")
-        db.session.restore_database("d", moment)
+        restore_database(db.session, "d", moment)
         assert db.rows("SELECT * FROM d.t ORDER BY id") == past
 
     def test_each_table_of_a_join_has_its_own_moment(self, db: Client, moment: int) -> None:
@@ -208,7 +209,7 @@ class TestTimeTravel:
         db("CREATE TABLE later (id INT)")
         kinds: list[str] = []
         storage.on_commit.append(lambda events: kinds.extend(event.kind for event in events))
-        db.session.restore_database("d", moment)
+        restore_database(db.session, "d", moment)
         assert db.rows("SHOW TABLES FROM d") == [("t",)]
         assert rel_id(db, "t") != before
         assert kinds == ["drop_table", "drop_table", "restore_database"]
@@ -244,7 +245,7 @@ def test_restore_leaves_a_referenced_table_alone(storage: Storage, db: Client) -
     moment = storage.clock.now()
     db("INSERT INTO p VALUES (1)")
     before = rel_id(db, "p")
-    db.session.restore_table("d", "p", moment)
+    restore_table(db.session, "d", "p", moment)
     assert rel_id(db, "p") == before
     assert db.rows("SELECT * FROM p") == [(1,)]
 

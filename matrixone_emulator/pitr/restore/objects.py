@@ -1,61 +1,31 @@
-"""Bringing back the past: RESTORE and CLONE of tables, databases and accounts.
-
-docs/server.md, RESTORE; Clones.
-"""
+"""Tables, databases and accounts put back as they were (matrixone.md, section 6)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import replace
-
-from ..errors import SqlError
-from ..storage.records import SYSTEM_DATABASES
-from ..types.definition import DatabaseVersion, Named, Version
-from .keys import refuse_keyless_parent
-from .workspace import Workspace
+from ...errors import SqlError
+from ...statements.clone import copy_table, parents_first, without_foreign_keys
+from ...statements.workspace import Workspace
+from ...storage.records import SYSTEM_DATABASES
+from ...types.definition import DatabaseVersion, Version
 
 
-def copy_table(
-    session: Workspace,
-    source: Version,
-    number: int | None,
-    home: DatabaseVersion,
-    name: str,
-    *,
-    old_database: str = "",
-) -> Version:
-    """*source* with its rows of transaction *number* as a new table of *home*."""
-    keys = tuple(
-        replace(key, parent_database=home.name) if key.parent_database == old_database else key
-        for key in source.definition.foreign_keys
-    )
-    definition = replace(source.definition, name=name, foreign_keys=keys)
-    if old_database and definition.view_database == old_database:
-        definition = replace(definition, view_database=home.name)
-    text = session.store.sources.get(source.version, "")
-    rows = session.catalogue.rows_sql(source, number) if definition.view is None else ""
-    version = session.catalogue.add_table(home, definition, source=text)
-    if rows:
-        columns = ", ".join(column.key for column in definition.columns)
-        session.run(
-            f"INSERT INTO {version.table} ({columns}, _from) "
-            f"SELECT {columns}, {session.number} FROM {rows}"
-        )
-        start = definition.auto_start
-        session.store.next_block(source.physical, version.physical, start)
-    return version
+def restore_table(session: Workspace, database: str, name: str, at: int) -> None:
+    """Put back a table as it was at *at*, under a new id, in a transaction of its own."""
+    session.alone(lambda: _restore_table(session, database, name, at))
 
 
-def _unchecked(session: Workspace, work: Callable[[], None]) -> None:
-    """Copies come table by table: foreign keys hold again at the end only."""
-    checks, session.foreign_key_checks = session.foreign_key_checks, False
-    try:
-        work()
-    finally:
-        session.foreign_key_checks = checks
+def restore_database(session: Workspace, name: str, at: int) -> None:
+    """Put back a database as it was at *at*, in a transaction of its own."""
+    session.alone(lambda: _restore_database(session, name, at))
 
 
-def restore_table(session: Workspace, account: int, database: str, name: str, at: int) -> None:
+def restore_account(session: Workspace, account: int, at: int, *, into: int | None = None) -> None:
+    """Put back an account as it was at *at*, also into another one."""
+    session.alone(lambda: _restore_account(session, account, at, account if into is None else into))
+
+
+def _restore_table(session: Workspace, database: str, name: str, at: int) -> None:
+    account = session.context.account_id
     number = session.catalogue.number_at(at)
     past_home = session.catalogue.database(account, database, number)
     past = None if past_home is None else session.catalogue.table(past_home, name, number)
@@ -79,7 +49,7 @@ def restore_table(session: Workspace, account: int, database: str, name: str, at
             if not session.rules.restore_needs_parents:
                 return  # 2.2 restores nothing either, and answers OK
             raise SqlError(1146, f"no such table {key.parent_database}.{key.parent_table}")
-    _unchecked(session, lambda: _put_back(session, past, number, home))
+    without_foreign_keys(session, lambda: _put_back(session, past, number, home))
 
 
 def _put_back(session: Workspace, past: Version, number: int | None, home: DatabaseVersion) -> None:
@@ -129,7 +99,8 @@ def _swap(
     return version
 
 
-def restore_database(session: Workspace, account: int, name: str, at: int) -> None:
+def _restore_database(session: Workspace, name: str, at: int) -> None:
+    account = session.context.account_id
     number = session.catalogue.number_at(at)
     past = session.catalogue.database(account, name, number)
     if past is None:
@@ -137,7 +108,7 @@ def restore_database(session: Workspace, account: int, name: str, at: int) -> No
             f"database '{name}' does not exists at timestamp: "
             f"{session.store.clock.local_text(at, 9)}"
         )
-    _unchecked(session, lambda: _database_back(session, account, past, number))
+    without_foreign_keys(session, lambda: _database_back(session, account, past, number))
 
 
 def _database_back(
@@ -163,7 +134,7 @@ def _whole_database_back(
                 session.emit("drop_table", version, version.id, 0)
         session.catalogue.end_database(present)
     new = session.catalogue.add_database(account, past.name)
-    for version in _parents_first(session.catalogue.tables(past, number)):
+    for version in parents_first(session.catalogue.tables(past, number)):
         copy_table(session, version, number, new, version.name)
     session.emit("restore_database", new, old_id, new.id)
 
@@ -211,38 +182,17 @@ def _related_tables_back(
         for key in version.definition.foreign_keys:
             if key.parent_database == past.name:
                 related |= {version.name, key.parent_table}
-    for version in _parents_first([v for v in versions if v.name in related]):
+    for version in parents_first([v for v in versions if v.name in related]):
         if version.name not in kept:
             _put_back(session, version, number, present)
 
 
-def _parents_first(versions: list[Version]) -> list[Version]:
-    """Tables before those whose foreign keys refer to them, views last."""
-    waiting = sorted(versions, key=lambda version: version.definition.view is not None)
-    ordered: list[Version] = []
-    while waiting:
-        names = {(version.database, version.name) for version in waiting}
-        ready = [
-            version
-            for version in waiting
-            if not any(
-                (key.parent_database, key.parent_table) in names
-                and (key.parent_database, key.parent_table) != (version.database, version.name)
-                for key in version.definition.foreign_keys
-            )
-        ] or waiting
-        ordered += ready
-        waiting = [version for version in waiting if version not in ready]
-    return ordered
-
-
-def restore_account(session: Workspace, account: int, at: int, into: int | None) -> None:
+def _restore_account(session: Workspace, account: int, at: int, into: int) -> None:
     """Every database of the account but the system's; those that came later are dropped.
 
     All are dropped first: foreign keys between them keep none.
     """
     number = session.catalogue.number_at(at)
-    target = account if into is None else into
 
     def work() -> None:
         past = [
@@ -251,74 +201,10 @@ def restore_account(session: Workspace, account: int, at: int, into: int | None)
             if database.name not in SYSTEM_DATABASES
         ]
         names = {database.name for database in past}
-        for database in session.catalogue.databases(target):
+        for database in session.catalogue.databases(into):
             if database.name not in SYSTEM_DATABASES and database.name not in names:
                 session.drop_database(database)
         for database in past:
-            _whole_database_back(session, target, database, number)
+            _whole_database_back(session, into, database, number)
 
-    _unchecked(session, work)
-
-
-# CLONE
-
-
-def check_clone(session: Workspace, source: Named, moment: str) -> tuple[Version, int | None]:
-    """The table to copy, and the transaction as of which."""
-    at = session.moment(moment) if moment else None
-    number = session.catalogue.number_at(at)
-    past_home = session.catalogue.database(
-        session.context.account_id, session.database_name(source.database), number
-    )
-    past = None
-    if past_home is not None:
-        past = session.catalogue.table(past_home, source.name, number)
-    if past is None:
-        raise SqlError(
-            1064, f"SQL parser error: table {source.database}-{source.name} does not exist"
-        )
-    if past.definition.view is not None:
-        raise SqlError.internal(f"{past.database}.{past.name} is not BASE TABLE")
-    return past, number
-
-
-def clone_table(
-    session: Workspace, source: Named, moment: str, home: DatabaseVersion, name: str
-) -> None:
-    """CREATE TABLE ... CLONE db.t {MO_TS = n}: a copy beside the original."""
-    past, number = check_clone(session, source, moment)
-
-    def work() -> None:
-        for key in past.definition.foreign_keys:
-            refuse_keyless_parent(session, past, past.definition, key)
-        version = copy_table(session, past, number, home, name)
-        session.emit("create_table", version, 0, version.id)
-
-    _unchecked(session, work)
-
-
-def clone_database(session: Workspace, source: str, moment: str, name: str) -> None:
-    """CREATE DATABASE ... CLONE db {MO_TS = n}."""
-    at = session.moment(moment) if moment else None
-    number = session.catalogue.number_at(at)
-    past = session.catalogue.database(session.context.account_id, source, number)
-    if past is None and session.rules.missing_database_clones_empty:
-        home = session.catalogue.add_database(session.context.account_id, name)
-        session.emit("create_database", home, 0, home.id)
-        return
-    if past is None:
-        raise SqlError(1046, "No database selected")
-
-    def work() -> None:
-        home = session.catalogue.add_database(session.context.account_id, name)
-        session.emit("create_database", home, 0, home.id)
-        for version in _parents_first(session.catalogue.tables(past, number)):
-            copied = copy_table(
-                session, version, number, home, version.name, old_database=past.name
-            )
-            for key in copied.definition.foreign_keys:
-                refuse_keyless_parent(session, copied, copied.definition, key)
-            if copied.definition.view is None:
-                session.emit("create_table", copied, 0, copied.id)
-
-    _unchecked(session, work)
+    without_foreign_keys(session, work)

@@ -1,75 +1,19 @@
-"""RESTORE ... FROM PITR: the checks in the server's order, then the restore itself.
-
-docs/server.md, RESTORE; What may restore what; Times of RESTORE.
-"""
+"""May this PITR restore this target, to this moment? The server's checks in its order."""
 
 from __future__ import annotations
 
-from ..clock import Clock
-from ..errors import SqlError
-from ..functions.registry import like
-from ..parsing.grammar import RestorePitr
-from ..parsing.times import parse_restore_time
-from ..statements.storage import StorageSession
-from ..system.accounts import SYS, SYS_ID, Accounts, Identity
-from .catalog import SYSTEM_DATABASES, Catalog, PitrRow
-from .ranges import range_start
+from ...clock import Clock
+from ...errors import SqlError
+from ...functions.registry import like
+from ...parsing.grammar import RestorePitr
+from ...statements.storage import StorageSession
+from ...system.accounts import SYS, SYS_ID, Identity
+from ..catalog import PitrRow
+from ..ranges import range_start
 
 
-def restore(
-    who: Identity,
-    stmt: RestorePitr,
-    catalog: Catalog,
-    accounts: Accounts,
-    storage: StorageSession,
-    clock: Clock,
-) -> None:
-    """Runs *stmt* in a transaction of its own."""
-    at = parse_restore_time(stmt.time, clock)
-    row = catalog.named(who, stmt.name)
-    if row is None:
-        raise SqlError.internal(f"pitr {stmt.name} does not exist")
-    if stmt.database in SYSTEM_DATABASES:
-        raise SqlError.internal(f"database {stmt.database} can not be restore")
-    _check_level(who, stmt, row)
-    _check_moment(at, row, clock, whole_seconds=catalog.whole_seconds)
-    shown = clock.local_text(at, 0)
-    if stmt.level == "account" and stmt.account:
-        _restore_other_account(stmt, row, accounts, storage, at)
-    elif stmt.level == "cluster":
-        for account in accounts.all():
-            storage.restore_account(account.id, at)
-    elif stmt.level == "account":
-        storage.restore_account(who.account_id, at)
-    elif storage.find_database(stmt.database, at=at) is None:
-        if stmt.level == "table":
-            raise SqlError.internal(
-                f"database '{stmt.database}' table '{stmt.table}' does not exists "
-                f"at timestamp: {shown}"
-            )
-        raise SqlError.internal(f"database '{stmt.database}' does not exists at timestamp: {shown}")
-    elif stmt.level == "database":
-        storage.restore_database(stmt.database, at)
-    else:
-        if storage.find_table(stmt.database, stmt.table, at=at) is None:
-            raise SqlError.internal(
-                f"database '{stmt.database}' table '{stmt.table}' does not exists "
-                f"at timestamp: {shown}"
-            )
-        found = [
-            t for t in storage.tables(stmt.database, at=at) if like(t.name, stmt.table, "\\", 0)
-        ]
-        if len(found) > 1 and storage.rules.restore_looks_up_by_like:
-            raise SqlError.internal(
-                f"find {len(found)} tableInfos by name '{stmt.table}' at pitr '{stmt.name}', "
-                "expect only 1"
-            )
-        if set(" \t`'").intersection(stmt.table):
-            raise SqlError.internal("invalid input")
-        storage.restore_table(stmt.database, stmt.table, at)
-
-
-def _check_moment(at: int, row: PitrRow, clock: Clock, *, whole_seconds: bool) -> None:
+def check_moment(at: int, row: PitrRow, clock: Clock, *, whole_seconds: bool) -> None:
+    """Refuse a moment before the PITR, beyond its range, or to come."""
     created = row.create_time
     if whole_seconds:
         created -= created % 1_000_000_000
@@ -94,7 +38,7 @@ def _check_moment(at: int, row: PitrRow, clock: Clock, *, whole_seconds: bool) -
         )
 
 
-def _check_level(who: Identity, stmt: RestorePitr, row: PitrRow) -> None:
+def check_level(who: Identity, stmt: RestorePitr, row: PitrRow) -> None:
     """Whether this PITR may restore this target."""
     match stmt.level:
         case "cluster":
@@ -182,17 +126,25 @@ def _check_object(who: Identity, stmt: RestorePitr, row: PitrRow) -> None:
         raise SqlError.internal(f"pitr {row.name} is not allowed to restore table {shown}")
 
 
-def _restore_other_account(
-    stmt: RestorePitr,
-    row: PitrRow,
-    accounts: Accounts,
-    storage: StorageSession,
-    at: int,
-) -> None:
-    origin = accounts.find(stmt.source_account or row.account_name)
-    target = accounts.find(stmt.account)
-    if origin is None:
-        raise SqlError.internal(f"no such account, snapshot name: {row.name}, ts: {at}")
-    if target is None:
-        raise SqlError.internal(f"no such account, account name: {stmt.account}")
-    storage.restore_account(origin.id, at, into=target.id)
+def check_past_database(stmt: RestorePitr, storage: StorageSession, at: int) -> None:
+    """Refuse a database that was not there at *at*."""
+    if storage.find_database(stmt.database, at=at) is None:
+        shown = storage.store.clock.local_text(at, 0)
+        raise SqlError.internal(f"database '{stmt.database}' does not exists at timestamp: {shown}")
+
+
+def check_past_table(stmt: RestorePitr, storage: StorageSession, at: int) -> None:
+    """Refuse a table that was not there at *at*, or whose name the server cannot look up."""
+    if storage.find_table(stmt.database, stmt.table, at=at) is None:
+        shown = storage.store.clock.local_text(at, 0)
+        raise SqlError.internal(
+            f"database '{stmt.database}' table '{stmt.table}' does not exists at timestamp: {shown}"
+        )
+    found = [t for t in storage.tables(stmt.database, at=at) if like(t.name, stmt.table, "\\", 0)]
+    if len(found) > 1 and storage.rules.restore_looks_up_by_like:
+        raise SqlError.internal(
+            f"find {len(found)} tableInfos by name '{stmt.table}' at pitr '{stmt.name}', "
+            "expect only 1"
+        )
+    if set(" \t`'").intersection(stmt.table):
+        raise SqlError.internal("invalid input")

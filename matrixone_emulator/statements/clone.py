@@ -1,0 +1,132 @@
+"""CLONE of tables and databases, and what RESTORE needs of it: copies with their rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from ..errors import SqlError
+from ..types.definition import DatabaseVersion, Named, Version
+from .keys import refuse_keyless_parent
+from .workspace import Workspace
+
+
+def copy_table(
+    session: Workspace,
+    source: Version,
+    number: int | None,
+    home: DatabaseVersion,
+    name: str,
+    *,
+    old_database: str = "",
+) -> Version:
+    """*source* with its rows of transaction *number* as a new table of *home*."""
+    keys = tuple(
+        replace(key, parent_database=home.name) if key.parent_database == old_database else key
+        for key in source.definition.foreign_keys
+    )
+    definition = replace(source.definition, name=name, foreign_keys=keys)
+    if old_database and definition.view_database == old_database:
+        definition = replace(definition, view_database=home.name)
+    text = session.store.sources.get(source.version, "")
+    rows = session.catalogue.rows_sql(source, number) if definition.view is None else ""
+    version = session.catalogue.add_table(home, definition, source=text)
+    if rows:
+        columns = ", ".join(column.key for column in definition.columns)
+        session.run(
+            f"INSERT INTO {version.table} ({columns}, _from) "
+            f"SELECT {columns}, {session.number} FROM {rows}"
+        )
+        start = definition.auto_start
+        session.store.next_block(source.physical, version.physical, start)
+    return version
+
+
+def without_foreign_keys(session: Workspace, work: Callable[[], None]) -> None:
+    """Run *work*, which copies table by table: foreign keys hold again at its end only."""
+    checks, session.foreign_key_checks = session.foreign_key_checks, False
+    try:
+        work()
+    finally:
+        session.foreign_key_checks = checks
+
+
+def parents_first(versions: list[Version]) -> list[Version]:
+    """Tables before those whose foreign keys refer to them, views last."""
+    waiting = sorted(versions, key=lambda version: version.definition.view is not None)
+    ordered: list[Version] = []
+    while waiting:
+        names = {(version.database, version.name) for version in waiting}
+        ready = [
+            version
+            for version in waiting
+            if not any(
+                (key.parent_database, key.parent_table) in names
+                and (key.parent_database, key.parent_table) != (version.database, version.name)
+                for key in version.definition.foreign_keys
+            )
+        ] or waiting
+        ordered += ready
+        waiting = [version for version in waiting if version not in ready]
+    return ordered
+
+
+def check_clone(session: Workspace, source: Named, moment: str) -> tuple[Version, int | None]:
+    """The table to copy, and the transaction as of which."""
+    at = session.moment(moment) if moment else None
+    number = session.catalogue.number_at(at)
+    past_home = session.catalogue.database(
+        session.context.account_id, session.database_name(source.database), number
+    )
+    past = None
+    if past_home is not None:
+        past = session.catalogue.table(past_home, source.name, number)
+    if past is None:
+        raise SqlError(
+            1064, f"SQL parser error: table {source.database}-{source.name} does not exist"
+        )
+    if past.definition.view is not None:
+        raise SqlError.internal(f"{past.database}.{past.name} is not BASE TABLE")
+    return past, number
+
+
+def clone_table(
+    session: Workspace, source: Named, moment: str, home: DatabaseVersion, name: str
+) -> None:
+    """CREATE TABLE ... CLONE db.t {MO_TS = n}: a copy beside the original."""
+    past, number = check_clone(session, source, moment)
+
+    def work() -> None:
+        for key in past.definition.foreign_keys:
+            refuse_keyless_parent(session, past, past.definition, key)
+        version = copy_table(session, past, number, home, name)
+        session.emit("create_table", version, 0, version.id)
+
+    without_foreign_keys(session, work)
+
+
+def clone_database(session: Workspace, source: str, moment: str, name: str) -> None:
+    """CREATE DATABASE ... CLONE db {MO_TS = n}."""
+    at = session.moment(moment) if moment else None
+    number = session.catalogue.number_at(at)
+    past = session.catalogue.database(session.context.account_id, source, number)
+    if past is None and session.rules.missing_database_clones_empty:
+        home = session.catalogue.add_database(session.context.account_id, name)
+        session.emit("create_database", home, 0, home.id)
+        return
+    if past is None:
+        raise SqlError(1046, "No database selected")
+
+    def work() -> None:
+        home = session.catalogue.add_database(session.context.account_id, name)
+        session.emit("create_database", home, 0, home.id)
+        for version in parents_first(session.catalogue.tables(past, number)):
+            copied = copy_table(
+                session, version, number, home, version.name, old_database=past.name
+            )
+            for key in copied.definition.foreign_keys:
+                refuse_keyless_parent(session, copied, copied.definition, key)
+            if copied.definition.view is None:
+                session.emit("create_table", copied, 0, copied.id)
+
+    without_foreign_keys(session, work)
