@@ -17,7 +17,6 @@ from ..versions.rules import Rules
 from . import generated
 from .constraints import constraint_error, not_null
 from .ddl import check_default, default_text, make_column, put_index, remove_index, rename_table
-from .dml import Writer
 from .keys import (
     add_foreign_key,
     add_index,
@@ -27,6 +26,7 @@ from .keys import (
     set_primary,
     sorted_indexes,
 )
+from .row_writer import RowWriter
 from .workspace import Workspace
 
 _REBUILDING = {"add", "drop", "drop_primary", "add_primary", "set_default", "drop_default"}
@@ -493,7 +493,7 @@ def rebuild(session: Workspace, version: Version, definition: TableDef) -> Versi
     try:
         if same and set(definition.primary) == set(version.definition.primary):
             return session.catalogue.rebuild(home, version, definition)
-        writer = Writer(session, session.statement_text)
+        writer = RowWriter(session, session.statement_text)
         keys = ", ".join(old_columns)
         rows = session.run(f"SELECT {keys} FROM {version.table} ORDER BY rowid").fetchall()
         order = {key: index for index, key in enumerate(old_columns)}
@@ -541,9 +541,8 @@ _EMPTY: dict[str, tuple[Stored, SqlType]] = {
 }
 
 
-def _filled(writer: object, column: ColumnDef, number: int) -> Stored:
+def _filled(writer: RowWriter, column: ColumnDef, number: int) -> Stored:
     """What rows that are there get in an added column."""
-    assert isinstance(writer, Writer)
     if column.default is None and not column.nullable:
         value, kind = _EMPTY.get(column.type.kind, (0, SqlType("bigint")))
     else:

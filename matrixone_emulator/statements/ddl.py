@@ -35,7 +35,7 @@ from ..types.definition import (
 from . import generated
 from .clone import check_clone, clone_table
 from .constraints import entry_text
-from .dml import Insertion, Writer, literal_cell
+from .insert import Inserter
 from .keys import (
     add_foreign_key,
     add_index,
@@ -44,6 +44,8 @@ from .keys import (
     set_primary,
     sorted_indexes,
 )
+from .row_writer import RowWriter, literal_cell
+from .upsert import Insertion
 from .workspace import Workspace
 
 # Databases
@@ -122,7 +124,7 @@ def check_default(session: Workspace, column: ColumnDef) -> None:
     node = parse_expression(column.default)
     cell = literal_cell(node.this if isinstance(node, exp.Paren) else node)
     if cell is not None and cell[0] is not None:
-        Writer(session, column.default).cell(cell[0], cell[1], column, 1)
+        RowWriter(session, column.default).cell(cell[0], cell[1], column, 1)
 
 
 def build(session: Workspace, home: DatabaseVersion, statement: CreateTable) -> TableDef:
@@ -239,7 +241,7 @@ def create_as_select(session: Workspace, home: DatabaseVersion, statement: Creat
     rows = session.run(query.sql, compiler.parameters).fetchall()
     version = session.catalogue.add_table(home, definition, source=session.statement_text)
     session.emit("create_table", version, 0, version.id)
-    writer = Writer(session, statement.select)
+    writer = Inserter(session, statement.select)
     targets = writer.insert_columns(definition, query.labels)
     cells = (list(zip(row, query.types, strict=True)) for row in rows)
     changed = writer.write(Insertion(version, targets, "plain"), cells)

@@ -37,9 +37,11 @@ from .ddl import (
     rename_table,
     truncate,
 )
-from .dml import Writer
+from .delete import Deleter
+from .insert import Inserter
 from .literals import literal_rows
 from .show import show
+from .update import Updater
 from .workspace import Workspace
 
 
@@ -157,17 +159,16 @@ class StorageSession(Workspace):
         rows = None if literal is None or tree is None else literal.rows
         tree = tree or self.parse(statement, found)
         self.write()
-        writer = Writer(self, statement)
         if isinstance(tree, exp.Insert):
-            changed = writer.insert(tree, replace=first == "REPLACE", rows=rows)
+            changed = Inserter(self, statement).insert(tree, replace=first == "REPLACE", rows=rows)
             if changed.last_insert_id:
                 self.last_insert_id = changed.last_insert_id
             elif not changed.generating and first != "REPLACE":
                 changed.last_insert_id = self.last_insert_id
         elif isinstance(tree, exp.Update):
-            changed = writer.update(tree)
+            changed = Updater(self, statement).update(tree)
         elif isinstance(tree, exp.Delete):
-            changed = writer.delete(tree)
+            changed = Deleter(self, statement).delete(tree)
         else:
             raise unsupported(statement)
         return Result(

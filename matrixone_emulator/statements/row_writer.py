@@ -1,0 +1,200 @@
+"""Rows written by rowid, their values checked in Python: shared by INSERT, UPDATE and DELETE."""
+
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import dataclass
+
+from sqlglot import exp
+
+from ..compiler.query import Compiler
+from ..compiler.scope import Scope
+from ..errors import SqlError
+from ..parsing.dialect import parse_expression
+from ..parsing.lexer import TIME_MARK
+from ..parsing.redact import unsupported
+from ..types.columns import BOOL, SqlType, varchar
+from ..types.definition import ColumnDef, TableDef, Version
+from ..types.values import Stored, store
+from . import generated
+from .constraints import not_null, strict_bool
+from .literals import NULL, Cell, negative, number_cell
+from .workspace import Workspace
+
+_MAX_FLOAT = 3.4028235e38
+
+
+@dataclass
+class Changed:
+    affected: int = 0
+    last_insert_id: int = 0
+    generating: bool = False
+    """Whether the table makes keys: else the session's last one stays."""
+
+
+def literal_cell(node: exp.Expr) -> Cell | None:
+    """The stored value of a literal; None for anything that has to be worked out."""
+    if isinstance(node, exp.Literal):
+        text = str(node.this)
+        return (text, varchar(len(text))) if node.is_string else number_cell(text)
+    if isinstance(node, exp.Null):
+        return NULL
+    if isinstance(node, exp.Boolean):
+        return int(bool(node.this)), BOOL
+    if isinstance(node, exp.Neg):
+        inner = literal_cell(node.this)
+        return None if inner is None else negative(inner)
+    if isinstance(node, exp.BitString):
+        bits = str(node.this) or "0"
+        return int(bits, 2).to_bytes((len(bits) + 7) // 8, "big"), SqlType("varbinary", len(bits))
+    if isinstance(node, exp.HexString):
+        text = str(node.this)
+        return bytes.fromhex(text.rjust(len(text) + len(text) % 2, "0")), SqlType(
+            "varbinary", len(text)
+        )
+    return None
+
+
+class RowWriter:
+    """Write rows of one statement."""
+
+    def __init__(self, session: Workspace, statement: str) -> None:
+        self.session = session
+        self.statement = statement
+        self.compiler = Compiler(statement, session, session.context.database)
+        self._constant_defaults: dict[str, Cell] = {}
+
+    # -- targets ------------------------------------------------------------------------
+
+    def target(self, table: exp.Expr) -> Version:
+        if not isinstance(table, exp.Table) or not isinstance(table.this, exp.Identifier):
+            raise unsupported(self.statement)
+        if TIME_MARK in table.name and not self.session.rules.past_targets_refused:
+            raise unsupported(self.statement)
+        if TIME_MARK in table.name:
+            raise SqlError(20301, "invalid input: cannot insert/update/delete from snapshot")
+        version = self.session.need_table(table.db.lower(), table.name.lower())
+        if version.definition.view is not None:
+            raise SqlError(20301, "invalid input: cannot insert/update/delete from view")
+        return version
+
+    def forbid_reading(self, scope: Scope) -> None:
+        """From 4.x on no subquery reads the one table that is changed (1093)."""
+        if len(scope.sources) == 1 and self.session.rules.target_not_read:
+            self.compiler.written = (scope.sources[0].database, scope.sources[0].name)
+
+    # -- values -------------------------------------------------------------------------
+
+    def cell(self, value: Stored, source: SqlType, column: ColumnDef, row: int) -> Stored:
+        """A value as *column* stores it, TIMESTAMP in UTC."""
+        kind = column.type
+        if value is None:
+            return None
+        if kind.kind == "bool" and isinstance(value, str) and self.session.rules.bool_texts_checked:
+            strict_bool(value)
+        if source.kind == "timestamp" and kind.kind != "timestamp":
+            value, source = self.session.local(str(value)), SqlType("datetime", 0, source.scale)
+        try:
+            stored = store(value, kind, source, column.name, row)
+        except SqlError as error:
+            if "Can't cast" not in error.message or not self.session.rules.too_long_is_1406:
+                raise
+            text = error.message.removeprefix("internal error: ")
+            raise SqlError(1406, text, "22001") from None
+        given = isinstance(stored, float) and not source.is_text
+        # The server does not look for one that is too low.
+        if kind.kind == "float" and given and float(str(stored)) > _MAX_FLOAT:
+            raise SqlError(1690, f"data out of range: data type float32, value '{stored!r}'")
+        if kind.kind == "timestamp" and source.kind != "timestamp" and stored is not None:
+            return self.session.utc(str(stored))
+        return stored
+
+    def default(self, column: ColumnDef) -> Cell:
+        """The value of a column that the statement leaves out."""
+        text = column.default
+        if text is None or text.lower() == "null":
+            if not column.nullable and text is None:
+                raise SqlError(
+                    20301, f"invalid input: invalid default value for column '{column.name}'"
+                )
+            return NULL
+        known = self._constant_defaults.get(column.key)
+        if known is not None:
+            return known
+        node = parse_expression(text)
+        found = literal_cell(node)
+        if found is None:
+            found = self.evaluate([node])[0]
+            if "uuid" in text.lower() or "rand" in text.lower():
+                return found
+        self._constant_defaults[column.key] = found
+        return found
+
+    def evaluate(self, nodes: list[exp.Expr]) -> list[Cell]:
+        """Expressions without a table."""
+        scope = Scope()
+        values = [self.compiler.value(node, scope) for node in nodes]
+        sql = f"SELECT {', '.join(value.sql for value in values)}"
+        row = self.session.run(sql, self.compiler.parameters).fetchone()
+        return [(cell, value.type) for cell, value in zip(row, values, strict=True)]
+
+    def fill(self, definition: TableDef, row: list[Stored]) -> None:
+        generated.fill(self.session, self.compiler, definition, row)
+        for column, cell in zip(definition.columns, row, strict=True):
+            if cell is None and column.generated is not None and not column.nullable:
+                raise not_null(column)
+
+    # -- generated keys -----------------------------------------------------------------
+
+    def top(self, version: Version, column: ColumnDef) -> int:
+        """The first key to generate, from the rows that are there."""
+        top = self.session.run(f"SELECT max({column.key}) FROM {version.table}").fetchone()[0]
+        return max(version.definition.auto_start, int(top or 0) + 1)
+
+    def seen(self, version: Version, column: ColumnDef, number: int) -> None:
+        self.session.store.seen_number(version.physical, number, lambda: self.top(version, column))
+
+    # -- one row ------------------------------------------------------------------------
+
+    def write_update(
+        self, version: Version, columns: list[ColumnDef], rowid: int, cells: list[Cell]
+    ) -> None:
+        stored = []
+        for column, (value, kind) in zip(columns, cells, strict=True):
+            if value is None and not column.nullable:
+                raise not_null(column)
+            stored.append(self.cell(value, kind, column, 1))
+            if column.auto_increment and isinstance(stored[-1], int):
+                self.seen(version, column, stored[-1])
+        sets = ", ".join(f"{column.key} = ?" for column in columns)
+        try:
+            self.session.run(
+                f"UPDATE {version.table} SET {sets}, _from = ? WHERE rowid = ?",
+                [*stored, self.session.number, rowid],
+            )
+        except sqlite3.IntegrityError as error:
+            raise Clash(error, columns, stored) from None
+        definition = version.definition
+        if generated.has_generated(definition):
+            keys = ", ".join(column.key for column in definition.columns)
+            look = f"SELECT {keys} FROM {version.table} WHERE rowid = ?"
+            row = list(self.session.run(look, [rowid]).fetchone())
+            self.fill(definition, row)
+            new = [
+                (column.key, cell)
+                for column, cell in zip(definition.columns, row, strict=True)
+                if column.generated is not None
+            ]
+            sets = ", ".join(f"{key} = ?" for key, _ in new)
+            values = [cell for _, cell in new]
+            self.session.run(f"UPDATE {version.table} SET {sets} WHERE rowid = ?", [*values, rowid])
+
+
+class Clash(Exception):
+    """A constraint refused an UPDATE of one row."""
+
+    def __init__(
+        self, error: sqlite3.IntegrityError, columns: list[ColumnDef], values: list[Stored]
+    ) -> None:
+        super().__init__(str(error))
+        self.error, self.columns, self.values = error, columns, values

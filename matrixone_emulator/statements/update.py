@@ -1,0 +1,168 @@
+"""UPDATE."""
+
+from __future__ import annotations
+
+from sqlglot import exp
+
+from ..compiler.scope import Scope, Value
+from ..errors import SqlError
+from ..parsing.dialect import parse_expression
+from ..parsing.lexer import TIME_MARK
+from ..types.columns import SqlType
+from ..types.definition import ColumnDef, Version
+from ..types.values import Stored
+from . import generated
+from .constraints import constraint_error
+from .row_writer import Changed, Clash, RowWriter
+from .workspace import Workspace
+
+
+class Updater(RowWriter):
+    """Write the rows of one UPDATE."""
+
+    def __init__(self, session: Workspace, statement: str) -> None:
+        super().__init__(session, statement)
+        self.unchanged = 0
+
+    def update(self, tree: exp.Update) -> Changed:
+        scope = Scope()
+        tables = [tree.this]
+        for join in tree.this.args.get("joins") or []:
+            tables.append(join.this)
+        changed_ones = {assignment.this.text("table").lower() for assignment in tree.expressions}
+        for table in tables:
+            past = TIME_MARK in table.name and table.alias.lower() not in changed_ones
+            if isinstance(table, exp.Table) and not (past and table is not tree.this):
+                self.target(table)
+        from_sql = self.compiler.add_table(tree.this, scope)
+        for join in tree.this.args.get("joins") or []:
+            from_sql += self.compiler.join(join, scope)
+        self.forbid_reading(scope)
+        groups: dict[int, list[tuple[ColumnDef, Value]]] = {}
+        for assignment in tree.expressions:
+            position, column = self.assigned(assignment.this, scope)
+            node = assignment.expression
+            if isinstance(node, (exp.Var, exp.Column)) and node.name.upper() == "DEFAULT":
+                node = parse_expression(column.default or "NULL")
+            groups.setdefault(position, []).append((column, self.compiler.value(node, scope)))
+        where = tree.args.get("where")
+        tail = f" WHERE {self.compiler.condition(where.this, scope)}" if where is not None else ""
+        order = tree.args.get("order")
+        if order is not None:
+            tail += f" ORDER BY {self.compiler.ordering(order, scope)}"
+        tail += self.compiler.limit(tree)
+        changed = Changed()
+        work: list[tuple[Version, list[ColumnDef], list[SqlType], list[tuple[Stored, ...]]]] = []
+        for position, pairs in groups.items():
+            source = scope.sources[position]
+            version = self.session.need_table(source.database, source.name)
+            columns = [column for column, _ in pairs]
+            for column in version.definition.columns:
+                if column.on_update is not None and column not in columns:
+                    pairs.append(
+                        (column, self.compiler.value(parse_expression(column.on_update), Scope()))
+                    )
+                    columns.append(column)
+            cells = ", ".join(value.sql for _, value in pairs)
+            rows = self.session.run(
+                f"SELECT {source.sql}.rowid, {cells} FROM {from_sql}{tail}",
+                self.compiler.parameters,
+            ).fetchall()
+            work.append((version, columns, [value.type for _, value in pairs], rows))
+        for version, columns, types, rows in work:
+            changed.affected += self.update_rows(version, columns, types, rows)
+        changed.affected += self.session.take_cascaded() - self.unchanged
+        return changed
+
+    def update_rows(
+        self,
+        version: Version,
+        columns: list[ColumnDef],
+        types: list[SqlType],
+        rows: list[tuple[Stored, ...]],
+    ) -> int:
+        """Write rows (rowid, values...); unique keys have to hold when all are changed."""
+        once = list({row[0]: row for row in rows}.values())
+        if not once:
+            return 0
+        unique = set(version.definition.primary)
+        for index in version.definition.indexes:
+            unique |= set(index.columns) if index.unique else set()
+        if len(once) > 1 and any(column.key in unique for column in columns):
+            self.update_keys(version, columns, types, once)
+            return len(once)
+        for row in once:
+            rowid = int(str(row[0]))
+            before = self.cells_of(version, columns, rowid)
+            try:
+                self.write_update(version, columns, rowid, list(zip(row[1:], types, strict=True)))
+            except Clash as clash:
+                raise self.clash_error(version, clash, rowid) from None
+            if before is not None and before == self.cells_of(version, columns, rowid):
+                self.unchanged += 1
+        return len(once)
+
+    def cells_of(
+        self, version: Version, columns: list[ColumnDef], rowid: int
+    ) -> tuple[Stored, ...] | None:
+        """A row's cells, where it matters whether they change."""
+        if self.session.rules.unchanged_rows_count or self.session.context.found_rows:
+            return None
+        keys = ", ".join(column.key for column in columns)
+        look = f"SELECT {keys} FROM {version.table} WHERE rowid = ?"
+        found: tuple[Stored, ...] = self.session.run(look, [rowid]).fetchone()
+        return found
+
+    def update_keys(
+        self,
+        version: Version,
+        columns: list[ColumnDef],
+        types: list[SqlType],
+        rows: list[tuple[Stored, ...]],
+    ) -> None:
+        """Several rows get new keys: children are looked at by the triggers, then rows swap."""
+        pending = rows
+        while pending:
+            left = []
+            clash: tuple[Clash, int] | None = None
+            for row in pending:
+                rowid = int(str(row[0]))
+                try:
+                    self.write_update(
+                        version, columns, rowid, list(zip(row[1:], types, strict=True))
+                    )
+                except Clash as found:
+                    if "UNIQUE" not in str(found.error):
+                        raise self.clash_error(version, found, rowid) from None
+                    left.append(row)
+                    clash = clash or (found, rowid)
+            if clash is not None and len(left) == len(pending):
+                raise self.clash_error(version, *clash) from None
+            pending = left
+
+    def clash_error(self, version: Version, clash: Clash, rowid: int) -> SqlError:
+        keys = ", ".join(column.key for column in version.definition.columns)
+        row = list(
+            self.session.run(
+                f"SELECT {keys} FROM {version.table} WHERE rowid = ?", [rowid]
+            ).fetchone()
+        )
+        for column, value in zip(clash.columns, clash.values, strict=True):
+            row[version.definition.columns.index(column)] = value
+        return constraint_error(clash.error, version, row, self.session.rules)
+
+    def assigned(self, node: exp.Expr, scope: Scope) -> tuple[int, ColumnDef]:
+        """Which table of FROM, and which of its columns, an assignment is to."""
+        name, table = node.name, node.args.get("table")
+        for position, source in enumerate(scope.sources):
+            if table is not None and source.alias.lower() != table.name.lower():
+                continue
+            if source.find(name) is None or not source.name:
+                continue
+            version = self.session.need_table(source.database, source.name)
+            column = version.definition.column(name)
+            if column is not None and column.generated is not None:
+                raise generated.not_allowed(column, version.name)
+            if column is not None:
+                return position, column
+        raise SqlError.internal(f"column '{name}' not found in table")

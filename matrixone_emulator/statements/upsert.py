@@ -1,0 +1,116 @@
+"""INSERT ... ON DUPLICATE KEY UPDATE, and the rows that a new one clashes with."""
+
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import dataclass, field
+
+from sqlglot import exp
+
+from ..compiler.scope import Scope, Source, SourceColumn, Value
+from ..errors import SqlError
+from ..types.definition import ColumnDef, Version
+from ..types.values import Stored
+from .constraints import constraint_error
+from .row_writer import RowWriter
+from .workspace import Workspace
+
+
+@dataclass
+class Insertion:
+    version: Version
+    columns: list[ColumnDef]
+    kind: str
+    """plain, ignore, replace or update"""
+    assignments: list[exp.EQ] = field(default_factory=list)
+
+
+def clashing_rows(session: Workspace, version: Version, row: list[Stored]) -> list[int]:
+    """The rows that hold a unique key of *row*."""
+    definition = version.definition
+    position = {column.key: index for index, column in enumerate(definition.columns)}
+    found: list[int] = []
+    groups = [definition.primary] if definition.primary else []
+    groups += [index.columns for index in definition.indexes if index.unique]
+    for keys in groups:
+        test = " AND ".join(f"{key} = ?" for key in keys)
+        values = [row[position[key]] for key in keys]
+        for (rowid,) in session.run(f"SELECT rowid FROM {version.table} WHERE {test}", values):
+            if rowid not in found:
+                found.append(rowid)
+    return found
+
+
+def refuse_unique_clash(session: Workspace, version: Version, row: list[Stored]) -> None:
+    """3.x looks for the row to update by the primary key alone, where there is one."""
+    definition = version.definition
+    place = {column.key: index for index, column in enumerate(definition.columns)}
+    test = " AND ".join(f"{key} = ?" for key in definition.primary)
+    values = [row[place[key]] for key in definition.primary]
+    found = test and session.run(f"SELECT 1 FROM {version.table} WHERE {test}", values).fetchone()
+    if test and not found:
+        columns = next(
+            index.columns
+            for index in definition.indexes
+            if index.unique and _is_there(session, version, index.columns, row, place)
+        )
+        names = ", ".join(f"{version.table}.{key}" for key in columns)
+        error = sqlite3.IntegrityError(f"UNIQUE constraint failed: {names}")
+        raise constraint_error(error, version, row, session.rules)
+
+
+def _is_there(
+    session: Workspace,
+    version: Version,
+    keys: tuple[str, ...],
+    row: list[Stored],
+    place: dict[str, int],
+) -> bool:
+    test = " AND ".join(f"{key} = ?" for key in keys)
+    values = [row[place[key]] for key in keys]
+    sql = f"SELECT 1 FROM {version.table} WHERE {test}"
+    return session.run(sql, values).fetchone() is not None
+
+
+def update_clash(
+    writer: RowWriter, plan: Insertion, rowid: int, row: list[Stored], inserted: set[int]
+) -> int:
+    """Update the row that clashes with a new one; how many rows the server counts for that."""
+    session, compiler = writer.session, writer.compiler
+    version, definition = plan.version, plan.version.definition
+    names = {f"n{index}": value for index, value in enumerate(row)}
+    proposed = [
+        SourceColumn(column.name, f":n{index}", column.type)
+        for index, column in enumerate(definition.columns)
+    ]
+    compiler.defaults = {column.name.lower(): Value(column.sql, column.type) for column in proposed}
+    source = Source(
+        definition.name,
+        "t",
+        [SourceColumn(c.name, f"t.{c.key}", c.type) for c in definition.columns],
+        version.database,
+        definition.name,
+    )
+    scope = Scope([source])
+    columns, values = [], []
+    for assignment in plan.assignments:
+        column = definition.column(assignment.this.name)
+        if column is None:
+            raise SqlError(1054, f"Unknown column '{assignment.this.name}' in '{definition.name}'")
+        columns.append(column)
+        values.append(compiler.value(assignment.expression, scope))
+    keys = ", ".join(column.key for column in columns)
+    parameters = {**compiler.parameters, **names, "row": rowid}
+    found = session.run(
+        f"SELECT {', '.join(v.sql for v in values)} FROM {version.table} AS t WHERE rowid = :row",
+        parameters,
+    ).fetchone()
+    cells = [(cell, value.type) for cell, value in zip(found, values, strict=True)]
+    if not session.rules.upsert_tells_changes:
+        writer.write_update(version, columns, rowid, cells)
+        return 1
+    look = f"SELECT {keys} FROM {version.table} WHERE rowid = ?"
+    before = session.run(look, [rowid]).fetchone()
+    writer.write_update(version, columns, rowid, cells)
+    after = session.run(look, [rowid]).fetchone()
+    return 0 if before == after or rowid in inserted else 2
