@@ -19,8 +19,9 @@ from ..types.columns import (
     varchar,
 )
 from .convert import as_text, common_type, convert
-from .expressions import Expressions, as_number, sort_key
+from .expressions import Expressions
 from .grouping import AGGREGATES
+from .operators import as_number, sort_key
 from .scope import Scope, Value
 
 Handler = Callable[[Expressions, list[Value]], Value]

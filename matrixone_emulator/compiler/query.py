@@ -2,53 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Protocol
 
 from sqlglot import exp
 
 from ..errors import SqlError
-from ..parsing.lexer import TIME_MARK, syntax_error, tokens
+from ..parsing.lexer import syntax_error, tokens
 from ..types.columns import TEXT, Column, SqlType
 from . import calls
 from .convert import as_text, common_type, convert
-from .expressions import Ambient, CompiledQuery, Expressions
-from .grouping import aggregate_name, aggregates_in, is_aggregate, not_grouped
+from .from_clause import Cte, FromCompiler
+from .group_checks import check_aggregates, check_group
 from .headings import heading
-from .scope import Scope, Source, SourceColumn, Value
+from .operators import CompiledQuery
+from .scope import Scope, Source, Value
 
 
-@dataclass
-class Resolved:
-    """A table as FROM sees it: its text in sqlite and its columns (name, name there, type)."""
-
-    database: str
-    name: str
-    sql: str
-    columns: list[tuple[str, str, SqlType]]
-    view: exp.Expr | None = None
-    view_labels: list[str] = field(default_factory=list)
-    parameters: dict[str, object] = field(default_factory=dict)
-
-
-class Session(Ambient, Protocol):
-    """What FROM asks of the session."""
-
-    def resolve(self, database: str, name: str, moment: str) -> Resolved: ...
-
-
-@dataclass
-class _Cte:
-    name: str
-    alias: str
-    labels: list[str]
-    types: list[SqlType]
-
-
-class Compiler(Expressions):
-    """Translates one statement."""
+class Compiler(FromCompiler):
+    """Compile the queries of one statement."""
 
     def call(self, node: exp.Expr, scope: Scope) -> Value:
         return calls.call(self, node, scope)
@@ -58,20 +29,6 @@ class Compiler(Expressions):
 
     def window_function(self, node: exp.Expr, scope: Scope) -> Value:
         return calls.window_function(self, node, scope)
-
-    def __init__(self, statement: str, session: Session, default_database: str) -> None:
-        super().__init__(statement, session)
-        self.session = session
-        self.default_database = default_database
-        self.parameters: dict[str, object] = {}
-        self.reads: list[tuple[str, str]] = []
-        self._counter = 0
-        self._ctes: list[_Cte] = []
-        self._derived_depth = 0
-
-    def fresh(self) -> str:
-        self._counter += 1
-        return f"a{self._counter}"
 
     # Queries
 
@@ -87,7 +44,7 @@ class Compiler(Expressions):
                 found = self.query(node.this, outer)
                 found.sql += self.limit(node)
             elif isinstance(node, exp.Values):
-                found = self.rows(node, outer)
+                found = self.value_rows(node, outer)
             elif isinstance(node, exp.Table):
                 found = self.select(exp.select("*").from_(node), outer)
             else:
@@ -109,21 +66,21 @@ class Compiler(Expressions):
             body = cte.this
             if clause.args.get("recursive") and isinstance(body, exp.SetOperation):
                 first = self.query(body.this, outer)
-                entry = _Cte(name, alias, named or first.labels, first.types)
+                entry = Cte(name, alias, named or first.labels, first.types)
                 self._ctes.append(entry)
                 second = self.query(body.expression, outer)
                 word = "UNION" if body.args.get("distinct") else "UNION ALL"
                 sql = f"{first.sql} {word} {second.sql}"
             else:
                 inner = self.query(body, outer)
-                entry = _Cte(name, alias, named or inner.labels, inner.types)
+                entry = Cte(name, alias, named or inner.labels, inner.types)
                 self._ctes.append(entry)
                 sql = inner.sql
             columns = ", ".join(f"k{index}" for index in range(len(entry.types)))
             parts.append(f"{alias}({columns}) AS ({sql})")
         return f"WITH {'RECURSIVE ' if clause.args.get('recursive') else ''}{', '.join(parts)} "
 
-    def rows(self, node: exp.Values, outer: Scope | None) -> CompiledQuery:
+    def value_rows(self, node: exp.Values, outer: Scope | None) -> CompiledQuery:
         scope = Scope(outer=outer)
         table: list[list[Value]] = []
         for row in node.expressions:
@@ -213,8 +170,8 @@ class Compiler(Expressions):
         distinct = "DISTINCT " if node.args.get("distinct") is not None else ""
         sql = f"SELECT {distinct}{columns}{from_sql}"
         having = node.args.get("having")
-        if self.check_aggregates(node) or having is not None:
-            self.check_group(node, scope)
+        if check_aggregates(node) or having is not None:
+            check_group(node, scope, self.ambient.rules)
         where = node.args.get("where")
         if where is not None:
             hidden, scope.aliases = scope.aliases, {}
@@ -234,138 +191,6 @@ class Compiler(Expressions):
         sql += self.limit(node)
         types = [value.type for value in values]
         return CompiledQuery(sql, labels, types, bool(node.args.get("locks")), self.reads)
-
-    def check_aggregates(self, node: exp.Select) -> bool:
-        """Whether the query aggregates; WHERE may not, nor an aggregate inside another."""
-        where = node.args.get("where")
-        for found in aggregates_in(where):
-            raise SqlError(
-                1149,
-                f"SQL syntax error: aggregate function {aggregate_name(found)} not allowed in "
-                "WHERE clause",
-            )
-        order = node.args.get("order")
-        having = node.args.get("having")
-        found_any = node.args.get("group") is not None
-        for part in (*node.expressions, having, order):
-            for found in aggregates_in(part):
-                found_any = True
-                for inner in found.iter_expressions():
-                    for nested in aggregates_in(inner):
-                        raise SqlError(
-                            1149,
-                            f"SQL syntax error: aggregate function {aggregate_name(nested)} calls "
-                            "cannot be nested",
-                        )
-        return found_any
-
-    def check_group(self, node: exp.Select, scope: Scope) -> None:
-        """Columns outside aggregates must be grouped by (sql_mode ONLY_FULL_GROUP_BY)."""
-        group = node.args.get("group")
-        aliases = {
-            item.alias.lower(): item.this
-            for item in node.expressions
-            if isinstance(item, exp.Alias)
-        }
-        keys: set[str] = set()
-        for key in group.expressions if group is not None else ():
-            if isinstance(key, exp.Literal) and key.name.isdigit():
-                if not 0 < int(key.name) <= len(node.expressions):
-                    continue
-                key = node.expressions[int(key.name) - 1].unalias()
-            elif isinstance(key, exp.Column) and not key.table:
-                if self._owner(key, scope):
-                    keys.add(self._owner(key, scope) + key.name.lower())
-                    continue
-                key = aliases.get(key.name.lower(), key)
-            keys.add(self._normal(key, scope))
-
-        def visit(part: exp.Expr) -> None:
-            if isinstance(part, exp.Star):
-                for source in scope.sources:
-                    visit_all(source)
-                return
-            if isinstance(part, exp.Column):
-                if isinstance(part.this, exp.Star):
-                    for source in scope.sources:
-                        if source.alias.lower() == part.table.lower():
-                            visit_all(source)
-                    return
-                owner = self._owner(part, scope)
-                if owner and owner + part.name.lower() not in keys:
-                    raise not_grouped(owner + part.name.lower())
-                return
-            if isinstance(part, (exp.Subquery, exp.Select, exp.Exists)):
-                for name in self._outer_names(part, scope):
-                    # To 3.x no column of a grouped query is grouped inside a subquery of it.
-                    if not self.ambient.rules.grouped_inside_subqueries or name not in keys:
-                        raise not_grouped(name)
-                return
-            if is_aggregate(part):
-                return
-            if keys and self._normal(part, scope) in keys:
-                return
-            if isinstance(part, exp.Window):
-                # Its function works on what was grouped.
-                for child in part.this.iter_expressions():
-                    visit(child)
-                for name, value in part.args.items():
-                    for child in value if isinstance(value, list) else [value]:
-                        if name != "this" and isinstance(child, exp.Expression):
-                            visit(child)
-                return
-            for child in part.iter_expressions():
-                visit(child)
-
-        def visit_all(source: Source) -> None:
-            for column in source.columns:
-                name = column.name.lower()
-                if name not in source.merged and f"{source.alias}.{name}" not in keys:
-                    raise not_grouped(f"{source.alias}.{name}")
-
-        for item in node.expressions:
-            visit(item.unalias())
-        having, order = node.args.get("having"), node.args.get("order")
-        if having is not None and not self.ambient.rules.ungrouped_having:
-            visit(having.this)
-        for item in order.expressions if order is not None else ():
-            target = item.this
-            plain = isinstance(target, exp.Column) and not target.table
-            if not (plain and target.name.lower() in aliases):
-                visit(target)
-
-    def _outer_names(self, subquery: exp.Expr, scope: Scope) -> Iterator[str]:
-        """The columns of this query that a subquery names with their table."""
-        inside = {table.alias_or_name.lower() for table in subquery.find_all(exp.Table)}
-        inside |= {inner.alias.lower() for inner in subquery.find_all(exp.Subquery) if inner.alias}
-        for column in subquery.find_all(exp.Column):
-            if column.table and column.table.lower() not in inside:
-                owner = self._owner(column, scope)
-                if owner:
-                    yield owner + column.name.lower()
-
-    def _normal(self, node: exp.Expr, scope: Scope) -> str:
-        """A text that is the same for the same expression, however its columns are named."""
-
-        def column(part: exp.Expression) -> exp.Expression:
-            if isinstance(part, exp.Column) and not isinstance(part.this, exp.Star):
-                return exp.Var(this=self._owner(part, scope) + part.name.lower())
-            return part
-
-        if isinstance(node, exp.Column):
-            return self._owner(node, scope) + node.name.lower()
-        return str(node.copy().unnest().transform(column).sql("mysql")).lower()
-
-    @staticmethod
-    def _owner(column: exp.Column, scope: Scope) -> str:
-        """`t.` for a column of this query's FROM; '' for others, and for aliases."""
-        table = column.table.lower()
-        for source in scope.sources:
-            if table and source.alias.lower() != table:
-                continue
-            if column.name.lower() not in source.merged and source.find(column.name) is not None:
-                return f"{source.alias}."
-        return ""
 
     def select_item(
         self, item: exp.Expr, scope: Scope, labels: list[str], values: list[Value]
@@ -452,143 +277,6 @@ class Compiler(Expressions):
         if isinstance(node, exp.Literal) and node.name.isdigit():
             return node.name if len(node.name) < 19 else "9223372036854775807"
         raise self.unsupported()
-
-    # FROM
-
-    def from_clause(self, node: exp.Select, scope: Scope) -> str:
-        clause = node.args.get("from_")
-        if clause is None:
-            return ""
-        first = clause.this
-        if isinstance(first, exp.Table) and first.name.lower() == "dual" and not first.db:
-            return ""
-        sql = f" FROM {self.add_table(first, scope)}"
-        for join in first.args.get("joins") or []:
-            sql += self.join(join, scope)
-        for join in node.args.get("joins") or []:
-            sql += self.join(join, scope)
-        return sql
-
-    def join(self, join: exp.Join, scope: Scope) -> str:
-        before = list(scope.sources)
-        table_sql = self.add_table(join.this, scope)
-        right = scope.sources[-1]
-        side, kind, method = (
-            str(join.args.get(key) or "").upper() for key in ("side", "kind", "method")
-        )
-        if method and method != "NATURAL":
-            raise self.unsupported()
-        word = f"{side} JOIN" if side else "JOIN"
-        condition = ""
-        on, using = join.args.get("on"), join.args.get("using")
-        if on is not None:
-            condition = f" ON {self.condition(on, scope)}"
-        elif using or method == "NATURAL":
-            names = [column.name for column in using or []] or [
-                column.name for column in right.columns if any(s.find(column.name) for s in before)
-            ]
-            condition = self._using(names, before, right)
-        elif kind == "OUTER" or side:
-            raise self.unsupported()
-        sql = f" {word} {table_sql}{condition}"
-        for inner in join.this.args.get("joins") or []:
-            sql += self.join(inner, scope)
-        return sql
-
-    def _using(self, names: list[str], before: list[Source], right: Source) -> str:
-        parts = []
-        for name in names:
-            theirs = right.find(name)
-            ours = next((s.find(name) for s in before if s.find(name)), None)
-            if theirs is None or ours is None:
-                raise SqlError.no_column(f"column {name} does not exist")
-            parts.append(
-                self.compare(Value(ours.sql, ours.type), "=", Value(theirs.sql, theirs.type))
-            )
-            right.merged.add(name.lower())
-        return f" ON {' AND '.join(parts)}" if parts else ""
-
-    def add_table(self, node: exp.Expr, scope: Scope) -> str:
-        """Text of one table of FROM, which *scope* knows from then on."""
-        if isinstance(node, exp.Subquery):
-            if isinstance(node.this, exp.Table):
-                table = node.this
-                inner_sql = self.add_table(table, scope)
-                for join in table.args.get("joins") or []:
-                    inner_sql += self.join(join, scope)
-                return f"({inner_sql})"
-            self._derived_depth += 1
-            try:
-                inner = self.query(node.this, scope.outer)
-            finally:
-                self._derived_depth -= 1
-            return self._derived(inner, node.alias, list(node.alias_column_names), scope)
-        if isinstance(node, exp.Values):
-            return self._derived(
-                self.rows(node, scope.outer), node.alias, list(node.alias_column_names), scope
-            )
-        if not isinstance(node, exp.Table) or not isinstance(node.this, exp.Identifier):
-            raise self.unsupported()
-        name, _, moment = node.name.partition(TIME_MARK)
-        database = node.db.lower()
-        alias = node.alias or name
-        if not database and not moment:
-            for cte in reversed(self._ctes):
-                if cte.name == name.lower():
-                    inner_alias = self.fresh()
-                    columns = [
-                        SourceColumn(label, f"{inner_alias}.k{index}", kind)
-                        for index, (label, kind) in enumerate(
-                            zip(cte.labels, cte.types, strict=True)
-                        )
-                    ]
-                    self._add(Source(alias, "", columns, "", name), scope)
-                    return f"{cte.alias} AS {inner_alias}"
-        resolved = self.session.resolve(database, name.lower(), moment)
-        self.reads.append((resolved.database, resolved.name))
-        if (resolved.database, resolved.name) == self.written and not self._derived_depth:
-            raise SqlError(
-                1093,
-                f"You can't specify target table '{resolved.name}' for update in FROM clause",
-            )
-        self.parameters.update(resolved.parameters)
-        if resolved.view is not None:
-            return self._view(resolved, alias, scope)
-        own = self.fresh()
-        columns = [SourceColumn(n, f"{own}.{key}", kind) for n, key, kind in resolved.columns]
-        self._add(Source(alias, own, columns, resolved.database, resolved.name), scope)
-        return f"{resolved.sql} AS {own}"
-
-    def _view(self, resolved: Resolved, alias: str, scope: Scope) -> str:
-        assert resolved.view is not None
-        self._derived_depth += 1
-        try:
-            inner = self.query(resolved.view, None)
-        finally:
-            self._derived_depth -= 1
-        labels = resolved.view_labels or inner.labels
-        own = self.fresh()
-        inner.labels = labels
-        self._add(
-            Source(alias, own, inner.source_columns(own), resolved.database, resolved.name), scope
-        )
-        return f"({inner.sql}) AS {own}"
-
-    def _derived(self, inner: CompiledQuery, alias: str, names: list[str], scope: Scope) -> str:
-        own = self.fresh()
-        if names:
-            inner.labels = [*names, *inner.labels[len(names) :]]
-        self._add(Source(alias, own, inner.source_columns(own)), scope)
-        return f"({inner.sql}) AS {own}"
-
-    @staticmethod
-    def _add(source: Source, scope: Scope) -> None:
-        if source.alias and any(
-            other.alias.lower() == source.alias.lower() and other.database == source.database
-            for other in scope.sources
-        ):
-            raise SqlError(20301, f"invalid input: table '{source.alias}' specified more than once")
-        scope.sources.append(source)
 
 
 def variable_text(value: Value) -> Value:

@@ -25,7 +25,7 @@ from ..types.columns import SqlType
 from ..types.definition import DatabaseVersion, Version
 from ..types.values import moment_text
 from ..versions.rules import Rules
-from .query import Resolved
+from .from_clause import Resolved
 
 _UPPER = frozenset(
     [

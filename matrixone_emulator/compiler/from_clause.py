@@ -1,0 +1,198 @@
+"""FROM: tables, views, derived tables, joins, and what WITH has named."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from sqlglot import exp
+
+from ..errors import SqlError
+from ..parsing.lexer import TIME_MARK
+from ..types.columns import SqlType
+from .expressions import Expressions
+from .operators import Ambient, CompiledQuery
+from .scope import Scope, Source, SourceColumn, Value
+
+
+@dataclass
+class Resolved:
+    """A table as FROM sees it: its text in sqlite and its columns (name, name there, type)."""
+
+    database: str
+    name: str
+    sql: str
+    columns: list[tuple[str, str, SqlType]]
+    view: exp.Expr | None = None
+    view_labels: list[str] = field(default_factory=list)
+    parameters: dict[str, object] = field(default_factory=dict)
+
+
+class Session(Ambient, Protocol):
+    """What FROM asks of the session."""
+
+    def resolve(self, database: str, name: str, moment: str) -> Resolved: ...
+
+
+@dataclass
+class Cte:
+    name: str
+    alias: str
+    labels: list[str]
+    types: list[SqlType]
+
+
+class FromCompiler(Expressions):
+    """Compile FROM; `query` adds the queries around it."""
+
+    def value_rows(self, node: exp.Values, outer: Scope | None) -> CompiledQuery:
+        raise NotImplementedError
+
+    def __init__(self, statement: str, session: Session, default_database: str) -> None:
+        super().__init__(statement, session)
+        self.session = session
+        self.default_database = default_database
+        self.parameters: dict[str, object] = {}
+        self.reads: list[tuple[str, str]] = []
+        self._counter = 0
+        self._ctes: list[Cte] = []
+        self._derived_depth = 0
+
+    def fresh(self) -> str:
+        self._counter += 1
+        return f"a{self._counter}"
+
+    def from_clause(self, node: exp.Select, scope: Scope) -> str:
+        clause = node.args.get("from_")
+        if clause is None:
+            return ""
+        first = clause.this
+        if isinstance(first, exp.Table) and first.name.lower() == "dual" and not first.db:
+            return ""
+        sql = f" FROM {self.add_table(first, scope)}"
+        for join in first.args.get("joins") or []:
+            sql += self.join(join, scope)
+        for join in node.args.get("joins") or []:
+            sql += self.join(join, scope)
+        return sql
+
+    def join(self, join: exp.Join, scope: Scope) -> str:
+        before = list(scope.sources)
+        table_sql = self.add_table(join.this, scope)
+        right = scope.sources[-1]
+        side, kind, method = (
+            str(join.args.get(key) or "").upper() for key in ("side", "kind", "method")
+        )
+        if method and method != "NATURAL":
+            raise self.unsupported()
+        word = f"{side} JOIN" if side else "JOIN"
+        condition = ""
+        on, using = join.args.get("on"), join.args.get("using")
+        if on is not None:
+            condition = f" ON {self.condition(on, scope)}"
+        elif using or method == "NATURAL":
+            names = [column.name for column in using or []] or [
+                column.name for column in right.columns if any(s.find(column.name) for s in before)
+            ]
+            condition = self._using(names, before, right)
+        elif kind == "OUTER" or side:
+            raise self.unsupported()
+        sql = f" {word} {table_sql}{condition}"
+        for inner in join.this.args.get("joins") or []:
+            sql += self.join(inner, scope)
+        return sql
+
+    def _using(self, names: list[str], before: list[Source], right: Source) -> str:
+        parts = []
+        for name in names:
+            theirs = right.find(name)
+            ours = next((s.find(name) for s in before if s.find(name)), None)
+            if theirs is None or ours is None:
+                raise SqlError.no_column(f"column {name} does not exist")
+            parts.append(
+                self.compare(Value(ours.sql, ours.type), "=", Value(theirs.sql, theirs.type))
+            )
+            right.merged.add(name.lower())
+        return f" ON {' AND '.join(parts)}" if parts else ""
+
+    def add_table(self, node: exp.Expr, scope: Scope) -> str:
+        """Text of one table of FROM, which *scope* knows from then on."""
+        if isinstance(node, exp.Subquery):
+            if isinstance(node.this, exp.Table):
+                table = node.this
+                inner_sql = self.add_table(table, scope)
+                for join in table.args.get("joins") or []:
+                    inner_sql += self.join(join, scope)
+                return f"({inner_sql})"
+            self._derived_depth += 1
+            try:
+                inner = self.query(node.this, scope.outer)
+            finally:
+                self._derived_depth -= 1
+            return self._derived(inner, node.alias, list(node.alias_column_names), scope)
+        if isinstance(node, exp.Values):
+            return self._derived(
+                self.value_rows(node, scope.outer), node.alias, list(node.alias_column_names), scope
+            )
+        if not isinstance(node, exp.Table) or not isinstance(node.this, exp.Identifier):
+            raise self.unsupported()
+        name, _, moment = node.name.partition(TIME_MARK)
+        database = node.db.lower()
+        alias = node.alias or name
+        if not database and not moment:
+            for cte in reversed(self._ctes):
+                if cte.name == name.lower():
+                    inner_alias = self.fresh()
+                    columns = [
+                        SourceColumn(label, f"{inner_alias}.k{index}", kind)
+                        for index, (label, kind) in enumerate(
+                            zip(cte.labels, cte.types, strict=True)
+                        )
+                    ]
+                    self._add(Source(alias, "", columns, "", name), scope)
+                    return f"{cte.alias} AS {inner_alias}"
+        resolved = self.session.resolve(database, name.lower(), moment)
+        self.reads.append((resolved.database, resolved.name))
+        if (resolved.database, resolved.name) == self.written and not self._derived_depth:
+            raise SqlError(
+                1093,
+                f"You can't specify target table '{resolved.name}' for update in FROM clause",
+            )
+        self.parameters.update(resolved.parameters)
+        if resolved.view is not None:
+            return self._view(resolved, alias, scope)
+        own = self.fresh()
+        columns = [SourceColumn(n, f"{own}.{key}", kind) for n, key, kind in resolved.columns]
+        self._add(Source(alias, own, columns, resolved.database, resolved.name), scope)
+        return f"{resolved.sql} AS {own}"
+
+    def _view(self, resolved: Resolved, alias: str, scope: Scope) -> str:
+        assert resolved.view is not None
+        self._derived_depth += 1
+        try:
+            inner = self.query(resolved.view, None)
+        finally:
+            self._derived_depth -= 1
+        labels = resolved.view_labels or inner.labels
+        own = self.fresh()
+        inner.labels = labels
+        self._add(
+            Source(alias, own, inner.source_columns(own), resolved.database, resolved.name), scope
+        )
+        return f"({inner.sql}) AS {own}"
+
+    def _derived(self, inner: CompiledQuery, alias: str, names: list[str], scope: Scope) -> str:
+        own = self.fresh()
+        if names:
+            inner.labels = [*names, *inner.labels[len(names) :]]
+        self._add(Source(alias, own, inner.source_columns(own)), scope)
+        return f"({inner.sql}) AS {own}"
+
+    @staticmethod
+    def _add(source: Source, scope: Scope) -> None:
+        if source.alias and any(
+            other.alias.lower() == source.alias.lower() and other.database == source.database
+            for other in scope.sources
+        ):
+            raise SqlError(20301, f"invalid input: table '{source.alias}' specified more than once")
+        scope.sources.append(source)

@@ -1,0 +1,146 @@
+"""Where aggregates may stand, and what has to be grouped (sql_mode ONLY_FULL_GROUP_BY)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from sqlglot import exp
+
+from ..errors import SqlError
+from ..versions.rules import Rules
+from .grouping import aggregate_name, aggregates_in, is_aggregate, not_grouped
+from .scope import Scope, Source
+
+
+def check_aggregates(node: exp.Select) -> bool:
+    """Whether the query aggregates; WHERE may not, nor an aggregate inside another."""
+    where = node.args.get("where")
+    for found in aggregates_in(where):
+        raise SqlError(
+            1149,
+            f"SQL syntax error: aggregate function {aggregate_name(found)} not allowed in "
+            "WHERE clause",
+        )
+    order = node.args.get("order")
+    having = node.args.get("having")
+    found_any = node.args.get("group") is not None
+    for part in (*node.expressions, having, order):
+        for found in aggregates_in(part):
+            found_any = True
+            for inner in found.iter_expressions():
+                for nested in aggregates_in(inner):
+                    raise SqlError(
+                        1149,
+                        f"SQL syntax error: aggregate function {aggregate_name(nested)} calls "
+                        "cannot be nested",
+                    )
+    return found_any
+
+
+def check_group(node: exp.Select, scope: Scope, rules: Rules) -> None:
+    """Columns outside aggregates must be grouped by (sql_mode ONLY_FULL_GROUP_BY)."""
+    group = node.args.get("group")
+    aliases = {
+        item.alias.lower(): item.this for item in node.expressions if isinstance(item, exp.Alias)
+    }
+    keys: set[str] = set()
+    for key in group.expressions if group is not None else ():
+        if isinstance(key, exp.Literal) and key.name.isdigit():
+            if not 0 < int(key.name) <= len(node.expressions):
+                continue
+            key = node.expressions[int(key.name) - 1].unalias()
+        elif isinstance(key, exp.Column) and not key.table:
+            if _owner(key, scope):
+                keys.add(_owner(key, scope) + key.name.lower())
+                continue
+            key = aliases.get(key.name.lower(), key)
+        keys.add(_normal(key, scope))
+
+    def visit(part: exp.Expr) -> None:
+        if isinstance(part, exp.Star):
+            for source in scope.sources:
+                visit_all(source)
+            return
+        if isinstance(part, exp.Column):
+            if isinstance(part.this, exp.Star):
+                for source in scope.sources:
+                    if source.alias.lower() == part.table.lower():
+                        visit_all(source)
+                return
+            owner = _owner(part, scope)
+            if owner and owner + part.name.lower() not in keys:
+                raise not_grouped(owner + part.name.lower())
+            return
+        if isinstance(part, (exp.Subquery, exp.Select, exp.Exists)):
+            for name in _outer_names(part, scope):
+                # To 3.x no column of a grouped query is grouped inside a subquery of it.
+                if not rules.grouped_inside_subqueries or name not in keys:
+                    raise not_grouped(name)
+            return
+        if is_aggregate(part):
+            return
+        if keys and _normal(part, scope) in keys:
+            return
+        if isinstance(part, exp.Window):
+            # Its function works on what was grouped.
+            for child in part.this.iter_expressions():
+                visit(child)
+            for name, value in part.args.items():
+                for child in value if isinstance(value, list) else [value]:
+                    if name != "this" and isinstance(child, exp.Expression):
+                        visit(child)
+            return
+        for child in part.iter_expressions():
+            visit(child)
+
+    def visit_all(source: Source) -> None:
+        for column in source.columns:
+            name = column.name.lower()
+            if name not in source.merged and f"{source.alias}.{name}" not in keys:
+                raise not_grouped(f"{source.alias}.{name}")
+
+    for item in node.expressions:
+        visit(item.unalias())
+    having, order = node.args.get("having"), node.args.get("order")
+    if having is not None and not rules.ungrouped_having:
+        visit(having.this)
+    for item in order.expressions if order is not None else ():
+        target = item.this
+        plain = isinstance(target, exp.Column) and not target.table
+        if not (plain and target.name.lower() in aliases):
+            visit(target)
+
+
+def _outer_names(subquery: exp.Expr, scope: Scope) -> Iterator[str]:
+    """The columns of this query that a subquery names with their table."""
+    inside = {table.alias_or_name.lower() for table in subquery.find_all(exp.Table)}
+    inside |= {inner.alias.lower() for inner in subquery.find_all(exp.Subquery) if inner.alias}
+    for column in subquery.find_all(exp.Column):
+        if column.table and column.table.lower() not in inside:
+            owner = _owner(column, scope)
+            if owner:
+                yield owner + column.name.lower()
+
+
+def _normal(node: exp.Expr, scope: Scope) -> str:
+    """A text that is the same for the same expression, however its columns are named."""
+
+    def column(part: exp.Expression) -> exp.Expression:
+        if isinstance(part, exp.Column) and not isinstance(part.this, exp.Star):
+            return exp.Var(this=_owner(part, scope) + part.name.lower())
+        return part
+
+    if isinstance(node, exp.Column):
+        return _owner(node, scope) + node.name.lower()
+    return str(node.copy().unnest().transform(column).sql("mysql")).lower()
+
+
+def _owner(column: exp.Column, scope: Scope) -> str:
+    """`t.` for a column of this query's FROM; '' for others, and for aliases."""
+    table = column.table.lower()
+    for source in scope.sources:
+        if table and source.alias.lower() != table:
+            continue
+        if column.name.lower() not in source.merged and source.find(column.name) is not None:
+            return f"{source.alias}."
+    return ""

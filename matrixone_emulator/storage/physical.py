@@ -1,0 +1,157 @@
+"""sqlite's tables and triggers: rows, their history, and foreign keys."""
+
+from __future__ import annotations
+
+from ..errors import SqlError
+from ..parsing.lexer import quote_name
+from ..types.definition import ForeignKeyDef, IndexDef, TableDef, Version
+from .finding import TableFinder
+
+
+class PhysicalTables(TableFinder):
+    """Make and read the physical tables of versions."""
+
+    def _create_physical(self, physical: int, definition: TableDef) -> None:
+        columns = ", ".join(f"{c.key} {c.type.affinity}" for c in definition.columns)
+        self._connection.execute(f"CREATE TABLE t_{physical} ({columns}, _from INTEGER NOT NULL)")
+        self._connection.execute(
+            f"CREATE TABLE h_{physical} ({columns}, _from INTEGER NOT NULL, _to INTEGER NOT NULL)"
+        )
+        # sqlite looks at the youngest index first, the server at the primary key.
+        for index in reversed(definition.indexes):
+            self._create_index(physical, index)
+        if definition.primary:
+            keys = ", ".join(definition.primary)
+            self._connection.execute(f"CREATE UNIQUE INDEX p_{physical} ON t_{physical} ({keys})")
+
+    def _index_name(self, physical: int, index: IndexDef) -> str:
+        return quote_name(f"i_{physical}_{index.name}")
+
+    def _create_index(self, physical: int, index: IndexDef) -> None:
+        unique = "UNIQUE " if index.unique else ""
+        self._connection.execute(
+            f"CREATE {unique}INDEX {self._index_name(physical, index)} "
+            f"ON t_{physical} ({', '.join(index.columns)})"
+        )
+
+    def _sync_indexes(self, old: Version, new: Version) -> None:
+        shape = {(i.name, i.columns, i.unique) for i in old.definition.indexes}
+        wanted = {(i.name, i.columns, i.unique) for i in new.definition.indexes}
+        for index in old.definition.indexes:
+            if (index.name, index.columns, index.unique) not in wanted:
+                self._connection.execute(f"DROP INDEX {self._index_name(old.physical, index)}")
+        for index in new.definition.indexes:
+            if (index.name, index.columns, index.unique) not in shape:
+                self._create_index(new.physical, index)
+
+    def _sync_parent(self, child: Version, key: ForeignKeyDef) -> None:
+        parent = self.parent(child, key)
+        if parent is not None and parent.version != child.version:
+            self.sync_triggers(parent)
+
+    def sync_triggers(self, version: Version) -> None:
+        """History and foreign keys of this table as triggers, made anew."""
+        execute, table = self._connection.execute, version.table
+        names = execute(
+            "SELECT name FROM sqlite_master WHERE type = 'trigger' AND tbl_name = ?", (table,)
+        ).fetchall()
+        for (name,) in names:
+            execute(f"DROP TRIGGER {quote_name(name)}")
+        keys = [column.key for column in version.definition.columns]
+        columns = ", ".join(keys)
+        old = ", ".join(f"OLD.{key}" for key in keys)
+        keep = (
+            f"INSERT INTO {version.history} ({columns}, _from, _to) "
+            f"VALUES ({old}, OLD._from, mo_txn());"
+        )
+        execute(
+            f"CREATE TRIGGER {table}_d AFTER DELETE ON {table} "
+            f"WHEN OLD._from <> mo_txn() BEGIN {keep} END"
+        )
+        execute(
+            f"CREATE TRIGGER {table}_u AFTER UPDATE ON {table} WHEN OLD._from <> mo_txn() BEGIN "
+            f"{keep} UPDATE {table} SET _from = mo_txn() WHERE rowid = NEW.rowid; END"
+        )
+        for number, key in enumerate(version.definition.foreign_keys):
+            self._child_trigger(version, key, number)
+        for number, (child, key) in enumerate(self.children(version)):
+            self._parent_trigger(version, child, key, number)
+
+    def _child_trigger(self, child: Version, key: ForeignKeyDef, number: int) -> None:
+        parent = (
+            child
+            if key.parent_table == child.name and (key.parent_database == child.database)
+            else self.parent(child, key)
+        )
+        if parent is None:
+            return
+        pairs = zip(self._parent_keys(parent, key), key.columns, strict=True)
+        match = " AND ".join(f"p.{theirs} = NEW.{ours}" for theirs, ours in pairs)
+        known = " AND ".join(f"NEW.{ours} IS NOT NULL" for ours in key.columns)
+        for event in ("INSERT", f"UPDATE OF {', '.join(key.columns)}"):
+            self._connection.execute(
+                f"CREATE TRIGGER {child.table}_c{number}{event[0]} AFTER {event} ON {child.table} "
+                f"WHEN mo_checks() AND {known} AND "
+                f"NOT EXISTS (SELECT 1 FROM {parent.table} p WHERE {match}) "
+                f"BEGIN SELECT RAISE(ABORT, 'mo-child'); END"
+            )
+
+    def _parent_trigger(
+        self, parent: Version, child: Version, key: ForeignKeyDef, number: int
+    ) -> None:
+        theirs = self._parent_keys(parent, key)
+        match = " AND ".join(
+            f"{ours} = OLD.{other}" for ours, other in zip(key.columns, theirs, strict=True)
+        )
+        changed = " OR ".join(f"NEW.{other} IS NOT OLD.{other}" for other in theirs)
+        nothing = ", ".join(f"{ours} = NULL" for ours in key.columns)
+        follow = ", ".join(
+            f"{ours} = NEW.{other}" for ours, other in zip(key.columns, theirs, strict=True)
+        )
+        refuse = (
+            f"SELECT RAISE(ABORT, 'mo-parent') WHERE EXISTS "
+            f"(SELECT 1 FROM {child.table} WHERE {match});"
+        )
+        note = "SELECT mo_cascaded(changes());"
+        actions = {
+            "DELETE": {
+                "CASCADE": f"DELETE FROM {child.table} WHERE {match}; {note}",
+                "SET NULL": f"UPDATE {child.table} SET {nothing} WHERE {match}; {note}",
+            },
+            "UPDATE": {
+                "CASCADE": f"UPDATE {child.table} SET {follow} WHERE {match}; {note}",
+                "SET NULL": f"UPDATE {child.table} SET {nothing} WHERE {match}; {note}",
+            },
+        }
+        self._connection.execute(
+            f"CREATE TRIGGER {parent.table}_p{number}D AFTER DELETE ON {parent.table} "
+            f"WHEN mo_checks() BEGIN {actions['DELETE'].get(key.on_delete, refuse)} END"
+        )
+        self._connection.execute(
+            f"CREATE TRIGGER {parent.table}_p{number}U AFTER UPDATE OF {', '.join(theirs)} "
+            f"ON {parent.table} WHEN mo_checks() AND ({changed}) "
+            f"BEGIN {actions['UPDATE'].get(key.on_update, refuse)} END"
+        )
+
+    @staticmethod
+    def _parent_keys(parent: Version, key: ForeignKeyDef) -> list[str]:
+        found = []
+        for name in key.parent_columns:
+            column = parent.definition.column(name)
+            if column is None:
+                raise SqlError.internal("failed to add the foreign key constraint")
+            found.append(column.key)
+        return found
+
+    def rows_sql(self, version: Version, number: int | None) -> str:
+        """What FROM reads: the table, or its rows as transaction *number* left them."""
+        if number is None:
+            return version.table
+        keys = ", ".join(column.key for column in version.definition.columns)
+        past = f"SELECT {keys} FROM {version.history} WHERE _from <= {number} AND _to > {number}"
+        present = self._connection.execute(
+            "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?", (version.table,)
+        ).fetchone()
+        if present is None:
+            return f"({past})"
+        return f"(SELECT {keys} FROM {version.table} WHERE _from <= {number} UNION ALL {past})"
