@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from ..system.accounts import Identity
 from ..types.columns import Column, ColumnType
 from ..versions.rules import Rules
-from .catalog import HIDDEN, PitrRow
+from .rows import HIDDEN, PitrRow
 
 _NAMES = (
     "PITR_NAME",

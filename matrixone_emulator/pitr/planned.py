@@ -16,7 +16,9 @@ from ..parsing.grammar import CreatePitr, DropPitr
 from ..parsing.words import unescape
 from ..system.accounts import Identity
 from ..versions.rules import Rules
-from .catalog import CLUSTER_OBJECT, Catalog, PitrRow, check_request
+from .catalog import Catalog
+from .create import check_request, is_taken
+from .rows import CLUSTER_OBJECT, PitrRow
 
 
 class PresentFinder(Protocol):
@@ -66,7 +68,7 @@ class Planned:
                 return _nothing
             raise SqlError.internal(f"pitr {stmt.name} already exists")
         account = stmt.account or who.account
-        if self._catalog.is_taken(who, stmt.level, account, stmt.database, stmt.table):
+        if is_taken(self._catalog, who, stmt.level, account, stmt.database, stmt.table):
             raise SqlError.internal(_taken(stmt, account))
         self._catalog.check_hidden(stmt.unit)
         now = self._catalog.clock.now()

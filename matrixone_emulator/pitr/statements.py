@@ -13,6 +13,7 @@ from ..system.accounts import SYS_ID, Accounts, Identity
 from ..versions.rules import Rules
 from . import listing, planned, windows
 from .catalog import Catalog
+from .create import create_pitr
 from .restore.statement import restore
 
 
@@ -61,7 +62,7 @@ class PitrStatements:
                     action = self._planned.create(self._who, stmt, object_id)
                     self._storage.at_commit.append(action)
                 else:
-                    server.catalog.create(self._who, stmt, self)
+                    create_pitr(server.catalog, self._who, stmt, self)
             case grammar.AlterPitr():
                 server.catalog.alter(self._who, stmt)
             case grammar.DropPitr(internal=True):

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from ..clock import utc
 from ..types.columns import Column, ColumnType
 from ..versions.rules import Rules
-from .catalog import PitrRow
+from .rows import PitrRow
 
 _TEXT, _WHOLE, _SMALL = ColumnType.VAR_STRING, ColumnType.LONGLONG, ColumnType.TINY
 _UNSIGNED = {"create_account", "account_id", "obj_id", "pitr_length", "pitr_status"}

@@ -19,8 +19,8 @@ from ..parsing.times import parse_restore_time
 from ..system.accounts import Identity
 from ..types.columns import Column, ColumnType
 from ..versions.rules import Rules
-from .catalog import HIDDEN, SYSTEM_DATABASES, PitrRow
 from .ranges import range_start, trimmed
+from .rows import HIDDEN, SYSTEM_DATABASES, PitrRow
 
 _KEY = tuple[str, str]
 # account id, moment -> the tables that were there, as (database, table)

@@ -11,7 +11,6 @@ from collections.abc import Callable
 
 from ..errors import SqlError
 from ..parsing.redact import redacted, unsupported
-from ..system.accounts import Accounts, Identity
 from ..wire import packets
 from ..wire.channel import Channel, ConnectionLost
 from ..wire.constants import Capability, Command, Status
@@ -114,7 +113,7 @@ class Client:
             channel.flush()
             answer = channel.read(fresh=False)
         try:
-            identity = self._identity(self._server.accounts, login.user, answer)
+            identity = self._server.accounts.login(login.user, self._salt, answer)
             session = Session(self._server, identity, self.connection_id)
             session.watch(self._gone)
             session.found_rows = bool(self._capabilities & Capability.FOUND_ROWS)
@@ -131,9 +130,6 @@ class Client:
         channel.write(packets.ok(0, 0, Status.ENDED))
         channel.flush()
         return True
-
-    def _identity(self, accounts: Accounts, user: str, answer: bytes) -> Identity:
-        return accounts.login(user, self._salt, answer)
 
     # -- commands -----------------------------------------------------------------------
 

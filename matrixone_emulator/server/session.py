@@ -1,11 +1,4 @@
-"""One client's session: transactions, status bits, SET, and which part answers a statement.
-
-docs/server.md, The commit rule; SET; The status bit.
-
-The server's own handling of the status bits is followed step by step (a transaction
-sets them anew, evaluating a SET value switches the autocommit bit on), because the bit lies and
-programs trip over that.
-"""
+"""One client's session: what it has set, and which part answers a statement."""
 
 from __future__ import annotations
 
@@ -26,7 +19,17 @@ from ..system.accounts import Identity, no_privilege
 from ..system.variables import Variables
 from ..types.columns import Column
 from ..wire.constants import Status
+from .kinds import (
+    answers_late,
+    check_ending,
+    check_start,
+    is_not_planned,
+    is_to_savepoint,
+    refuse_in_transaction,
+    sets_transaction,
+)
 from .state import Server
+from .transaction import SessionTransaction
 
 
 @dataclass
@@ -57,12 +60,9 @@ class Session:
         self._variables = Variables(server.variables, server.clock.zone, server.rules)
         self.time_zone = self._variables.zone
         self._user_variables: dict[str, object] = {}
-        self._autocommit = True
-        self._active = False
-        self._begun = False
         self._shown_pitr = False
-        self._status = Status.AUTOCOMMIT
         self._storage = server.storage.session(self)
+        self._transaction = SessionTransaction(self._storage, server.rules)
         self.pitr = PitrStatements(server, self._storage, self)
         self._prepared = PreparedStatements(server.rules, self.user_variable)
 
@@ -95,7 +95,7 @@ class Session:
     @property
     def status(self) -> Status:
         """The bits of a packet that answers no statement."""
-        return self._status
+        return self._transaction.status
 
     # -- statements ---------------------------------------------------------------------
 
@@ -111,15 +111,15 @@ class Session:
         for number, (source, pitr) in enumerate(zip(statements, parsed, strict=True)):
             result = self._statement(source, pitr)
             self._shown_pitr = isinstance(pitr, grammar.ShowPitr) or (
-                self._shown_pitr and (pitr is not None or _is_not_planned(source))
+                self._shown_pitr and (pitr is not None or is_not_planned(source))
             )
             yield self._outcome(
-                result, more=number + 1 < len(statements), late=_answers_late(source)
+                result, more=number + 1 < len(statements), late=answers_late(source)
             )
 
     def use(self, database: str) -> Outcome:
         """COM_INIT_DB: a USE statement of its own."""
-        return self._outcome(self._run(lambda: self._use(database)))
+        return self._outcome(self._transaction.run(lambda: self._use(database)))
 
     def connect_to(self, database: str) -> None:
         """The database of the handshake, which begins no transaction."""
@@ -137,40 +137,34 @@ class Session:
         self._storage.close()
 
     def _outcome(self, result: Result, *, more: bool = False, late: bool = False) -> Outcome:
-        extra = Status.MORE_RESULTS if more else Status.NONE
-        if self._server.rules.status_bit_of_idle_is_on:
-            # There the bit is on whenever no transaction is open (section 8).
-            if self._status & Status.IN_TRANS and not self._autocommit:
-                self._status &= ~Status.AUTOCOMMIT
-            else:
-                self._status |= Status.AUTOCOMMIT
-        # Rows are sent while the transaction of their statement is still open.
-        inside = self._status if late else self._status | Status.IN_TRANS
-        return Outcome(result, inside, self._status | Status.ENDED | extra)
+        inside, end = self._transaction.answer_status(more=more, late=late)
+        return Outcome(result, inside, end)
 
     def _statement(self, source: Source, pitr: grammar.Statement | None) -> Result:
         first, second = source.words(2)
-        self._read_ending(source)
+        check_ending(source)
         match first:
             case "commit":
-                self._end(self._storage.commit)
+                self._transaction.end(self._storage.commit)
                 return Result([], [])
-            case "rollback" if self._is_to_savepoint(source):
-                if self._active:
+            case "rollback" if is_to_savepoint(source):
+                if self._transaction.active:
                     self._storage.undo_last_statement()
                 raise SqlError.internal(
                     "savepoint has not been implemented yet. please rollback the transaction."
                 )
             case "rollback":
-                self._end(self._storage.rollback)
+                self._transaction.end(self._storage.rollback)
                 return Result([], [])
             case "savepoint" | "release":
                 return Result([], [])
             case "begin" if second in ("", "work", "transaction"):
-                return self._begin()
+                self._transaction.begin()
+                return Result([], [])
             case "start":
-                _read_start(source)
-                return self._begin()
+                check_start(source)
+                self._transaction.begin()
+                return Result([], [])
         if is_prepared(source):
             return self._statement_of_prepared(source)
         if pitr is not None:
@@ -178,35 +172,38 @@ class Session:
         elif not self.identity.is_admin and any(t.word == "mo_catalog" for t in source.tokens):
             # Not even ALL ON ACCOUNT opens the catalogue. Other objects' privileges are not kept.
             raise no_privilege()
-        self._refuse_in_transaction(source, pitr)
-        if first == "set" and not is_administrative(source) and not _sets_transaction(source):
+        if self._transaction.active:
+            refuse_in_transaction(source, pitr, self._server.rules)
+        if first == "set" and not is_administrative(source) and not sets_transaction(source):
             if self._server.rules.set_commits:
-                return self._run(lambda: self._set(source), commits=True)
+                return self._transaction.run(lambda: self._set(source), commits=True)
             return self._set(source)
         # LOCK TABLES locks nothing, but where it may run in a transaction (4.x), it ends it;
         # statements about accounts always do.
         ends = is_administrative(source) or (
             first in ("lock", "unlock") and self._server.rules.tables_lock_inside_transactions
         )
-        return self._run(lambda: self._ordinary(source, pitr), commits=ends)
+        return self._transaction.run(lambda: self._ordinary(source, pitr), commits=ends)
 
     def _statement_of_prepared(self, source: Source) -> Result:
         match source.words(1)[0]:
             case "prepare":
-                inside = self._active
-                return self._run(lambda: self._prepare(source, inside_transaction=inside))
+                inside = self._transaction.active
+                return self._transaction.run(
+                    lambda: self._prepare(source, inside_transaction=inside)
+                )
             case "execute":
                 named = self._prepared.find(source)
-                if named is not None:
-                    self._refuse_in_transaction(named.source, named.statement)
-                return self._run(lambda: self._execute_prepared(source))
-        return self._run(lambda: self._prepared.deallocate(source))
+                if named is not None and self._transaction.active:
+                    refuse_in_transaction(named.source, named.statement, self._server.rules)
+                return self._transaction.run(lambda: self._execute_prepared(source))
+        return self._transaction.run(lambda: self._prepared.deallocate(source))
 
     def _prepare(self, source: Source, *, inside_transaction: bool) -> Result:
         name, inner, statement = self._prepared.read(source)
         self._require_privilege(statement)
         if inside_transaction:
-            self._refuse_in_transaction(inner, statement)
+            refuse_in_transaction(inner, statement, self._server.rules)
         error = refused(statement, self._server.rules)
         if error is not None:
             raise error
@@ -227,30 +224,6 @@ class Session:
             object_id = planned.check(self.identity, found.statement, self.pitr)
         return self.pitr.execute(found.statement, object_id)
 
-    @staticmethod
-    def _read_ending(source: Source) -> None:
-        """COMMIT and ROLLBACK [WORK] [AND [NO] CHAIN] [[NO] RELEASE], and nothing else."""
-        if source.words(1)[0] not in ("commit", "rollback") or Session._is_to_savepoint(source):
-            return
-        left = source.tokens[1:]
-        if left[0].word == "work":
-            left = left[1:]
-        if left[0].word == "and":
-            left = left[2:] if left[1].word == "no" else left[1:]
-            if left[0].word != "chain":
-                raise source.error(left[0])
-            left = left[1:]
-        if left[0].word == "no" and left[1].word == "release":
-            left = left[1:]
-        if left[0].word == "release":
-            left = left[1:]
-        if left[0].kind is not Kind.END:
-            raise source.error(left[0])
-
-    @staticmethod
-    def _is_to_savepoint(source: Source) -> bool:
-        return any(token.word == "to" for token in source.tokens[1:3])
-
     def _require_privilege(self, pitr: grammar.Statement) -> None:
         """CREATE, ALTER and DROP want the administrator's role itself."""
         if isinstance(pitr, grammar.ShowRecoveryWindow):
@@ -261,83 +234,6 @@ class Session:
             allowed = self.identity.is_admin
         if not allowed:
             raise no_privilege()
-
-    def _refuse_in_transaction(self, source: Source, pitr: grammar.Statement | None) -> None:
-        """The refusal neither commits nor rolls back."""
-        if not self._active:
-            return
-        words = source.words(2)
-        if words == ("rename", "table"):
-            raise SqlError.internal("Only CREATE of DDL is supported in transactions")
-        if is_administrative(source):
-            raise SqlError.internal("administrative command is unsupported in transactions")
-        if (
-            pitr is not None
-            or words[0] in ("do", "kill", "restore")
-            or (
-                words[0] in ("lock", "unlock")
-                and not self._server.rules.tables_lock_inside_transactions
-            )
-            or words == ("show", "roles")
-            or _sets_transaction(source)
-        ):
-            if self._server.rules.isolation_inside_code == 1568 and _sets_transaction(source):
-                raise SqlError(
-                    1568,
-                    "Transaction characteristics can't be changed while a transaction is in "
-                    "progress",
-                    "25001",
-                )
-            raise SqlError.internal("unclassified statement appears in uncommitted transaction")
-
-    # -- transactions -------------------------------------------------------------------
-
-    def _begin(self) -> Result:
-        self._end(self._storage.commit)
-        self._open()
-        self._begun = self._storage.explicit = True
-        return Result([], [])
-
-    def _open(self) -> None:
-        """The server's start of a transaction: the bits begin anew."""
-        self._active = True
-        self._begun = False
-        self._status = Status.IN_TRANS | (Status.AUTOCOMMIT if self._autocommit else Status.NONE)
-        self._storage.begin()
-
-    def _end(self, finish: Callable[[], None]) -> None:
-        if not self._active:
-            return
-        try:
-            finish()
-        except SqlError:
-            self._storage.rollback()
-            raise
-        finally:
-            self._active = self._begun = False
-            self._status &= ~Status.IN_TRANS
-
-    def _run(self, work: Callable[[], Result], *, commits: bool = False) -> Result:
-        """*work* in the open transaction or one of its own; *commits* is what SET does."""
-        before, opened = self._status, not self._active
-        if opened:
-            self._open()
-        alone = self._autocommit and not self._begun
-        try:
-            result = work()
-        except SqlError as error:
-            if alone or commits or (opened and error.is_syntax):
-                self._end(self._storage.rollback)
-            if opened and error.is_syntax:
-                # The server reads a statement before it begins a transaction for it.
-                self._status = before
-            raise
-        except BaseException:
-            self._end(self._storage.rollback)
-            raise
-        if (self._autocommit and not self._begun) or commits:
-            self._end(self._storage.commit)
-        return result
 
     # -- kinds of statements ------------------------------------------------------------
 
@@ -407,65 +303,12 @@ class Session:
         self._variables.set(name, value, assignment.scope)
         self.time_zone = self._variables.zone
         if name == "autocommit" and assignment.scope == "session":
-            new = self._variables.get(name, "session") == "1"
-            if new and not self._autocommit:
-                self._end(self._storage.commit)
-                self._status |= Status.AUTOCOMMIT
-            elif not new and self._autocommit:
-                self._status &= ~Status.AUTOCOMMIT
-            self._autocommit = new
+            self._transaction.set_autocommit(self._variables.get(name, "session") == "1")
 
     def _value(self, assignment: Assignment) -> object:
         if assignment.bare:
             is_default = assignment.value.lower() == "default"
             return None if is_default else assignment.value.strip("`")
         rows = self._storage.execute(f"SELECT {assignment.value}").rows
-        # The server evaluates in a session of its own with autocommit on, and when it puts
-        # the old bits back it forgets to take this one away.
-        self._status |= Status.AUTOCOMMIT
+        self._transaction.value_evaluated()
         return rows[0][0] if rows else None
-
-
-def _read_start(source: Source) -> None:
-    """START TRANSACTION and what may stand behind it."""
-    if source.tokens[1].word != "transaction":
-        raise source.error(source.tokens[1])
-    left = source.tokens[2:]
-    for words in (("read", "only"), ("read", "write"), ("with", "consistent", "snapshot")):
-        if tuple(token.word for token in left[: len(words)]) == words:
-            left = left[len(words) :]
-            break
-    if left[0].kind is not Kind.END:
-        raise source.error(left[0])
-
-
-def _answers_late(source: Source) -> bool:
-    """What the server answers from memory, after the end of its transaction."""
-    words = source.words(3)
-    return words[0] == "show" and bool({"recovery_window", "variables"} & set(words[1:]))
-
-
-_NOT_PLANNED = {"begin", "commit", "do", "kill", "release", "rollback", "savepoint", "start", "use"}
-
-
-def _is_not_planned(source: Source) -> bool:
-    """What the server does without its planner."""
-    first, second = source.words(2)
-    if first == "show":
-        return second in ("collation", "tables", "variables", "warnings")
-    return first in (
-        "begin",
-        "commit",
-        "do",
-        "kill",
-        "release",
-        "rollback",
-        "savepoint",
-        "start",
-        "use",
-    )
-
-
-def _sets_transaction(source: Source) -> bool:
-    words = source.words(3)
-    return words[0] == "set" and "transaction" in words[1:]

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
-import datetime
 import functools
 import sqlite3
-import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -23,47 +20,27 @@ from ..parsing import dialect
 from ..parsing.lexer import Token, fold_time_parts, names_in_double_quotes
 from ..parsing.redact import unsupported
 from ..parsing.unread import refuse_empty_list
-from ..storage.locks import never
-from ..storage.records import DatabaseInfo, Event, EventKind, Result, SessionContext, TableInfo
+from ..storage.records import DatabaseInfo, Result, SessionContext, TableInfo
 from ..storage.shared import Shared
-from ..storage.tables import Tables
 from ..types.columns import UBIGINT, Column, SqlType
 from ..types.definition import DatabaseVersion, Version
 from ..types.values import Stored, load
+from .transaction import Transaction
 
 _LONGEST_SLEEP = 60.0
 _LOOK_SECONDS = 0.2
-_PRUNE_EVERY = 64
-"""Transactions between two looks for history that need not be kept."""
 
 
-class Workspace(Surroundings, Resolver):
+class Workspace(Transaction, Surroundings, Resolver):
     """One client's transaction and what its statements use; that client's thread only."""
 
     def __init__(self, storage: Shared, context: SessionContext) -> None:
-        self.storage = storage
-        self.store = storage.store
-        self.context = context
-        self.in_transaction = False
-        self.number = 0
+        super().__init__(storage, context)
         self.statement_text = ""
         self.errors: list[tuple[int, str]] = []
-        self.gone: Callable[[], bool] = never
-        """Whether the client has left, so that waiting for it is in vain"""
-        self.interrupted = threading.Event()
         self.foreign_key_checks = True
-        self._writing = False
-        self._savepoint = False
-        self.explicit = False
-        """Whether BEGIN opened the transaction: then a clone is part of it"""
         self._cascaded = 0
-        self._events: list[Event] = []
-        self.at_commit: list[Callable[[], None]] = []
-        """What is to be done beside sqlite when the open transaction is committed"""
-        self._clones: list[str] = []
         self._failure = Failure()
-        self._connection = self.store.connect()
-        self.catalogue = Tables(self._connection, self.store, lambda: self.number)
         register(
             self._connection,
             self._failure,
@@ -81,97 +58,6 @@ class Workspace(Surroundings, Resolver):
             },
         )
 
-    # Transactions
-
-    def begin(self) -> None:
-        """Open a transaction; sqlite is locked by the first write only."""
-        if self.in_transaction:
-            self.commit()
-        self.in_transaction = True
-
-    def commit(self) -> None:
-        self.in_transaction = False
-        if self._writing:
-            at = self.store.clock.now()
-            keep = self.storage.keep_history
-            if keep is not None and self.number % _PRUNE_EVERY == 0:
-                self.catalogue.prune(at - keep // datetime.timedelta(microseconds=1) * 1000)
-            self._connection.execute("INSERT INTO txn VALUES (?, ?)", (self.number, at))
-            self._connection.execute("COMMIT")
-            events = [
-                Event(e.kind, e.account_id, e.database, e.table, e.old_id, e.new_id, at)
-                for e in self._events
-            ]
-            try:
-                if events:
-                    for listener in self.storage.on_commit:
-                        listener(events)
-                self._act()
-            finally:
-                self._end()
-        else:
-            try:
-                self._act()
-            finally:
-                self._end()
-
-    def _act(self) -> None:
-        for action in self.at_commit:
-            action()
-
-    def rollback(self) -> None:
-        self.in_transaction = False
-        if self._writing:
-            self._connection.execute("ROLLBACK")
-        clones = self._clones
-        self._end()
-        for statement in clones:
-            # Made inside the one open sqlite transaction, they are made again without it.
-            self.run_clone(statement)
-
-    def _end(self) -> None:
-        self._events = []
-        self.at_commit = []
-        self._clones = []
-        self.explicit = False
-        self._savepoint = False
-        if self._writing:
-            self._writing = False
-            self.store.gate.leave(self)
-        self.storage.locks.release(self)
-
-    def start_writing(self) -> None:
-        """Become the one writer, waiting for the one before."""
-        if self._writing:
-            return
-        self.store.gate.enter(self, self.context.deadline_seconds, self.gone)
-        try:
-            self._connection.execute("BEGIN IMMEDIATE")
-            row = self._connection.execute("SELECT max(number) FROM txn").fetchone()
-        except BaseException:
-            self.store.gate.leave(self)
-            raise
-        self.number = int(row[0] or 0) + 1
-        self._writing = True
-
-    def undo_last_statement(self) -> None:
-        """Undo what the last statement of the open transaction wrote, and only that."""
-        if self._writing and self._savepoint:
-            self._connection.execute("ROLLBACK TO statement")
-            self._connection.execute("RELEASE statement")
-            self._savepoint = False
-
-    def _drop_savepoint(self) -> None:
-        if self._savepoint:
-            self._connection.execute("RELEASE statement")
-            self._savepoint = False
-
-    def interrupt(self) -> None:
-        """Break off what sqlite is doing for this session, for good; from another thread."""
-        self.interrupted.set()
-        with contextlib.suppress(sqlite3.ProgrammingError):
-            self._connection.interrupt()
-
     def _single(self, count: int, value: Stored) -> Stored:
         """The value of a scalar subquery."""
         if count > 1 and self.rules.several_rows_code == 1242:
@@ -188,32 +74,9 @@ class Workspace(Surroundings, Resolver):
                 break
         return 0
 
-    def close(self) -> None:
-        try:
-            self.rollback()
-        except sqlite3.Error:
-            self._end()
-        self.store.disconnect(self._connection)
-
-    @property
-    def pending_events(self) -> Sequence[Event]:
-        """What the open transaction has done to objects so far."""
-        return self._events
-
-    def emit(
-        self, kind: EventKind, version: DatabaseVersion | Version, old_id: int, new_id: int
-    ) -> None:
-        """Remember an event for the commit."""
-        table = version.name if isinstance(version, Version) else None
-        database = version.database if isinstance(version, Version) else version.name
-        self._events.append(Event(kind, version.account_id, database, table, old_id, new_id))
-
     # Statements
 
     def dispatch(self, statement: str) -> Result:
-        raise NotImplementedError
-
-    def run_clone(self, statement: str) -> None:
         raise NotImplementedError
 
     def execute(self, statement: str) -> Result:
@@ -268,16 +131,6 @@ class Workspace(Surroundings, Resolver):
     def _undo(self, events: int) -> None:
         del self._events[events:]
         self.undo_last_statement()
-
-    def _savepoint_here(self) -> None:
-        self._connection.execute("SAVEPOINT statement")
-        self._savepoint = True
-
-    def write(self) -> None:
-        """To be called before the first change of a statement."""
-        self.start_writing()
-        if not self._savepoint:
-            self._savepoint_here()
 
     def _translated(self, error: sqlite3.Error, statement: str) -> SqlError:
         if self._failure.error is not None:
@@ -408,22 +261,6 @@ class Workspace(Surroundings, Resolver):
             if home is None:
                 return []
         return [_info(v) for v in self.catalogue.tables(home, number, account)]
-
-    # Restoring
-
-    def alone(self, work: Callable[[], None]) -> None:
-        """Run *work* in a transaction of its own; refused while another one is open."""
-        if self.in_transaction:
-            raise SqlError.internal("unclassified statement appears in uncommitted transaction")
-        self.begin()
-        try:
-            self.statement_ns = self.store.clock.now()
-            self.start_writing()
-            work()
-        except BaseException:
-            self.rollback()
-            raise
-        self.commit()
 
     def drop_database(self, database: DatabaseVersion) -> None:
         """Drop a database and its tables."""

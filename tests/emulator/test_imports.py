@@ -1,4 +1,4 @@
-"""What the emulator imports: nothing of ours, and its own sub-packages from the top down."""
+"""How the emulator is built: it imports nothing of ours, and its own parts one way only."""
 
 from __future__ import annotations
 
@@ -97,3 +97,13 @@ def test_imports_run_one_way_between_the_parts() -> None:
 
 def test_no_module_imports_itself_in_the_end() -> None:
     assert list(TopologicalSorter(dependencies()).static_order())[-1] == PACKAGE
+
+
+def test_no_class_is_longer_than_300_lines() -> None:
+    long = [
+        f"{name}.{node.name}: {(node.end_lineno or 0) - node.lineno + 1}"
+        for name, path in modules().items()
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.ClassDef) and (node.end_lineno or 0) - node.lineno >= 300
+    ]
+    assert long == []

@@ -8,8 +8,8 @@ from ...functions.registry import like
 from ...parsing.grammar import RestorePitr
 from ...statements.storage import StorageSession
 from ...system.accounts import SYS, SYS_ID, Identity
-from ..catalog import PitrRow
 from ..ranges import range_start
+from ..rows import PitrRow
 
 
 def check_moment(at: int, row: PitrRow, clock: Clock, *, whole_seconds: bool) -> None:

@@ -8,7 +8,8 @@ from ...parsing.grammar import RestorePitr
 from ...parsing.times import parse_restore_time
 from ...statements.storage import StorageSession
 from ...system.accounts import Accounts, Identity
-from ..catalog import SYSTEM_DATABASES, Catalog, PitrRow
+from ..catalog import Catalog
+from ..rows import SYSTEM_DATABASES, PitrRow
 from .checks import check_level, check_moment, check_past_database, check_past_table
 from .objects import restore_account, restore_database, restore_table
 
