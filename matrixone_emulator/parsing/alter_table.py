@@ -1,4 +1,4 @@
-"""Reads ALTER TABLE (matrixone.md, section 4)."""
+"""ALTER TABLE, read into data (docs/server.md, What rebuilds a table)."""
 
 from __future__ import annotations
 

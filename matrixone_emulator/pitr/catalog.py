@@ -1,7 +1,7 @@
 """mo_pitr: the rows of all PITRs, what ALTER, DROP and changes of objects do to them.
 
-matrixone.md, section 4. Rows live in memory under one lock, so that a PITR statement
-never waits for another session's transaction.
+docs/server.md, ALTER PITR; DROP PITR; What detaches a policy. Rows live in memory under one
+lock, so that a PITR statement never waits for another session's transaction.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""CREATE PITR: the checks in the server's order, then the row (matrixone.md, section 3)."""
+"""CREATE PITR: the checks in the server's order, then the row.
+
+docs/server.md, Checks of CREATE; Races.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +31,7 @@ class ObjectFinder(Protocol):
 
 
 def create_pitr(catalog: Catalog, who: Identity, stmt: CreatePitr, find: ObjectFinder) -> None:
-    """CREATE PITR; every check of section 3 in its order."""
+    """Run CREATE PITR; a refusal is raised."""
     if not who.is_admin:
         raise no_privilege()
     check_request(who, stmt)

@@ -1,4 +1,6 @@
-"""The transaction of a session and its status bits (matrixone.md, section 2).
+"""The transaction of a session and its status bits.
+
+docs/server.md, The commit rule; SET; The status bit.
 
 The server's own handling of the bits is followed step by step: a transaction sets them anew, and
 evaluating the value of a SET switches the autocommit bit on. The bit is wrong at times, and
@@ -95,7 +97,7 @@ class SessionTransaction:
     def answer_status(self, *, more: bool, late: bool) -> tuple[Status, Status]:
         """The status inside an answer and at its end; *late*: sent after the transaction's end."""
         if self._rules.status_bit_of_idle_is_on:
-            # There the bit is on whenever no transaction is open (section 8).
+            # There the bit is on whenever no transaction is open (docs/server.md, The status bit).
             if self.status & Status.IN_TRANS and not self._autocommit:
                 self.status &= ~Status.AUTOCOMMIT
             else:

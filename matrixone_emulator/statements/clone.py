@@ -1,4 +1,7 @@
-"""CLONE of tables and databases, and what RESTORE needs of it: copies with their rows."""
+"""CLONE of tables and databases: copies with their rows, which RESTORE makes too.
+
+docs/server.md, Clones.
+"""
 
 from __future__ import annotations
 

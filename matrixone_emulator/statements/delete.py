@@ -78,7 +78,10 @@ class Deleter(RowWriter):
         return changed
 
     def truncates(self, tree: exp.Delete, scope: Scope) -> bool:
-        """DELETE without WHERE is a TRUNCATE that keeps the generated keys (section 4)."""
+        """DELETE without WHERE is a TRUNCATE that keeps the generated keys.
+
+        docs/server.md, What detaches a policy.
+        """
         plain = len(scope.sources) == 1 and all(
             tree.args.get(key) is None for key in ("where", "limit")
         )

@@ -1,4 +1,7 @@
-"""Tables, databases and accounts put back as they were (matrixone.md, section 6)."""
+"""Tables, databases and accounts put back as they were.
+
+docs/server.md, RESTORE; Where RESTORE does nothing and says OK.
+"""
 
 from __future__ import annotations
 
