@@ -15,6 +15,10 @@ from .apply import apply_plan
 from .ddl import AlterPitr, CreatePitr, DropPitr, RestorePitr
 from .declarations import declare_pitrs, declared_pitrs
 from .errors import (
+    PastError,
+    PastNotKeptError,
+    PastNotKeptWarning,
+    PastWriteError,
     PitrAfterCommitError,
     PitrAlreadyExistsError,
     PitrError,
@@ -34,6 +38,7 @@ from .locking import account_lock
 from .manager import PitrManager, TransactionPitrManager
 from .model import Pitr, PitrLevel, PitrRange, PitrStatus, PitrUnit, RangeLike, RecoveryWindow
 from .moment import Moment, MomentLike
+from .past.elements import as_of
 from .plan.actions import Action, Alter, Conflict, Create, Drop, Plan, Renew
 from .plan.compare import compare
 from .plan.reading import plan_pitrs
@@ -60,6 +65,10 @@ __all__ = [
     "Failure",
     "Moment",
     "MomentLike",
+    "PastError",
+    "PastNotKeptError",
+    "PastNotKeptWarning",
+    "PastWriteError",
     "Pitr",
     "PitrAfterCommitError",
     "PitrAlreadyExistsError",
@@ -89,6 +98,7 @@ __all__ = [
     "account_lock",
     "apply_plan",
     "apply_plan_async",
+    "as_of",
     "compare",
     "declare_pitrs",
     "declared_pitrs",

@@ -14,7 +14,13 @@
         ├── PitrLockTimeoutError     another program holds the account's lock
         ├── PitrUnprotectedError     a destructive step that nothing could undo
         ├── PitrUnsupportedError     not a MatrixOne server, or one that is too old
-        └── PitrRestoreError         the restore was refused
+        ├── PitrRestoreError         the restore was refused
+        └── PastError                the past cannot be read so
+            ├── PastWriteError       a change, where all is read as of a moment
+            └── PastNotKeptError     nothing keeps that moment: an empty past says nothing
+
+    SAWarning
+    └── PastNotKeptWarning           nothing keeps that moment, and it is still there for a while
 
 Every PitrError carries ``name`` (the PITR), ``errno`` (the server's code), ``statement`` and
 ``orig`` (the driver's exception); its ``__cause__`` is SQLAlchemy's
@@ -29,7 +35,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, SAWarning, SQLAlchemyError
 
 if TYPE_CHECKING:
     from .transaction import TransactionalDDLElement
@@ -102,6 +108,26 @@ class PitrUnsupportedError(PitrError):
 
 class PitrRestoreError(PitrError):
     """The server refused to restore."""
+
+
+class PastError(PitrError):
+    """A read of the past that MatrixOne would answer with something else; nothing was sent."""
+
+
+class PastWriteError(PastError):
+    """A change where everything is read as of a moment; nothing was sent."""
+
+
+class PastNotKeptError(PastError):
+    """No policy and no snapshot keeps the history of a moment.
+
+    MatrixOne answers OK once it is gone, with no rows.
+    """
+
+
+class PastNotKeptWarning(SAWarning):
+    """No policy and no snapshot keeps the history of a moment, which the server has not collected
+    yet, as far as its default settings tell."""
 
 
 class PitrAfterCommitError(PitrError):

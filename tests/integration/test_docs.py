@@ -83,6 +83,7 @@ def test_readme(server: Server, shop: str) -> None:
     assert "[AlterPitr('orders_week', '14d')]" in lines
     assert "{'orders_week': 'detached'}" in lines
     assert "3 done" in lines
+    assert "[(2, 'lamp')]" in lines
     if server.version >= (3,):
         assert lines[lines.index("1 to renew") + 1] == "customers_month__g2"
     assert any("position 1" in line and "back-quotes" in line for line in lines)

@@ -9,8 +9,8 @@ import pytest
 from sqlalchemy import Engine, create_engine, text
 from sqlalchemy.orm import Session
 
+from matrixone_emulator import Emulator
 from sqlalchemy_matrixone_pitr import Moment
-from sqlalchemy_matrixone_pitr.emulator import Emulator
 from tests.conftest import Server
 
 ZONES = ["SYSTEM", "+00:00", "-05:00", "+13:45"]

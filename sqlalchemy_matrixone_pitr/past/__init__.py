@@ -1,0 +1,1 @@
+"""Reading the past: elements that name a moment, and connections and sessions that live in one."""

@@ -1,0 +1,82 @@
+"""A shop whose rows changed: what was there before, in a copy, and the moment of it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import pytest
+from sqlalchemy import Column, Engine, ForeignKey, Integer, MetaData, String, Table
+
+from sqlalchemy_matrixone_pitr import Moment
+
+metadata = MetaData()
+orders = Table(
+    "orders",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("item", String(30)),
+)
+lines = Table(
+    "lines",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("order_id", ForeignKey("orders.id")),
+    Column("amount", Integer),
+)
+
+
+@dataclass(frozen=True)
+class Shop:
+    """Two orders with three lines, at ``then``; later one was changed, one line and one order are
+    gone, and another order has come, at ``later``; and another since."""
+
+    engine: Engine
+    then: Moment
+    later: Moment
+
+
+def take_moment(engine: Engine) -> Moment:
+    """Now, with a little time on both sides of it, so that no commit shares the moment."""
+    time.sleep(0.02)
+    moment = Moment.now(engine)
+    time.sleep(0.02)
+    return moment
+
+
+@pytest.fixture
+def shop(engine: Engine) -> Shop:
+    metadata.create_all(engine)
+    with engine.begin() as connection:
+        connection.execute(orders.insert(), [{"id": 1, "item": "tea"}, {"id": 2, "item": "lamp"}])
+        connection.execute(
+            lines.insert(),
+            [
+                {"id": 1, "order_id": 1, "amount": 5},
+                {"id": 2, "order_id": 1, "amount": 7},
+                {"id": 3, "order_id": 2, "amount": 9},
+            ],
+        )
+    then = take_moment(engine)
+    with engine.begin() as connection:
+        connection.execute(orders.update().where(orders.c.id == 1).values(item="coffee"))
+        connection.execute(lines.delete().where(lines.c.id.in_([2, 3])))
+        connection.execute(orders.delete().where(orders.c.id == 2))
+        connection.execute(orders.insert(), {"id": 3, "item": "sofa"})
+    later = take_moment(engine)
+    with engine.begin() as connection:
+        connection.execute(orders.insert(), {"id": 4, "item": "desk"})
+    return Shop(engine, then, later)
+
+
+@pytest.fixture
+def sent(shop: Shop) -> Iterator[list[str]]:
+    """What the shop's engine sends, from now on."""
+    from sqlalchemy import event
+
+    statements: list[str] = []
+    listener: Callable[..., None] = lambda *arguments: statements.append(arguments[2])  # noqa: E731
+    event.listen(shop.engine, "before_cursor_execute", listener)
+    yield statements
+    event.remove(shop.engine, "before_cursor_execute", listener)
