@@ -5,7 +5,7 @@ But MatrixOne knows one past moment in a statement: where two differ, the first 
 them without a word. So the key under which a compiled statement is cached says which elements share
 a moment (:meth:`AsOf._gen_cache_key`), and the compiler refuses two.
 
-Source: docs/server.md, time travel.
+Source: docs/server.md, Time travel.
 """
 
 from __future__ import annotations
