@@ -198,7 +198,7 @@ class MatrixOneDialect(MySQLDialect):
 
     inspector = MatrixOneInspector
     ddl_compiler = MatrixOneDDLCompiler
-    ischema_names = {  # noqa: RUF012
+    ischema_names = {  # noqa: RUF012 - as SQLAlchemy declares it
         **MySQLDialect.ischema_names,
         "bool": sqltypes.BOOLEAN,
         "vecf32": VECF32,
@@ -206,7 +206,7 @@ class MatrixOneDialect(MySQLDialect):
         "datalink": DATALINK,
         "geometry": GEOMETRY,
     }
-    colspecs = {**MySQLDialect.colspecs, sqltypes.Boolean: _Boolean}  # noqa: RUF012
+    colspecs = {**MySQLDialect.colspecs, sqltypes.Boolean: _Boolean}  # noqa: RUF012 - likewise
 
     def initialize(self, connection: Connection) -> None:
         super().initialize(connection)

@@ -455,9 +455,11 @@ class Pitr:
 
     def __repr__(self) -> str:
         shown = [repr(self.name), repr(self.level.value), repr(str(self.range))]
-        for attribute in ("account_name", "database_name", "table_name"):
-            if (value := getattr(self, attribute)) is not None:
-                shown.append(f"{attribute}={value!r}")
+        shown.extend(
+            f"{attribute}={value!r}"
+            for attribute in ("account_name", "database_name", "table_name")
+            if (value := getattr(self, attribute)) is not None
+        )
         if self.status is not None:
             shown.append(f"status={self.status.value!r}")
         return f"Pitr({', '.join(shown)})"

@@ -198,9 +198,11 @@ def special(compiler: Expressions, node: exp.Expr, scope: Scope) -> Value:
         return Value(f"{word}({text}{inside})", _TEXT)
     if isinstance(node, exp.Substring):
         parts = [as_text(compiler.value(node.this, scope)).sql]
-        for key in ("start", "length"):
-            if node.args.get(key) is not None:
-                parts.append(convert(compiler.value(node.args[key], scope), BIGINT).sql)
+        parts.extend(
+            convert(compiler.value(node.args[key], scope), BIGINT).sql
+            for key in ("start", "length")
+            if node.args.get(key) is not None
+        )
         return Value(f"substr({', '.join(parts)})", _TEXT)
     if "position" not in compiler.ambient.rules.functions:
         raise compiler.misplaced("IN", "")

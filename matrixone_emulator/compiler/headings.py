@@ -223,8 +223,9 @@ def _case(node: exp.Case) -> str:
     parts = ["case"]
     if node.this is not None:
         parts.append(text(node.this))
-    for branch in node.args["ifs"]:
-        parts.append(f"when {text(branch.this)} then {text(branch.args['true'])}")
+    parts.extend(
+        f"when {text(branch.this)} then {text(branch.args['true'])}" for branch in node.args["ifs"]
+    )
     if node.args.get("default") is not None:
         parts.append(f"else {text(node.args['default'])}")
     parts.append("end")

@@ -32,8 +32,8 @@ class _MatrixOne(MySQL):
     """Calls stay Anonymous: labels need their spelling, and compiler.calls knows the functions."""
 
     class Parser(MySQL.Parser):  # type: ignore[valid-type,misc]
-        FUNCTIONS: dict[str, object] = {}  # noqa: RUF012
-        FUNCTION_PARSERS = {  # noqa: RUF012
+        FUNCTIONS: dict[str, object] = {}  # noqa: RUF012 - as sqlglot declares it
+        FUNCTION_PARSERS = {  # noqa: RUF012 - as sqlglot declares it
             name: parser
             for name, parser in MySQL.Parser.FUNCTION_PARSERS.items()
             if name in _SPECIAL
@@ -44,12 +44,12 @@ class _Concatenating(_MatrixOne):
     """In which `||` joins texts: 3.x, and 4.x with PIPES_AS_CONCAT; it is OR otherwise."""
 
     class Parser(_MatrixOne.Parser):
-        DISJUNCTION = {  # noqa: RUF012
+        DISJUNCTION = {  # noqa: RUF012 - as sqlglot declares it
             token: kind
             for token, kind in MySQL.Parser.DISJUNCTION.items()
             if token is not TokenType.DPIPE
         }
-        TERM = {**MySQL.Parser.TERM, TokenType.DPIPE: exp.DPipe}  # noqa: RUF012
+        TERM = {**MySQL.Parser.TERM, TokenType.DPIPE: exp.DPipe}  # noqa: RUF012 - as sqlglot declares it
 
 
 def parse(

@@ -96,7 +96,7 @@ def _result(session: Workspace, shown: Shown, rows: _Rows) -> Result:
     if shown.condition:
         return _where(session, shown, rows)
     compiled = [tuple(row) for row in rows.rows]
-    if any(kind.kind in ("timestamp",) for kind in types):
+    if any(kind.kind == "timestamp" for kind in types):
         loaders = [session._loader(kind) for kind in types]
         compiled = [
             tuple(

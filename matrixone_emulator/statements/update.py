@@ -27,8 +27,7 @@ class Updater(RowWriter):
     def update(self, tree: exp.Update) -> Changed:
         scope = Scope()
         tables = [tree.this]
-        for join in tree.this.args.get("joins") or []:
-            tables.append(join.this)
+        tables.extend(join.this for join in tree.this.args.get("joins") or [])
         changed_ones = {assignment.this.text("table").lower() for assignment in tree.expressions}
         for table in tables:
             past = TIME_MARK in table.name and table.alias.lower() not in changed_ones

@@ -133,7 +133,7 @@ def _prepare(emulator: Emulator, databases: Sequence[str], init: str | None) -> 
                     ) from error
 
     with needs("cli", "emulator", "pymysql"):
-        import pymysql  # noqa: F401
+        import pymysql  # noqa: F401 - whether it is there
     on_engine(Where(emulator.url()), run)
 
 

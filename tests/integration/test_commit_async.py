@@ -249,7 +249,7 @@ def test_another_task_while_a_commit_listener_waits(
     assert pitr_names() == []
 
 
-# ----------------------------------------------------------------------------------------- stream()
+# ------------------------------------------------------------------------------------------ streams
 
 
 def test_stream(make_engine: MakeEngine, prefix: str, pitr_names: Names) -> None:

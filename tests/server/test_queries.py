@@ -15,7 +15,7 @@ def test_the_least_bigint(say: Client, server: Server) -> None:
     assert least == -9223372036854775808
     assert isinstance(least, int if server.version >= (4,) else Decimal)
     assert say.value("SELECT -(9223372036854775808)") == least
-    assert say.value("SELECT -9223372036854775809") == Decimal("-9223372036854775809")
+    assert say.value("SELECT -9223372036854775809") == Decimal(-9223372036854775809)
     assert say.value("SELECT 9223372036854775808") == 9223372036854775808
 
 
