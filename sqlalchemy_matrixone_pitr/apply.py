@@ -270,7 +270,7 @@ class Run:
         def work() -> None:
             try:
                 self._work(todo, ended.put)
-            except BaseException as error:
+            except BaseException as error:  # noqa: BLE001 - raised by the thread that waits
                 self._note_error(error, errors)
             finally:
                 ended.put(None)
@@ -397,7 +397,7 @@ class Run:
                         connection, session = stack.enter_context(
                             autocommit_connection(self.engine)
                         )
-                    except Exception as second:
+                    except Exception as second:  # noqa: BLE001 - the first error is raised
                         error = sent.error or second
                         if error is not second:
                             error.add_note(f"Sending what is left failed too: {second}")
@@ -456,7 +456,7 @@ class Run:
         try:
             with reading(self.engine) as connection:
                 state = _read(connection, self.plan)
-        except Exception as second:
+        except Exception as second:  # noqa: BLE001 - the refusal is what is reported
             sent.refusal.add_note(f"Looking whether it is so already failed: {second}")
             return False
         return _is_so(action, replan(self.plan, state), state)

@@ -90,7 +90,7 @@ def ask(connection: Connection, statement: str) -> Any:
     try:
         cursor.execute(statement)
         row = cursor.fetchone()
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - SQLAlchemy raises it, drivers' errors as its own
         connection._handle_dbapi_exception(error, statement, (), cursor, None)
     finally:
         cursor.close()
@@ -181,7 +181,7 @@ def _close(connection: Connection, engine: Engine) -> None:
     """Close a side connection; it is thrown away where it cannot be given back."""
     try:
         connection.close()
-    except Exception:  # what was done is done
+    except Exception:  # noqa: BLE001 - what was done is done
         if not connection.closed:
             connection.invalidate()
             connection.close()
@@ -235,7 +235,7 @@ def autocommit_connection(engine: Engine) -> Iterator[tuple[Connection, int]]:
                 if not connection.invalidated and str(before).lower() in ("0", "off", "false"):
                     try:
                         connection.exec_driver_sql("SET AUTOCOMMIT = 0")
-                    except Exception:  # a listener's too: what was done is done
+                    except Exception:  # noqa: BLE001 - a listener's too: what was done is done
                         connection.invalidate()
             return
 

@@ -73,7 +73,8 @@ def account_lock(bind: Engine | Connection, timeout: float = DEFAULT_TIMEOUT) ->
             if not connection.invalidated:
                 try:
                     connection.exec_driver_sql("COMMIT")
-                except Exception:  # what was done is done; a lost connection has lost the lock too
+                except Exception:  # noqa: BLE001 - what was done is done
+                    # a lost connection has lost the lock too
                     connection.invalidate()
 
 
@@ -122,7 +123,7 @@ class _Waiting(threading.Thread):
         try:
             if not self.given_up:  # before it began
                 self.taken = _take(self._connection)
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 - raised by the thread that waits
             self.error = error
 
     def give_up(self) -> None:

@@ -67,7 +67,7 @@ def send(engine: Engine, connection: Connection, session: int, element: PitrDDLE
     try:
         try:
             send_now(connection, element, {})
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - listeners and drivers raise anything
             return _resolve_outcome(engine, connection, session, element, error, outside)
         return Sent(Outcome.DONE)
     except BaseException:  # interrupted: it may have taken effect
@@ -99,7 +99,7 @@ def _resolve_outcome(
                 connection.invalidate()
         with reading(engine) as other:
             there = read_pitrs(other, {})
-    except Exception as second:
+    except Exception as second:  # noqa: BLE001 - the first error is what is reported
         error.add_note(f"Reading back failed too: {second}")
         return Sent(Outcome.UNKNOWN, error, refusal)
     return Sent(Outcome.DONE if is_so(element, there) else Outcome.FAILED, error, refusal)

@@ -109,7 +109,7 @@ class SessionFlush:
             try:
                 with _outside_context_manager(connection), idle(connection):
                     self._done += flush(connection, items)
-            except BaseException as error:
+            except BaseException as error:  # noqa: BLE001 - raised at the end of the Session
                 self._errors.append(error)
                 if not isinstance(error, Exception):
                     return

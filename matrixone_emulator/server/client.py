@@ -153,9 +153,9 @@ class Client:
             channel.write(packets.err(unsupported(text(body))))
         except ConnectionLost:
             raise
-        except Exception as error:
-            # A fault of the emulator itself: the client hears of it instead of losing its
-            # connection, and the trace goes to the log.
+        except Exception as error:  # noqa: BLE001 - any fault of the emulator itself
+            # The client hears of it instead of losing its connection, and the trace goes to the
+            # log.
             _LOG.exception("the emulator failed on: %s", redacted(text(body)))
             fault = f"MatrixOne emulator failed: {type(error).__name__}: {error}"
             channel.write(packets.err(SqlError(1105, fault)))

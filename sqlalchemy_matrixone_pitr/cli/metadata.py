@@ -82,7 +82,7 @@ def _shown_as_they_are(module: str) -> Iterator[None]:
         yield
     except (CliError, KeyboardInterrupt):
         raise
-    except BaseException as error:
+    except BaseException as error:  # noqa: BLE001 - the user's module may raise anything
         frames = error.__traceback__
         while frames is not None and (
             frames.tb_frame.f_code.co_filename.startswith("<frozen importlib")
