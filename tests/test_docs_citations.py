@@ -136,6 +136,14 @@ def test_named_paths_are_there(page: Path) -> None:
             assert not path.endswith(SUFFIXES), f"{code}: give the path from the root"
 
 
+def test_every_folder_is_on_the_map() -> None:
+    """Folders of the packages, and of the tests that pytest collects itself."""
+    named = set(re.findall(r"`([^`\s]+/)`", prose(ROOT / "docs/architecture.md")))
+    for top in ("sqlalchemy_matrixone_pitr", "alembic_ext", "matrixone_emulator", "tests"):
+        for path in sorted((ROOT / top).glob("*/__init__.py")):
+            assert f"{name_of(path.parent)}/" in named
+
+
 def test_files_in_drawings_are_there() -> None:
     """Names in the blocks of docs/architecture.md, of the packages or of alembic_ext/."""
     names = {path.name for path in SOURCES}
