@@ -13,6 +13,7 @@ from sqlalchemy import Engine, create_engine
 
 from sqlalchemy_matrixone_pitr.cli.app import run
 from sqlalchemy_matrixone_pitr.emulator import Emulator
+from tests.imports import forgetting_imports
 
 
 @dataclass(frozen=True)
@@ -34,29 +35,21 @@ def call(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
-) -> Iterator[Call]:
+) -> Call:
     """Run a command on the emulator's database ``shop``, in a folder of its own."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MATRIXONE_URL", emulator.url(database="shop"))
-    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
     for name in ("NO_COLOR", "FORCE_COLOR"):
         monkeypatch.delenv(name, raising=False)
 
-    def forget() -> None:
-        """What a command has imported from the folder; another test has modules of that name."""
-        for name, module in list(sys.modules.items()):
-            if str(tmp_path) in str(getattr(module, "__file__", None)):
-                del sys.modules[name]
-
     def called(*arguments: str) -> Ran:
         monkeypatch.setattr(sys, "argv", ["mo-pitr", *arguments])
-        forget()
         capfd.readouterr()
-        code = run()
+        with forgetting_imports(tmp_path):
+            code = run()
         return Ran(code, *capfd.readouterr())
 
-    yield called
-    forget()
+    return called
 
 
 @pytest.fixture(params=["4.2.0"])

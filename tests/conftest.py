@@ -1,6 +1,7 @@
 """Fixtures: a server (the emulator, or a real one by MATRIXONE_URL), databases, engines.
 
-EMULATED_VERSIONS="3.0.18 main" has the tests run on these instead of the usual two.
+EMULATED_VERSIONS="3.0.18 main" has the tests run on these instead of the usual two;
+``--all-combinations`` has each test run on every version with every dialect and driver.
 
 Every test that needs a server runs on whichever there is; what a test makes is named after it and
 dropped when it ends, PITRs included.
@@ -8,29 +9,29 @@ dropped when it ends, PITRs included.
 
 from __future__ import annotations
 
+import logging
 import os
 import secrets
+import signal
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import pymysql
 import pytest
 from sqlalchemy import URL, Engine, create_engine, make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
+from tests.combinations import ASYNC_SCHEMES, SYNC_SCHEMES, superfluous
+from tests.imports import modules_from
 from tests.proxy import Proxy
 
+ROOT = Path(__file__).parents[1]
 LIVE = os.environ.get("MATRIXONE_URL")
 EMULATED_VERSIONS = os.environ.get("EMULATED_VERSIONS", "3.0.9 4.2.0").split()
 NEWEST = (999, 0, 0)
 """What counts as the version of a server that names none: one built from the main branch"""
-SYNC_SCHEMES = ("matrixone+pymysql", "mysql+pymysql")
-ASYNC_SCHEMES = (
-    "matrixone+aiomysql",
-    "matrixone+asyncmy",
-    "mysql+aiomysql",
-    "mysql+asyncmy",
-)
 
 
 @dataclass(frozen=True)
@@ -83,12 +84,56 @@ class Server:
             connection.close()
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--all-combinations",
+        action="store_true",
+        help="run each test on every server version with every dialect and driver",
+    )
+
+
+@pytest.hookimpl(trylast=True)  # after -k and -m, which choose among all combinations
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    named = any("[" in argument for argument in config.args)
+    if not named and not config.getoption("all_combinations"):
+        left_out = set(superfluous(items))
+        config.hook.pytest_deselected(items=[item for item in items if item in left_out])
+        items[:] = [item for item in items if item not in left_out]
     if LIVE:
         skip = pytest.mark.skip(reason="of the emulator's own interface; a real server is used")
         for item in items:
             if item.get_closest_marker("emulator_only"):
                 item.add_marker(skip)
+
+
+@pytest.fixture(autouse=True)
+def process_as_found(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Fail the test that leaves something in this process for later tests to trip over."""
+    modules, before = set(sys.modules), _process_state()
+    yield
+    folders = tmp_path_factory.getbasetemp(), ROOT / "examples"
+    assert modules_from(*folders, but_not=modules) == [], "forgetting_imports() would forget them"
+    assert _process_state() == before
+
+
+def _process_state() -> dict[str, object]:
+    environment = {k: v for k, v in os.environ.items() if k != "PYTEST_CURRENT_TEST"}
+    return {
+        "folder": os.getcwd(),
+        "environment": environment,
+        "sys.path": list(sys.path),
+        "sys.argv": list(sys.argv),
+        "sys.stdout": sys.stdout,
+        "sys.stderr": sys.stderr,
+        "SIGINT": signal.getsignal(signal.SIGINT),
+        "log handlers": list(logging.root.handlers),
+        "log level": logging.root.level,
+        "disabled loggers": {
+            name
+            for name, logger in list(logging.root.manager.loggerDict.items())
+            if isinstance(logger, logging.Logger) and logger.disabled
+        },
+    }
 
 
 @pytest.fixture(scope="session", params=["live"] if LIVE else EMULATED_VERSIONS)

@@ -17,7 +17,8 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, MetaData, create_engine, text
 
 from sqlalchemy_matrixone_pitr import get_pitrs
-from tests.conftest import SYNC_SCHEMES, Server
+from tests.combinations import SYNC_SCHEMES
+from tests.conftest import Server
 
 ENV = """
 from alembic import context

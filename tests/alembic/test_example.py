@@ -26,6 +26,7 @@ from sqlalchemy_matrixone_pitr import get_pitrs
 from sqlalchemy_matrixone_pitr.alembic import guard_migrations
 from tests.alembic.shop_stages import STAGES, models
 from tests.conftest import Server
+from tests.imports import forgetting_imports
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "shop"
 VERSIONS = EXAMPLE / "migrations" / "versions"
@@ -80,17 +81,15 @@ class Shop:
 
 
 @pytest.fixture
-def database(database: str, server: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+def database(
+    database: str, server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[str]:
     """The example's policies have names of their own, not the test's."""
     if server.version < (3,):
         pytest.skip("2.x takes a rebuilt table's policy for active, and cannot renew beside it")
-    monkeypatch.setattr(sys, "path", list(sys.path))
     monkeypatch.delenv("MATRIXONE_URL", raising=False)
-    for name in ("models", "where"):
-        monkeypatch.delitem(sys.modules, name, raising=False)
-    yield database
-    for name in ("models", "where"):
-        monkeypatch.delitem(sys.modules, name, raising=False)
+    with forgetting_imports(EXAMPLE, tmp_path):
+        yield database
     for row in server.query("SHOW PITR"):
         if row[5] == database:
             server.query(f"DROP PITR {row[0]}")

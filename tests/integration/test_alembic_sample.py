@@ -14,7 +14,8 @@ from alembic import command, util
 from sqlalchemy import create_engine, inspect
 from sqlalchemy.exc import OperationalError, SAWarning
 
-from tests.conftest import SYNC_SCHEMES, Server
+from tests.combinations import SYNC_SCHEMES
+from tests.conftest import Server
 from tests.integration.alembic_sample import journey
 
 pytestmark = pytest.mark.parametrize("scheme", SYNC_SCHEMES)

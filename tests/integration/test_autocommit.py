@@ -24,7 +24,8 @@ from sqlalchemy_matrixone_pitr import (
     get_recovery_windows,
     pending_pitrs,
 )
-from tests.conftest import SYNC_SCHEMES, Server
+from tests.combinations import SYNC_SCHEMES
+from tests.conftest import Server
 
 Names = Callable[[], list[str]]
 Ways = Callable[[str], tuple[Engine, Connection]]

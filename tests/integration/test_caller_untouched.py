@@ -17,7 +17,8 @@ from sqlalchemy_matrixone_pitr import (
     RestorePitr,
     TransactionPitrManager,
 )
-from tests.conftest import SYNC_SCHEMES, Server
+from tests.combinations import SYNC_SCHEMES
+from tests.conftest import Server
 from tests.proxy import Proxy
 
 

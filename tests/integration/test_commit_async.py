@@ -20,14 +20,15 @@ from sqlalchemy_matrixone_pitr import (
     PitrTransactionError,
     pending_pitrs,
 )
-from tests.conftest import ASYNC_SCHEMES, Server
+from tests.combinations import ASYNC_SCHEMES
+from tests.conftest import Server
 from tests.proxy import Proxy
 
 Names = Callable[[], list[str]]
 MakeEngine = Callable[..., AsyncEngine]
 
 
-@pytest.fixture(params=[ASYNC_SCHEMES[0], ASYNC_SCHEMES[3]])
+@pytest.fixture(params=ASYNC_SCHEMES)
 def make_engine(
     request: pytest.FixtureRequest, server: Server, database: str
 ) -> Callable[..., AsyncEngine]:

@@ -1,0 +1,78 @@
+"""Chooses which combinations of server version, dialect and driver a test runs on.
+
+A test that takes an engine would run on each version of the server with each dialect (ours and
+SQLAlchemy's own) and each driver: four times, and eight times where it is asynchronous. Two of
+these runs meet every version, every dialect and every driver. Which two differs from test to test,
+so that all tests together meet every combination.
+
+``pytest --all-combinations`` runs them all, and so do the tests marked ``all_combinations``: those
+of what depends on dialect, driver and version together.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Hashable, Iterable, Sequence
+
+import pytest
+
+SYNC_SCHEMES = ("matrixone+pymysql", "mysql+pymysql")
+ASYNC_SCHEMES = (
+    "matrixone+aiomysql",
+    "matrixone+asyncmy",
+    "mysql+aiomysql",
+    "mysql+asyncmy",
+)
+_SCHEMES = {*SYNC_SCHEMES, *ASYNC_SCHEMES}
+
+Combination = tuple[Hashable, ...]
+
+
+def covering(combinations: Sequence[Combination], name: str) -> set[Combination]:
+    """Return few combinations that have every value of each factor between them.
+
+    The first has the first value of each factor, the second the second, and so on, with each factor
+    rotated by *name*. What is no full product is somebody's choice already, and stays whole.
+    """
+    factors = [list(dict.fromkeys(values)) for values in zip(*combinations, strict=True)]
+    rotation = zlib.crc32(name.encode())
+    chosen = {
+        tuple(
+            values[(run + (rotation >> number)) % len(values)]
+            for number, values in enumerate(factors)
+        )
+        for run in range(max(map(len, factors), default=0))
+    }
+    return chosen if chosen <= set(combinations) else set(combinations)
+
+
+def superfluous(items: Iterable[pytest.Item]) -> list[pytest.Item]:
+    """Return the items of tests that run on enough combinations without them."""
+    tests: dict[Hashable, list[tuple[pytest.Item, Combination]]] = {}
+    for item in items:
+        callspec = getattr(item, "callspec", None)
+        if callspec is None or item.get_closest_marker("all_combinations"):
+            continue
+        scheme = [key for key, value in callspec.params.items() if _is_scheme(value)]
+        if len(scheme) != 1 or "server" not in callspec.params:
+            continue
+        dialect, _, driver = callspec.params[scheme[0]].partition("+")
+        name = item.nodeid.partition("[")[0]
+        others = {
+            key: index
+            for key, index in callspec.indices.items()
+            if key not in ("server", scheme[0])
+        }
+        combination = (callspec.params["server"], dialect, driver)
+        tests.setdefault((name, *sorted(others.items())), []).append((item, combination))
+    return [
+        item
+        for test, runs in tests.items()
+        for kept in [covering([combination for _, combination in runs], repr(test))]
+        for item, combination in runs
+        if combination not in kept
+    ]
+
+
+def _is_scheme(value: object) -> bool:
+    return isinstance(value, str) and value in _SCHEMES
