@@ -17,6 +17,7 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pymysql
 import pytest
@@ -104,6 +105,24 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         for item in items:
             if item.get_closest_marker("emulator_only"):
                 item.add_marker(skip)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_tls_context() -> Iterator[None]:
+    """Share the TLS context that PyMySQL makes for every connection by reading all certificates."""
+    make = pymysql.connections.Connection._create_ssl_ctx
+    shared: list[Any] = []
+
+    def create(connection: pymysql.connections.Connection, options: Any) -> Any:
+        if options:
+            return make(connection, options)
+        if not shared:
+            shared.append(make(connection, options))
+        return shared[0]
+
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setattr(pymysql.connections.Connection, "_create_ssl_ctx", create)
+        yield
 
 
 @pytest.fixture(autouse=True)

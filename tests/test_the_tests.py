@@ -1,4 +1,4 @@
-"""What the tests themselves rely on: enough combinations of server and driver, and clean imports."""
+"""The tests of the tests: enough combinations of server and driver, and imports forgotten."""
 
 from __future__ import annotations
 
