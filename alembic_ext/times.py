@@ -279,12 +279,16 @@ class _Run:
     :ivar heads: the versions before the step that runs.
     :ivar rows: those that are written of it.
     :ivar waiting: those that are to be written.
+    :ivar uncommitted: an earlier revision waits for the same COMMIT. A failure undoes this one with
+        it, so its beginning need not be on record; and to write it now could wait for the lock of
+        what that one has written.
     """
 
     began: dt.datetime
     heads: list[str] | None
     rows: list[Row] = field(default_factory=list)
     waiting: list[Row] = field(default_factory=list)
+    uncommitted: bool = False
 
 
 class RevisionTimes:
@@ -319,6 +323,8 @@ class RevisionTimes:
                 if is_autocommit(connection):
                     rows = [dataclasses.replace(r, progress=Progress.PARTIAL) for r in rows]
                 run.waiting = rows
+                if run.uncommitted:
+                    return
                 schema = ctx.version_table_schema
                 if not _has_table(aside, schema):
                     if not free:
@@ -380,7 +386,7 @@ class RevisionTimes:
         touched = self._touched(ctx, connection, rows)
         rows = [dataclasses.replace(row, touched=touched) for row in rows]
         schema = ctx.version_table_schema
-        if not run.rows:
+        if not run.rows and not run.uncommitted:
             try:
                 with side_connection(connection) as aside:
                     if _has_table(aside, schema):
@@ -389,6 +395,7 @@ class RevisionTimes:
                 log.debug("the time of %s is not written before its COMMIT: %s", step, error)
         rows = [dataclasses.replace(row, progress=Progress.COMMITTED) for row in rows]
         run.rows = run.waiting = []
+        run.uncommitted = True
         run.heads = None if heads is None else sorted(heads)
         connection.execute(RecordRevision(rows, schema, self._committed(ctx)))
 
@@ -437,7 +444,8 @@ class RevisionTimes:
         def begin_next(moment: dt.datetime) -> None:
             self._seen = time.monotonic()
             if (found := context()) is not None and found in self._runs:
-                self._runs[found].began = moment
+                run = self._runs[found]
+                run.began, run.uncommitted = moment, False
 
         return begin_next
 

@@ -9,10 +9,8 @@ dropped when it ends, PITRs included.
 
 from __future__ import annotations
 
-import logging
 import os
 import secrets
-import signal
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -126,33 +124,12 @@ def one_tls_context() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
-def process_as_found(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Fail the test that leaves something in this process for later tests to trip over."""
-    modules, before = set(sys.modules), _process_state()
+def modules_as_found(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Fail the test that leaves a module imported for later tests to trip over."""
+    modules = set(sys.modules)
     yield
     folders = tmp_path_factory.getbasetemp(), ROOT / "examples"
     assert modules_from(*folders, but_not=modules) == [], "forgetting_imports() would forget them"
-    assert _process_state() == before
-
-
-def _process_state() -> dict[str, object]:
-    environment = {k: v for k, v in os.environ.items() if k != "PYTEST_CURRENT_TEST"}
-    return {
-        "folder": os.getcwd(),
-        "environment": environment,
-        "sys.path": list(sys.path),
-        "sys.argv": list(sys.argv),
-        "sys.stdout": sys.stdout,
-        "sys.stderr": sys.stderr,
-        "SIGINT": signal.getsignal(signal.SIGINT),
-        "log handlers": list(logging.root.handlers),
-        "log level": logging.root.level,
-        "disabled loggers": {
-            name
-            for name, logger in list(logging.root.manager.loggerDict.items())
-            if isinstance(logger, logging.Logger) and logger.disabled
-        },
-    }
 
 
 @pytest.fixture(scope="session", params=["live"] if LIVE else EMULATED_VERSIONS)

@@ -56,6 +56,26 @@ def test_its_statements_bring_the_tables_back(applied: Project, server: Server) 
         assert conn.execute(text("SELECT * FROM other")).all() == [(2,)]
 
 
+@one_dialect
+def test_revisions_of_one_transaction_do_not_wait_for_each_other(
+    project: Project, database: str, server: Server, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Their times are written after its COMMIT, all of them."""
+    caplog.set_level(logging.DEBUG, "alembic.runtime.matrixone_pitr")
+    project.revision(1, TABLE)
+    project.upgrade()
+    for number in (2, 3, 4):
+        project.revision(number, f'op.add_column("orders", sa.Column("c{number}", sa.Integer))')
+    project.template("external")
+    caplog.clear()
+    project.upgrade()
+    assert "is not written" not in caplog.text
+    recorded = server.query(
+        "SELECT version_num FROM alembic_pitr_revision WHERE touched LIKE '%committed%'", database
+    )
+    assert sorted(recorded) == [("0001",), ("0002",), ("0003",), ("0004",)]
+
+
 def test_what_foreign_keys_refer_to_is_said(project: Project, database: str) -> None:
     """RESTORE of it says OK, and restores nothing."""
     project.revision(
