@@ -18,7 +18,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql.elements import TextClause
 
 from . import server
-from .connections import query, roll_back
+from .connections import query, roll_back, side_connection
 from .generations import object_of
 from .model import Pitr
 from .moment import Moment, MomentLike
@@ -262,6 +262,12 @@ def objects_here(connection: Connection, databases: Collection[str]) -> set[Obje
     )
     rows = query(connection, statement, {"databases": sorted(databases) or [""]})
     return {(row[0], row[1]) for row in rows}
+
+
+def has_table(connection: Connection, database: str, table: str) -> bool:
+    """Whether a table is committed, asked on a connection beside the caller's."""
+    with side_connection(connection) as aside:
+        return bool(object_ids(aside, [(database, table)]))
 
 
 def is_part(name: str) -> bool:

@@ -17,7 +17,6 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Self
 
-from sqlalchemy import text
 from sqlalchemy import types as sqltypes
 from sqlalchemy.engine import Connection, CursorResult, Dialect, Engine
 from sqlalchemy.exc import CompileError, DBAPIError
@@ -26,7 +25,8 @@ from sqlalchemy.sql.compiler import DDLCompiler, IdentifierPreparer
 from sqlalchemy.sql.ddl import ExecutableDDLElement
 
 from . import server
-from .connections import is_autocommit, query, side_connection
+from .catalog import has_table
+from .connections import is_autocommit
 from .declarations import Databases
 from .errors import (
     PitrAlreadyExistsError,
@@ -128,25 +128,16 @@ class CreatePitr(PitrDDLElement):
         """What an error of this form means: of a table that has a policy it says what it says of a
         missing one."""
         typed = from_dbapi_error(error, name=self.name, statement=str(self))
-        if not isinstance(typed, PitrTargetError) or not self._has_table(connection):
+        database, table = self.pitr.database_name or "", self.pitr.table_name or ""
+        if not isinstance(typed, PitrTargetError) or not has_table(connection, database, table):
             return typed or error
         return PitrAlreadyExistsError(
-            f"table {self.pitr.database_name}.{self.pitr.table_name} has an active PITR already "
-            f"(the server says: {typed})",
+            f"table {database}.{table} has an active PITR already (the server says: {typed})",
             name=self.name,
             errno=typed.errno,
             statement=typed.statement,
             orig=typed.orig,
         )
-
-    def _has_table(self, connection: Connection) -> bool:
-        with side_connection(connection) as aside:
-            statement = text(
-                "SELECT 1 FROM mo_catalog.mo_tables WHERE account_id = current_account_id() "
-                "AND reldatabase = :database AND relname = :table"
-            )
-            values = {"database": self.pitr.database_name, "table": self.pitr.table_name}
-            return bool(query(aside, statement, values))
 
     def __repr__(self) -> str:
         return f"CreatePitr({self.pitr!r}{', if_not_exists=True' if self.if_not_exists else ''})"
