@@ -43,7 +43,7 @@ def covering(combinations: Sequence[Combination], name: str) -> set[Combination]
         )
         for run in range(max(map(len, factors), default=0))
     }
-    return min(chosen, set(combinations))
+    return chosen if chosen.issubset(combinations) else set(combinations)
 
 
 def superfluous(items: Iterable[pytest.Item]) -> list[pytest.Item]:

@@ -9,10 +9,12 @@ dropped when it ends, PITRs included.
 
 from __future__ import annotations
 
+import gc
 import os
 import secrets
+import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +26,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from tests.combinations import ASYNC_SCHEMES, SYNC_SCHEMES, superfluous
 from tests.imports import modules_from
+from tests.interrupts import Interrupt
 from tests.proxy import Proxy
 
 ROOT = Path(__file__).parents[1]
@@ -103,6 +106,37 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         for item in items:
             if item.get_closest_marker("emulator_only"):
                 item.add_marker(skip)
+
+
+def pytest_configure() -> None:
+    """Let the tests' processes be interrupted where the tests were started with SIGINT ignored."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_collection_finish() -> None:
+    """Spare each later garbage collection what the whole run keeps."""
+    gc.collect()
+    gc.freeze()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, object]:
+    """An interrupt that a test has sent itself and not caught is its failure, not the run's end."""
+    try:
+        return (yield)
+    except KeyboardInterrupt:
+        interrupt = pyfuncitem.funcargs.get("interrupt")
+        if not isinstance(interrupt, Interrupt) or interrupt.by_hand:
+            raise
+        pytest.fail("the interrupt was not caught")
+
+
+@pytest.fixture
+def interrupt(request: pytest.FixtureRequest) -> Iterator[Interrupt]:
+    """Ctrl-C, for the test alone: ``interrupt()`` in any thread."""
+    with Interrupt(request.function.__code__) as interrupt:
+        yield interrupt
 
 
 @pytest.fixture(scope="session", autouse=True)

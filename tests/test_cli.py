@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import re
 import signal
 import subprocess
 import sys
-import sysconfig
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,8 +14,7 @@ import pymysql
 import pytest
 
 from sqlalchemy_matrixone_pitr.cli.app import mo_pitr
-
-SCRIPT = os.path.join(sysconfig.get_path("scripts"), "mo-pitr")
+from tests.cli import SCRIPT
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:

@@ -11,10 +11,10 @@ import pytest
 
 from sqlalchemy_matrixone_pitr.cli.errors import as_commands
 from sqlalchemy_matrixone_pitr.emulator import Emulator
-from tests.cli import Call, call, emulator, engine
+from tests.cli import Call, call, emulator, engine, environment
 from tests.proxy import Proxy
 
-__all__ = ["call", "emulator", "engine"]
+__all__ = ["call", "emulator", "engine", "environment"]
 
 DRIVERS = ("pymysql", "aiomysql", "asyncmy")
 

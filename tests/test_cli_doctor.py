@@ -10,9 +10,9 @@ from sqlalchemy import Engine
 
 from sqlalchemy_matrixone_pitr import PitrManager
 from sqlalchemy_matrixone_pitr.emulator import Emulator
-from tests.cli import Call, call, emulator, engine
+from tests.cli import Call, call, emulator, engine, environment
 
-__all__ = ["call", "emulator", "engine"]
+__all__ = ["call", "emulator", "engine", "environment"]
 
 
 def change(engine: Engine, *statements: str) -> None:

@@ -8,9 +8,9 @@ import pytest
 from sqlalchemy import Engine
 
 from sqlalchemy_matrixone_pitr import PitrManager
-from tests.cli import Call, call, emulator, engine
+from tests.cli import Call, call, emulator, engine, environment
 
-__all__ = ["call", "emulator", "engine"]
+__all__ = ["call", "emulator", "engine", "environment"]
 
 MODELS = """
 from sqlalchemy import Column, Integer, MetaData, Table

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import signal
 import threading
 import time
 from pathlib import Path
@@ -16,11 +14,11 @@ from sqlalchemy.exc import SAWarning
 
 from sqlalchemy_matrixone_pitr import PitrManager, ensure_pitrs
 from sqlalchemy_matrixone_pitr.cli.app import mo_pitr
-from sqlalchemy_matrixone_pitr.emulator import Emulator
-from tests.cli import Call, call, emulator, engine
+from tests.cli import Call, call, emulator, engine, environment
+from tests.interrupts import Interrupt
 from tests.test_cli_policies import MODELS, on_terminal
 
-__all__ = ["call", "emulator", "engine"]
+__all__ = ["call", "emulator", "engine", "environment"]
 
 EMPTY = """
 from sqlalchemy import Column, Integer, MetaData, Table
@@ -33,12 +31,6 @@ Table("t0", metadata, Column("id", Integer))
 def models(tmp_path: Path) -> None:
     (tmp_path / "models.py").write_text(MODELS.format(tables=3))
     (tmp_path / "empty.py").write_text(EMPTY)
-
-
-@pytest.fixture
-def environment(emulator: Emulator, engine: Engine) -> dict[str, str]:
-    url = emulator.url(database="shop")
-    return {**os.environ, "MATRIXONE_URL": url, "NO_COLOR": "1"}
 
 
 def alter(engine: Engine, column: str) -> None:
@@ -121,7 +113,7 @@ def test_80_columns(
 ) -> None:
     PitrManager(engine).create_table_pitr(name, "shop", "t0", 7)
     alter(engine, "c")
-    _, shown = on_terminal([command], environment, tmp_path)
+    _, shown = on_terminal([command], {**environment, "NO_COLOR": "1"}, tmp_path)
     lines = shown.replace("\r", "").splitlines()
     assert name in shown
     assert command == "doctor" or "table shop.t0" in shown
@@ -179,23 +171,18 @@ def test_the_next_step_where_history_cannot_be_kept(call: Call, engine: Engine) 
 # -- colour and help
 
 
-def test_colour(call: Call, engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_colour(call: Call, engine: Engine) -> None:
     PitrManager(engine).create_table_pitr("week", "shop", "t0", 7)
     assert "\x1b" not in call("show").out
-    monkeypatch.setenv("FORCE_COLOR", "1")
-    assert "\x1b[32mactive\x1b[0m" in call("show").out
-    assert "\x1b[32m" in call("plan", "models:Base").out
-    monkeypatch.setenv("NO_COLOR", "1")
-    assert "\x1b" not in call("show").out
-    monkeypatch.delenv("NO_COLOR")
-    monkeypatch.setenv("FORCE_COLOR", "0")
-    assert "\x1b" not in call("show").out
+    assert "\x1b[32mactive\x1b[0m" in call("show", FORCE_COLOR="1").out
+    assert "\x1b[32m" in call("plan", "models:Base", FORCE_COLOR="1").out
+    assert "\x1b" not in call("show", FORCE_COLOR="1", NO_COLOR="1").out
+    assert "\x1b" not in call("show", FORCE_COLOR="0").out
 
 
 @pytest.mark.parametrize("columns", ["60", "80", "200"])
-def test_help_is_whole(call: Call, monkeypatch: pytest.MonkeyPatch, columns: str) -> None:
-    monkeypatch.setenv("COLUMNS", columns)
-    shown = " ".join(call("--help").out.split())
+def test_help_is_whole(call: Call, columns: str) -> None:
+    shown = " ".join(call("--help", COLUMNS=columns).out.split())
     assert "..." not in shown.replace("[ARGS]...", "")
     for command in mo_pitr.commands.values():
         assert command.help is not None
@@ -231,7 +218,9 @@ def test_ctrl_c_before_anything_is_read(call: Call, tmp_path: Path) -> None:
     assert call("check", "slow:Base").err.strip() == "Interrupted."
 
 
-def test_ctrl_c_while_a_renewal_waits_for_the_lock(call: Call, engine: Engine) -> None:
+def test_ctrl_c_while_a_renewal_waits_for_the_lock(
+    call: Call, engine: Engine, interrupt: Interrupt
+) -> None:
     PitrManager(engine).create_table_pitr("week", "shop", "t0", 7)
     alter(engine, "c")
     with engine.connect() as conn:
@@ -239,9 +228,7 @@ def test_ctrl_c_while_a_renewal_waits_for_the_lock(call: Call, engine: Engine) -
             "SELECT role_id FROM mo_catalog.mo_role "
             "WHERE role_name IN ('moadmin', 'accountadmin') FOR UPDATE"
         )
-        main = threading.main_thread().ident
-        assert main is not None
-        threading.Timer(1.5, signal.pthread_kill, (main, signal.SIGINT)).start()
+        threading.Timer(1.5, interrupt).start()
         began = time.monotonic()
         interrupted = call("renew", "week")
         conn.rollback()

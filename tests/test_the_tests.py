@@ -1,15 +1,21 @@
-"""The tests of the tests: enough combinations of server and driver, and imports forgotten."""
+"""What the tests rely on: enough combinations, imports forgotten, interrupts that stay inside."""
 
 from __future__ import annotations
 
 import itertools
+import signal
 import sys
+import threading
+import time
 from pathlib import Path
 
 import pytest
 
 from tests.combinations import covering
 from tests.imports import forgetting_imports, modules_from
+from tests.interrupts import Interrupt
+
+pytest_plugins = "pytester"
 
 VERSIONS = ("3.0.9", "4.2.0")
 DIALECTS = ("matrixone", "mysql")
@@ -56,3 +62,35 @@ def test_imports_are_forgotten(tmp_path: Path) -> None:
         assert modules_from(folder) == []
     assert sys.path == before
     assert "models" not in sys.modules
+
+
+def test_an_interrupt_reaches_the_test(interrupt: Interrupt) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        interrupt(5)
+    sender = threading.Timer(0.1, interrupt)
+    sender.start()
+    with pytest.raises(KeyboardInterrupt):
+        time.sleep(10)
+    sender.join()
+
+
+def test_an_interrupt_that_comes_too_late_does_nothing() -> None:
+    """Not below the test's function, or after its end: the run goes on."""
+    before = signal.getsignal(signal.SIGINT)
+
+    def elsewhere() -> None:
+        pass
+
+    with Interrupt(elsewhere.__code__) as interrupt:
+        interrupt()
+        sender = threading.Thread(target=interrupt)
+        sender.start()
+    sender.join()
+    interrupt()
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_one_that_is_not_caught_is_a_failure(pytester: pytest.Pytester) -> None:
+    pytester.makeconftest("from tests.conftest import interrupt, pytest_pyfunc_call")
+    pytester.makepyfile("def test_one(interrupt): interrupt(5)\ndef test_two(): pass\n")
+    pytester.runpytest_inprocess("-p", "no:randomly").assert_outcomes(passed=1, failed=1)

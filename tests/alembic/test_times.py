@@ -14,9 +14,9 @@ from sqlalchemy import create_engine, text
 from sqlalchemy_matrixone_pitr import PitrManager, PitrNotFoundError, PitrValidationError
 from sqlalchemy_matrixone_pitr.alembic import restore_point
 from tests.alembic.conftest import Project
+from tests.cli import SCRIPT
 from tests.conftest import Server
 from tests.proxy import Proxy
-from tests.test_cli import SCRIPT
 
 one_dialect = pytest.mark.parametrize("project", ["matrixone+pymysql"], indirect=True)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -26,6 +25,7 @@ from sqlalchemy_matrixone_pitr import (
 )
 from sqlalchemy_matrixone_pitr.plan.actions import Create
 from tests.conftest import Server
+from tests.interrupts import Interrupt
 from tests.proxy import Proxy, When
 
 Names = Callable[[], list[str]]
@@ -297,15 +297,12 @@ def test_interrupted(
     prefix: str,
     pitr_names: Names,
     concurrency: int,
+    interrupt: Interrupt,
 ) -> None:
     """Ctrl-C: what is on its way is waited for, and the report comes with the exception."""
     plan = plan_pitrs(proxied_engine, metadata)
 
-    def interrupt() -> None:
-        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
-        time.sleep(0.1)
-
-    proxy.on(f"^CREATE PITR `{prefix}_10`", interrupt)
+    proxy.on(f"^CREATE PITR `{prefix}_10`", lambda: interrupt(0.1))
     with pytest.raises(KeyboardInterrupt) as caught:
         apply_plan(proxied_engine, plan, concurrency)
     report: ApplyReport = caught.value.report  # type: ignore[attr-defined]
@@ -326,7 +323,7 @@ def test_interrupted_when_a_result_is_on_its_way_into_the_report(
     def interrupted(run: object, number: int) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("sqlalchemy_matrixone_pitr.apply.Run._tell", interrupted)
+    monkeypatch.setattr("sqlalchemy_matrixone_pitr.apply.Run._record", interrupted)
     before = set(pitr_names())
     with pytest.raises(KeyboardInterrupt) as caught:
         apply_plan(engine, plan, 4)
@@ -389,16 +386,16 @@ def test_interrupted_twice(
     metadata: MetaData,
     prefix: str,
     pitr_names: Names,
+    interrupt: Interrupt,
 ) -> None:
     """The second Ctrl-C ends what is on its way: unknown, or known in time not to be done."""
     plan = plan_pitrs(proxied_engine, metadata)
 
-    def interrupt() -> None:
+    def twice() -> None:
         for pause in (0.5, 1.5):
-            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
-            time.sleep(pause)
+            interrupt(pause)
 
-    proxy.on(f"^CREATE PITR `{prefix}_10`", interrupt)
+    proxy.on(f"^CREATE PITR `{prefix}_10`", twice)
     with pytest.raises(KeyboardInterrupt) as caught:
         apply_plan(proxied_engine, plan, 4)
     report: ApplyReport = caught.value.report  # type: ignore[attr-defined]

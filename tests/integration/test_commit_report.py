@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import signal
 import threading
-import time
 import warnings
 from collections.abc import Callable, Mapping
 from typing import Any, Self
@@ -27,6 +25,7 @@ from sqlalchemy_matrixone_pitr import (
 from sqlalchemy_matrixone_pitr.locking import account_lock
 from sqlalchemy_matrixone_pitr.transaction import nothing_sent, pending_result
 from tests.conftest import Server
+from tests.interrupts import Interrupt
 from tests.proxy import Proxy
 
 Names = Callable[[], list[str]]
@@ -218,16 +217,12 @@ def test_the_lock_is_not_had(
     assert isinstance(caught.value.__cause__, PitrLockTimeoutError)
 
 
-def test_control_c_while_waiting_for_the_lock(matrixone_engine: Engine, prefix: str) -> None:
+def test_control_c_while_waiting_for_the_lock(
+    matrixone_engine: Engine, prefix: str, interrupt: Interrupt
+) -> None:
     create = CreateWhereMissing(Pitr.account(prefix, "1d"))
-    main_id = threading.get_ident()
-
-    def press() -> None:
-        time.sleep(1)
-        signal.pthread_kill(main_id, signal.SIGINT)
-
     with account_lock(matrixone_engine):
-        threading.Thread(target=press).start()
+        threading.Timer(1, interrupt).start()
         with pytest.raises(KeyboardInterrupt) as caught, matrixone_engine.begin() as conn:
             conn.execute(create)
     (note,) = (n for n in caught.value.__notes__ if "is committed" in n)

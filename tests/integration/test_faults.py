@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 import socket
 import threading
-import time
 from collections.abc import Callable
 
 import pytest
@@ -24,6 +22,7 @@ from sqlalchemy_matrixone_pitr import (
     pending_pitrs,
 )
 from tests.conftest import Server
+from tests.interrupts import Interrupt
 from tests.proxy import Proxy, When
 
 Names = Callable[[], list[str]]
@@ -168,14 +167,10 @@ def test_control_c_between_and_inside_statements(
     elements: list[CreatePitr],
     prefix: str,
     pitr_names: Names,
+    interrupt: Interrupt,
 ) -> None:
-    main_id = threading.get_ident()
-
-    def press() -> None:
-        signal.pthread_kill(main_id, signal.SIGINT)
-        time.sleep(0.2)  # the interrupt arrives while the statement is on its way
-
-    proxy.on("_b` FOR", press)
+    # the interrupt arrives while the statement is on its way
+    proxy.on("_b` FOR", lambda: interrupt(0.2))
     with proxied_engine.connect() as conn:
         for element in elements:
             conn.execute(element)

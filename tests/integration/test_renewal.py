@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
-import signal
 import threading
 import time
 from collections.abc import Callable
@@ -41,6 +40,7 @@ from sqlalchemy_matrixone_pitr import (
 )
 from sqlalchemy_matrixone_pitr.emulator import Emulator
 from tests.conftest import Server
+from tests.interrupts import Interrupt
 from tests.proxy import Proxy, When
 
 Names = Callable[[], list[str]]
@@ -156,15 +156,14 @@ def test_one_that_ends_on_its_way_says_what_is_missing(
 
 @pytest.mark.filterwarnings("ignore:PITR .* is renewed without its history")
 def test_interrupted_between_its_statements(
-    proxied_engine: Engine, proxy: Proxy, manager: PitrManager, prefix: str
+    proxied_engine: Engine,
+    proxy: Proxy,
+    manager: PitrManager,
+    prefix: str,
+    interrupt: Interrupt,
 ) -> None:
     run(proxied_engine, rebuild())
-
-    def interrupt() -> None:
-        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
-        time.sleep(0.2)
-
-    proxy.on("^CREATE PITR", interrupt)
+    proxy.on("^CREATE PITR", lambda: interrupt(0.2))
     with pytest.raises(KeyboardInterrupt) as caught:
         renew_pitr(proxied_engine, prefix, keep_history=False)
     assert "until this is executed: CREATE PITR" in caught.value.__notes__[-1]
