@@ -94,3 +94,29 @@ def test_one_that_is_not_caught_is_a_failure(pytester: pytest.Pytester) -> None:
     pytester.makeconftest("from tests.conftest import interrupt, pytest_pyfunc_call")
     pytester.makepyfile("def test_one(interrupt): interrupt(5)\ndef test_two(): pass\n")
     pytester.runpytest_inprocess("-p", "no:randomly").assert_outcomes(passed=1, failed=1)
+
+
+def test_tests_are_run_on_few_combinations(pytester: pytest.Pytester) -> None:
+    pytester.makeconftest(
+        "from tests.conftest import pytest_addoption, pytest_collection_modifyitems\n"
+        "import pytest\n"
+        "@pytest.fixture(params=['3.0.9', '4.2.0'])\n"
+        "def server(request): pass\n"
+        "@pytest.fixture(params=['matrixone+pymysql', 'mysql+pymysql'])\n"
+        "def engine(request, server): pass\n"
+    )
+    pytester.makepyfile(
+        "import pytest\n"
+        "@pytest.mark.parametrize('number', range(5))\n"
+        "def test_numbers(engine, number): pass\n"
+        "@pytest.mark.all_combinations\n"
+        "def test_all(engine): pass\n"
+        "def test_server(server): pass\n"
+    )
+    pytester.makeini("[pytest]\nmarkers = all_combinations\n")
+    arguments = ("-p", "no:randomly", "-k")
+    pytester.runpytest(*arguments, "numbers").assert_outcomes(passed=10)
+    pytester.runpytest(*arguments, "numbers and 4.2.0").assert_outcomes(passed=10)
+    pytester.runpytest(*arguments, "not numbers").assert_outcomes(passed=6)
+    everything = pytester.runpytest("--all-combinations")
+    everything.assert_outcomes(passed=26)

@@ -27,6 +27,8 @@ from sqlalchemy_matrixone_pitr import (
 from tests.combinations import SYNC_SCHEMES
 from tests.conftest import Server
 
+pytestmark = pytest.mark.all_combinations
+
 Names = Callable[[], list[str]]
 Ways = Callable[[str], tuple[Engine, Connection]]
 

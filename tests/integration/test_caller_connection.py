@@ -36,6 +36,8 @@ from sqlalchemy_matrixone_pitr import (
 from sqlalchemy_matrixone_pitr.connections import autocommit_connection
 from tests.conftest import Server
 
+pytestmark = pytest.mark.all_combinations
+
 
 def count(server: Server, database: str) -> object:
     return server.query("SELECT count(*) FROM t", database)[0][0]

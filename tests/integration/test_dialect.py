@@ -28,6 +28,8 @@ from sqlalchemy.schema import CreateTable
 from sqlalchemy_matrixone_pitr import PitrManager, PitrUnsupportedError, get_pitrs
 from tests.conftest import Server
 
+pytestmark = pytest.mark.all_combinations
+
 
 def test_identity(matrixone_engine: Engine, server: Server) -> None:
     with matrixone_engine.connect():

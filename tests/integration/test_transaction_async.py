@@ -35,6 +35,8 @@ from sqlalchemy_matrixone_pitr import (
 )
 from tests.proxy import Proxy
 
+pytestmark = pytest.mark.all_combinations
+
 Names = Callable[[], list[str]]
 MakeEngine = Callable[..., AsyncEngine]
 

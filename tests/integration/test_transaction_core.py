@@ -42,6 +42,8 @@ from sqlalchemy_matrixone_pitr import (
 from tests.conftest import Server
 from tests.proxy import Proxy
 
+pytestmark = pytest.mark.all_combinations
+
 Names = Callable[[], list[str]]
 
 
