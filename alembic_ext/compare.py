@@ -45,6 +45,7 @@ from sqlalchemy_matrixone_pitr.generations import (
     target_text,
 )
 from sqlalchemy_matrixone_pitr.model import Pitr
+from sqlalchemy_matrixone_pitr.names import fit_pitr_name
 from sqlalchemy_matrixone_pitr.plan.actions import Action, Alter, Create, Drop, Plan, Renew
 from sqlalchemy_matrixone_pitr.plan.reading import plan_bound, read_declared
 from sqlalchemy_matrixone_pitr.status import ServerState
@@ -195,14 +196,14 @@ class _Written:
         else:
             database, naming = self._names.declared(pitr.database_name), self._naming(name, pitr)
         written = Pitr(
-            name,
+            fit_pitr_name(name),
             pitr.level,
             pitr.range,
             account_name=pitr.account_name,
             database_name=database,
             table_name=pitr.table_name,
         )
-        return written, naming
+        return written.of_policy(name), naming
 
     def _naming(self, name: str, pitr: Pitr) -> str | None:
         """The convention that makes the name of a policy that nobody declares, if one does."""

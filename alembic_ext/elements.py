@@ -23,12 +23,15 @@ from sqlalchemy.engine import Connection, CursorResult
 from sqlalchemy.exc import DBAPIError, SAWarning
 
 from sqlalchemy_matrixone_pitr.catalog import object_ids
-from sqlalchemy_matrixone_pitr.connections import (
-    is_autocommit,
-    kill_on_abort,
-    roll_back,
+from sqlalchemy_matrixone_pitr.connections import kill_on_abort, roll_back
+from sqlalchemy_matrixone_pitr.ddl import (
+    AlterPitr,
+    CreatePitr,
+    DropPitr,
+    PitrDDLElement,
+    overlay,
+    resolve_database,
 )
-from sqlalchemy_matrixone_pitr.ddl import AlterPitr, CreatePitr, DropPitr, PitrDDLElement, overlay
 from sqlalchemy_matrixone_pitr.errors import (
     PitrAfterCommitError,
     PitrAlreadyExistsError,
@@ -47,7 +50,8 @@ from sqlalchemy_matrixone_pitr.generations import (
     target_text,
 )
 from sqlalchemy_matrixone_pitr.locking import account_lock
-from sqlalchemy_matrixone_pitr.model import Pitr, PitrRange
+from sqlalchemy_matrixone_pitr.model import Pitr, PitrLevel, PitrRange
+from sqlalchemy_matrixone_pitr.names import fit_pitr_name
 from sqlalchemy_matrixone_pitr.renewal import conflicting_pitr, renewal
 from sqlalchemy_matrixone_pitr.show import reading
 from sqlalchemy_matrixone_pitr.status import ServerState, read_state
@@ -57,6 +61,7 @@ from sqlalchemy_matrixone_pitr.transaction import (
     TransactionalDDLElement,
     is_pending,
     nothing_sent,
+    pending_pitrs,
     pending_result,
 )
 
@@ -162,14 +167,11 @@ class CreateWhereMissing(MigrationElement, CreatePitr):
     nothing any more is renewed. Anything else in the way is the server's to refuse.
     """
 
-    was_there = False
-    """Whether the transaction had the object when the operation ran."""
+    was_there: bool | None = None
+    """Whether the transaction had the object; None until :func:`look_for_objects` has looked."""
 
     def resolve(self, connection: Connection, options: Mapping[str, Any]) -> Self:
-        resolved = super().resolve(connection, options).with_real_names()
-        if resolved.pitr.database_name is not None and not is_autocommit(connection):
-            resolved.was_there = bool(object_ids(connection, [object_of(resolved.pitr)]))
-        return resolved
+        return super().resolve(connection, options).with_real_names()
 
     def decide(self, state: ServerState) -> PitrDDLElement | None:
         name, target = split_generation(self.name)[0], target_of(self.pitr)
@@ -208,7 +210,7 @@ class CreateWhereMissing(MigrationElement, CreatePitr):
                 f"PITR {self.name!r} is not created: {target_text(self.pitr)} is not there any "
                 "more, dropped or renamed"
             )
-        return self.was_there
+        return bool(self.was_there)
 
     def decide_attached(self, there: Pitr) -> PitrDDLElement | None:
         """Of a policy that protects its object."""
@@ -219,6 +221,20 @@ class CreateWhereMissing(MigrationElement, CreatePitr):
                 name=self.name,
             )
         return None
+
+
+def look_for_objects(connection: Connection) -> None:
+    """Look which objects of waiting elements the transaction has, before something may drop them;
+    at most one statement for tables, and one for databases."""
+    unseen = {
+        element: object_of(element.pitr)
+        for element in pending_pitrs(connection)
+        if isinstance(element, CreateWhereMissing) and element.was_there is None
+    }
+    of_database = {key for key in unseen.values() if key[0]}
+    there = object_ids(connection, of_database) if of_database else {}
+    for element, key in unseen.items():
+        element.was_there = key in there
 
 
 class RenewWhereDetached(CreateWhereMissing):
@@ -271,7 +287,7 @@ class _InPlaceOf(CreatePitr):
 
     def _send(self, connection: Connection, options: Mapping[str, Any]) -> CursorResult[Any]:
         for name in self.dropped:
-            DropPitr(name)._send(connection, options)
+            DropPitr.named(name)._send(connection, options)
             connection.exec_driver_sql("COMMIT")
         return CreatePitr(self.pitr).with_real_names()._send(connection, options)
 
@@ -371,7 +387,9 @@ class _OfNewest(MigrationElement):
         if self.expected is None or self.resolved:
             return self
         resolved = self.with_real_names()
-        resolved.expected = CreatePitr(self.expected).resolve(connection, options).pitr
+        if self.expected.level in (PitrLevel.DATABASE, PitrLevel.TABLE):
+            database = resolve_database(connection, self.expected.declared_database, options)
+            resolved.expected = self.expected.with_database(database)
         return resolved
 
     def is_foreign(self, there: Pitr) -> bool:
@@ -426,7 +444,8 @@ class DropNewest(_OfNewest, DropPitr):
     def __init__(
         self, policy: str, name: str, expected: Pitr | None, if_exists: bool, if_active: bool
     ) -> None:
-        super().__init__(name, if_exists)
+        super().__init__(fit_pitr_name(name), if_exists)
+        self.name = name  # which somebody else may have given
         self.policy = policy
         self.expected = expected
         self.if_active = if_active
@@ -441,7 +460,7 @@ class DropNewest(_OfNewest, DropPitr):
             return None
         if self.is_foreign(there) or (self.if_active and is_detached(there)):
             return None
-        return DropPitr(there.name)
+        return DropPitr.of(there)
 
 
 def object_of(pitr: Pitr) -> tuple[str, str | None]:

@@ -52,9 +52,10 @@ from sqlalchemy_matrixone_pitr.transaction import pending_pitrs
 
 from .alters import WATCHED
 from .ops import AlterPitrOp, DropPitrOp
+from .refusals import as_refusals
 from .registration import register
 from .sqltext import Act, Verb, acts
-from .steps import Heads, on_step, watch_environment
+from .steps import Heads, on_run, watch_runs
 from .watch import around, before
 
 OVERRIDE = "allow_unprotected"
@@ -81,6 +82,7 @@ class Loss:
     columns: frozenset[str] = frozenset()
 
 
+@as_refusals
 def guard_migrations(require: RangeLike = "1h") -> None:
     """Refuse what drops, empties or overwrites what no policy could bring back.
 
@@ -103,7 +105,7 @@ def guard_migrations(require: RangeLike = "1h") -> None:
     :raises PitrUnprotectedError: from the statement, or at the end of the revision.
     """
     register()
-    watch_environment()
+    watch_runs()
     global _required, _wrapped
     required = PitrRange.of(require)
     config = _config_of_env()
@@ -113,7 +115,7 @@ def guard_migrations(require: RangeLike = "1h") -> None:
         config.attributes[REQUIRED] = required
     if not _wrapped:
         _wrapped = True
-        on_step(_begin_step)
+        on_run(_begin_step, _end_run)
         before(WATCHED, _listen_by_hand)
         around((ops.DropTableOp, ops.DropColumnOp), _name_drop)
         before((DropPitrOp, AlterPitrOp), _look_at_policy)
@@ -238,18 +240,20 @@ def _run(context: MigrationContext) -> _Run:
     return _runs[context]
 
 
-def _begin_step(context: MigrationContext, step: MigrationInfo | None, heads: Heads) -> None:
-    if step is None:
-        run = _runs.pop(context, None)
-        if run is not None and run.stop is not None:
-            run.stop()
-    elif not step.is_stamp:
+def _begin_step(context: MigrationContext, step: MigrationInfo, heads: Heads) -> None:
+    if not step.is_stamp:
         _listen(context)
         _run(context).is_upgrade = step.is_upgrade
 
 
+def _end_run(context: MigrationContext, error: BaseException | None) -> None:
+    run = _runs.pop(context, None)
+    if run is not None and run.stop is not None:
+        run.stop()
+
+
 def _listen_by_hand(operations: Operations, operation: ops.MigrateOperation) -> None:
-    """Where no env.py has told of the steps, from the first operation on."""
+    """Where operations are called without a run, from the first one on."""
     _listen(operations.migration_context)
 
 

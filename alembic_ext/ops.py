@@ -26,7 +26,13 @@ from sqlalchemy_matrixone_pitr.generations import (
     split_generation,
 )
 from sqlalchemy_matrixone_pitr.model import Pitr, PitrLevel, PitrRange, to_level
-from sqlalchemy_matrixone_pitr.names import check_pitr_name, fold, shorten
+from sqlalchemy_matrixone_pitr.names import (
+    check_existing_pitr_name,
+    check_pitr_name,
+    fit_pitr_name,
+    fold,
+    shorten,
+)
 
 from .offline import default_database
 
@@ -309,6 +315,9 @@ class AlterPitrOp(PitrOp):
 class DropPitrOp(PitrOp):
     """``op.drop_pitr``.
 
+    Somebody else's policy may have a name that ``create_pitr`` does not take; undone, it comes back
+    with ``_`` for what its name cannot have.
+
     :ivar gone: whether the policy's object was not there any more: undone, the policy is renewed,
         if the object is there again.
     """
@@ -326,12 +335,12 @@ class DropPitrOp(PitrOp):
         existing_database: str | None = None,
         existing_table: str | None = None,
     ) -> None:
-        self.name = check_pitr_name(name)
+        self.name = check_existing_pitr_name(name)
         self.if_exists = if_exists
         self.existing: Pitr | None = None
         if existing_range is not None:
             self.existing = Pitr(
-                self.name,
+                fit_pitr_name(self.name),
                 level_of(
                     "drop_pitr",
                     existing_level,
@@ -344,7 +353,7 @@ class DropPitrOp(PitrOp):
                 account_name=existing_account,
                 database_name=existing_database,
                 table_name=existing_table,
-            )
+            ).of_policy(self.name)
 
     @classmethod
     def from_pitr(cls, pitr: Pitr, naming: str | None = None) -> Self:
@@ -418,7 +427,7 @@ class DropPitrOp(PitrOp):
                 generation=2,
             ).named_by(self.naming)
         name, _ = split_generation(self.existing.name)  # a renewal whose line is gone
-        return CreatePitrOp.from_pitr(self.existing.with_name(name), self.naming)
+        return CreatePitrOp.from_pitr(self.existing.with_name(fit_pitr_name(name)), self.naming)
 
     def to_diff_tuple(self) -> tuple[Any, ...]:
         return "remove_pitr", self.existing or self.name

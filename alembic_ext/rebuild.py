@@ -22,20 +22,24 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
-import time
+import threading
 import warnings
 import weakref
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Any
 
-from alembic.runtime.migration import MigrationContext
+from alembic.operations import Operations
+from alembic.operations.ops import MigrateOperation
+from alembic.runtime.migration import MigrationContext, MigrationInfo
 from sqlalchemy import bindparam, text
 from sqlalchemy.engine import Connection
-from sqlalchemy.exc import SAWarning
+from sqlalchemy.exc import SAWarning, SQLAlchemyError
 
 from sqlalchemy_matrixone_pitr import server
-from sqlalchemy_matrixone_pitr.catalog import object_ids
+from sqlalchemy_matrixone_pitr.catalog import Key, object_ids, table_ids
 from sqlalchemy_matrixone_pitr.connections import query
+from sqlalchemy_matrixone_pitr.ddl import CreatePitr
 from sqlalchemy_matrixone_pitr.declarations import (
     Databases,
     Declaration,
@@ -43,22 +47,22 @@ from sqlalchemy_matrixone_pitr.declarations import (
     bind_declarations,
     declares_any,
 )
-from sqlalchemy_matrixone_pitr.errors import PitrPermissionError
+from sqlalchemy_matrixone_pitr.errors import PitrAfterCommitError, PitrPermissionError
 from sqlalchemy_matrixone_pitr.generations import Policy, policies, split_generation, target_text
 from sqlalchemy_matrixone_pitr.model import Pitr, PitrLevel
+from sqlalchemy_matrixone_pitr.names import fold
 from sqlalchemy_matrixone_pitr.renewal import renewed_pitr
-from sqlalchemy_matrixone_pitr.server import parse_time
 from sqlalchemy_matrixone_pitr.show import filters, reading
 from sqlalchemy_matrixone_pitr.status import ServerState, read_state
 from sqlalchemy_matrixone_pitr.transaction import pending_pitrs, take_back
 
-from .elements import AlterNewest, CreateWhereMissing, NameWhereDetached, RenewWhereDetached
+from .alters import WATCHED, Effect, altered
+from .elements import AlterNewest, NameWhereDetached, RenewWhereDetached, look_for_objects
 from .offline import end_revision
-from .times import RevisionTimes
-from .toimpl import alters, creates, drops
-
-Key: TypeAlias = tuple[str, str | None]
-"""A database, and a table in it."""
+from .steps import Heads, on_run, watch_runs
+from .times import Recorder
+from .toimpl import alters, creates, drops, take_changes
+from .watch import before
 
 log = logging.getLogger("alembic.runtime.matrixone_pitr")
 
@@ -67,12 +71,38 @@ log = logging.getLogger("alembic.runtime.matrixone_pitr")
 class _Run:
     """What is known of one migration context's run.
 
-    :ivar ids: of the tables that were looked at, when the last revision had run.
-    :ivar protected: whether each policy protected its table then, what waited included.
+    :ivar databases: the migrated ones.
+    :ivar declared: the policies of tables in them.
+    :ivar ids: of the tables in them, and in others that operations have named, when the last
+        revision had run; an id of None is surely another one than now. None: the user may not look.
+    :ivar policies: those there were when they were last read.
+    :ivar protected: whether each policy protected its table when the last revision had run, what
+        waited included.
+    :ivar rebuilt: tables that were rebuilt while no policy of them was known.
     """
 
-    ids: dict[Key, int] = field(default_factory=dict)
+    databases: frozenset[str]
+    declared: dict[tuple[str, Key], Declaration]
+    recorder: Recorder | None
+    ids: dict[Key, int | None] | None = None
+    policies: list[Policy] = field(default_factory=list)
     protected: dict[tuple[str, Key], bool] = field(default_factory=dict)
+    rebuilt: set[Key] = field(default_factory=set)
+
+    def concerned(self) -> set[Key]:
+        """The tables that have a policy, or are to have one."""
+        return {key for _, key in (*self.protected, *self.declared)}
+
+    def is_migrated(self, key: Key) -> bool:
+        return key[0] in self.databases
+
+    def read(self, aside: Connection) -> ServerState:
+        """The policies of tables, and their tables."""
+        tables = {table for _, (_, table) in self.declared}
+        wanted = filters(level=PitrLevel.TABLE)
+        state = read_state(aside, wanted, databases=self.databases, tables=tables)
+        self.policies = [p for p in policies(state.pitrs) if p.target[2] in self.databases]
+        return state
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,13 +111,15 @@ class _Found:
 
     :ivar before: the tables' ids when it began; None is surely another one than now.
     :ivar here: their ids now, in its own transaction.
+    :ivar protected: which policies protected their tables when it began.
     """
 
     state: ServerState
     policies: list[Policy]
     declared: dict[tuple[str, Key], Declaration]
     before: dict[Key, int | None]
-    here: dict[Key, int]
+    here: Mapping[Key, int]
+    protected: dict[tuple[str, Key], bool]
 
     def rebuilt(self, key: Key) -> bool:
         return key in self.before and key in self.here and self.before[key] != self.here[key]
@@ -99,38 +131,159 @@ class _Found:
         return key in self.before and key not in self.here
 
 
+def watch_revisions() -> None:
+    """Let the callbacks of this module know when revisions begin, which other databases they
+    change, and when their run ends; for the process, once."""
+    global _watched
+    watch_runs()
+    with _lock:
+        if not _watched:
+            _watched = True
+            on_run(_begin, _end)
+            before(WATCHED, _note)
+
+
+_lock = threading.Lock()
+_watched = False
+
+_named: weakref.WeakKeyDictionary[MigrationContext, set[str]] = weakref.WeakKeyDictionary()
+"""The databases that a run's operations name."""
+
+
+def _callback_of(context: MigrationContext) -> AfterRevision | None:
+    found = (c for c in context.on_version_apply_callbacks if isinstance(c, AfterRevision))
+    return next(found, None)
+
+
+def _begin(context: MigrationContext, step: MigrationInfo, heads: Heads) -> None:
+    connection, callback = context.connection, _callback_of(context)
+    if step.is_stamp or callback is None or connection is None:
+        return
+    if connection.dialect.name not in server.SUPPORTED_DIALECTS:
+        return
+    if server.matrixone_version(connection) is not None:
+        callback.begin(context, step, connection, heads)
+
+
+def _end(context: MigrationContext, error: BaseException | None) -> None:
+    callback = _callback_of(context)
+    if callback is not None and context.connection is not None:
+        callback.end(context, context.connection, error)
+
+
+def _note(operations: Operations, operation: MigrateOperation) -> None:
+    context = operations.migration_context
+    if context.as_sql or context.dialect.name not in server.SUPPORTED_DIALECTS:
+        return
+    callback = _callback_of(context)
+    if callback is not None and context.connection is not None:
+        callback.note(context, context.connection)
+    for found in altered(operation, context.dialect):
+        if found.effect >= Effect.RENAMES and context.connection is not None:
+            look_for_objects(context.connection)
+        if found.schema:
+            _named.setdefault(context, set()).add(fold(found.schema))
+
+
 class AfterRevision:
-    """The ``on_version_apply`` callback: a few reading statements a revision.
+    """The ``on_version_apply`` callback: one reading statement a revision, and more where a table
+    with a policy is another one than before, or the revision changes policies.
 
     :param record_times: remember when the revision ran, see ``times.py``.
     """
 
     def __init__(self, metadata: Schemas | None, record_times: bool) -> None:
         self._metadata = metadata
-        self.times = RevisionTimes() if record_times else None
-        self._began = time.monotonic()
+        self._record_times = record_times
         self._runs: weakref.WeakKeyDictionary[MigrationContext, _Run] = weakref.WeakKeyDictionary()
-        self._unprivileged: weakref.WeakSet[MigrationContext] = weakref.WeakSet()
+
+    def begin(
+        self, ctx: MigrationContext, step: MigrationInfo, connection: Connection, heads: Heads
+    ) -> None:
+        """Read what there is before the first revision, and write the time of each."""
+        run = self._runs.get(ctx)
+        if run is not None and run.recorder is None:
+            return
+        with reading(connection) as aside:
+            if run is None:
+                run = self._runs[ctx] = self._start(ctx, connection, aside, heads)
+            if run.recorder is not None:
+                earlier = run.recorder.begin(step, connection, aside, run.ids)
+                if earlier is not None:
+                    _go_back(run, aside, earlier)
+
+    def _start(
+        self, ctx: MigrationContext, connection: Connection, aside: Connection, heads: Heads
+    ) -> _Run:
+        names = Databases.of(connection)
+        databases = {*names.mapped, *filter(None, [names.current])}
+        declared: dict[tuple[str, Key], Declaration] = {}
+        if self._metadata is not None:
+            bound = bind_declarations(self._metadata, names)
+            databases |= bound.databases
+            declared = {
+                (declaration.pitr.name, (str(declaration.pitr.database_name), table)): declaration
+                for declaration in bound.declarations
+                if (table := declaration.pitr.table_name) is not None
+            }
+        run = _Run(frozenset(databases), declared, None)
+        try:
+            state = run.read(aside)
+        except PitrPermissionError:
+            self._log_unprivileged()
+            now = server.utc_now(aside)
+        else:
+            now = state.now
+            run.ids = dict(table_ids(aside, databases))
+            run.protected = {(p.name, _key(p)): not p.detached for p in run.policies}
+        if self._record_times:
+            run.recorder = Recorder.of(ctx, names.current, now, heads)
+        return run
+
+    def note(self, ctx: MigrationContext, connection: Connection) -> None:
+        """An operation is about to run."""
+        run = self._runs.get(ctx)
+        if run is not None and run.recorder is not None:
+            run.recorder.note(connection)
 
     def __call__(self, *, ctx: MigrationContext, step: Any, **kw: Any) -> None:
-        connection = ctx.connection
         if ctx.as_sql:
             end_revision(ctx, self._metadata)
             return
-        if step.is_stamp or connection is None:
+        run, connection = self._runs.get(ctx), ctx.connection
+        if step.is_stamp or run is None or connection is None:
             return
-        if connection.dialect.name not in server.SUPPORTED_DIALECTS:
+        touched = None
+        changes = take_changes(ctx)
+        look_for_objects(connection)
+        if run.ids is not None:
+            if run.recorder is not None:
+                _learn(run, connection, _named.pop(ctx, set()), run.recorder.moment)
+            here = table_ids(connection, run.databases | {database for database, _ in run.ids})
+            self._look(run, connection, here, is_upgrade=step.is_upgrade, changes=changes)
+            there = set(here.values())
+            touched = sorted(key for key, rel_id in run.ids.items() if rel_id not in there)
+            run.ids = dict(here)
+        if run.recorder is not None:
+            run.recorder.record(connection, kw.get("heads"), touched)
+
+    def end(
+        self, ctx: MigrationContext, connection: Connection, error: BaseException | None
+    ) -> None:
+        """Write what is left of the times, and look once more at what nobody was known to have
+        protected."""
+        run = self._runs.pop(ctx, None)
+        if run is None:
             return
-        if server.matrixone_version(connection) is None:
-            return
-        if ctx not in self._unprivileged:
-            try:
-                self._look(ctx, connection, step.is_upgrade)
-            except PitrPermissionError:
-                self._unprivileged.add(ctx)
-                self._log_unprivileged()
-        if self.times is not None:
-            self.times.record(ctx, step, connection, kw.get("heads"))
+        if run.recorder is not None:
+            committed = error is None or isinstance(error, PitrAfterCommitError)
+            run.recorder.end(connection, committed=committed)
+        if run.rebuilt and error is None:
+            with reading(connection) as aside:
+                run.read(aside)
+            for policy in run.policies:
+                if policy.detached and _key(policy) in run.rebuilt:
+                    _warn_rebuilt(policy)
 
     def _log_unprivileged(self) -> None:
         """Users who are no administrators migrate too; where policies are declared it matters."""
@@ -142,15 +295,34 @@ class AfterRevision:
             "any more%s",
             ", and is not renewed: run mo-pitr plan MODULE:metadata as one" if declared else "",
         )
+        if self._record_times:
+            log.info("what revisions change is not recorded: the user may not read the catalogue")
 
-    def _look(self, ctx: MigrationContext, connection: Connection, is_upgrade: bool) -> None:
-        """Renew or name the table policies that this revision has ended."""
-        run = self._runs.get(ctx)
-        found, protected = self._read(ctx, connection, run)
+    def _look(
+        self,
+        run: _Run,
+        connection: Connection,
+        here: Mapping[Key, int],
+        *,
+        is_upgrade: bool,
+        changes: bool,
+    ) -> None:
+        """Renew or name the table policies that this revision has ended.
+
+        :param here: the tables' ids, in its own transaction.
+        :param changes: whether it may have changed policies.
+        """
+        assert run.ids is not None
+        keys = run.ids.keys() | here.keys()
+        changed = {key for key in keys if run.ids.get(key) != here.get(key)}
+        if not changes and not pending_pitrs(connection) and not changed & run.concerned():
+            run.rebuilt |= {key for key in changed if key in run.ids and run.is_migrated(key)}
+            return
+        found = _read(run, connection, here)
         for policy in found.policies:
             key = _key(policy)
             declaration = found.declared.get((policy.name, key))
-            if found.rebuilt(key) and protected[policy.name, key]:
+            if found.rebuilt(key) and found.protected[policy.name, key]:
                 self._renew_or_warn(connection, policy, declaration)
             elif found.appeared(key) and policy.detached and not is_upgrade:
                 self._renew_or_name(connection, policy, renew=declaration is not None)
@@ -160,100 +332,7 @@ class AfterRevision:
             if found.rebuilt(key) and (name, key) not in listed:
                 self._renew_newcomer(connection, declaration.pitr, known)
         self._name_renamed(connection, found)
-        self._runs[ctx] = _Run(found.here, self._protected_after(connection, found, protected))
-
-    def _read(
-        self, ctx: MigrationContext, connection: Connection, run: _Run | None
-    ) -> tuple[_Found, dict[tuple[str, Key], bool]]:
-        """What the revision has left, and which policies protected their tables before it."""
-        names = Databases.of(connection)
-        declared: dict[tuple[str, Key], Declaration] = {}
-        databases = {*names.mapped, *filter(None, [names.current])}
-        if self._metadata is not None:
-            bound = bind_declarations(self._metadata, names)
-            databases |= bound.databases
-            declared = {
-                (declaration.pitr.name, (str(declaration.pitr.database_name), table)): declaration
-                for declaration in bound.declarations
-                if (table := declaration.pitr.table_name) is not None
-            }
-        tables = {str(table) for _, (_, table) in declared}
-        with reading(connection) as aside:
-            state = read_state(
-                aside, filters(level=PitrLevel.TABLE), databases=databases, tables=tables
-            )
-            there = [p for p in policies(state.pitrs) if p.target[2] in databases]
-            keys = {_key(policy) for policy in there} | {key for _, key in declared}
-            before, protected = self._before(ctx, aside, state, there, keys, run)
-        here = object_ids(connection, keys) if keys else {}
-        return _Found(state, there, declared, before, here), protected
-
-    def _before(
-        self,
-        ctx: MigrationContext,
-        aside: Connection,
-        state: ServerState,
-        there: list[Policy],
-        keys: set[Key],
-        run: _Run | None,
-    ) -> tuple[dict[Key, int | None], dict[tuple[str, Key], bool]]:
-        """The ids when this revision began, and which policies protected their tables then.
-
-        What is committed, but for what an autocommit block of the revision has done: that has
-        detached the policy already.
-        """
-        before: dict[Key, int | None] = {
-            key: state.objects[key].id for key in keys if key in state.objects
-        }
-        protected = {(policy.name, _key(policy)): not policy.detached for policy in there}
-        if run is not None:
-            for policy in there:
-                name, key = policy.name, _key(policy)
-                if (name, key) in run.protected:
-                    protected[name, key] = run.protected[name, key]
-                elif policy.detached and key in before:
-                    # made by an autocommit block of this revision, and ended by it
-                    protected[name, key], before[key] = True, None
-            for key in keys & run.ids.keys():
-                before[key] = run.ids[key]
-            return before, protected
-        doubtful = [policy for policy in there if policy.detached and _key(policy) in before]
-        if doubtful:
-            self._before_first(ctx, aside, doubtful, before, protected)
-        return before, protected
-
-    def _before_first(
-        self,
-        ctx: MigrationContext,
-        aside: Connection,
-        doubtful: list[Policy],
-        before: dict[Key, int | None],
-        protected: dict[tuple[str, Key], bool],
-    ) -> None:
-        """The same of the first revision, for policies that are detached by now."""
-        began = None if self.times is None else self.times.began(ctx)
-        start = began or self._start(aside)
-        then = object_ids(aside, {_key(policy) for policy in doubtful}, at=start)
-        for policy in doubtful:
-            name, key = policy.name, _key(policy)
-            if _made_since(policy, start, there_then=key in then):
-                protected[name, key], before[key] = True, then.get(key)
-                continue
-            if key not in then or then[key] == before[key]:
-                continue  # not rebuilt since: detached before this run
-            before[key] = then[key]
-            made = policy.current.created_time
-            if made is not None:
-                first = object_ids(aside, [key], at=min(made + dt.timedelta(seconds=1), start))
-                protected[name, key] = first.get(key) == then[key]
-
-    def _start(self, aside: Connection) -> dt.datetime:
-        """The server's time when env.py was read: at most one way to the server too late, and no
-        revision can have committed so soon."""
-        with server.session_zone(aside, "+00:00"):
-            elapsed = time.monotonic() - self._began
-            now = parse_time(aside.exec_driver_sql("SELECT now(6)").scalar_one())
-        return now - dt.timedelta(seconds=elapsed)
+        run.protected = self._protected_after(connection, found)
 
     def _renew_or_warn(
         self, connection: Connection, policy: Policy, declaration: Declaration | None
@@ -262,17 +341,13 @@ class AfterRevision:
         if _is_touched(connection, policy.name):
             return
         if declaration is None or declaration.on_rebuild != "renew":
-            _warn(
-                f"{target_text(policy.current)} was rebuilt, and its policy {policy.name!r} "
-                f"protects nothing new: renew_pitr(engine, {policy.name!r}), or mo-pitr renew "
-                f"{policy.name}"
-            )
+            _warn_rebuilt(policy)
             return
         renewed = renewed_pitr(policy)
         for element in take_back(connection, lambda e: alters(e, policy.name)):
             assert isinstance(element, AlterNewest)
             renewed = renewed.with_range(element.range)
-        connection.execute(RenewWhereDetached(renewed).with_real_names())
+        connection.execute(_renewing(renewed))
 
     def _renew_or_name(self, connection: Connection, policy: Policy, *, renew: bool) -> None:
         """Of a table that is there again. Whether its policy protects it is seen after COMMIT."""
@@ -280,7 +355,7 @@ class AfterRevision:
             return
         pitr = renewed_pitr(policy)
         if renew:
-            connection.execute(RenewWhereDetached(pitr).with_real_names())
+            connection.execute(_renewing(pitr))
         else:
             connection.execute(NameWhereDetached(pitr))
 
@@ -288,7 +363,7 @@ class AfterRevision:
         """Another process may create the policy before this COMMIT, for the table as it was."""
         if _is_touched(connection, pitr.name):
             return
-        element = RenewWhereDetached(pitr).with_real_names()
+        element = _renewing(pitr)
         element.known = known
         connection.execute(element)
 
@@ -312,29 +387,86 @@ class AfterRevision:
             )
 
     def _protected_after(
-        self,
-        connection: Connection,
-        found: _Found,
-        before: dict[tuple[str, Key], bool],
+        self, connection: Connection, found: _Found
     ) -> dict[tuple[str, Key], bool]:
         """Which policies will protect their tables when what waits is sent."""
-        waiting = pending_pitrs(connection)
         after = {}
         for policy in found.policies:
             name, key = policy.name, _key(policy)
-            after[name, key] = before[name, key] and key in found.here and not found.rebuilt(key)
-        for element in waiting:
+            stays = key in found.here and not found.rebuilt(key)
+            after[name, key] = found.protected[name, key] and stays
+        for element in pending_pitrs(connection):
             for name, key in after:
                 if creates(element, name):
                     after[name, key] = True
                 elif drops(element, name):
                     after[name, key] = False
-            if isinstance(element, RenewWhereDetached | CreateWhereMissing):
+            if isinstance(element, CreatePitr) and element.pitr.table_name is not None:
                 pitr = element.pitr
-                if pitr.table_name is not None:
-                    name = split_generation(pitr.name)[0]
-                    after[name, (str(pitr.database_name), pitr.table_name)] = True
+                key = str(pitr.database_name), element.pitr.table_name
+                after[split_generation(pitr.name)[0], key] = True
         return after
+
+
+def _learn(run: _Run, connection: Connection, named: set[str], moment: dt.datetime) -> None:
+    """Take the ids in databases that operations have named for the first time, as they were."""
+    assert run.ids is not None
+    new = named - run.databases - {database for database, _ in run.ids}
+    if not new:
+        return
+    try:
+        with reading(connection) as aside:
+            run.ids |= table_ids(aside, new, at=moment)
+    except SQLAlchemyError as error:
+        log.warning("what is changed in %s is not recorded: %s", ", ".join(sorted(new)), error)
+
+
+def _read(run: _Run, connection: Connection, here: Mapping[Key, int]) -> _Found:
+    """What the revision has left, and which policies protected their tables before it."""
+    assert run.ids is not None
+    with reading(connection) as aside:
+        state = run.read(aside)
+    before = {key: rel_id for key, rel_id in run.ids.items() if run.is_migrated(key)}
+    protected = {}
+    for policy in run.policies:
+        name, key = policy.name, _key(policy)
+        if (name, key) in run.protected:
+            protected[name, key] = run.protected[name, key]
+        elif policy.detached and key in state.objects:
+            # made by an autocommit block of this revision, and ended by it
+            protected[name, key], before[key] = True, None
+        else:
+            protected[name, key] = not policy.detached
+    return _Found(state, run.policies, run.declared, before, here, protected)
+
+
+def _go_back(run: _Run, aside: Connection, earlier: dt.datetime) -> None:
+    """Take what was there when an earlier run of the revision began: that has ended policies."""
+    if run.ids is None:
+        return
+    then: dict[Key, int | None] = dict(table_ids(aside, run.databases, at=earlier))
+    for policy in run.policies:
+        name, key = policy.name, _key(policy)
+        now = run.ids.get(key)
+        if not policy.detached or now is None:
+            continue
+        if _made_since(policy, earlier, there_then=key in then):
+            run.protected[name, key] = True
+            then.setdefault(key, None)
+        elif then.get(key, now) != now:
+            made = policy.current.created_time
+            if made is not None:
+                moment = min(made + dt.timedelta(seconds=1), earlier)
+                first = object_ids(aside, [key], at=moment)
+                run.protected[name, key] = first.get(key) == then[key]
+    run.ids = then
+
+
+def _renewing(pitr: Pitr) -> RenewWhereDetached:
+    """What renews the policy of a table that the transaction has."""
+    element = RenewWhereDetached(pitr).with_real_names()
+    element.was_there = True
+    return element
 
 
 def _is_touched(connection: Connection, policy: str) -> bool:
@@ -344,7 +476,7 @@ def _is_touched(connection: Connection, policy: str) -> bool:
 
 
 def _key(policy: Policy) -> Key:
-    return str(policy.target[2]), policy.target[3]
+    return str(policy.target[2]), str(policy.target[3])
 
 
 def _made_since(policy: Policy, start: dt.datetime, *, there_then: bool) -> bool:
@@ -367,6 +499,13 @@ def _names(connection: Connection, ids: set[int]) -> dict[int | None, str]:
     ).bindparams(bindparam("ids", expanding=True))
     rows = query(connection, statement, {"ids": sorted(ids)})
     return {int(rel_id): f"{database}.{name}" for rel_id, database, name in rows}
+
+
+def _warn_rebuilt(policy: Policy) -> None:
+    _warn(
+        f"{target_text(policy.current)} was rebuilt, and its policy {policy.name!r} protects "
+        f"nothing new: renew_pitr(engine, {policy.name!r}), or mo-pitr renew {policy.name}"
+    )
 
 
 def _warn(message: str) -> None:

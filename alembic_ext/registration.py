@@ -19,11 +19,9 @@ from .impl import register_impl
 from .keys import read_keys_as_declared
 from .offline import DATABASE, watch_scripts
 from .ops import OPERATIONS, AlterPitrOp, CreatePitrOp, DropPitrOp, RenewPitrOp
-from .rebuild import AfterRevision
+from .rebuild import AfterRevision, watch_revisions
 from .refusals import as_refusals, watch_errors
 from .render import RENDERERS
-from .steps import watch_environment
-from .times import watch_revisions
 from .toimpl import alter_pitr, create_pitr, drop_pitr, renew_pitr
 from .unnamed import (
     DropUnnamedConstraintOp,
@@ -45,7 +43,7 @@ def register() -> None:
     is replaced.
     """
     global _done
-    watch_environment()
+    watch_revisions()
     with _lock:
         if _done:
             return
@@ -76,7 +74,6 @@ def register() -> None:
         register_impl()
         watch_scripts()
         watch_errors()
-        watch_revisions()
         _done = True
 
 
@@ -101,7 +98,7 @@ def pitr_options(
     :param database: of policies that name none, in ``--sql`` scripts; for an env.py of several
         databases. Else it is that of ``sqlalchemy.url``, or of ``-x pitr_database=``.
     """
-    watch_environment()
+    watch_revisions()
     own = (on_version_apply,) if callable(on_version_apply) else tuple(on_version_apply)
     options: dict[str, Any] = {
         "on_version_apply": (*own, AfterRevision(target_metadata, record_times)),

@@ -1,68 +1,87 @@
 """When the steps of a run begin, and when the run ends: Alembic has a hook for neither.
 
-A command makes the ``EnvironmentContext`` with a function that gives the steps, its option ``fn``,
-and each MigrationContext takes that function from there. While env.py runs, the option is replaced
-by one that gives the same steps, and tells of each before it is done.
+A MigrationContext takes the function that gives the steps from its option ``fn``. While its
+``run_migrations()`` is at work, that function gives the same steps, and tells of each before it is
+done.
 """
 
 from __future__ import annotations
 
+import functools
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TypeAlias
 
-import alembic.context
-from alembic.runtime.environment import EnvironmentContext
 from alembic.runtime.migration import MigrationContext, MigrationInfo, RevisionStep
 
 from sqlalchemy_matrixone_pitr.connections import close_side_connections, keep_side_connections
 
 Heads: TypeAlias = tuple[str, ...]
 
-Look: TypeAlias = Callable[[MigrationContext, MigrationInfo | None, Heads], None]
-"""Told of a step that begins, and of the versions that the run found; None is the run's end."""
+Begin: TypeAlias = Callable[[MigrationContext, MigrationInfo, Heads], None]
+"""Told of a step that begins, and of the versions that the run found."""
 
-_looks: list[Look] = []
+End: TypeAlias = Callable[[MigrationContext, BaseException | None], None]
+"""Told of the end of a run with a connection, and of what has ended it before its time."""
 
-
-def on_step(look: Look) -> None:
-    """Let something know of steps; for the process."""
-    _looks.append(look)
-
-
-def watch_environment() -> None:
-    """See the steps of the env.py that is running; elsewhere, and called again, do nothing."""
-    environment = getattr(alembic.context, "_proxy", None)
-    if not isinstance(environment, EnvironmentContext):
-        return
-    steps = environment.context_opts.get("fn")
-    if steps is not None and not isinstance(steps, _Watched):
-        environment.context_opts["fn"] = _Watched(steps)
+_begins: list[Begin] = []
+_ends: list[End] = []
+_lock = threading.Lock()
+_done = False
 
 
-class _Watched:
-    """A command's function that gives the steps."""
+def on_run(begin: Begin, end: End) -> None:
+    """Let something know of runs; for the process."""
+    _begins.append(begin)
+    _ends.append(end)
 
-    def __init__(self, steps: Callable[[Any, MigrationContext], Iterable[RevisionStep]]) -> None:
-        self.steps = steps
 
-    def __call__(self, heads: Any, context: MigrationContext) -> Iterator[RevisionStep]:
-        steps = self.steps(heads, context)  # autogenerate does its work here, and gives no step
-        return _told(context, tuple(heads or ()), steps)
+def watch_runs() -> None:
+    """See the runs of all migration contexts; for the process, once."""
+    global _done
+    with _lock:
+        if _done:
+            return
+        _done = True
+    original = MigrationContext.run_migrations
+
+    @functools.wraps(original)
+    def run_migrations(self: MigrationContext, **kw: Any) -> None:
+        steps, connection = self._migrations_fn, self.connection
+        if self.as_sql or steps is None or connection is None:
+            original(self, **kw)
+            return
+        self._migrations_fn = functools.partial(_told, steps)
+        error: BaseException | None = None
+        try:
+            original(self, **kw)
+        except BaseException as caught:
+            error = caught
+            raise
+        finally:
+            self._migrations_fn = steps
+            try:
+                for end in _ends:
+                    end(self, error)
+            finally:
+                close_side_connections(connection)
+
+    MigrationContext.run_migrations = run_migrations  # type: ignore[method-assign]
 
 
 def _told(
+    function: Callable[..., Iterable[RevisionStep]], heads: Any, context: MigrationContext
+) -> Iterator[RevisionStep]:
+    steps = function(heads, context)  # autogenerate does its work here, and gives no step
+    return _tell(context, tuple(heads or ()), steps)
+
+
+def _tell(
     context: MigrationContext, heads: Heads, steps: Iterable[RevisionStep]
 ) -> Iterator[RevisionStep]:
-    connection = context.connection
-    try:
-        for step in steps:
-            if connection is not None:
-                keep_side_connections(connection)
-            for look in _looks:
-                look(context, step.info, heads)
-            yield step
-    finally:
-        for look in _looks:
-            look(context, None, heads)
-        if connection is not None:
-            close_side_connections(connection)
+    for step in steps:
+        if context.connection is not None:
+            keep_side_connections(context.connection)
+        for begin in _begins:
+            begin(context, step.info, heads)
+        yield step

@@ -5,15 +5,15 @@ of the revision was committed yet, the versions that the database had, and the t
 revision dropped or rebuilt. A downgrade has a row of its own, ``downgrade of`` its revision.
 
 The row is written when the revision begins, on a connection of its own, so that it is there however
-the revision ends. After the COMMIT it is written once more, with what was touched. Of a revision
-that fails the first one stays, marked as begun; the next time that the revision runs takes its
-place. But where it had committed something in its middle (``autocommit_block``, or an AUTOCOMMIT
-connection), and a table is another one since, the next run keeps the earlier time: only that is
-before all that the revision has done.
+the revision ends. After the COMMIT it is written once more, with what was touched: together with
+the next one that begins, or at the end of the run. Of a revision that fails the first one stays,
+marked as begun; the next time that the revision runs takes its place. But where it had committed
+something in its middle (``autocommit_block``, or an AUTOCOMMIT connection), and a table is another
+one since, the next run keeps the earlier time: only that is before all that the revision has done.
 
-When the revision begins is told by ``steps.py``. Where no env.py runs, it is the COMMIT of the
-revision before it, or when ``pitr_options()`` was called, or the last that was seen of another
-migration context, and the row is written just before the revision's COMMIT.
+On a database whose version table is not committed yet, the first revision's row is written after
+its COMMIT: until then a table that another connection makes would wait for Alembic's own. So are
+those of revisions that run in the transaction of an earlier one: a failure undoes them with it.
 
 What goes wrong here is logged, and never fails a migration. Changed rows leave no trace here.
 """
@@ -25,31 +25,22 @@ import datetime as dt
 import enum
 import json
 import logging
-import time
-import weakref
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Self
 
-from alembic.operations import Operations
-from alembic.operations.ops import MigrateOperation
 from alembic.runtime.migration import MigrationContext, MigrationInfo
 from sqlalchemy import text
 from sqlalchemy.engine import Connection, CursorResult, Dialect
+from sqlalchemy.engine.base import RootTransaction
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from sqlalchemy_matrixone_pitr import server
 from sqlalchemy_matrixone_pitr.catalog import Key, table_ids
-from sqlalchemy_matrixone_pitr.connections import current_database, is_autocommit, side_connection
-from sqlalchemy_matrixone_pitr.errors import PitrPermissionError, from_dbapi_error
-from sqlalchemy_matrixone_pitr.names import fold
-from sqlalchemy_matrixone_pitr.server import parse_time
-from sqlalchemy_matrixone_pitr.show import reading
+from sqlalchemy_matrixone_pitr.connections import is_autocommit, side_connection
 from sqlalchemy_matrixone_pitr.transaction import TransactionalDDLElement, pending_result
 
-from .alters import WATCHED, altered
-from .steps import Heads, on_step
-from .watch import before
+from .steps import Heads
 
 log = logging.getLogger("alembic.runtime.matrixone_pitr")
 
@@ -65,16 +56,11 @@ _CREATE: Final = (
     "touched TEXT NOT NULL, PRIMARY KEY (migrated, version_table, version_num))"
 )
 
-_OF_ONE: Final = (
-    "FROM {table} WHERE migrated = :migrated AND version_table = :version_table "
-    "AND version_num = :version_num"
-)
+_COLUMNS: Final = ("migrated", "version_table", "version_num", "began", "touched")
 
-_INSERT: Final = (
-    "INSERT INTO {table} VALUES (:migrated, :version_table, :version_num, :began, :touched)"
-)
+_SELECT: Final = f"SELECT {', '.join(_COLUMNS)} FROM {{table}} WHERE migrated = :migrated"
 
-_SELECT: Final = "SELECT migrated, version_table, version_num, began, touched "
+_UPDATED: Final = ", ".join(f"{column} = VALUES({column})" for column in ("began", "touched"))
 
 
 def qualified(schema: str | None) -> str:
@@ -83,12 +69,6 @@ def qualified(schema: str | None) -> str:
         return TABLE
     quoted = schema.replace("`", "``").replace(":", "\\:")
     return f"`{quoted}`.{TABLE}"
-
-
-def _now(connection: Connection) -> dt.datetime:
-    """The server's clock, on a connection without a transaction."""
-    with server.session_zone(connection, "+00:00"):
-        return parse_time(connection.exec_driver_sql("SELECT now(6)").scalar_one())
 
 
 # -------------------------------------------------------------------------------------------- rows
@@ -160,49 +140,41 @@ class Row:
 
 def read_rows(connection: Connection, schema: str, database: str | None) -> list[Row]:
     """The rows of a database, from the table in a schema."""
-    statement = text(f"{_SELECT}FROM {qualified(schema)} WHERE migrated = :migrated")
+    statement = text(_SELECT.format(table=qualified(schema)))
     return [Row.parse(row) for row in connection.execute(statement, {"migrated": database or ""})]
-
-
-def _has_table(aside: Connection, schema: str | None) -> bool:
-    try:
-        aside.execute(text(f"SELECT 1 FROM {qualified(schema)} LIMIT 1"))
-    except DBAPIError as error:
-        if error.connection_invalidated:
-            raise
-        return False
-    finally:
-        if not aside.invalidated:
-            aside.rollback()
-    return True
 
 
 def _create(aside: Connection, schema: str | None) -> None:
     aside.execute(text(_CREATE.format(table=qualified(schema))))
 
 
-def _write(aside: Connection, schema: str | None, rows: Iterable[Row]) -> None:
-    table = qualified(schema)
-    for row in rows:
-        aside.execute(text(f"DELETE {_OF_ONE}".format(table=table)), row.values())
-        aside.execute(text(_INSERT.format(table=table)), row.values())
-    aside.commit()
+def _write(aside: Connection, schema: str | None, rows: Sequence[Row]) -> None:
+    """One statement, in place of what was written of them before."""
+    groups: list[str] = []
+    values: dict[str, str] = {}
+    for number, row in enumerate(rows):
+        groups.append(f"({', '.join(f':{column}_{number}' for column in _COLUMNS)})")
+        values |= {f"{column}_{number}": value for column, value in row.values().items()}
+    statement = (
+        f"INSERT INTO {qualified(schema)} ({', '.join(_COLUMNS)}) VALUES {', '.join(groups)} "
+        f"ON DUPLICATE KEY UPDATE {_UPDATED}"
+    )
+    aside.execute(text(statement), values)
+    if not is_autocommit(aside):
+        aside.commit()
 
 
-class RecordRevision(TransactionalDDLElement):
-    """Writes a revision's rows after the COMMIT of its transaction.
+class RecordRevisions(TransactionalDDLElement):
+    """Writes the rows of revisions after the COMMIT of their transaction, which the run has left
+    open.
 
     :param schema: where the table is; None is the connection's database.
-    :param committed: told the server's time after that COMMIT.
     """
 
-    def __init__(
-        self, rows: list[Row], schema: str | None, committed: Callable[[dt.datetime], None]
-    ) -> None:
+    def __init__(self, rows: list[Row], schema: str | None) -> None:
         self.rows = rows
-        self.name = rows[0].version_num
+        self.name = ", ".join(row.version_num for row in rows)
         self.schema = schema
-        self.committed = committed
 
     def check_dialect(self, dialect: Dialect) -> None:
         """Decided before it is made."""
@@ -213,275 +185,240 @@ class RecordRevision(TransactionalDDLElement):
     def _send(self, connection: Connection, options: Mapping[str, Any]) -> CursorResult[Any]:
         try:
             with side_connection(connection) as aside:
-                self.committed(_now(aside))
                 _create(aside, self.schema)
                 _write(aside, self.schema, self.rows)
         except SQLAlchemyError as error:
-            _log_failure(self.name, error)
+            _log_failure(self.rows, error)
         return pending_result(connection)
 
     def __str__(self) -> str:
         return f"the time of revision {self.name}"
 
 
-def _log_failure(revision: str, error: Exception) -> None:
-    log.warning("the time of revision %s is not recorded: %s", revision, error)
+def _log_failure(rows: Iterable[Row], error: Exception) -> None:
+    names = ", ".join(row.version_num for row in rows)
+    log.warning("the time of revision %s is not recorded: %s", names, error)
 
 
 # --------------------------------------------------------------------------------------- recording
 
 
-_named: weakref.WeakKeyDictionary[MigrationContext, set[str]] = weakref.WeakKeyDictionary()
-
-
-def watch_revisions() -> None:
-    """Let what is recorded know when revisions begin, and which other databases they change; for
-    the process, once."""
-    on_step(_begin)
-    before(WATCHED, _note)
-
-
-def _times_of(context: MigrationContext) -> RevisionTimes | None:
-    for callback in context.on_version_apply_callbacks:
-        times = getattr(callback, "times", None)
-        if isinstance(times, RevisionTimes):
-            return times
-    return None
-
-
-def _begin(context: MigrationContext, step: MigrationInfo | None, heads: Heads) -> None:
-    connection, times = context.connection, _times_of(context)
-    if step is None or step.is_stamp or times is None or context.as_sql or connection is None:
-        return
-    if connection.dialect.name not in server.SUPPORTED_DIALECTS:
-        return
-    if server.matrixone_version(connection) is not None:
-        times.begin(context, step, connection, heads)
-
-
-def _note(operations: Operations, operation: MigrateOperation) -> None:
-    context = operations.migration_context
-    if context.as_sql or context.dialect.name not in server.SUPPORTED_DIALECTS:
-        return
-    times = _times_of(context)
-    if times is not None:
-        times.note(context)
-    for found in altered(operation, context.dialect):
-        if found.schema:
-            _named.setdefault(context, set()).add(fold(found.schema))
-
-
 @dataclass
-class _Run:
-    """What is known of one migration context's run.
+class Recorder:
+    """Records the revisions of one run.
 
-    :ivar began: the server's time; nothing was committed since.
-    :ivar heads: the versions before the step that runs.
-    :ivar rows: those that are written of it.
-    :ivar waiting: those that are to be written.
-    :ivar uncommitted: an earlier revision waits for the same COMMIT. A failure undoes this one with
-        it, so its beginning need not be on record; and to write it now could wait for the lock of
-        what that one has written.
+    :ivar began: the server's time; nothing was committed since, unless ``old`` says so.
+    :ivar heads: the versions before the step that runs; None is not known.
+    :ivar failed: what earlier runs have left in their middle, by revision; None is not known yet.
+    :ivar has_table: whether the table of rows is there.
+    :ivar rows: of the revision that runs.
+    :ivar written: whether they are.
+    :ivar open: those of revisions whose transaction may be open still, None where there is none.
+    :ivar committed: those to be written as such.
     """
 
+    version_table: str
+    schema: str | None
+    database: str | None
     began: dt.datetime
     heads: list[str] | None
+    old: bool = False
+    failed: dict[str, Row] | None = None
+    has_table: bool = False
     rows: list[Row] = field(default_factory=list)
-    waiting: list[Row] = field(default_factory=list)
-    uncommitted: bool = False
+    written: bool = False
+    open: list[tuple[RootTransaction | None, list[Row]]] = field(default_factory=list)
+    committed: list[Row] = field(default_factory=list)
 
-
-class RevisionTimes:
-    """Records the revisions that one env.py runs, in one migration context or several."""
-
-    def __init__(self) -> None:
-        self._told = False
-        self._runs: weakref.WeakKeyDictionary[MigrationContext, _Run] = weakref.WeakKeyDictionary()
-        self._seen = time.monotonic()
-        self._not_before: weakref.WeakKeyDictionary[MigrationContext, float] = (
-            weakref.WeakKeyDictionary()
-        )
+    @classmethod
+    def of(
+        cls, ctx: MigrationContext, database: str | None, began: dt.datetime, heads: Heads
+    ) -> Recorder:
+        """The recorder of a run that begins."""
+        return cls(ctx.version_table, ctx.version_table_schema, database, began, sorted(heads))
 
     def begin(
-        self, ctx: MigrationContext, step: MigrationInfo, connection: Connection, heads: Heads
-    ) -> None:
-        """Write the time of a revision that is about to run.
+        self,
+        step: MigrationInfo,
+        connection: Connection,
+        aside: Connection,
+        ids: Mapping[Key, int | None] | None,
+    ) -> dt.datetime | None:
+        """Write the time of a revision that is about to run; two statements.
 
-        What fails here is tried once more at its end. The table is not made where that would wait
-        for Alembic's own, which is not committed yet before the first revision of a database, or
-        for what the revisions before this one have changed in the same transaction.
+        What fails here is tried once more at its end.
+
+        :param ids: of the tables now.
+        :returns: where it goes on what an earlier run has left in its middle, when that began.
         """
+        is_first = self.failed is None
+        self._settle(connection)
+        self.rows, self.written = [], False
         try:
-            database = current_database(connection)
-            with reading(connection) as aside:
-                free = not connection.in_transaction() or (ctx not in self._runs and bool(heads))
-                if ctx not in self._runs:
-                    self._runs[ctx] = _Run(_now(aside), sorted(heads))
-                run = self._runs[ctx]
-                run.rows = []
-                rows = _rows(ctx, step, database, run)
-                if is_autocommit(connection):
-                    rows = [dataclasses.replace(r, progress=Progress.PARTIAL) for r in rows]
-                run.waiting = rows
-                if run.uncommitted:
-                    return
-                schema = ctx.version_table_schema
-                if not _has_table(aside, schema):
-                    if not free:
-                        return
-                    _create(aside, schema)
-                rows = [_as_before(aside, schema, row) for row in rows]
-                _write(aside, schema, rows)
-                run.rows = rows
+            if self.old:
+                self.began, self.old = server.utc_now(aside), False
+            self.rows = self._rows(step, Progress.BEGUN)
+            if is_autocommit(connection):
+                self._mark_partial()
+            if self.open:  # a failure undoes this one with those that wait for the same COMMIT
+                return None
+            if not self._find_table(connection, aside, is_first=is_first):
+                return None
+            earlier = self._earlier(aside, ids)
+            self._write(aside, self.rows)
+            self.written = True
         except SQLAlchemyError as error:
-            log.debug("the time of %s is not written at its beginning: %s", step, error)
-
-    def began(self, ctx: MigrationContext) -> dt.datetime | None:
-        """When the revision that runs began, or a run of it that failed after it had changed
-        something; None where that is not known."""
-        run = self._runs.get(ctx)
-        if run is None:
+            if self.rows:
+                log.debug("the time of %s is not written at its beginning: %s", step, error)
+            else:
+                log.warning("the time of %s is not recorded: %s", step, error)
             return None
-        return min((row.began for row in run.rows or run.waiting), default=run.began)
+        return earlier
 
-    def note(self, ctx: MigrationContext) -> None:
+    @property
+    def moment(self) -> dt.datetime:
+        """When the revision that runs began, or an earlier time."""
+        return min((row.began for row in self.rows), default=self.began)
+
+    def _rows(self, step: MigrationInfo, progress: Progress) -> list[Row]:
+        kind = "" if step.is_upgrade else DOWNGRADE
+        return [
+            Row(
+                self.database or "",
+                self.version_table,
+                f"{kind}{revision}",
+                self.began,
+                before=self.heads,
+                down=list(step.down_revision_ids),
+                progress=progress,
+            )
+            for revision in step.up_revision_ids
+        ]
+
+    def _mark_partial(self) -> None:
+        self.rows = [dataclasses.replace(row, progress=Progress.PARTIAL) for row in self.rows]
+
+    def _find_table(self, connection: Connection, aside: Connection, *, is_first: bool) -> bool:
+        """Whether the table is there, or can be made: not where that would wait for Alembic's own,
+        or for what revisions before this one have changed in the same transaction."""
+        if self.failed is None:
+            self.failed = self._read_failed(aside)
+        if not self.has_table:
+            if connection.in_transaction() and not (is_first and self.heads):
+                return False
+            self._make_table(aside)
+        return True
+
+    def _make_table(self, aside: Connection) -> None:
+        _create(aside, self.schema)
+        self.has_table = True
+
+    def _read_failed(self, aside: Connection) -> dict[str, Row]:
+        """Look for the table, and for revisions in it that have come to their middle."""
+        statement = f"{_SELECT} AND version_table = :version_table"
+        query = text(statement.format(table=qualified(self.schema)))
+        values = {"migrated": self.database or "", "version_table": self.version_table}
+        try:
+            found = aside.execute(query, values).all()
+        except DBAPIError as error:
+            if error.connection_invalidated:
+                raise
+            return {}
+        self.has_table = True
+        return {
+            row.version_num: row
+            for row in map(Row.parse, found)
+            if row.progress is Progress.PARTIAL and row.migrated
+        }
+
+    def _earlier(
+        self, aside: Connection, ids: Mapping[Key, int | None] | None
+    ) -> dt.datetime | None:
+        """When an earlier run of the revision began that has committed something; the rows take its
+        time."""
+        assert self.failed is not None
+        moments = []
+        for number, row in enumerate(self.rows):
+            failed = self.failed.pop(row.version_num, None)
+            if failed is None or ids is None:
+                continue
+            then = table_ids(aside, [failed.migrated], at=failed.began)
+            if set(then.values()) <= set(ids.values()):
+                continue
+            self.rows[number] = dataclasses.replace(
+                row, began=failed.began, progress=Progress.PARTIAL
+            )
+            moments.append(failed.began)
+        return min(moments, default=None)
+
+    def note(self, connection: Connection) -> None:
         """An operation is about to run."""
-        self._see(ctx)
-        run, connection = self._runs.get(ctx), ctx.connection
-        if run is None or connection is None or not is_autocommit(connection):
+        if not is_autocommit(connection):
             return
-        rows = run.rows or run.waiting
-        if any(row.progress is Progress.BEGUN for row in rows):
-            run.waiting = run.rows = [
-                dataclasses.replace(row, progress=Progress.PARTIAL) for row in rows
-            ]
-            try:
-                with side_connection(connection) as aside:
-                    _create(aside, ctx.version_table_schema)
-                    _write(aside, ctx.version_table_schema, run.rows)
-            except SQLAlchemyError as error:
-                log.debug("the time of a revision is not written anew: %s", error)
+        if any(row.progress is Progress.BEGUN for row in self.rows):
+            self._mark_partial()
+            self._try_to_write(connection, self.rows)
 
     def record(
         self,
-        ctx: MigrationContext,
-        step: MigrationInfo,
         connection: Connection,
-        heads: Iterable[str] | None = None,
+        heads: Iterable[str] | None,
+        touched: list[Key] | None,
     ) -> None:
         """Remember a revision that is about to be committed.
 
         :param heads: the versions after it.
+        :param touched: the tables that it dropped or rebuilt; None is not known.
         """
-        self._see(ctx)
-        try:
-            database = current_database(connection)
-            if ctx not in self._runs:
-                self._runs[ctx] = _Run(self._start(ctx, connection), None)
-            run = self._runs[ctx]
-            rows = run.rows or run.waiting or _rows(ctx, step, database, run)
-        except SQLAlchemyError as error:
-            _log_failure(str(step), error)
-            return
-        touched = self._touched(ctx, connection, rows)
-        rows = [dataclasses.replace(row, touched=touched) for row in rows]
-        schema = ctx.version_table_schema
-        if not run.rows and not run.uncommitted:
+        rows = [dataclasses.replace(row, touched=touched) for row in self.rows]
+        if not self.written and self.has_table and not self.open:
+            self._try_to_write(connection, rows)
+        done = [dataclasses.replace(row, progress=Progress.COMMITTED) for row in rows]
+        at_once = is_autocommit(connection)
+        self.open.append((None if at_once else connection.get_transaction(), done))
+        self.rows = []
+        self.heads = None if heads is None else sorted(heads)
+
+    def end(self, connection: Connection, *, committed: bool) -> None:
+        """Write what the run has not written yet.
+
+        :param committed: whether the transactions that it has ended are.
+        """
+        if committed:
+            self._settle(connection)
+        if self.committed:
             try:
                 with side_connection(connection) as aside:
-                    if _has_table(aside, schema):
-                        _write(aside, schema, rows)
+                    if not self.has_table:
+                        self._make_table(aside)
+                    self._write(aside, [])
             except SQLAlchemyError as error:
-                log.debug("the time of %s is not written before its COMMIT: %s", step, error)
-        rows = [dataclasses.replace(row, progress=Progress.COMMITTED) for row in rows]
-        run.rows = run.waiting = []
-        run.uncommitted = True
-        run.heads = None if heads is None else sorted(heads)
-        connection.execute(RecordRevision(rows, schema, self._committed(ctx)))
+                _log_failure(self.committed, error)
+        if committed and self.open:
+            rows = [row for _, some in self.open for row in some]
+            self.open = []
+            connection.execute(RecordRevisions(rows, self.schema))
 
-    def _touched(
-        self, ctx: MigrationContext, connection: Connection, rows: list[Row]
-    ) -> list[Key] | None:
-        """The tables that were there when the revision began, and are not any more."""
+    def _settle(self, connection: Connection) -> None:
+        """Find the revisions that were committed since."""
+        now = connection.get_transaction()
+        ended = [rows for of, rows in self.open if of is None or of is not now]
+        self.open = [(of, rows) for of, rows in self.open if of is not None and of is now]
+        for rows in ended:
+            self.committed += rows
+            self.old = True
+
+    def _try_to_write(self, connection: Connection, rows: list[Row]) -> None:
         try:
-            databases = {*_named.pop(ctx, ()), *_translated(connection)}
-            databases |= {row.migrated for row in rows if row.migrated}
-            with reading(connection) as aside:
-                before = table_ids(aside, databases, at=rows[0].began)
-            here = set(table_ids(connection, databases).values())
+            with side_connection(connection) as aside:
+                if not self.has_table:
+                    self._make_table(aside)
+                self._write(aside, rows)
         except SQLAlchemyError as error:
-            self._record(rows[0].version_num, error)
-            return None
-        return sorted(key for key, rel_id in before.items() if rel_id not in here)
+            names = ", ".join(row.version_num for row in rows)
+            log.debug("the time of %s is not written before its COMMIT: %s", names, error)
 
-    def _record(self, revision: str, error: SQLAlchemyError) -> None:
-        """Users who may not read the catalogue migrate too: that is told once, and is no fault."""
-        refused = isinstance(error, DBAPIError) and isinstance(
-            from_dbapi_error(error), PitrPermissionError
-        )
-        if not refused:
-            log.warning("what revision %s changes is not recorded: %s", revision, error)
-        elif not self._told:
-            self._told = True
-            log.info("what revisions change is not recorded: the user may not read the catalogue")
-
-    # -- where nobody has told when the first revision began
-
-    def _see(self, ctx: MigrationContext) -> None:
-        """A context begins no earlier than the last that was seen of another one."""
-        self._not_before.setdefault(ctx, self._seen)
-        self._seen = time.monotonic()
-
-    def _start(self, ctx: MigrationContext, connection: Connection) -> dt.datetime:
-        """The server's time then, or one way to the server earlier."""
-        with reading(connection) as aside:
-            now = _now(aside)
-        return now - dt.timedelta(seconds=time.monotonic() - self._not_before[ctx])
-
-    def _committed(self, ctx: MigrationContext) -> Callable[[dt.datetime], None]:
-        context = weakref.ref(ctx)  # what waits for COMMIT must not keep its own context alive
-
-        def begin_next(moment: dt.datetime) -> None:
-            self._seen = time.monotonic()
-            if (found := context()) is not None and found in self._runs:
-                run = self._runs[found]
-                run.began, run.uncommitted = moment, False
-
-        return begin_next
-
-
-def _rows(ctx: MigrationContext, step: MigrationInfo, database: str | None, run: _Run) -> list[Row]:
-    kind = "" if step.is_upgrade else DOWNGRADE
-    return [
-        Row(
-            database or "",
-            ctx.version_table,
-            f"{kind}{revision}",
-            run.began,
-            before=run.heads,
-            down=list(step.down_revision_ids),
-        )
-        for revision in step.up_revision_ids
-    ]
-
-
-def _as_before(aside: Connection, schema: str | None, row: Row) -> Row:
-    """The row of a revision that begins, with the time of a run that failed in its middle, where
-    something was committed then."""
-    statement = text(f"{_SELECT}{_OF_ONE}".format(table=qualified(schema)))
-    found = aside.execute(statement, row.values()).first()
-    earlier = None if found is None else Row.parse(found)
-    if earlier is None or earlier.progress is not Progress.PARTIAL or not row.migrated:
-        return row
-    aside.rollback()
-    then = table_ids(aside, [row.migrated], at=earlier.began)
-    now = set(table_ids(aside, [row.migrated]).values())
-    if all(rel_id in now for rel_id in then.values()):
-        return row
-    return dataclasses.replace(row, began=earlier.began, progress=Progress.PARTIAL)
-
-
-def _translated(connection: Connection) -> set[str]:
-    """The databases that ``schema_translate_map`` gives to operations."""
-    schema_map = connection.get_execution_options().get("schema_translate_map") or {}
-    return {fold(database) for database in schema_map.values() if database}
+    def _write(self, aside: Connection, rows: list[Row]) -> None:
+        """Write rows, and those that wait."""
+        _write(aside, self.schema, [*self.committed, *rows])
+        self.committed = []

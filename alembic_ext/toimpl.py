@@ -12,7 +12,7 @@ from alembic.runtime.migration import MigrationContext
 
 from sqlalchemy_matrixone_pitr import server
 from sqlalchemy_matrixone_pitr.ddl import AlterPitr, CreatePitr, DropPitr, PitrDDLElement
-from sqlalchemy_matrixone_pitr.errors import PitrNotFoundError, PitrUnsupportedError
+from sqlalchemy_matrixone_pitr.errors import PitrUnsupportedError
 from sqlalchemy_matrixone_pitr.generations import split_generation
 from sqlalchemy_matrixone_pitr.manager import TransactionPitrManager
 from sqlalchemy_matrixone_pitr.transaction import TransactionalDDLElement, take_back
@@ -40,7 +40,7 @@ def drop_pitr(operations: Operations, operation: DropPitrOp) -> None:
     what it would have renewed is history, and stays."""
     name = _expected_name(operations, operation)
     if operations.migration_context.as_sql:
-        _run(operations, DropPitr(name, operation.if_exists))
+        _run(operations, DropPitr.named(name, operation.if_exists))
         return
     connection = operations.get_bind()
     created = take_back(connection, lambda element: creates(element, operation.name))
@@ -76,7 +76,19 @@ def _run(operations: Operations, element: PitrDDLElement) -> None:
     if context.as_sql:
         hold(context, element)
     else:
+        _changing.add(context)
         operations.get_bind().execute(element)
+
+
+_changing: weakref.WeakSet[MigrationContext] = weakref.WeakSet()
+"""The contexts whose present revision has changed policies."""
+
+
+def take_changes(context: MigrationContext) -> bool:
+    """Whether operations have changed policies since this was last asked."""
+    found = context in _changing
+    _changing.discard(context)
+    return found
 
 
 _allowed: weakref.WeakSet[MigrationContext] = weakref.WeakSet()
@@ -106,9 +118,6 @@ def _expected_name(operations: Operations, operation: PitrOp) -> str:
     server.require_matrixone(connection)
     if isinstance(operation, CreatePitrOp | RenewPitrOp) and context in _allowed:
         return operation.name
-    try:
-        name = TransactionPitrManager(connection).get(operation.name).name
-    except PitrNotFoundError:
-        name = operation.name
+    found = TransactionPitrManager(connection)._find(operation.name, times=False)
     _allowed.add(context)
-    return name
+    return operation.name if found is None else found.name

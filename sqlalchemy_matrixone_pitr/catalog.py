@@ -81,6 +81,9 @@ def table_ids(
     connection: Connection, databases: Iterable[str], *, at: MomentLike | None = None
 ) -> dict[Key, int]:
     """The ids of all tables in some databases, without the parts of others: partitions, indexes."""
+    wanted = sorted(databases)
+    if not wanted:
+        return {}
     statement = _with_lists(
         f"SELECT reldatabase, relname, rel_id FROM mo_catalog.mo_tables{_then(at)} "
         "WHERE account_id = current_account_id() AND reldatabase IN :databases AND relkind = 'r'",
@@ -88,7 +91,7 @@ def table_ids(
     )
     return {
         (database, name): int(rel_id)
-        for database, name, rel_id in query(connection, statement, {"databases": sorted(databases)})
+        for database, name, rel_id in query(connection, statement, {"databases": wanted})
         if not is_part(name)
     }
 

@@ -145,7 +145,12 @@ def side_connection(bind: Engine | Connection) -> Iterator[Connection]:
     caller. The engine's listeners hear of both.
     """
     kept = _kept.get(bind) if isinstance(bind, Connection) else None
-    connection = kept.pop() if kept else _engine_beside(bind).connect()
+    if kept is None:
+        connection = _engine_beside(bind).connect()
+    elif kept:
+        connection = kept.pop()
+    else:
+        connection = _connect_to_keep(bind)
     try:
         yield connection
     finally:
@@ -154,8 +159,6 @@ def side_connection(bind: Engine | Connection) -> Iterator[Connection]:
             _close(connection, bind.engine)
         else:
             kept.append(connection)
-            if connection.in_transaction():
-                connection.rollback()
 
 
 def _engine_beside(bind: Engine | Connection) -> Engine:
@@ -179,6 +182,8 @@ def _engine_beside(bind: Engine | Connection) -> Engine:
 
 def _close(connection: Connection, engine: Engine) -> None:
     """Close a side connection; it is thrown away where it cannot be given back."""
+    if connection in _to_set_back:
+        _unset_autocommit(connection)
     try:
         connection.close()
     except Exception:  # noqa: BLE001 - what was done is done
@@ -197,7 +202,7 @@ def keep_side_connections(connection: Connection) -> None:
     """Keep the side connections of a connection for its next ones, until they are closed.
 
     For a run of many steps, as a migration is: with NullPool, which Alembic's templates write, each
-    would be a new one.
+    would be a new one. On them each statement takes effect at once, and needs no COMMIT.
     """
     _kept.setdefault(connection, [])
 
@@ -206,6 +211,42 @@ def close_side_connections(connection: Connection) -> None:
     """Close what :func:`keep_side_connections` has kept."""
     for kept in _kept.pop(connection, ()):
         _close(kept, connection.engine)
+
+
+def _connect_to_keep(bind: Engine | Connection) -> Connection:
+    connection = _engine_beside(bind).connect()
+    try:
+        was_off = _is_off(connection.exec_driver_sql("SELECT @@autocommit").scalar())
+        _set_autocommit(connection)
+    except BaseException:
+        _close(connection, bind.engine)
+        raise
+    if was_off and not isinstance(connection.engine.pool, NullPool):
+        _to_set_back.add(connection)
+    return connection
+
+
+_to_set_back: weakref.WeakSet[Connection] = weakref.WeakSet()
+"""Kept connections whose autocommit is off again for the next user of their pool."""
+
+
+def _set_autocommit(connection: Connection) -> None:
+    """Let each statement take effect at once: by hand, see :func:`autocommit_connection`."""
+    connection.exec_driver_sql("SET AUTOCOMMIT = 1")
+    connection.execution_options(**{_BY_HAND: True})
+
+
+def _unset_autocommit(connection: Connection) -> None:
+    if not connection.invalidated:
+        try:
+            connection.exec_driver_sql("SET AUTOCOMMIT = 0")
+        except Exception:  # noqa: BLE001 - a listener's too: what was done is done
+            connection.invalidate()
+
+
+def _is_off(value: Any) -> bool:
+    """Whether a system variable says that something is off."""
+    return str(value).lower() in ("0", "off", "false")
 
 
 @contextlib.contextmanager
@@ -223,8 +264,7 @@ def autocommit_connection(engine: Engine) -> Iterator[tuple[Connection, int]]:
                 session, before = connection.exec_driver_sql(
                     "SELECT connection_id(), @@autocommit"
                 ).one()
-                connection.exec_driver_sql("SET AUTOCOMMIT = 1")
-                connection.execution_options(**{_BY_HAND: True})
+                _set_autocommit(connection)
             except Exception:
                 if last or not connection.invalidated:
                     raise
@@ -232,11 +272,8 @@ def autocommit_connection(engine: Engine) -> Iterator[tuple[Connection, int]]:
             try:
                 yield connection, int(session)
             finally:
-                if not connection.invalidated and str(before).lower() in ("0", "off", "false"):
-                    try:
-                        connection.exec_driver_sql("SET AUTOCOMMIT = 0")
-                    except Exception:  # noqa: BLE001 - a listener's too: what was done is done
-                        connection.invalidate()
+                if _is_off(before):
+                    _unset_autocommit(connection)
             return
 
 

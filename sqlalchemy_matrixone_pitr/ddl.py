@@ -177,12 +177,17 @@ class DropPitr(PitrDDLElement):
 
     @classmethod
     def of(cls, pitr: Pitr) -> Self:
-        """The DROP of a PITR that was read from the server, whose name may break our rules.
+        """The DROP of a PITR that was read from the server, whose name may break our rules."""
+        return cls.named(pitr.name)
+
+    @classmethod
+    def named(cls, name: str, if_exists: bool = False) -> Self:
+        """The DROP of a PITR by its name as the server has it.
 
         Somebody else's may have a backslash in it, which is written so that the server reads it.
         """
-        element = cls("read")
-        element.name = pitr.name
+        element = cls("read", if_exists)
+        element.name = name
         return element
 
     def __repr__(self) -> str:

@@ -64,6 +64,7 @@ def fold(name: str) -> str:
 _UNFIT = r"\x00-\x1f\x7f-\x9f\\\ud800-\udfff"
 _UNFIT_IN_NAMES = re.compile(f"[{_UNFIT}]")
 _UNFIT_IN_PITR_NAMES = re.compile(f"[ `\"'{_UNFIT}]")
+_REFUSED_BY_SERVER = re.compile("[ \\t`\"']")
 
 
 def _check_text(name: object, what: str) -> str:
@@ -123,6 +124,24 @@ def check_pitr_name(name: str) -> str:
             f"PITR name {name!r} is the server's own hidden PITR: choose another name"
         )
     return folded
+
+
+def check_existing_pitr_name(name: str) -> str:
+    """The name of a PITR that is to be dropped, checked and folded.
+
+    Somebody else's may have a backslash or a control character, which :func:`check_pitr_name`
+    refuses; what the server takes in no name is refused here too.
+
+    :raises PitrValidationError: no PITR can have it.
+    """
+    try:
+        return check_pitr_name(name)
+    except PitrValidationError:
+        if not isinstance(name, str) or not _UNFIT_IN_NAMES.search(name):
+            raise
+        if _REFUSED_BY_SERVER.search(name):
+            raise
+        return fold(name)
 
 
 def fit_pitr_name(text: str) -> str:

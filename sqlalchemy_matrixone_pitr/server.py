@@ -246,3 +246,8 @@ def clock(connection: Connection) -> int:
     seconds, _, local = str(ask(connection, _CLOCK)).partition(" ")
     fraction = local.partition(".")[2][:6].ljust(6, "0")
     return int(seconds.partition(".")[0]) * 10**9 + int(fraction) * 1000
+
+
+def utc_now(connection: Connection) -> dt.datetime:
+    """:func:`clock` as a datetime."""
+    return EPOCH + dt.timedelta(microseconds=clock(connection) // 1000)

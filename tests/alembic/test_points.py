@@ -10,7 +10,6 @@ import pytest
 from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine, text
 
-import alembic_ext.registration
 from alembic_ext.points import _by_rows, _Project, _reaching
 from alembic_ext.times import Row
 from sqlalchemy_matrixone_pitr import (
@@ -226,17 +225,8 @@ for url, then in context.config.attributes["tenants"]:
 
 
 @one_dialect
-@pytest.mark.parametrize("told", [True, False])
-def test_each_tenant_has_its_own_time(
-    project: Project,
-    server: Server,
-    database: str,
-    told: bool,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_each_tenant_has_its_own_time(project: Project, server: Server, database: str) -> None:
     """The first migration takes its time, and meanwhile the others write rows."""
-    if not told:
-        monkeypatch.setattr(alembic_ext.registration, "watch_environment", lambda: None)
     names = [database, f"{database}_b", f"{database}_c"]
     urls = [server.url("matrixone+pymysql", name) for name in names]
     for name in names[1:]:

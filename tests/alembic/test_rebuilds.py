@@ -128,7 +128,7 @@ def test_renewed_by_an_operation_as_well(declared: Project) -> None:
     assert declared.policies() == RENEWED
 
 
-def test_nothing_is_asked_without_table_policies(
+def test_policies_are_read_once_where_no_table_has_one(
     project: Project, server: Server, database: str, proxy: Proxy
 ) -> None:
     url = server.url("matrixone+pymysql", database, port=proxy.port)
@@ -137,8 +137,8 @@ def test_nothing_is_asked_without_table_policies(
     project.revision(1, 'op.create_table("orders", sa.Column("id", sa.Integer))')
     project.revision(2, REBUILD)
     project.upgrade()
-    assert len(proxy.matching("^SHOW PITR")) == 2
-    assert proxy.matching("mo_tables t WHERE|FROM mo_catalog.mo_tables") == []
+    assert len(proxy.matching("^SHOW PITR")) == 1 + 1  # for those that another process has made
+    assert len(proxy.matching("FROM mo_catalog.mo_tables")) == 1 + 2
 
 
 def test_no_history_is_lost(declared: Project) -> None:

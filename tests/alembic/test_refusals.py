@@ -123,6 +123,18 @@ def test_what_is_not_guarded(project: Project, capsys: pytest.CaptureFixture[str
         project.upgrade()
 
 
+@pytest.mark.parametrize("range", ["bad range", "0d", "7 weeks"])
+def test_a_guard_that_is_not_understood(
+    project: Project, capsys: pytest.CaptureFixture[str], range: str
+) -> None:
+    env = project.where / "env.py"
+    imported = "from sqlalchemy_matrixone_pitr.alembic import guard_migrations"
+    guard = f"register()\n{imported}\nguard_migrations({range!r})\n"
+    env.write_text(env.read_text().replace("register()\n", guard))
+    project.revision(1, TABLE)
+    assert "FAILED: PITR range" in failed(project, capsys, "upgrade", "head")
+
+
 def test_options(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
     project.config.attributes["pitr"] = {"database": ""}
     project.revision(1, TABLE)
