@@ -13,10 +13,18 @@ from collections.abc import Callable, Iterator
 import sqlalchemy
 from sqlalchemy import URL, create_engine, make_url
 
-from benchmarks import autogenerate, create_drop, emulator, imports, plans, statements
+from benchmarks import (
+    autogenerate,
+    create_drop,
+    emulator,
+    imports,
+    migrations,
+    plans,
+    statements,
+)
 from sqlalchemy_matrixone_pitr import PitrManager
 
-PARTS = ("create-drop", "statements", "plans", "autogenerate", "emulator", "imports")
+PARTS = ("create-drop", "statements", "plans", "autogenerate", "migrations", "emulator", "imports")
 
 
 def main() -> None:
@@ -28,6 +36,8 @@ def main() -> None:
         "--statements", type=int, default=100_000, help="after which the emulator is weighed"
     )
     parser.add_argument("--policies", type=int, default=10_000, help="that are planned")
+    parser.add_argument("--revisions", type=int, default=60, help="that are empty")
+    parser.add_argument("--created", type=int, default=100, help="policies that a revision makes")
     parser.add_argument("--tables", type=int, default=1_000, help="whose policies are applied")
     arguments = parser.parse_args()
     parts: list[str] = arguments.parts or list(PARTS)
@@ -43,6 +53,9 @@ def main() -> None:
             url, name, rounds, arguments.policies, arguments.tables
         ),
         "autogenerate": lambda url, name: autogenerate.run(url, name, rounds, arguments.policies),
+        "migrations": lambda url, name: migrations.run(
+            url, name, rounds, arguments.revisions, arguments.created
+        ),
     }
     if set(measures) & set(parts):
         with server(arguments.url) as url:
