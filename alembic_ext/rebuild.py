@@ -4,11 +4,16 @@ An ordinary ALTER TABLE gives a table a new id, which ends its policy without a 
 runs in the revision's own transaction, where the table has its new id already, while another
 connection still sees the committed one.
 
+Which tables those are is told by all ids of the migrated databases: read before the run, and after
+each revision once. Policies are read before the run, and again where the id of a table with a
+policy, or that is to have one, has changed, or the revision has changed policies.
+
 =============================================  =============================================
 a table of the migrated databases              its policy
 =============================================  =============================================
 rebuilt by this revision                       renewed where declared so, else named
-rebuilt, and a policy appears meanwhile        renewed, if it is found detached after COMMIT
+rebuilt, and a policy appears meanwhile        renewed, if it is found detached after COMMIT;
+                                               where nobody declares it, named at the run's end
 made by a downgrade, with an old policy        renewed where declared so, else named
 renamed                                        named: a policy stays with the old name
 not protected when the revision began          left: it was dropped, or ended, before
@@ -38,7 +43,7 @@ from sqlalchemy.exc import SAWarning, SQLAlchemyError
 
 from sqlalchemy_matrixone_pitr import server
 from sqlalchemy_matrixone_pitr.catalog import Key, object_ids, table_ids
-from sqlalchemy_matrixone_pitr.connections import query
+from sqlalchemy_matrixone_pitr.connections import is_autocommit, query
 from sqlalchemy_matrixone_pitr.ddl import CreatePitr
 from sqlalchemy_matrixone_pitr.declarations import (
     Databases,
@@ -54,7 +59,11 @@ from sqlalchemy_matrixone_pitr.names import fold
 from sqlalchemy_matrixone_pitr.renewal import renewed_pitr
 from sqlalchemy_matrixone_pitr.show import filters, reading
 from sqlalchemy_matrixone_pitr.status import ServerState, read_state
-from sqlalchemy_matrixone_pitr.transaction import pending_pitrs, take_back
+from sqlalchemy_matrixone_pitr.transaction import (
+    TransactionalDDLElement,
+    pending_pitrs,
+    take_back,
+)
 
 from .alters import WATCHED, Effect, altered
 from .elements import AlterNewest, NameWhereDetached, RenewWhereDetached, look_for_objects
@@ -78,6 +87,7 @@ class _Run:
     :ivar policies: those there were when they were last read.
     :ivar protected: whether each policy protected its table when the last revision had run, what
         waited included.
+    :ivar waiting: what waited for COMMIT then.
     :ivar rebuilt: tables that were rebuilt while no policy of them was known.
     """
 
@@ -87,6 +97,7 @@ class _Run:
     ids: dict[Key, int | None] | None = None
     policies: list[Policy] = field(default_factory=list)
     protected: dict[tuple[str, Key], bool] = field(default_factory=dict)
+    waiting: set[TransactionalDDLElement] = field(default_factory=set)
     rebuilt: set[Key] = field(default_factory=set)
 
     def concerned(self) -> set[Key]:
@@ -279,11 +290,12 @@ class AfterRevision:
             committed = error is None or isinstance(error, PitrAfterCommitError)
             run.recorder.end(connection, committed=committed)
         if run.rebuilt and error is None:
+            is_open = connection.in_transaction() and not is_autocommit(connection)
             with reading(connection) as aside:
                 run.read(aside)
             for policy in run.policies:
-                if policy.detached and _key(policy) in run.rebuilt:
-                    _warn_rebuilt(policy)
+                if _key(policy) in run.rebuilt and (policy.detached or is_open):
+                    _warn_rebuilt(policy)  # what is committed is the table as it was
 
     def _log_unprivileged(self) -> None:
         """Users who are no administrators migrate too; where policies are declared it matters."""
@@ -315,7 +327,8 @@ class AfterRevision:
         assert run.ids is not None
         keys = run.ids.keys() | here.keys()
         changed = {key for key in keys if run.ids.get(key) != here.get(key)}
-        if not changes and not pending_pitrs(connection) and not changed & run.concerned():
+        changes = changes or not run.waiting.issuperset(pending_pitrs(connection))
+        if not changes and not changed & run.concerned():
             run.rebuilt |= {key for key in changed if key in run.ids and run.is_migrated(key)}
             return
         found = _read(run, connection, here)
@@ -333,6 +346,8 @@ class AfterRevision:
                 self._renew_newcomer(connection, declaration.pitr, known)
         self._name_renamed(connection, found)
         run.protected = self._protected_after(connection, found)
+        run.rebuilt -= run.concerned()
+        run.waiting = set(pending_pitrs(connection))
 
     def _renew_or_warn(
         self, connection: Connection, policy: Policy, declaration: Declaration | None

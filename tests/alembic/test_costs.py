@@ -105,12 +105,12 @@ def undeclared(project: Project, server: Server, database: str) -> Project:
     return project
 
 
-@pytest.mark.parametrize("each", [True, False])
+@pytest.mark.parametrize("template", ["online", "external", "async"])
 def test_a_policy_that_was_not_known_is_named_at_the_end(
-    undeclared: Project, server: Server, database: str, each: bool
+    undeclared: Project, server: Server, database: str, template: str
 ) -> None:
     """Another process makes it while the run is on its way to rebuild the table."""
-    undeclared.options(transaction_per_migration=each)
+    undeclared.template(template)
     undeclared.config.attributes["make"] = lambda: server.query(
         f"CREATE PITR {undeclared.prefix} FOR TABLE {database} orders RANGE 7 'd'"
     )
