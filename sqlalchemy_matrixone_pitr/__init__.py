@@ -7,6 +7,8 @@ from .aio import (
     ensure_pitrs_async,
     get_pitrs_async,
     get_recovery_windows_async,
+    moment_now_async,
+    past_session_async,
     plan_pitrs_async,
     prune_history_async,
     renew_pitr_async,
@@ -39,6 +41,7 @@ from .manager import PitrManager, TransactionPitrManager
 from .model import Pitr, PitrLevel, PitrRange, PitrStatus, PitrUnit, RangeLike, RecoveryWindow
 from .moment import Moment, MomentLike
 from .past.elements import as_of
+from .past.session import moment_of, past_session
 from .plan.actions import Action, Alter, Conflict, Create, Drop, Plan, Renew
 from .plan.compare import compare
 from .plan.reading import plan_pitrs
@@ -111,6 +114,10 @@ __all__ = [
     "inspect",
     "install_engine_hook",
     "install_events",
+    "moment_now_async",
+    "moment_of",
+    "past_session",
+    "past_session_async",
     "pending_pitrs",
     "plan_pitrs",
     "plan_pitrs_async",

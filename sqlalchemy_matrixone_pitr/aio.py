@@ -16,6 +16,8 @@ from .apply import apply_plan
 from .errors import PitrValidationError
 from .locking import DEFAULT_TIMEOUT
 from .manager import PitrManager, TransactionPitrManager
+from .moment import Moment, MomentLike
+from .past.session import past_arguments, prepare
 from .plan.reading import plan_pitrs
 from .reflection import get_pitrs, get_recovery_windows
 from .renewal import prune_history, renew_pitr
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
         AsyncEngine,
         AsyncSession,
         async_scoped_session,
+        async_sessionmaker,
     )
 
     AsyncBind: TypeAlias = (
@@ -161,3 +164,42 @@ apply_plan_async = _awaited_on_engine(apply_plan)
 ensure_pitrs_async = _awaited_on_engine(ensure_pitrs)
 renew_pitr_async = _awaited(renew_pitr)
 prune_history_async = _awaited(prune_history)
+
+
+async def past_session_async(
+    bind: AsyncEngine | async_sessionmaker[Any],
+    moment: MomentLike,
+    *,
+    allow_unprotected: bool = False,
+) -> AsyncSession:
+    """An AsyncSession in which everything is as it was at a moment; see :func:`past_session`.
+
+    >>> import asyncio
+    >>> from sqlalchemy import text
+    >>> from sqlalchemy.ext.asyncio import create_async_engine
+    >>> async def ask() -> None:
+    ...     engine = create_async_engine(url.replace("pymysql", "aiomysql"))
+    ...     now = await moment_now_async(engine)
+    ...     async with await past_session_async(engine, now, allow_unprotected=True) as then:
+    ...         print(await then.scalar(text("SELECT 1")))
+    ...     await engine.dispose()
+    >>> asyncio.run(ask())
+    1
+    """
+    from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
+
+    at = Moment.of(moment)
+    arguments = past_arguments(
+        bind, at, allow_unprotected, maker=async_sessionmaker, engine=AsyncEngine
+    )
+    kind: Any = bind.class_ if isinstance(bind, async_sessionmaker) else AsyncSession
+    made: AsyncSession = kind(**arguments)
+    await _run(prepare, made.sync_session, at)
+    return made
+
+
+async def moment_now_async(
+    bind: AsyncBind,
+) -> Moment:
+    """See :meth:`Moment.now`."""
+    return await _run(Moment.now, _sync(bind))

@@ -21,7 +21,7 @@ from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool, QueuePool
 
-from .errors import PitrValidationError, is_settled, server_answer
+from .errors import PastWriteError, PitrValidationError, is_settled, server_answer
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session, scoped_session
@@ -33,11 +33,15 @@ VERSION_OPTION: Final = "matrixone_version"
 """Execution option that overrules the version the server reports, such as ``"3.0.9"``. The one
 option of the caller's that counts for what the library sends for itself."""
 
+AS_OF: Final = "matrixone_as_of"
+"""Execution option that has everything read as of a Moment: see :mod:`.past.listening`."""
+
 _BY_HAND: Final = "matrixone_pitr_autocommit"
 """Execution option of a side connection of :func:`autocommit_connection`."""
 
 _OWN_OPTIONS: Final[dict[str, Any]] = {
     "schema_translate_map": None,
+    AS_OF: None,
     "stream_results": False,
     "yield_per": None,
 }
@@ -249,6 +253,19 @@ def _is_off(value: Any) -> bool:
     return str(value).lower() in ("0", "off", "false")
 
 
+def refuse_in_past(options: Mapping[str, Any], what: str) -> None:
+    """Refuse to change anything for a bind that reads the past.
+
+    :param options: its execution options.
+    :raises PastWriteError: it does.
+    """
+    if options.get(AS_OF) is not None:
+        raise PastWriteError(
+            f"{what} is not sent: this engine or connection reads the past, and the past is not "
+            f"written. Use one without the execution option {AS_OF}"
+        )
+
+
 @contextlib.contextmanager
 def autocommit_connection(engine: Engine) -> Iterator[tuple[Connection, int]]:
     """A side connection on which each statement takes effect at once, and the server's number of
@@ -258,6 +275,7 @@ def autocommit_connection(engine: Engine) -> Iterator[tuple[Connection, int]]:
     driver's own, whose errors are no SQLAlchemyError and leave the pool a connection short; and the
     pool's connections may have autocommit on by ``connect_args`` or a listener.
     """
+    refuse_in_past(engine.get_execution_options(), "a PITR statement")
     for last in (False, True):
         with side_connection(engine) as connection:
             try:

@@ -19,7 +19,7 @@ from typing import Final
 from sqlalchemy.engine import Connection, Engine
 
 from . import server
-from .connections import end_for_sure, session_number, side_connection
+from .connections import end_for_sure, refuse_in_past, session_number, side_connection
 from .errors import (
     PitrLockTimeoutError,
     PitrPermissionError,
@@ -56,6 +56,7 @@ def account_lock(bind: Engine | Connection, timeout: float = DEFAULT_TIMEOUT) ->
     if not 0 < timeout <= threading.TIMEOUT_MAX:
         most = f"{threading.TIMEOUT_MAX:.0f}"
         raise PitrValidationError(f"timeout={timeout!r}: give seconds, from 0 (excluded) to {most}")
+    refuse_in_past(bind.get_execution_options(), "a PITR statement")
     engine = bind.engine
     with side_connection(bind) as connection:
         server.require_matrixone(connection)

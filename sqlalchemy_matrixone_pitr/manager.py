@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy.engine import Connection, Engine
 
 from . import server
-from .connections import idle, kill_on_abort, side_connection
+from .connections import idle, kill_on_abort, refuse_in_past, side_connection
 from .ddl import AlterPitr, CreatePitr, DropPitr, RestorePitr, overlay
 from .declarations import real_database
 from .errors import PitrAlreadyExistsError, PitrNotFoundError, PitrValidationError
@@ -264,6 +264,7 @@ class PitrManager(_PitrMethods):
             name, at, level, account, from_account, database, table, check=check, renew=renew
         )
         element.check_dialect(self._engine.dialect)
+        refuse_in_past(self._engine.get_execution_options(), type(element).__name__)
         element.send_aside(self._engine, {})
 
     def _find(self, name: str, *, times: bool = True) -> Pitr | None:
@@ -272,6 +273,7 @@ class PitrManager(_PitrMethods):
 
     def _send(self, element: TransactionalDDLElement, connection: Connection | None = None) -> None:
         element.check_dialect(self._engine.dialect)
+        refuse_in_past(self._engine.get_execution_options(), type(element).__name__)
         with contextlib.ExitStack() as stack:
             locked = self._serialize and element.deferrable
             if locked:

@@ -61,6 +61,7 @@ class Moment:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "nanoseconds", _checked(self.nanoseconds))
+        _hear_of_moments()
 
     # ------------------------------------------------------------------------------------ making
 
@@ -228,6 +229,13 @@ class Moment:
                 "it reads the present without a word. Choose an earlier one"
             )
         return self
+
+
+def _hear_of_moments() -> None:
+    """From the first moment on no engine ignores the execution option that takes one."""
+    from .past.listening import listen
+
+    listen()
 
 
 MomentLike: TypeAlias = "Moment | dt.datetime | int"

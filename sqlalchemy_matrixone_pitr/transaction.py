@@ -77,6 +77,7 @@ from .connections import (
     has_open_work,
     is_autocommit,
     pause,
+    refuse_in_past,
     roll_back,
     tell,
 )
@@ -92,6 +93,7 @@ from .errors import (
     server_answer,
 )
 from .listeners import add_listener, surround_listeners
+from .sqltext import without_literals
 
 if TYPE_CHECKING:
     from sqlalchemy.engine.interfaces import ExceptionContext
@@ -239,6 +241,7 @@ def execute(
         **connection.get_execution_options(),
         **options,
     }
+    refuse_in_past(merged, type(element).__name__)
     if is_autocommit(connection):
         _make_autocommit_real(connection)
         if element.deferrable:
@@ -769,10 +772,6 @@ def _on_error(context: ExceptionContext) -> None:
 # ---------------------------------------------------------------------------------------------- SET
 
 
-_NO_CODE = re.compile(
-    r"""'(?:[^'\\]|\\.)*+'|"(?:[^"\\]|\\.)*+"|`[^`]*+`|/\*(?!!).*?\*/|(?:--\s|\#|//)[^\n]*+""",
-    re.DOTALL,
-)
 _SET = re.compile(r"(?:\A|;)(?:\s|/\*!\d*+)*+SET\b", re.IGNORECASE)
 
 
@@ -782,7 +781,7 @@ def _is_set(statement: str) -> bool:
     >>> _is_set("/* a; */ set names utf8mb4"), _is_set("UPDATE t SET a = '; SET'")
     (True, False)
     """
-    return _SET.search(_NO_CODE.sub(" ", statement)) is not None
+    return _SET.search(without_literals(statement)) is not None
 
 
 def _on_statement(connection: Connection, cursor: Any, statement: str, *_: Any) -> None:

@@ -10,9 +10,9 @@ Source: docs/server.md, Time travel.
 
 from __future__ import annotations
 
-from typing import Any, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast, overload
 
-from sqlalchemy import BigInteger, Join, bindparam
+from sqlalchemy import BigInteger, Join, Table, bindparam
 from sqlalchemy import inspect as inspect_
 from sqlalchemy.exc import CompileError, NoInspectionAvailable
 from sqlalchemy.ext.compiler import compiles
@@ -27,6 +27,9 @@ from ..errors import PastError, PitrValidationError
 from ..moment import Moment, MomentLike
 from ..names import shorten
 from ..server import SUPPORTED_DIALECTS
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm.util import AliasedClass
 
 _T = TypeVar("_T")
 
@@ -68,6 +71,10 @@ class AsOf(FromClauseAlias):  # type: ignore[type-arg, unused-ignore]
 
 @overload
 def as_of(selectable: type[_T], moment: MomentLike, *, name: str | None = None) -> type[_T]: ...
+@overload
+def as_of(
+    selectable: AliasedClass[_T], moment: MomentLike, *, name: str | None = None
+) -> AliasedClass[_T]: ...
 @overload
 def as_of(selectable: FromClause, moment: MomentLike, *, name: str | None = None) -> FromClause: ...
 def as_of(selectable: Any, moment: MomentLike, *, name: str | None = None) -> Any:
@@ -151,6 +158,9 @@ def _entity(found: Any, at: Moment, name: str | None) -> Any:
     """An aliased entity whose selectable is of the moment."""
     from sqlalchemy.orm import aliased, with_polymorphic
 
+    from .session import attach
+
+    attach()
     then = _from_clause(found.selectable, at, name)
     if found.is_aliased_class and found.with_polymorphic_mappers:
         classes = [mapper.class_ for mapper in found.with_polymorphic_mappers]
@@ -193,19 +203,41 @@ def _visit_as_of(
     if not asfrom or ashint:
         return str(compiler.visit_alias(element, asfrom=asfrom, ashint=ashint, iscrud=iscrud, **kw))
     _check_one_moment(element, compiler)
+    _check_eager_joins(element, compiler)
     name: Any = element.name
     if isinstance(name, _truncated_label):
         name = compiler._truncated_identifier("alias", name)
     if from_linter:
         from_linter.froms[element._de_clone()] = name  # type: ignore[no-untyped-call]
-    kw["enclosing_alias"] = element
-    table = element.element._compiler_dispatch(compiler, asfrom=True, **kw)
+    table = compiler.preparer.format_table(element.element)
     moment = compiler.process(element.nanoseconds, literal_binds=kw.get("literal_binds", False))
+    if element.nanoseconds in compiler.bind_names:  # else it is a literal
+        names = compiler.__dict__.setdefault(NAMED_MOMENTS, [])
+        names.append(compiler.bind_names[element.nanoseconds])
     quoted = compiler.preparer.format_alias(element, name)
     text = f"{table} {{MO_TS = {moment}}}{compiler.get_render_as_alias_suffix(quoted)}"
     if fromhints and element in fromhints:
         text = compiler.format_from_hint_text(text, element, fromhints[element], iscrud)
     return text
+
+
+NAMED_MOMENTS: Final = "matrixone_moments"
+"""Attribute of a compiled statement: the parameters of its ``as_of()`` elements."""
+
+
+def _check_eager_joins(element: AsOf, compiler: Any) -> None:
+    """
+    :raises PastError: an object of the past would be joined to related ones of the present.
+    """
+    joins = getattr(compiler.compile_state, "eager_joins", None)
+    if not joins or getattr(compiler, "reads_past", False):
+        return
+    for join in joins.values():
+        if any(isinstance(one, Table) for one in visitors.iterate(join)):
+            raise PastError(
+                f"joinedload() beside as_of({element.element}) would read related rows of the "
+                "present: read the objects in a past_session()"
+            )
 
 
 def _check_one_moment(element: AsOf, compiler: Any) -> None:

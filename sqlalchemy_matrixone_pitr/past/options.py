@@ -1,0 +1,28 @@
+"""The execution option ``matrixone_as_of``: what it takes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from ..connections import AS_OF
+from ..errors import PitrValidationError
+from ..moment import Moment
+from ..names import shorten
+
+ALLOW_UNPROTECTED: Final = "matrixone_allow_unprotected"
+"""Execution option beside it: True reads moments that nothing keeps, too."""
+
+
+def moment_of_options(options: Mapping[str, Any]) -> Moment | None:
+    """The moment that execution options say, or None for the present.
+
+    :raises PitrValidationError: the option has another value.
+    """
+    value = options.get(AS_OF)
+    if value is None or isinstance(value, Moment):
+        return value
+    raise PitrValidationError(
+        f"the execution option {AS_OF} takes a Moment, not {shorten(value)}: make one by "
+        "Moment.of(...) or Moment.parse(...)"
+    )
