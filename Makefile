@@ -2,7 +2,7 @@
 
 PYTHON ?= python3.11 python3
 VENV ?= .venv
-JOBS ?= 2
+JOBS ?= 3
 MATRIXONE_URL ?=
 PYTEST_ARGS ?=
 BENCH_ARGS ?=
@@ -14,7 +14,7 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test test-live lint types pytest coverage oldest matrix bench clean
+.PHONY: help demo quick test test-live lint types pytest coverage oldest matrix bench clean
 
 # one failing check does not keep the others from being run
 MAKEFLAGS += --keep-going
@@ -25,6 +25,9 @@ help: ## this list
 demo: $(VENV)/.demo ## the package at work on its own emulator; no server needed
 	@$(BIN)/mo-pitr demo
 
+quick: lint types ## while you work: ruff, mypy, and a minute of tests, each once (JOBS=, PYTEST_ARGS=)
+	env -u MATRIXONE_URL $(BIN)/python -m pytest -n $(JOBS) --dist loadgroup --once -m 'not slow' $(PYTEST_ARGS)
+
 test: lint types pytest oldest ## the next four: all that must pass
 
 lint: $(VENV)/.dev ## ruff
@@ -34,19 +37,19 @@ lint: $(VENV)/.dev ## ruff
 types: $(VENV)/.dev ## mypy, strict
 	$(BIN)/mypy
 
-pytest: $(VENV)/.dev ## all tests, on the emulator; they build the wheel too (JOBS=2, PYTEST_ARGS=)
+pytest: $(VENV)/.dev ## all tests, on the emulator; they build the wheel too (JOBS=3, PYTEST_ARGS=)
 	env -u MATRIXONE_URL $(BIN)/python -m pytest -n $(JOBS) --dist loadgroup $(PYTEST_ARGS)
 
-coverage: $(VENV)/.dev ## all tests, with lines and branches counted; slower (JOBS=2, PYTEST_ARGS=)
+coverage: $(VENV)/.dev ## all tests, with lines and branches counted; slower (JOBS=3, PYTEST_ARGS=)
 	env -u MATRIXONE_URL $(BIN)/python -m pytest -n $(JOBS) --dist loadgroup --cov --cov-report=term-missing:skip-covered --cov-report=xml $(PYTEST_ARGS)
 
 test-live: $(VENV)/.dev ## the integration tests on a real server (MATRIXONE_URL=)
 	@test -n '$(MATRIXONE_URL)' || { echo 'say which server: make test-live MATRIXONE_URL=mysql+pymysql://user:password@host:6001/' >&2; exit 2; }
 	MATRIXONE_URL='$(MATRIXONE_URL)' $(BIN)/python -m pytest $(wildcard tests/integration tests/server) $(PYTEST_ARGS)
 
-oldest: ## tests/alembic with the oldest Alembic and SQLAlchemy, on one emulator, in a venv of its own
+oldest: ## tests/alembic once more, each once, with the oldest Alembic and SQLAlchemy, in a venv of its own
 	@$(MAKE) --no-print-directory matrix MATRIX='$(OLDEST)' \
-		PYTEST_ARGS="-k 'not 3.0.9 and not mysql+pymysql' $(PYTEST_ARGS)"
+		PYTEST_ARGS="--once $(PYTEST_ARGS)"
 
 matrix: ## tests/alembic with each pair of Alembic and SQLAlchemy in MATRIX, in venvs beside .venv
 	@set -e; for pair in $(foreach pair,$(MATRIX),'$(pair)'); do \

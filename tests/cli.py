@@ -74,16 +74,23 @@ def call(
     monkeypatch.chdir(tmp_path)
 
     def called(*arguments: str, **changed: str | None) -> Ran:
-        monkeypatch.setattr(sys, "argv", ["mo-pitr", *arguments])
-        capfd.readouterr()
-        with (
-            patch.dict(os.environ, with_changes(environment, changed), clear=True),
-            forgetting_imports(tmp_path),
-        ):
-            code = run()
-        return Ran(code, *capfd.readouterr())
+        return run_here(list(arguments), with_changes(environment, changed), capfd)
 
     return called
+
+
+def run_here(
+    arguments: list[str], environment: dict[str, str], capfd: pytest.CaptureFixture[str]
+) -> Ran:
+    """Run a command in this process and the present folder."""
+    capfd.readouterr()
+    with (
+        patch.object(sys, "argv", ["mo-pitr", *arguments]),
+        patch.dict(os.environ, environment, clear=True),
+        forgetting_imports(Path.cwd()),
+    ):
+        code = run()
+    return Ran(code, *capfd.readouterr())
 
 
 def with_changes(environment: dict[str, str], changed: dict[str, str | None]) -> dict[str, str]:

@@ -6,7 +6,8 @@ these runs meet every version, every dialect and every driver. Which two differs
 so that all tests together meet every combination.
 
 ``pytest --all-combinations`` runs them all, and so do the tests marked ``all_combinations``: those
-of what depends on dialect, driver and version together.
+of what depends on dialect, driver and version together. ``pytest --once`` runs each test function
+once, with one of its parameters.
 """
 
 from __future__ import annotations
@@ -67,6 +68,19 @@ def superfluous(items: Iterable[pytest.Item]) -> list[pytest.Item]:
         for kept in [covering([combination for _, combination in runs], test)]
         for item, combination in runs
         if combination not in kept
+    ]
+
+
+def more_than_once(items: Iterable[pytest.Item]) -> list[pytest.Item]:
+    """Return all but one run of each test function; which one, differs from test to test."""
+    tests: dict[str, list[pytest.Item]] = {}
+    for item in items:
+        tests.setdefault(item.nodeid.partition("[")[0], []).append(item)
+    return [
+        item
+        for name, runs in tests.items()
+        for number, item in enumerate(runs)
+        if number != zlib.crc32(name.encode()) % len(runs)
     ]
 
 

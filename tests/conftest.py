@@ -1,7 +1,8 @@
 """Fixtures: a server (the emulator, or a real one by MATRIXONE_URL), databases, engines.
 
 EMULATED_VERSIONS="3.0.18 main" has the tests run on these instead of the usual two;
-``--all-combinations`` has each test run on every version with every dialect and driver.
+``--all-combinations`` has each test run on every version with every dialect and driver, and
+``--hypothesis-profile=thorough`` tries many more examples.
 
 Every test that needs a server runs on whichever there is; what a test makes is named after it and
 dropped when it ends, PITRs included.
@@ -19,12 +20,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pymysql
 import pytest
 from sqlalchemy import URL, Engine, create_engine, make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from tests.combinations import ASYNC_SCHEMES, SYNC_SCHEMES, superfluous
+from tests.combinations import ASYNC_SCHEMES, SYNC_SCHEMES, more_than_once, superfluous
 from tests.imports import modules_from
 from tests.interrupts import Interrupt
 from tests.proxy import Proxy
@@ -92,20 +94,29 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="run each test on every server version with every dialect and driver",
     )
+    parser.addoption("--once", action="store_true", help="run each test function once")
 
 
 @pytest.hookimpl(trylast=True)  # after -k and -m, which choose among all combinations
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    named = any("[" in argument for argument in config.args)
-    if not named and not config.getoption("all_combinations"):
+    if any("[" in argument for argument in config.args):
+        left_out = set()
+    elif config.getoption("once"):
+        left_out = set(more_than_once(items))
+    elif config.getoption("all_combinations"):
+        left_out = set()
+    else:
         left_out = set(superfluous(items))
-        config.hook.pytest_deselected(items=[item for item in items if item in left_out])
-        items[:] = [item for item in items if item not in left_out]
+    config.hook.pytest_deselected(items=[item for item in items if item in left_out])
+    items[:] = [item for item in items if item not in left_out]
     if LIVE:
         skip = pytest.mark.skip(reason="of the emulator's own interface; a real server is used")
         for item in items:
             if item.get_closest_marker("emulator_only"):
                 item.add_marker(skip)
+
+
+hypothesis.settings.register_profile("thorough", max_examples=1000)
 
 
 def pytest_configure() -> None:

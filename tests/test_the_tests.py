@@ -118,5 +118,5 @@ def test_tests_are_run_on_few_combinations(pytester: pytest.Pytester) -> None:
     pytester.runpytest(*arguments, "numbers").assert_outcomes(passed=10)
     pytester.runpytest(*arguments, "numbers and 4.2.0").assert_outcomes(passed=10)
     pytester.runpytest(*arguments, "not numbers").assert_outcomes(passed=6)
-    everything = pytester.runpytest("--all-combinations")
-    everything.assert_outcomes(passed=26)
+    pytester.runpytest("--all-combinations").assert_outcomes(passed=26)
+    pytester.runpytest("--once").assert_outcomes(passed=3)

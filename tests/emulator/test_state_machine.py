@@ -542,7 +542,7 @@ def test_sequences(version: str) -> None:
     run_state_machine_as_test(
         type("Sequences", (Sequences,), {"version": version}),
         settings=settings(
-            max_examples=40,
+            max_examples=settings().max_examples // 5,
             stateful_step_count=30,
             deadline=None,
             phases=(Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink),

@@ -71,8 +71,8 @@ def assert_ends_well(engine: Engine, metadata: MetaData, pitr_names: Names, pref
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
-@pytest.mark.parametrize("position", range(NUMBER))
-def test_cut_at_each_action(
+@pytest.mark.parametrize("position", [0, 1, 8, 9, 17, 18, 19])
+def test_cut_at_an_action(
     proxied_engine: Engine,
     proxy: Proxy,
     metadata: MetaData,
@@ -463,11 +463,11 @@ def test_a_cancelled_task(
 
 
 @pytest.fixture
-def thousand(server: Server, database: str, prefix: str) -> Iterator[tuple[MetaData, Engine]]:
-    """A thousand tables; fewer on a real server, which takes minutes to drop them."""
+def many(server: Server, database: str, prefix: str) -> Iterator[tuple[MetaData, Engine]]:
+    """Two hundred tables, declared and created."""
     engine = create_engine(server.url(database=database))
     metadata = MetaData()
-    for number in range(200 if server.live else 1000):
+    for number in range(200):
         pitr = TablePitr("7d", f"{prefix}_{number}")
         Table(f"t{number}", metadata, Column("id", Integer), pitr)
     metadata.create_all(engine)
@@ -476,9 +476,9 @@ def thousand(server: Server, database: str, prefix: str) -> Iterator[tuple[MetaD
 
 
 def test_one_writing_statement_for_each_policy(
-    thousand: tuple[MetaData, Engine], server: Server, proxy: Proxy, database: str
+    many: tuple[MetaData, Engine], server: Server, proxy: Proxy, database: str
 ) -> None:
-    metadata, _ = thousand
+    metadata, _ = many
     count = len(metadata.tables)
     engine = create_engine(server.url(database=database, port=proxy.port))
     plan: Plan = plan_pitrs(engine, metadata)

@@ -22,6 +22,7 @@ MODULES = sorted(
     ".".join(path.relative_to(ROOT).with_suffix("").parts)
     for path in (
         *(ROOT / "sqlalchemy_matrixone_pitr").rglob("*.py"),
+        *(ROOT / "alembic_ext").rglob("*.py"),
         ROOT / "matrixone_emulator" / "server" / "emulator.py",
     )
     if "\n    >>> " in path.read_text()

@@ -34,7 +34,7 @@ from sqlalchemy_matrixone_pitr import (
     renew_pitr,
 )
 from sqlalchemy_matrixone_pitr.emulator import Emulator
-from tests.conftest import Server
+from tests.conftest import LIVE, Server
 from tests.proxy import Proxy
 
 Names = Callable[[], list[str]]
@@ -162,6 +162,7 @@ def test_a_user_who_is_no_administrator(server: Server, prefix: str, database: s
         server.query(f"DROP ROLE {prefix}_r")
 
 
+PROCESSES = 10 if LIVE else 4
 PROCESS = """
 import sys, warnings
 from sqlalchemy import MetaData, create_engine
@@ -186,8 +187,8 @@ else:
 """
 
 
-def ten_processes(how: str, url: str, name: str) -> list[str]:
-    """What each of ten processes says that start together."""
+def some_processes(how: str, url: str, name: str) -> list[str]:
+    """Return what each of the processes says that start together."""
     processes = [
         subprocess.Popen(
             [sys.executable, "-c", PROCESS, how, url, name],
@@ -195,7 +196,7 @@ def ten_processes(how: str, url: str, name: str) -> list[str]:
             stdout=subprocess.PIPE,
             text=True,
         )
-        for _ in range(10)
+        for _ in range(PROCESSES)
     ]
     try:
         for process in processes:
@@ -206,7 +207,7 @@ def ten_processes(how: str, url: str, name: str) -> list[str]:
             process.stdin.write("\n")
             process.stdin.flush()
         said = [process.communicate(timeout=120)[0].strip() for process in processes]
-        assert [process.returncode for process in processes] == [0] * 10
+        assert [process.returncode for process in processes] == [0] * PROCESSES
         return said
     finally:
         for process in processes:
@@ -218,33 +219,33 @@ def ten_processes(how: str, url: str, name: str) -> list[str]:
     ("how", "first", "others"),
     [("ensure", "1 done", {"1 already so", "nothing to do"}), ("serialize", "created", {"exists"})],
 )
-def test_ten_processes_with_the_lock(
+def test_processes_with_the_lock(
     server: Server, database: str, prefix: str, how: str, first: str, others: set[str]
 ) -> None:
     """Exactly one creates it, on 3.0.9 too, where the catalogue would be damaged."""
     if server.version < (3,):
-        pytest.skip("2.x hands the lock on among two; of ten waiters some wait for minutes")
+        pytest.skip("2.x hands the lock on among two; of several waiters some wait for minutes")
     url = server.url(database=database).render_as_string(hide_password=False)
-    said = ten_processes(how, url, f"{prefix}_d")
+    said = some_processes(how, url, f"{prefix}_d")
     assert said.count(first) == 1
     assert set(said) - {first} <= others
     assert [str(row[0]) for row in server.query("SHOW PITR")].count(f"{prefix}_d") == 1
 
 
 @pytest.mark.emulator_only
-def test_ten_processes_without_the_lock() -> None:
-    """What it is for: on 3.0.9 all ten create one name. get_pitrs() warns of it."""
+def test_processes_without_the_lock() -> None:
+    """What it is for: on 3.0.9 all of them create one name. get_pitrs() warns of it."""
     with Emulator("3.0.9") as emulator:
         engine = create_engine(emulator.url())
         PitrManager(engine).create_account_pitr("first")  # the hidden row is there
         with engine.begin() as conn:
             conn.exec_driver_sql("CREATE DATABASE shop")
-        with emulator.race(10):
-            said = ten_processes("plain", emulator.url(database="shop"), "week")
-        assert said == ["created"] * 10
+        with emulator.race(PROCESSES):
+            said = some_processes("plain", emulator.url(database="shop"), "week")
+        assert said == ["created"] * PROCESSES
         with pytest.warns(SAWarning, match="lists week more than once"):
             found = get_pitrs(engine, level="database")
-        assert found == [Pitr.database("week", "1d", database_name="shop")] * 10
+        assert found == [Pitr.database("week", "1d", database_name="shop")] * PROCESSES
         engine.dispose()
 
 

@@ -13,7 +13,7 @@ from tests.conftest import Server
 from tests.proxy import Proxy
 
 wire = settings(
-    max_examples=40,
+    max_examples=settings().max_examples // 5,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,6 +19,7 @@ from sqlalchemy_matrixone_pitr import (
     plan_pitrs,
     renew_pitr,
 )
+from tests.cli import run_here
 from tests.conftest import Server
 
 Names = Callable[[], list[str]]
@@ -128,21 +128,22 @@ Table("orders", metadata, Column("id", Integer, primary_key=True))
 """
 
 
-def test_on_the_command_line(server: Server, database: str, foreign: str, tmp_path: Path) -> None:
+def test_on_the_command_line(
+    server: Server,
+    database: str,
+    foreign: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
     (tmp_path / "models.py").write_text(MODELS)
+    monkeypatch.chdir(tmp_path)
     url = server.url(database=database).render_as_string(hide_password=False)
 
     def run(*arguments: str) -> object:
-        command = "from sqlalchemy_matrixone_pitr.cli import main; raise SystemExit(main())"
-        done = subprocess.run(
-            [sys.executable, "-c", command, *arguments, "--json", "--url", url],
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
-        return json.loads(done.stdout)
+        done = run_here([*arguments, "--json", "--url", url], dict(os.environ), capfd)
+        assert done.code == 0, done.err
+        return json.loads(done.out)
 
     shown: object = run("show")
     assert foreign in json.dumps(shown) or json.dumps(foreign)[1:-1] in json.dumps(shown)
