@@ -10,7 +10,6 @@ from ..errors import SqlError
 from ..parsing.lexer import quote_text
 from ..types.columns import (
     BIGINT,
-    BOOL,
     DATE,
     DATETIME,
     DOUBLE,
@@ -78,7 +77,7 @@ def _argument_types(compiler: Expressions, arguments: list[exp.Expr], scope: Sco
     return f"[{' '.join(kinds)}]"
 
 
-# Aggregates ------------------------------------------------------------------------------------
+# -- aggregates ------------------------------------------------------------------------
 
 
 def aggregate(compiler: Expressions, name: str, arguments: list[exp.Expr], scope: Scope) -> Value:
@@ -93,13 +92,11 @@ def aggregate(compiler: Expressions, name: str, arguments: list[exp.Expr], scope
     if name == "count":
         inner = first.sql if len(values) == 1 else f"mo_pack({', '.join(v.sql for v in values)})"
         return Value(f"count({distinct}{inner})", BIGINT)
-    if name == "approx_count_distinct":
-        return Value(f"count(DISTINCT {first.sql})", BIGINT)
     kind = first.type
     long = kind.kind == "decimal" and kind.width > 38
     if (
         (kind.kind == "json" and name in ("min", "max", "sum", "avg"))
-        or (kind.kind == "bool" and name.startswith(("std", "var")))
+        or (kind.kind == "bool" and name == "variance")
         or (long and name in ("sum", "avg") and not compiler.ambient.rules.long_decimals_calculate)
     ):
         label = "DECIMAL256" if long else kind.kind.upper()
@@ -122,12 +119,7 @@ def aggregate(compiler: Expressions, name: str, arguments: list[exp.Expr], scope
         if name == "avg" or kind.kind in ("float", "double"):
             return Value(f"{name}({distinct}CAST({number.sql} AS REAL))", DOUBLE)
         return Value(f"sum({distinct}{number.sql})", SqlType("bigint", unsigned=kind.unsigned))
-    if name.startswith("bit_"):
-        return Value(
-            f"mo_bits('{name[4:]}', {convert(first, BIGINT).sql})", SqlType("bigint", unsigned=True)
-        )
-    word = "mo_stddev" if name.startswith("std") else "mo_variance"
-    return Value(f"{word}({convert(as_number(first), DOUBLE).sql})", DOUBLE)
+    return Value(f"mo_variance({convert(as_number(first), DOUBLE).sql})", DOUBLE)
 
 
 _RANKING = {"row_number", "rank", "dense_rank", "ntile"}
@@ -151,9 +143,9 @@ def window_function(compiler: Expressions, node: exp.Expr, scope: Scope) -> Valu
     return compiler.value(node, scope)
 
 
-# Functions with a unit -------------------------------------------------------------------------
+# -- functions with a unit -------------------------------------------------------------
 
-_UNIT_CALLS = {"timestampdiff", "timestampadd", "date_add", "date_sub", "adddate", "subdate"}
+_UNIT_CALLS = {"timestampdiff", "date_add", "date_sub"}
 
 
 def _unit_call(compiler: Expressions, name: str, arguments: list[exp.Expr], scope: Scope) -> Value:
@@ -163,22 +155,31 @@ def _unit_call(compiler: Expressions, name: str, arguments: list[exp.Expr], scop
             convert(compiler.value(argument, scope), DATETIME).sql for argument in arguments[1:]
         )
         return Value(f"mo_timestampdiff({quote_text(unit)}, {start}, {end})", BIGINT)
-    if name == "timestampadd" and len(arguments) == 3:
-        interval = exp.Interval(this=arguments[1], unit=exp.Var(this=arguments[0].name.upper()))
-        return compiler.interval(compiler.value(arguments[2], scope), interval, "+", scope)
-    if len(arguments) == 2:
-        second = arguments[1]
-        if not isinstance(second, exp.Interval):
-            second = exp.Interval(this=second, unit=exp.Var(this="DAY"))
-        sign = "-" if "sub" in name else "+"
-        return compiler.interval(compiler.value(arguments[0], scope), second, sign, scope)
+    if len(arguments) == 2 and isinstance(arguments[1], exp.Interval):
+        sign = "-" if name == "date_sub" else "+"
+        return compiler.interval(compiler.value(arguments[0], scope), arguments[1], sign, scope)
     raise compiler.unsupported()
+
+
+_PARTS = {
+    "YEAR",
+    "QUARTER",
+    "MONTH",
+    "WEEK",
+    "DAY",
+    "HOUR",
+    "MINUTE",
+    "SECOND",
+    "MICROSECOND",
+}
 
 
 def special(compiler: Expressions, node: exp.Expr, scope: Scope) -> Value:
     """Calls with words inside their brackets."""
     if isinstance(node, exp.Extract):
         unit = str(node.this.name).upper()
+        if unit not in _PARTS:
+            raise compiler.unsupported()
         value = compiler.value(node.expression, scope)
         part = f"mo_part({quote_text(unit)}, {convert(value, DATETIME).sql})"
         if value.type.kind == "date":
@@ -206,9 +207,7 @@ def special(compiler: Expressions, node: exp.Expr, scope: Scope) -> Value:
         return Value(f"substr({', '.join(parts)})", _TEXT)
     if "position" not in compiler.ambient.rules.functions:
         raise compiler.misplaced("IN", "")
-    text = as_text(compiler.value(node.this, scope)).sql
-    part = as_text(compiler.value(node.args["substr"], scope)).sql
-    return Value(f"instr({text}, {part})", BIGINT)
+    raise compiler.unsupported()
 
 
 def _group_concat(compiler: Expressions, node: exp.GroupConcat, scope: Scope) -> Value:
@@ -231,49 +230,33 @@ def _group_concat(compiler: Expressions, node: exp.GroupConcat, scope: Scope) ->
     return Value(f"mo_group_concat({inside})", SqlType("text"))
 
 
-# Plain functions -------------------------------------------------------------------------------
+# -- plain functions -------------------------------------------------------------------
 
 _CONSTANT_CALLS = {
     "now": "now",
-    "sysdate": "now",
     "current_timestamp": "now",
     "localtime": "now",
-    "localtimestamp": "now",
     "curdate": "curdate",
     "current_date": "curdate",
     "curtime": "curtime",
-    "current_time": "curtime",
     "utc_timestamp": "utc_timestamp",
     "utc_date": "utc_date",
-    "utc_time": "utc_time",
     "database": "database",
     "schema": "database",
     "user": "user",
     "current_user": "current_user",
-    "session_user": "user",
-    "system_user": "user",
     "version": "version",
     "connection_id": "connection_id",
     "last_insert_id": "last_insert_id",
     "current_account_id": "current_account_id",
     "current_account_name": "current_account_name",
     "current_role": "current_role",
-    "current_role_name": "current_role",
-    "current_user_name": "current_user_name",
-    "found_rows": "found_rows",
-    "row_count": "row_count",
 }
 
 
 def _texts(name: str, kind: SqlType = _TEXT) -> Handler:
     """All arguments as text."""
     return lambda _, values: Value(f"{name}({', '.join(as_text(v).sql for v in values)})", kind)
-
-
-def _doubles(name: str) -> Handler:
-    return lambda _, values: Value(
-        f"{name}({', '.join(convert(as_number(v), DOUBLE).sql for v in values)})", DOUBLE
-    )
 
 
 def _raw(name: str, kind: SqlType) -> Handler:
@@ -304,22 +287,17 @@ def _nullif(compiler: Expressions, values: list[Value]) -> Value:
     return Value(f"(CASE WHEN {test} THEN NULL ELSE {values[0].sql} END)", values[0].type)
 
 
-def _round(mode: str) -> Handler:
-    def handler(compiler: Expressions, values: list[Value]) -> Value:
-        number = as_number(values[0])
-        digits = values[1].sql if len(values) > 1 else "0"
-        literal = values[1].literal if len(values) > 1 else 0
-        if number.type.kind == "decimal":
-            scale = literal if isinstance(literal, int) else number.type.scale
-            kind = SqlType("decimal", 38, max(0, min(scale, number.type.scale)))
-            return Value(f"mo_round_decimal({number.sql}, {digits}, '{mode}')", kind)
-        if number.type.is_integer:
-            return Value(
-                f"CAST(mo_round({number.sql}, {digits}, '{mode}') AS INTEGER)", number.type
-            )
-        return Value(f"mo_round({number.sql}, {digits}, '{mode}')", DOUBLE)
-
-    return handler
+def _round(compiler: Expressions, values: list[Value]) -> Value:
+    number = as_number(values[0])
+    digits = values[1].sql if len(values) > 1 else "0"
+    literal = values[1].literal if len(values) > 1 else 0
+    if number.type.kind == "decimal":
+        scale = literal if isinstance(literal, int) else number.type.scale
+        kind = SqlType("decimal", 38, max(0, min(scale, number.type.scale)))
+        return Value(f"mo_round_decimal({number.sql}, {digits})", kind)
+    if number.type.is_integer:
+        return Value(f"CAST(mo_round({number.sql}, {digits}) AS INTEGER)", number.type)
+    return Value(f"mo_round({number.sql}, {digits})", DOUBLE)
 
 
 def _floor(word: str) -> Handler:
@@ -401,15 +379,6 @@ def _date(compiler: Expressions, values: list[Value]) -> Value:
     return Value(convert(convert(values[0], DATETIME), DATE).sql, DATE)
 
 
-def _time(compiler: Expressions, values: list[Value]) -> Value:
-    found = convert(values[0], SqlType("time"))
-    return Value(found.sql, SqlType("time", 0, values[0].type.scale))
-
-
-def _timestamp(compiler: Expressions, values: list[Value]) -> Value:
-    return Value(convert(values[0], SqlType("timestamp")).sql, SqlType("timestamp", 0, 6))
-
-
 def _date_format(compiler: Expressions, values: list[Value]) -> Value:
     moment = convert(values[0], DATETIME)
     return Value(f"mo_format_date({moment.sql}, {values[1].sql})", varchar(200))
@@ -425,10 +394,6 @@ def _str_to_date(compiler: Expressions, values: list[Value]) -> Value:
 
 def _json_call(name: str, kind: SqlType) -> Handler:
     return lambda _, values: Value(f"{name}({', '.join(v.sql for v in values)})", kind)
-
-
-def _isnull(compiler: Expressions, values: list[Value]) -> Value:
-    return Value(f"({values[0].sql} IS NULL)", BOOL)
 
 
 def _field(compiler: Expressions, values: list[Value]) -> Value:
@@ -479,99 +444,51 @@ _CALLS: dict[str, tuple[int, int, Handler]] = {
     "coalesce": (1, _ANY_COUNT, _coalesce),
     "ifnull": (2, 2, _coalesce),
     "nullif": (2, 2, _nullif),
-    "isnull": (1, 1, _isnull),
     "field": (2, _ANY_COUNT, _field),
     "concat": (1, _ANY_COUNT, _texts("mo_concat")),
     "concat_ws": (2, _ANY_COUNT, _texts("mo_concat_ws")),
     "upper": (1, 1, _texts("mo_upper")),
-    "ucase": (1, 1, _texts("mo_upper")),
     "lower": (1, 1, _texts("mo_lower")),
-    "lcase": (1, 1, _texts("mo_lower")),
     "length": (1, 1, _raw("mo_length", BIGINT)),
     "char_length": (1, 1, _texts("length", BIGINT)),
-    "reverse": (1, 1, _texts("mo_reverse")),
     "replace": (3, 3, _texts("replace")),
     "ltrim": (1, 1, _texts("ltrim")),
     "rtrim": (1, 1, _texts("rtrim")),
     "repeat": (2, 2, _raw("mo_repeat", _TEXT)),
-    "space": (1, 1, lambda _, v: Value(f"mo_repeat(' ', {v[0].sql})", _TEXT)),
     "left": (2, 2, _left),
     "substr": (2, 3, _substr),
-    "mid": (3, 3, _substr),
     "lpad": (2, 3, _pad(1)),
     "rpad": (2, 3, _pad(0)),
     "locate": (2, 3, _locate),
     "instr": (2, 2, _texts("instr", BIGINT)),
-    "substring_index": (3, 3, _raw("mo_substring_index", _TEXT)),
-    "startswith": (2, 2, lambda _, v: Value(f"(instr({v[0].sql}, {v[1].sql}) = 1)", BOOL)),
-    "ascii": (1, 1, _texts("mo_ascii", SqlType("tinyint", unsigned=True))),
     "hex": (1, 1, _hex),
-    "unhex": (1, 1, _texts("mo_unhex", SqlType("blob"))),
     "md5": (1, 1, _raw("mo_md5", _TEXT)),
-    "sha1": (1, 1, _raw("mo_sha1", _TEXT)),
-    "sha": (1, 1, _raw("mo_sha1", _TEXT)),
-    "sha2": (2, 2, _raw("mo_sha2", _TEXT)),
     "uuid": (0, 0, _raw("mo_uuid", SqlType("uuid"))),
-    "regexp_like": (2, 3, lambda _, v: Value(f"mo_regexp({v[0].sql}, {v[1].sql})", BOOL)),
-    "regexp_replace": (3, 3, _raw("mo_regexp_replace", _TEXT)),
-    "regexp_substr": (2, 2, _raw("mo_regexp_substr", _TEXT)),
     "abs": (1, 1, _absolute),
-    "round": (1, 2, _round("r")),
+    "round": (1, 2, _round),
     "floor": (1, 1, _floor("floor")),
     "ceil": (1, 1, _floor("ceil")),
-    "ceiling": (1, 1, _floor("ceil")),
     "mod": (2, 2, _mod),
-    "power": (2, 2, _doubles("mo_power")),
-    "sqrt": (1, 1, _doubles("mo_sqrt")),
-    "ln": (1, 1, _doubles("mo_ln")),
-    "log": (1, 2, lambda c, v: _doubles("mo_ln" if len(v) == 1 else "mo_log")(c, v)),
-    "log2": (
-        1,
-        1,
-        lambda c, v: Value(f"mo_log(2.0, {convert(as_number(v[0]), DOUBLE).sql})", DOUBLE),
-    ),
-    "pi": (0, 0, lambda _, v: Value("3.141592653589793", DOUBLE)),
     "sleep": (1, 1, lambda _, v: Value(f"mo_sleep({v[0].sql})", _TINY)),
-    "log10": (1, 1, _doubles("mo_log10")),
-    "exp": (1, 1, _doubles("mo_exp")),
-    "rand": (0, 1, lambda _, v: Value("mo_rand()", DOUBLE)),
     "from_unixtime": (1, 2, _from_unixtime),
     "unix_timestamp": (0, 1, _unix_timestamp),
     "date": (1, 1, _date),
-    "time": (1, 1, _time),
-    "timestamp": (1, 1, _timestamp),
     "date_format": (2, 2, _date_format),
     "str_to_date": (2, 2, _str_to_date),
-    "to_date": (2, 2, _str_to_date),
     "datediff": (2, 2, _datediff),
-    "last_day": (
-        1,
-        1,
-        lambda _, v: Value(f"mo_last_day({convert(v[0], DATETIME).sql})", varchar(10)),
-    ),
     "year": (1, 1, _part("YEAR")),
     "month": (1, 1, _part("MONTH", _TINY)),
     "day": (1, 1, _part("DAY", _TINY)),
     "dayofmonth": (1, 1, _part("DAY", _TINY)),
-    "dayofyear": (1, 1, _part("DAYOFYEAR", SqlType("smallint", unsigned=True))),
-    "dayofweek": (1, 1, _part("DAYOFWEEK")),
-    "weekday": (1, 1, _part("WEEKDAY")),
-    "week": (1, 1, _part("WEEK", _TINY)),
     "hour": (1, 1, _part("HOUR", _TINY)),
     "minute": (1, 1, _part("MINUTE", _TINY)),
     "second": (1, 1, _part("SECOND", _TINY)),
-    "to_days": (1, 1, _part("TO_DAYS")),
     "cast_range_value_unit": (2, 2, _raw("mo_range_hours", BIGINT)),
     "json_extract": (2, _ANY_COUNT, _json_call("mo_json_extract", JSON)),
     "json_unquote": (1, 1, _json_call("mo_json_unquote", _TEXT)),
-    "json_quote": (1, 1, _json_call("mo_json_quote", _TEXT)),
     "convert_tz": (3, 3, _texts("mo_convert_tz")),
     "strcmp": (2, 2, _texts("mo_strcmp", SqlType("tinyint"))),
     "greatest": (2, _ANY_COUNT, _extreme("max")),
     "least": (2, _ANY_COUNT, _extreme("min")),
     "right": (2, 2, _right),
-    "truncate": (2, 2, _round("t")),
-    "sign": (1, 1, lambda _, v: Value(f"sign({as_number(v[0]).sql})", BIGINT)),
-    "quarter": (1, 1, _part("QUARTER", _TINY)),
-    "microsecond": (1, 1, _part("MICROSECOND")),
 }

@@ -165,7 +165,7 @@ def cast_stored(rules: Rules, value: Stored, packed_source: str, packed_target: 
     return store(value, target, source)
 
 
-# Numbers
+# -- numbers ---------------------------------------------------------------------------
 
 
 def _integer(value: Stored, source: SqlType, target: SqlType, rules: Rules) -> int | str:

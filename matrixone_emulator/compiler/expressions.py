@@ -75,7 +75,7 @@ class Expressions(Operators):
     def window_function(self, node: exp.Expr, scope: Scope) -> Value:
         raise NotImplementedError
 
-    # Dispatch
+    # -- dispatch ----------------------------------------------------------------------
 
     def value(self, node: exp.Expr, scope: Scope) -> Value:
         """*node* in sqlite's words."""

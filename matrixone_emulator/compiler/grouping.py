@@ -11,19 +11,11 @@ from ..errors import SqlError
 AGGREGATES = frozenset(
     [
         "any_value",
-        "approx_count_distinct",
         "avg",
-        "bit_and",
-        "bit_or",
-        "bit_xor",
         "count",
         "max",
         "min",
-        "std",
-        "stddev",
-        "stddev_pop",
         "sum",
-        "var_pop",
         "variance",
     ]
 )

@@ -30,7 +30,7 @@ class Compiler(FromCompiler):
     def window_function(self, node: exp.Expr, scope: Scope) -> Value:
         return calls.window_function(self, node, scope)
 
-    # Queries
+    # -- queries -----------------------------------------------------------------------
 
     def query(self, node: exp.Expr, outer: Scope | None = None) -> CompiledQuery:
         known = len(self._ctes)

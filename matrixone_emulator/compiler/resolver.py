@@ -64,7 +64,7 @@ class Resolver:
     def virtual(self) -> dict[tuple[str, str], VirtualTable]:
         return self.storage.virtual
 
-    # Names
+    # -- names -------------------------------------------------------------------------
 
     def database_name(self, name: str) -> str:
         if name:

@@ -75,7 +75,7 @@ class Surroundings:
         micros = self.statement_ns // 1000
         return datetime.datetime(1970, 1, 1) + datetime.timedelta(microseconds=micros)
 
-    # Zones
+    # -- zones -------------------------------------------------------------------------
 
     def local(self, value: Stored) -> str | None:
         """A stored TIMESTAMP in the session's time zone."""

@@ -1,4 +1,4 @@
-"""Aggregates that sqlite gets from Python: exact sums, GROUP_CONCAT, deviations, bits."""
+"""Aggregates that sqlite gets from Python: exact sums, GROUP_CONCAT, VARIANCE."""
 
 from __future__ import annotations
 
@@ -83,10 +83,8 @@ class GroupConcat:
         return self.separator.join(texts) if texts else None
 
 
-class Deviation:
-    """STDDEV and VARIANCE of a population."""
-
-    power = 1.0
+class Variance:
+    """VARIANCE of a population."""
 
     def __init__(self) -> None:
         self.values: list[float] = []
@@ -99,31 +97,4 @@ class Deviation:
         if not self.values:
             return None
         mean = math.fsum(self.values) / len(self.values)
-        variance = math.fsum((v - mean) ** 2 for v in self.values) / len(self.values)
-        return float(variance**self.power)
-
-
-class StandardDeviation(Deviation):
-    power = 0.5
-
-
-class BitAggregate:
-    """BIT_AND, BIT_OR and BIT_XOR, by the first argument."""
-
-    def __init__(self) -> None:
-        self.result: int | None = None
-
-    def step(self, kind: str, value: Stored) -> None:
-        if not isinstance(value, int):
-            return
-        if self.result is None:
-            self.result = value
-        elif kind == "and":
-            self.result &= value
-        elif kind == "or":
-            self.result |= value
-        else:
-            self.result ^= value
-
-    def finalize(self) -> int | None:
-        return self.result
+        return math.fsum((v - mean) ** 2 for v in self.values) / len(self.values)

@@ -136,10 +136,6 @@ def date_part(unit: str, value: Stored) -> int | None:
         "MICROSECOND": moment.microsecond,
         "QUARTER": (moment.month + 2) // 3,
         "WEEK": iso.week,
-        "WEEKDAY": moment.weekday(),
-        "DAYOFWEEK": moment.isoweekday() % 7 + 1,
-        "DAYOFYEAR": moment.timetuple().tm_yday,
-        "TO_DAYS": moment.toordinal() + 365,
     }
     return parts[unit]
 
@@ -191,13 +187,6 @@ def format_date(value: Stored, pattern: Stored) -> str | None:
         return codes[letter]() if letter in codes else letter
 
     return re.sub(r"%(.)", code, value_text(pattern))
-
-
-def last_day(value: Stored) -> str | None:
-    if value is None:
-        return None
-    first = _moment(value).replace(day=1)
-    return moment_text(_add_months(first, 1) - datetime.timedelta(days=1))[:10]
 
 
 _STRPTIME = {

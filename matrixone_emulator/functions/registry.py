@@ -9,9 +9,7 @@ from __future__ import annotations
 import decimal
 import functools
 import hashlib
-import json
 import math
-import random
 import re
 import sqlite3
 import uuid
@@ -21,12 +19,10 @@ from typing import Any
 from ..errors import SqlError
 from ..types.values import Stored, decimal_text, float_text, span_text, value_text
 from .aggregates import (
-    BitAggregate,
     DecimalAverage,
     DecimalSum,
-    Deviation,
     GroupConcat,
-    StandardDeviation,
+    Variance,
 )
 from .dates import (
     add_interval,
@@ -34,7 +30,6 @@ from .dates import (
     date_difference,
     date_part,
     format_date,
-    last_day,
     parse_date,
     span_part,
     timestamp_difference,
@@ -219,21 +214,6 @@ def regexp(value: Stored, pattern: Stored) -> int | None:
     return int(_regular(value_text(pattern)).search(value_text(value)) is not None)
 
 
-def regexp_replace(value: Stored, pattern: Stored, replacement: Stored) -> str | None:
-    if value is None or pattern is None or replacement is None:
-        return None
-    return _regular(value_text(pattern)).sub(
-        value_text(replacement).replace("\\", "\\\\"), value_text(value)
-    )
-
-
-def regexp_substr(value: Stored, pattern: Stored) -> str | None:
-    if value is None or pattern is None:
-        return None
-    found = _regular(value_text(pattern)).search(value_text(value))
-    return found.group() if found else None
-
-
 def concat(*parts: Stored) -> str | None:
     return None if any(part is None for part in parts) else "".join(map(value_text, parts))
 
@@ -281,29 +261,17 @@ def pad(value: Stored, length: int | None, filler: Stored, left: int) -> str | N
     return rest + text if left else text + rest
 
 
-def substring_index(value: Stored, delimiter: Stored, count: int | None) -> str | None:
-    if value is None or delimiter is None or count is None:
-        return None
-    parts = value_text(value).split(value_text(delimiter))
-    chosen = parts[:count] if count >= 0 else parts[count:]
-    return value_text(delimiter).join(chosen)
-
-
-def round_decimal(value: Stored, digits: int | None, mode: str) -> str | None:
+def round_decimal(value: Stored, digits: int | None) -> str | None:
     if value is None or digits is None:
         return None
-    rounding = {"r": decimal.ROUND_HALF_UP, "t": decimal.ROUND_DOWN}[mode]
     number = decimal.Decimal(str(value))
-    result = number.quantize(decimal.Decimal(1).scaleb(-digits), rounding=rounding)
+    result = number.quantize(decimal.Decimal(1).scaleb(-digits), rounding=decimal.ROUND_HALF_UP)
     return _plain(result) if digits >= 0 else _plain(result.quantize(decimal.Decimal(1)))
 
 
-def round_float(value: float | None, digits: int | None, mode: str) -> float | None:
+def round_float(value: float | None, digits: int | None) -> float | None:
     if value is None or digits is None:
         return None
-    if mode == "t":
-        factor = 10.0**digits
-        return math.trunc(value * factor) / factor
     return float(
         decimal.Decimal(repr(float(value))).quantize(
             decimal.Decimal(1).scaleb(-digits), rounding=decimal.ROUND_HALF_EVEN
@@ -311,7 +279,7 @@ def round_float(value: float | None, digits: int | None, mode: str) -> float | N
     )
 
 
-# Registration ----------------------------------------------------------------------------------
+# -- registration ----------------------------------------------------------------------
 
 
 def pack(*values: Stored) -> str | None:
@@ -364,21 +332,15 @@ def _hex(value: Stored) -> str | None:
     return (value if isinstance(value, bytes) else value_text(value).encode()).hex().upper()
 
 
-def _unhex(value: Stored) -> bytes | None:
-    try:
-        return None if value is None else bytes.fromhex(value_text(value))
-    except ValueError:
+def _md5(value: Stored) -> str | None:
+    if value is None:
         return None
+    data = value if isinstance(value, bytes) else value_text(value).encode()
+    return hashlib.md5(data).hexdigest()
 
 
-def _digest(name: str) -> Callable[[Stored], Stored]:
-    def call(value: Stored) -> Stored:
-        if value is None:
-            return None
-        data = value if isinstance(value, bytes) else value_text(value).encode()
-        return hashlib.new(name, data).hexdigest()
-
-    return call
+def _uuid() -> str:
+    return str(uuid.uuid4())
 
 
 _PLAIN: dict[str, tuple[int, Callable[..., Any]]] = {
@@ -392,23 +354,18 @@ _PLAIN: dict[str, tuple[int, Callable[..., Any]]] = {
     "mo_mod": (2, modulo),
     "mo_like": (4, like),
     "mo_regexp": (2, regexp),
-    "mo_regexp_replace": (3, regexp_replace),
-    "mo_regexp_substr": (2, regexp_substr),
     "mo_concat": (-1, concat),
     "mo_concat_ws": (-1, concat_ws),
     "mo_upper": (1, _one(str.upper)),
     "mo_lower": (1, _one(str.lower)),
-    "mo_reverse": (1, _one(lambda text: text[::-1])),
     "mo_length": (
         1,
         lambda v: None if v is None else len(v if isinstance(v, bytes) else value_text(v).encode()),
     ),
-    "mo_ascii": (1, _one(lambda text: text.encode()[0] if text else 0)),
     "mo_pad": (4, pad),
-    "mo_substring_index": (3, substring_index),
     "mo_repeat": (2, repeat),
-    "mo_round_decimal": (3, round_decimal),
-    "mo_round": (3, round_float),
+    "mo_round_decimal": (2, round_decimal),
+    "mo_round": (2, round_float),
     "mo_float_text": (1, lambda v: None if v is None else float_text(v)),
     "mo_datetime": (1, to_datetime),
     "mo_span": (1, to_span),
@@ -420,7 +377,6 @@ _PLAIN: dict[str, tuple[int, Callable[..., Any]]] = {
     "mo_span_part": (2, span_part),
     "mo_format_date": (2, format_date),
     "mo_parse_date": (2, parse_date),
-    "mo_last_day": (1, last_day),
     "mo_convert_tz": (3, convert_zone),
     "mo_strcmp": (2, compare_texts),
     "mo_whole": (1, whole),
@@ -430,24 +386,9 @@ _PLAIN: dict[str, tuple[int, Callable[..., Any]]] = {
     "mo_json": (1, to_json),
     "mo_json_extract": (-1, json_extract),
     "mo_json_unquote": (1, json_unquote),
-    "mo_json_quote": (1, _one(lambda text: json.dumps(text, ensure_ascii=False))),
     "mo_pack": (-1, pack),
     "mo_hex": (1, _hex),
-    "mo_unhex": (1, _unhex),
-    "mo_md5": (1, _digest("md5")),
-    "mo_sha1": (1, _digest("sha1")),
-    "mo_sha2": (2, lambda v, n: _digest(f"sha{n or 256}")(v)),
-    "mo_power": (2, lambda a, b: None if a is None or b is None else float(a) ** float(b)),
-    "mo_sqrt": (1, lambda v: None if v is None else math.sqrt(v)),
-    "mo_ln": (1, lambda v: None if v is None else math.log(v)),
-    "mo_log": (2, lambda b, v: None if b is None or v is None else math.log(v, b)),
-    "mo_log10": (1, lambda v: None if v is None else math.log10(v)),
-    "mo_exp": (1, lambda v: None if v is None else math.exp(v)),
-}
-
-_VOLATILE: dict[str, tuple[int, Callable[..., Any]]] = {
-    "mo_uuid": (0, lambda: str(uuid.uuid4())),
-    "mo_rand": (0, random.random),
+    "mo_md5": (1, _md5),
 }
 
 
@@ -460,13 +401,11 @@ def register(
     connection.create_collation("mo_decimal", compare_decimals)
     for name, (count, function) in _PLAIN.items():
         connection.create_function(name, count, failure.wrap(function), deterministic=True)
-    for name, (count, function) in {**_VOLATILE, **session}.items():
+    for name, (count, function) in {"mo_uuid": (0, _uuid), **session}.items():
         connection.create_function(name, count, failure.wrap(function))
     window: Any = connection.create_window_function
     window("mo_sum", 1, DecimalSum)
     window("mo_avg", 2, DecimalAverage)
     aggregate: Any = connection.create_aggregate
     aggregate("mo_group_concat", -1, GroupConcat)
-    aggregate("mo_variance", 1, Deviation)
-    aggregate("mo_stddev", 1, StandardDeviation)
-    aggregate("mo_bits", 2, BitAggregate)
+    aggregate("mo_variance", 1, Variance)

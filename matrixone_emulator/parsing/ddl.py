@@ -61,7 +61,7 @@ class _Parser(AlterReader):
         """Of a kind of object that the server has and the emulator has not, or of none."""
         return self.unsupported() if self.peek().upper in _OTHER_OBJECTS else self.fail()
 
-    # Statements
+    # -- statements --------------------------------------------------------------------
 
     def statement(self) -> Statement:
         if self.accept("CREATE"):

@@ -141,7 +141,7 @@ class _Reader:
     def _kind(self) -> str:
         return self.tokens[self.at].kind if self.at < len(self.tokens) else "end"
 
-    # Slots
+    # -- slots -------------------------------------------------------------------------
 
     def _identifier(self) -> str:
         """A name, in small letters; '' where none can be."""

@@ -46,7 +46,7 @@ class Catalog:
         self.barrier: threading.Barrier | None = None
         self._rows: list[PitrRow] = []
 
-    # -- statements ---------------------------------------------------------------------
+    # -- statements --------------------------------------------------------------------
 
     def alter(self, who: Identity, stmt: AlterPitr) -> None:
         """ALTER PITR: the window starts anew, even where the range stays the same."""
@@ -89,7 +89,7 @@ class Catalog:
             if all(other.name == HIDDEN for other in self._rows):
                 self._rows.clear()
 
-    # -- reading ------------------------------------------------------------------------
+    # -- reading -----------------------------------------------------------------------
 
     def rows(self) -> list[PitrRow]:
         """Every row, oldest change first; updated rows come last, as in the server's table."""
@@ -128,7 +128,7 @@ class Catalog:
         finally:
             self.barrier = None
 
-    # -- life ---------------------------------------------------------------------------
+    # -- life --------------------------------------------------------------------------
 
     def on_commit(self, events: Iterable[Event]) -> None:
         """What a committed change does to the PITR of its object.
@@ -179,7 +179,7 @@ class Catalog:
         row.status, row.status_changed = 0, at
         self._touch(row)
 
-    # -- parts --------------------------------------------------------------------------
+    # -- parts -------------------------------------------------------------------------
 
     def _touch(self, row: PitrRow) -> None:
         self._rows.remove(row)

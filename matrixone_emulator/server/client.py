@@ -95,7 +95,7 @@ class Client:
             self._sock.close()
             self._on_close(self)
 
-    # -- login --------------------------------------------------------------------------
+    # -- login -------------------------------------------------------------------------
 
     def _login(self, channel: Channel) -> bool:
         channel.write(
@@ -131,7 +131,7 @@ class Client:
         channel.flush()
         return True
 
-    # -- commands -----------------------------------------------------------------------
+    # -- commands ----------------------------------------------------------------------
 
     def _command(self, channel: Channel) -> bool:
         packet = channel.read(fresh=True)

@@ -87,7 +87,7 @@ class Emulator:
         self._thread: threading.Thread | None = None
         self._server: Server | None = None
 
-    # -- life ---------------------------------------------------------------------------
+    # -- life --------------------------------------------------------------------------
 
     def start(self) -> Emulator:
         """Listen; the port is known afterwards."""
@@ -154,7 +154,7 @@ class Emulator:
     ) -> None:
         self.stop()
 
-    # -- addresses ----------------------------------------------------------------------
+    # -- addresses ---------------------------------------------------------------------
 
     @property
     def host(self) -> str:
@@ -178,7 +178,7 @@ class Emulator:
         who = f"{quote(user, safe='')}:{quote(password, safe='')}"
         return f"{scheme}://{who}@{self.host}:{self.port}/{quote(database or '', safe='')}"
 
-    # -- for tests ----------------------------------------------------------------------
+    # -- for tests ---------------------------------------------------------------------
 
     def advance(self, by: datetime.timedelta) -> None:
         """Move the server's clock forward."""
@@ -210,7 +210,7 @@ class Emulator:
         with self._lock:
             return len(self._clients)
 
-    # -- parts --------------------------------------------------------------------------
+    # -- parts -------------------------------------------------------------------------
 
     def _running(self) -> Server:
         if self._server is None:

@@ -66,7 +66,7 @@ class Session:
         self.pitr = PitrStatements(server, self._storage, self)
         self._prepared = PreparedStatements(server.rules, self.user_variable)
 
-    # -- SessionContext -----------------------------------------------------------------
+    # -- SessionContext ----------------------------------------------------------------
 
     @property
     def told_account_id(self) -> int:
@@ -97,7 +97,7 @@ class Session:
         """The bits of a packet that answers no statement."""
         return self._transaction.status
 
-    # -- statements ---------------------------------------------------------------------
+    # -- statements --------------------------------------------------------------------
 
     def execute(self, text: str) -> Iterator[Outcome]:
         """The results of a text of one or more statements, each as it is done.
@@ -235,7 +235,7 @@ class Session:
         if not allowed:
             raise no_privilege()
 
-    # -- kinds of statements ------------------------------------------------------------
+    # -- kinds of statements -----------------------------------------------------------
 
     def _ordinary(self, source: Source, pitr: grammar.Statement | None) -> Result:
         if pitr is not None:

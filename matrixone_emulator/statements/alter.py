@@ -289,7 +289,7 @@ def rename_column(session: Workspace, version: Version, action: Action) -> Versi
     return found
 
 
-# Rebuilding
+# -- rebuilding ------------------------------------------------------------------------
 
 
 def changed(session: Workspace, version: Version, definition: TableDef, action: Action) -> TableDef:

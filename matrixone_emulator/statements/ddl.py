@@ -48,10 +48,7 @@ from .row_writer import RowWriter, literal_cell
 from .upsert import Insertion
 from .workspace import Workspace
 
-# Databases
-
-
-# Tables
+# -- tables ----------------------------------------------------------------------------
 
 
 def default_text(text: str | None) -> str | None:

@@ -64,7 +64,7 @@ class RowWriter:
         self.compiler = Compiler(statement, session, session.context.database)
         self._constant_defaults: dict[str, Cell] = {}
 
-    # -- targets ------------------------------------------------------------------------
+    # -- targets -----------------------------------------------------------------------
 
     def target(self, table: exp.Expr) -> Version:
         if not isinstance(table, exp.Table) or not isinstance(table.this, exp.Identifier):
@@ -83,7 +83,7 @@ class RowWriter:
         if len(scope.sources) == 1 and self.session.rules.target_not_read:
             self.compiler.written = (scope.sources[0].database, scope.sources[0].name)
 
-    # -- values -------------------------------------------------------------------------
+    # -- values ------------------------------------------------------------------------
 
     def cell(self, value: Stored, source: SqlType, column: ColumnDef, row: int) -> Stored:
         """A value as *column* stores it, TIMESTAMP in UTC."""
@@ -144,7 +144,7 @@ class RowWriter:
             if cell is None and column.generated is not None and not column.nullable:
                 raise not_null(column)
 
-    # -- generated keys -----------------------------------------------------------------
+    # -- generated keys ----------------------------------------------------------------
 
     def top(self, version: Version, column: ColumnDef) -> int:
         """The first key to generate, from the rows that are there."""
@@ -154,7 +154,7 @@ class RowWriter:
     def seen(self, version: Version, column: ColumnDef, number: int) -> None:
         self.session.store.seen_number(version.physical, number, lambda: self.top(version, column))
 
-    # -- one row ------------------------------------------------------------------------
+    # -- one row -----------------------------------------------------------------------
 
     def write_update(
         self, version: Version, columns: list[ColumnDef], rowid: int, cells: list[Cell]

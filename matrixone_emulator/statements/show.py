@@ -193,7 +193,7 @@ def _default_label(column: ColumnDef, rules: Rules) -> str | None:
     return text.replace("'", "''") if text and doubles else text
 
 
-# Lists
+# -- lists -----------------------------------------------------------------------------
 
 
 def _number(session: Workspace, shown: Shown) -> int | None:

@@ -166,7 +166,7 @@ class Transaction:
     def run_clone(self, statement: str) -> None:
         raise NotImplementedError
 
-    # -- changes of the catalogue -------------------------------------------------------
+    # -- changes of the catalogue ------------------------------------------------------
 
     @property
     def pending_events(self) -> Sequence[Event]:

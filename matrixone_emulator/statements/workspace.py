@@ -74,7 +74,7 @@ class Workspace(Transaction, Surroundings, Resolver):
                 break
         return 0
 
-    # Statements
+    # -- statements --------------------------------------------------------------------
 
     def dispatch(self, statement: str) -> Result:
         raise NotImplementedError
@@ -208,7 +208,7 @@ class Workspace(Transaction, Surroundings, Resolver):
             return None
         return lambda value: load(value, kind)
 
-    # Cascades
+    # -- cascades ----------------------------------------------------------------------
 
     def _note_cascaded(self, count: int) -> None:
         self._cascaded += count

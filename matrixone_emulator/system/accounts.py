@@ -142,10 +142,6 @@ class Accounts:
         with self._lock:
             return self._by_name.get(name)
 
-    def by_id(self, account_id: int) -> Account | None:
-        with self._lock:
-            return next((a for a in self._by_name.values() if a.id == account_id), None)
-
     def all(self) -> list[Account]:
         with self._lock:
             return sorted(self._by_name.values(), key=lambda account: account.id)

@@ -163,18 +163,15 @@ _WIRE = {
 
 ANY = SqlType("any")
 BOOL = SqlType("bool")
-INT = SqlType("int")
 BIGINT = SqlType("bigint")
 UBIGINT = SqlType("bigint", unsigned=True)
 DOUBLE = SqlType("double")
 DATE = SqlType("date")
 TIME = SqlType("time")
 DATETIME = SqlType("datetime")
-TIMESTAMP = SqlType("timestamp")
 TEXT = SqlType("text")
 BLOB = SqlType("blob")
 JSON = SqlType("json")
-VARCHAR = SqlType("varchar", 65535)
 
 
 def varchar(width: int) -> SqlType:
@@ -246,12 +243,3 @@ def make_type(
     if kind in ("vecf32", "vecf64"):
         return SqlType(kind, 65535 if first is None else first)
     return None
-
-
-# Texts of moments ------------------------------------------------------------------------------
-
-
-# Values into storage ---------------------------------------------------------------------------
-
-
-# Values out of storage -------------------------------------------------------------------------

@@ -49,7 +49,7 @@ class Rules:
     window_functions: frozenset[str] = frozenset(["row_number", "rank", "dense_rank"])
     """What takes OVER beside the aggregates"""
 
-    # PITR
+    # -- PITR --------------------------------------------------------------------------
     creations_race: bool = True
     """Concurrent CREATE PITRs all pass their checks before any of them writes"""
     creation_waits_for_rebuild: bool = False
@@ -89,7 +89,7 @@ class Rules:
     """SHOW RECOVERY_WINDOW in one list of objects, under labels without underscores"""
     tenants_show_own_windows_by_name: bool = False
 
-    # Sessions and transactions
+    # -- sessions and transactions -----------------------------------------------------
     status_bit_of_idle_is_on: bool = True
     """Without an open transaction the packets always say autocommit"""
     tables_lock_inside_transactions: bool = False
@@ -115,7 +115,7 @@ class Rules:
     isolation_inside_code: int = 20101
     """Of SET TRANSACTION inside a transaction"""
 
-    # Databases and tables
+    # -- databases and tables ----------------------------------------------------------
     clones: bool = False
     """CREATE TABLE and CREATE DATABASE ... CLONE parse"""
     clone_minds_if_not_exists: bool = False
@@ -171,7 +171,7 @@ class Rules:
     rules_with_underscores: bool = True
     """SHOW CREATE TABLE writes SET_NULL, which it cannot read then"""
 
-    # Writing
+    # -- writing -----------------------------------------------------------------------
     bool_texts_checked: bool = False
     too_long_is_1406: bool = False
     zero_generates: bool = False
@@ -193,7 +193,7 @@ class Rules:
     duplicate_names_hidden_column: bool = True
     """1062 of a child table names `__mo_index_idx_col`, not the column"""
 
-    # Reading
+    # -- reading -----------------------------------------------------------------------
     bool_is_word: bool = True
     """BOOL comes as the word `true`, not as a TINYINT"""
     division_by_zero_is_null: bool = False
@@ -238,7 +238,7 @@ class Rules:
     """information_schema.statistics is empty after SHOW PITR, as the other views are"""
     byte_types_count_bytes: bool = True
 
-    # Casts
+    # -- casts -------------------------------------------------------------------------
     cast_wraps_bigint: bool = False
     cast_wraps_double_to_unsigned: bool = True
     cast_rounds_double_to_even: bool = False
