@@ -18,8 +18,8 @@ class SqlError(Exception):
         self.sqlstate = sqlstate
         self.misses_column = False
         self.place: tuple[int, int, str] | None = None
-        """Of a 1064 in one statement of a text: where `near` begins, where the word ends, and what
-        is wrong; the text around it is known further up"""
+        """Place of a 1064 in one statement of a text: start of `near`, end of the word, and what is
+        wrong; only the caller knows the text around the statement"""
 
     @property
     def is_syntax(self) -> bool:
@@ -33,7 +33,7 @@ class SqlError(Exception):
 
     @classmethod
     def no_column(cls, what: str) -> SqlError:
-        """Of a column that is none; versions differ in the code (versions/rules.py)."""
+        """Error of an unknown column; versions differ in the code (versions/rules.py)."""
         error = cls(20301, f"invalid input: {what}")
         error.misses_column = True
         return error

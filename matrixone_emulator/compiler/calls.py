@@ -53,7 +53,7 @@ def call(compiler: Expressions, node: exp.Expr, scope: Scope) -> Value:
         digits = -1
         if arguments and isinstance(arguments[0], exp.Literal) and arguments[0].name.isdigit():
             digits = int(arguments[0].name)
-        return compiler.ambient.constant(_CONSTANT_CALLS[name], digits)
+        return compiler.context.constant(_CONSTANT_CALLS[name], digits)
     if name == "values" and arguments:
         key = str(arguments[0].name).lower()
         if key in compiler.defaults:
@@ -97,7 +97,7 @@ def aggregate(compiler: Expressions, name: str, arguments: list[exp.Expr], scope
     if (
         (kind.kind == "json" and name in ("min", "max", "sum", "avg"))
         or (kind.kind == "bool" and name == "variance")
-        or (long and name in ("sum", "avg") and not compiler.ambient.rules.long_decimals_calculate)
+        or (long and name in ("sum", "avg") and not compiler.context.rules.long_decimals_calculate)
     ):
         label = "DECIMAL256" if long else kind.kind.upper()
         raise SqlError(20203, f"invalid argument aggregate function {name}, bad value [{label}]")
@@ -105,7 +105,7 @@ def aggregate(compiler: Expressions, name: str, arguments: list[exp.Expr], scope
         word = "max" if name == "max" else "min"
         return Value(f"{word}({distinct}{sort_key(first)})", kind)
     if name in ("sum", "avg") and kind.kind == "bool":
-        if name == "sum" and compiler.ambient.rules.truths_have_sum:
+        if name == "sum" and compiler.context.rules.bool_has_sum:
             return Value(f"sum({distinct}{first.sql})", SqlType("bigint", unsigned=True))
         raise SqlError(20203, f"invalid argument aggregate function {name}, bad value [BOOL]")
     if name in ("sum", "avg"):
@@ -129,7 +129,7 @@ _SHIFTED = {"lag", "lead", "first_value", "last_value", "nth_value"}
 def window_function(compiler: Expressions, node: exp.Expr, scope: Scope) -> Value:
     """The part before OVER."""
     name = str(node.this).lower() if isinstance(node, exp.Anonymous) else ""
-    known = compiler.ambient.rules.window_functions | AGGREGATES
+    known = compiler.context.rules.window_functions | AGGREGATES
     if isinstance(node, exp.Anonymous) and name not in known:
         raise compiler.misplaced("", "OVER")
     if name in _RANKING:
@@ -205,7 +205,7 @@ def special(compiler: Expressions, node: exp.Expr, scope: Scope) -> Value:
             if node.args.get(key) is not None
         )
         return Value(f"substr({', '.join(parts)})", _TEXT)
-    if "position" not in compiler.ambient.rules.functions:
+    if "position" not in compiler.context.rules.functions:
         raise compiler.misplaced("IN", "")
     raise compiler.unsupported()
 
@@ -361,12 +361,12 @@ def _from_unixtime(compiler: Expressions, values: list[Value]) -> Value:
 
 def _unix_timestamp(compiler: Expressions, values: list[Value]) -> Value:
     if not values:
-        return compiler.ambient.constant("unix_timestamp", -1)
+        return compiler.context.constant("unix_timestamp", -1)
     moment = convert(values[0], DATETIME)
     literal = values[0].literal
     # Texts keep their fraction; a literal without one is known to have none.
     scale = 0 if values[0].type.is_temporal else 6
-    if compiler.ambient.rules.unix_timestamp_keeps_fraction and values[0].type.is_temporal:
+    if compiler.context.rules.unix_timestamp_keeps_fraction and values[0].type.is_temporal:
         scale = values[0].type.scale
     if isinstance(literal, str) and "." not in literal:
         scale = 0

@@ -111,13 +111,13 @@ def json_as_number(value: Value, other: SqlType) -> Value:
 
 
 def no_operator(operator: str, *kinds: SqlType) -> SqlError:
-    """Of types that an operator does not take."""
+    """Error of an operator that does not take these types."""
     labels = " ".join(map(_label, kinds))
     return SqlError(20203, f"invalid argument operator {operator}, bad value [{labels}]")
 
 
 def no_cast(source: SqlType, target: SqlType) -> SqlError:
-    """Of two types between which there is no cast."""
+    """Error of two types between which there is no cast."""
     pair = f"[{_label(source)} {_label(target)}]"
     return SqlError(20203, f"invalid argument operator cast, bad value {pair}")
 
@@ -191,7 +191,7 @@ def _integer(value: Stored, source: SqlType, target: SqlType, rules: Rules) -> i
         wraps = wraps or (unsigned and rules.cast_wraps_double_to_unsigned)
     elif source.kind == "decimal":
         exact = decimal.Decimal(str(value))
-        cut = rules.cast_cuts_decimal_to_unsigned and target.unsigned
+        cut = rules.cast_truncates_decimal_to_unsigned and target.unsigned
         number = int(exact.to_integral_value(decimal.ROUND_DOWN if cut else decimal.ROUND_HALF_UP))
         if wraps:
             number = min(number, high)
@@ -219,7 +219,7 @@ def _beyond(label: str, value: Stored) -> SqlError:
 
 
 def _moment_number(value: Stored, source: SqlType, rules: Rules) -> int:
-    """Its digits, or what it is since 1970: days of a DATE, seconds of a DATETIME."""
+    """A moment as a number: its digits, or days (DATE) or seconds (DATETIME) since 1970."""
     text = as_text(value, source)
     moment = parse_moment(str(value)) if source.kind != "time" else None
     if moment is None or rules.cast_moments_as_digits:
@@ -273,7 +273,7 @@ def _text(value: Stored, source: SqlType, target: SqlType, rules: Rules) -> str:
     text = as_text(value, source)
     if len(text) <= target.width:
         return text
-    if rules.cast_cuts_texts:
+    if rules.cast_truncates_texts:
         return text[: target.width]
     size = f"Src length {len(text)}" if source.is_text or source.is_bytes else text
     names = f"from {_label(source)} type to {_label(target)} type"
@@ -310,7 +310,7 @@ def _number_in_json(rules: Rules, document: object, target: SqlType) -> Stored:
         packed = "double 0 0 0" if real else "varchar 65535 0 0"
         value = float(number) if real else format(number, "f")
         return cast_stored(rules, value, packed, _packed(target))
-    cut = decimal.ROUND_DOWN if rules.cast_cuts_json_to_integer else decimal.ROUND_HALF_UP
+    cut = decimal.ROUND_DOWN if rules.cast_truncates_json_to_integer else decimal.ROUND_HALF_UP
     whole = int(number.to_integral_value(cut))
     _, top, _ = INTEGER_RANGES[target.kind]
     low, high = (0, top) if target.unsigned else (-(top // 2) - 1, top // 2)

@@ -60,7 +60,7 @@ _KEYWORD_CALLS: dict[type[exp.Expr], str] = {
     exp.Localtime: "localtime",
     exp.Localtimestamp: "localtimestamp",
 }
-"""What of these is another function to the server than the one with its value"""
+"""Keywords that the server takes for other functions than the ones with their values"""
 
 
 class Expressions(Operators):
@@ -106,7 +106,7 @@ class Expressions(Operators):
         if kind in _CONSTANTS:
             self.need_function(_KEYWORD_CALLS.get(kind, _CONSTANTS[kind]), [], scope)
             digits = int(node.this.name) if isinstance(node.this, exp.Literal) else -1
-            return self.ambient.constant(_CONSTANTS[kind], digits)
+            return self.context.constant(_CONSTANTS[kind], digits)
         if kind in _BITS:
             left_bits, right_bits = self.value(node.this, scope), self.value(node.expression, scope)
             return Value(
@@ -126,7 +126,7 @@ class Expressions(Operators):
 
     def need_function(self, name: str, arguments: list[exp.Expr], scope: Scope) -> None:
         """The server's own refusal where it has no function *name*; it reads arguments first."""
-        if name not in self.ambient.rules.functions:
+        if name not in self.context.rules.functions:
             self.values(arguments, scope)
             raise SqlError(20105, f"not supported: function or operator '{name}'")
 
@@ -195,15 +195,15 @@ class Expressions(Operators):
         if isinstance(node, exp.IntDiv):
             left, right = self.value(node.this, scope), self.value(node.expression, scope)
             is_null = self.zero_divides_to_null or (
-                self.ambient.rules.integer_division_by_zero_is_null
+                self.context.rules.integer_division_by_zero_is_null
                 and self.is_whole_division(node, left.type, right.type)
             )
             divisor = f"nullif({right.sql}, 0)" if is_null else right.sql
             return Value(f"mo_div({left.sql}, {divisor})", BIGINT)
         if isinstance(node, exp.Parameter):
-            return self.ambient.user_variable(node.name)
+            return self.context.user_variable(node.name)
         if isinstance(node, exp.SessionParameter):
-            return self.ambient.variable(node.name, str(node.args.get("kind") or ""))
+            return self.context.variable(node.name, str(node.args.get("kind") or ""))
         if isinstance(node, exp.Window):
             return self.window(node, scope)
         if isinstance(
@@ -251,7 +251,7 @@ class Expressions(Operators):
         value = self.value(node.this, scope)
         if character_set(node):
             return as_text(value)
-        return cast_value(self.statement, value, node.to, self.ambient.rules)
+        return cast_value(self.statement, value, node.to, self.context.rules)
 
     def window(self, node: exp.Window, scope: Scope) -> Value:
         value = self.window_function(node.this, scope)
@@ -282,7 +282,7 @@ class Expressions(Operators):
                 for place, text in enumerate(value.type.values)
             )
             return f"({bits})"
-        if value.type.kind != "enum" or not self.ambient.rules.enum_sorts_by_place:
+        if value.type.kind != "enum" or not self.context.rules.enum_sorts_by_place:
             return sort_key(value)
         places = " ".join(
             f"WHEN {quote_text(text)} THEN {place}" for place, text in enumerate(value.type.values)

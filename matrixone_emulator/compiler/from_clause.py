@@ -11,12 +11,12 @@ from ..errors import SqlError
 from ..parsing.lexer import TIME_MARK
 from ..types.columns import SqlType
 from .expressions import Expressions
-from .operators import Ambient, CompiledQuery
+from .operators import CompileContext, CompiledQuery
 from .scope import Scope, Source, SourceColumn, Value
 
 
 @dataclass
-class Resolved:
+class ResolvedTable:
     """A table as FROM sees it: its text in sqlite and its columns (name, name there, type)."""
 
     database: str
@@ -28,10 +28,10 @@ class Resolved:
     parameters: dict[str, object] = field(default_factory=dict)
 
 
-class Session(Ambient, Protocol):
-    """What FROM asks of the session."""
+class Session(CompileContext, Protocol):
+    """The side of a session that FROM uses."""
 
-    def resolve(self, database: str, name: str, moment: str) -> Resolved: ...
+    def resolve(self, database: str, name: str, moment: str) -> ResolvedTable: ...
 
 
 @dataclass
@@ -166,7 +166,7 @@ class FromCompiler(Expressions):
         self._add(Source(alias, own, columns, resolved.database, resolved.name), scope)
         return f"{resolved.sql} AS {own}"
 
-    def _view(self, resolved: Resolved, alias: str, scope: Scope) -> str:
+    def _view(self, resolved: ResolvedTable, alias: str, scope: Scope) -> str:
         assert resolved.view is not None
         self._derived_depth += 1
         try:

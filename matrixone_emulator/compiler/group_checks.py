@@ -1,4 +1,4 @@
-"""Where aggregates may stand, and what has to be grouped (sql_mode ONLY_FULL_GROUP_BY)."""
+"""Checks of aggregates and of columns that must be grouped (sql_mode ONLY_FULL_GROUP_BY)."""
 
 from __future__ import annotations
 

@@ -75,7 +75,7 @@ _TIMED = re.compile(rf"`?(\w+){TIME_MARK}(\w[\w ]*?)( = | )'?([^`']*)'?`")
 
 
 def _small(node: exp.Expr) -> str:
-    """What sqlglot makes of it, in small letters; names keep their brace part."""
+    """sqlglot's own text, in lower case; names keep their brace part."""
     found = node.sql("mysql").lower()
     if TIME_MARK not in found:
         return found

@@ -34,8 +34,8 @@ from .convert import (
 from .scope import Scope, SourceColumn, Value
 
 
-class Ambient(Protocol):
-    """What a statement can ask its session while it is translated."""
+class CompileContext(Protocol):
+    """The side of a session that the compiler uses."""
 
     @property
     def rules(self) -> Rules: ...
@@ -125,12 +125,12 @@ def as_number(value: Value, *, whole: bool = False) -> Value:
 class Operators:
     """Compile operators; `expressions` adds the other forms, and which is which."""
 
-    def __init__(self, statement: str, ambient: Ambient) -> None:
+    def __init__(self, statement: str, context: CompileContext) -> None:
         self.statement = statement
-        self.ambient = ambient
+        self.context = context
         self.defaults: dict[str, Value] = {}
         self.zero_divides_to_null = False
-        """In a SELECT, by the rules; a change refuses a division by zero"""
+        """Whether a division by zero is NULL: in a SELECT, by the rules; a change refuses it"""
         self.written: tuple[str, str] | None = None
         """The table that the statement changes, which its subqueries may not read from 4.x on"""
 
@@ -151,7 +151,7 @@ class Operators:
 
     def comparison(self, node: exp.Expr, scope: Scope) -> Value:
         operator = COMPARISONS[type(node)]
-        if operator == "IS" and not self.ambient.rules.null_safe_equal:
+        if operator == "IS" and not self.context.rules.null_safe_equal:
             raise SqlError(20102, "'' is not yet implemented")
         left_node, right_node = node.this, node.args["expression"]
         if isinstance(left_node, exp.Tuple) and isinstance(right_node, exp.Tuple):
@@ -179,14 +179,14 @@ class Operators:
         return Value(f"(NOT EXISTS (SELECT 1 FROM ({inner.sql}) WHERE NOT {test}))", BOOL)
 
     def beside_json(self, document: Value, other: Value) -> tuple[Value, Value]:
-        """What JSON is beside another type: a number beside numbers, where it can be one."""
+        """Operands of JSON beside another type: JSON becomes a number beside numbers, if it can."""
         if other.type.kind == "bool":
             raise no_cast(document.type, other.type)
-        if other.type.is_numeric and not self.ambient.rules.json_is_number:
+        if other.type.is_numeric and not self.context.rules.json_is_number:
             raise no_cast(document.type, BIGINT if other.type.is_integer else DOUBLE)
         if other.type.is_numeric:
             return json_as_number(document, other.type), other
-        if not self.ambient.rules.json_compares_as_text:
+        if not self.context.rules.json_compares_as_text:
             return document, convert(other, JSON)
         return Value(f"mo_json_unquote({document.sql})", varchar(65535)), other
 
@@ -205,14 +205,14 @@ class Operators:
         json = "json" in (left.type.kind, right.type.kind)
         long = any(kind.kind == "decimal" and kind.width > 38 for kind in kinds)
         if (json and all(kind.is_text for kind in kinds)) or (
-            long and not self.ambient.rules.long_decimals_calculate
+            long and not self.context.rules.long_decimals_calculate
         ):
             raise no_operator(operator, *kinds)
 
     def number_in(self, document: Value, operator: str, other: Value) -> Value:
         """JSON as an operand."""
         kind = BIGINT if other.type.is_integer and operator != "/" else DOUBLE
-        if not self.ambient.rules.json_is_number:
+        if not self.context.rules.json_is_number:
             raise no_cast(document.type, kind)
         return json_as_number(document, kind)
 
@@ -323,7 +323,7 @@ class Operators:
 
         To 3.x the least BIGINT is one of these.
         """
-        if number == 1 << 63 and self.ambient.rules.least_bigint:
+        if number == 1 << 63 and self.context.rules.least_bigint:
             return Value("(-9223372036854775807 - 1)", BIGINT, -number)
         return Value(f"'-{number}'", SqlType("decimal", 38, 0), f"-{number}")
 
@@ -347,7 +347,7 @@ class Operators:
             left = self.value(node.this, scope)
             if _is_empty(query.unnest()):
                 # What is compared with nothing needs no cast.
-                if left.type.kind == "json" and not self.ambient.rules.json_is_number:
+                if left.type.kind == "json" and not self.context.rules.json_is_number:
                     raise no_cast(left.type, inner.types[0])
                 return Value("0", BOOL)
             kind = comparison_type(left, Value("", inner.types[0]))

@@ -101,7 +101,7 @@ class Compiler(FromCompiler):
         return CompiledQuery(" UNION ALL ".join(parts), labels, types)
 
     def rows_without_word(self) -> SqlError:
-        """Where VALUES is a table every row of it begins with ROW."""
+        """Refusal of a VALUES table whose rows do not begin with ROW."""
         found = tokens(self.statement)
         at = next(
             i for i, (a, b) in enumerate(pairwise(found)) if (a.upper, b.text) == ("VALUES", "(")
@@ -171,7 +171,7 @@ class Compiler(FromCompiler):
         sql = f"SELECT {distinct}{columns}{from_sql}"
         having = node.args.get("having")
         if check_aggregates(node) or having is not None:
-            check_group(node, scope, self.ambient.rules)
+            check_group(node, scope, self.context.rules)
         where = node.args.get("where")
         if where is not None:
             hidden, scope.aliases = scope.aliases, {}

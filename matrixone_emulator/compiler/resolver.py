@@ -25,7 +25,7 @@ from ..types.columns import SqlType
 from ..types.definition import DatabaseVersion, Version
 from ..types.values import moment_text
 from ..versions.rules import Rules
-from .from_clause import Resolved
+from .from_clause import ResolvedTable
 
 _UPPER = frozenset(
     [
@@ -43,11 +43,11 @@ _UPPER = frozenset(
 
 
 _READABLE_NS = 3600 * 1_000_000_000
-"""How far back `{TIMESTAMP = 't'}` reads without a snapshot"""
+"""Limit of reads by `{TIMESTAMP = 't'}` without a snapshot"""
 
 
 class Resolver:
-    """Finds what a session's statements name."""
+    """Find the databases and tables that a session's statements name."""
 
     storage: Shared
     store: Store
@@ -82,7 +82,7 @@ class Resolver:
         if found is None and wanted == "mo_catalog":
             found = self.catalogue.database(0, wanted, number)
         if found is None:
-            if not name and (number is not None or self.rules.missing_database_kept_unselected):
+            if not name and (number is not None or self.rules.missing_database_is_unselected):
                 raise SqlError(1046, "No database selected")
             raise SqlError(1049, f"Unknown database {wanted}")
         return found
@@ -92,7 +92,7 @@ class Resolver:
         self.refuse_system(name)
         wanted = self.database_name(name)
         found = self.catalogue.database(self.context.account_id, wanted)
-        if found is None and not self.rules.missing_database_kept_unselected:
+        if found is None and not self.rules.missing_database_is_unselected:
             raise SqlError(1049, f"Unknown database {wanted}")
         if found is None:
             raise SqlError(1046, "No database selected")
@@ -178,14 +178,14 @@ class Resolver:
             self.moment_read = at
         return self.moment_read
 
-    def resolve(self, database: str, name: str, moment: str) -> Resolved:
-        """What a name in FROM stands for."""
+    def resolve(self, database: str, name: str, moment: str) -> ResolvedTable:
+        """Resolve a name in FROM to a table, a view or a virtual table."""
         at = self._one_moment(moment) if moment else None
         number = self.catalogue.number_at(at)
         home = self.need_database(database, number)
         virtual = self.storage.virtual.get((home.name, name))
         if virtual is not None and not (virtual.sys_only and self.context.account_id != 0):
-            if virtual.unwritten:
+            if virtual.unimplemented:
                 raise unsupported(self.statement_text)
             return self.virtual_source(home.name, name, virtual, at)
         version = self.catalogue.table(home, name, number)
@@ -196,9 +196,9 @@ class Resolver:
         if definition.view is not None:
             return self._view(version, moment)
         columns = [(column.name, column.key, column.type) for column in definition.columns]
-        return Resolved(home.name, name, self.catalogue.rows_sql(version, number), columns)
+        return ResolvedTable(home.name, name, self.catalogue.rows_sql(version, number), columns)
 
-    def _view(self, version: Version, moment: str) -> Resolved:
+    def _view(self, version: Version, moment: str) -> ResolvedTable:
         """A view has no past of its own: *moment* is that of its tables."""
         definition = version.definition
         text = definition.view or ""
@@ -215,13 +215,13 @@ class Resolver:
             if moment and table.db and TIME_MARK not in table.name:
                 table.this.set("this", f"{table.name}{TIME_MARK}{moment}")
         labels = [column.name for column in definition.columns]
-        return Resolved(version.database, version.name, "", [], tree, labels)
+        return ResolvedTable(version.database, version.name, "", [], tree, labels)
 
     def virtual_source(
         self, database: str, name: str, table: VirtualTable, at: int | None
-    ) -> Resolved:
+    ) -> ResolvedTable:
         columns = table.columns
-        capitals = self.rules.information_schema_in_capitals and name in _UPPER
+        capitals = self.rules.information_schema_labels_upper_case and name in _UPPER
         if capitals and database == "information_schema":
             columns = [(label.upper(), kind) for label, kind in columns]
         return self.rows_source(database, name, columns, table.rows(self, at))
@@ -232,7 +232,7 @@ class Resolver:
         name: str,
         columns: list[tuple[str, SqlType]],
         rows: Iterable[tuple[object, ...]],
-    ) -> Resolved:
+    ) -> ResolvedTable:
         """Rows made in Python as something that FROM can read."""
         parameter = f"v_{database}_{name}"
         cells = ", ".join(
@@ -241,7 +241,7 @@ class Resolver:
         data = json.dumps([[_json_cell(cell) for cell in row] for row in rows])
         sql = f"(SELECT {cells} FROM json_each(:{parameter}))"
         named = [(label, f"k{index}", kind) for index, (label, kind) in enumerate(columns)]
-        return Resolved(database, name, sql, named, parameters={parameter: data})
+        return ResolvedTable(database, name, sql, named, parameters={parameter: data})
 
 
 def _json_cell(value: object) -> object:
@@ -259,7 +259,7 @@ def _json_cell(value: object) -> object:
 
 
 def _no_number(text: str) -> SqlError:
-    """Of a MO_TS that is no whole number."""
+    """Error of a MO_TS that is no whole number."""
     if text.upper() == "NULL":
         return SqlError(20203, "invalid argument invalid input expr , bad value null")
     if text.isidentifier():

@@ -1,4 +1,4 @@
-"""What a name in a query can mean: tables of FROM, their columns, outer queries, aliases."""
+"""Names in a query: tables of FROM, their columns, outer queries, aliases."""
 
 from __future__ import annotations
 

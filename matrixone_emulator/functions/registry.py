@@ -44,7 +44,7 @@ _LONGEST_TEXT = 64 * 1024 * 1024
 
 
 class Failure:
-    """Carries a SqlError out of a sqlite callback, which loses exceptions."""
+    """Carry a SqlError out of a sqlite callback, which loses exceptions."""
 
     def __init__(self) -> None:
         self.error: SqlError | None = None

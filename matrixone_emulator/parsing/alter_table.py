@@ -1,4 +1,4 @@
-"""ALTER TABLE, read into data (docs/server.md, What rebuilds a table)."""
+"""ALTER TABLE, parsed into data (docs/server.md, What rebuilds a table)."""
 
 from __future__ import annotations
 

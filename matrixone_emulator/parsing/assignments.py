@@ -1,11 +1,11 @@
-"""Reads SET statements into assignments (the values stay text until they are evaluated)."""
+"""SET statements parsed into assignments (the values stay text until they are evaluated)."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from ..versions.rules import Rules
-from .unwritten import unread_source
+from .unimplemented import source_parse_error
 from .words import Kind, Source, Token
 
 
@@ -94,14 +94,14 @@ class Reader:
             self._at += 1
         token = self._here
         if token.kind not in (Kind.WORD, Kind.QUOTED, Kind.STRING):
-            raise unread_source(self._source, self._at, self._rules)
+            raise source_parse_error(self._source, self._at, self._rules)
         self._at += 1
         if self._is(":") and self._is("=", 1):
             self._at += 2
         elif self._is("="):
             self._at += 1
         else:
-            raise unread_source(self._source, self._at, self._rules)
+            raise source_parse_error(self._source, self._at, self._rules)
         value, bare = self._value()
         return Assignment(token.value, scope, value, bare)
 

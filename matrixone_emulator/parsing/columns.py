@@ -1,4 +1,4 @@
-"""Reads what columns, keys and foreign keys are declared as."""
+"""Definitions of columns, keys and foreign keys, parsed."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ KEY_START = {"PRIMARY", "UNIQUE", "KEY", "INDEX", "CONSTRAINT", "FOREIGN", "CHEC
 
 
 def check_width(kind: SqlType) -> None:
-    """How wide a column of a type may be."""
+    """Refuse a column wider than its type allows."""
     if kind.kind == "bit" and kind.width > 64:
         raise SqlError(20301, f"invalid input: bit width ({kind.width}) is too long (max = 64) ")
     most, text = _LIMITS.get(kind.kind, (kind.width, ""))
@@ -49,7 +49,7 @@ def check_width(kind: SqlType) -> None:
 
 
 def check_members(values: list[str]) -> None:
-    """Of a SET."""
+    """Refuse members that a SET cannot have."""
     for place, value in enumerate(values):
         if "," in value:
             raise SqlError(20301, f"invalid input: set member \"{value}\" contains ','")
@@ -58,7 +58,7 @@ def check_members(values: list[str]) -> None:
 
 
 def check_arguments(name: str, arguments: list[int], rules: Rules) -> str:
-    """What the server's grammar itself says against a type's numbers; '' for nothing."""
+    """Text of the grammar's own refusal of a type's numbers; '' for none."""
     if not arguments:
         return ""
     first = arguments[0]

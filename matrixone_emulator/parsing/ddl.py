@@ -1,4 +1,4 @@
-"""Reads DDL: CREATE, ALTER, DROP, RENAME and TRUNCATE (docs/server.md, What rebuilds a table).
+"""DDL, parsed into data: CREATE, ALTER, DROP, RENAME and TRUNCATE (docs/server.md, What rebuilds a table).
 
 Own grammar, because sqlglot hands most of MySQL's ALTER TABLE back as text.
 """
@@ -46,7 +46,7 @@ _OTHER_OBJECTS = frozenset(
         "USER",
     ]
 )
-"""What the server can create besides"""
+"""Other objects that the server can create"""
 
 
 def parse(statement: str, rules: Rules) -> Statement:
@@ -58,7 +58,7 @@ class _Parser(AlterReader):
     """Read one statement of DDL."""
 
     def unknown(self) -> SqlError:
-        """Of a kind of object that the server has and the emulator has not, or of none."""
+        """Refusal of an object: 1235 for a kind that only the emulator lacks, 1064 otherwise."""
         return self.unsupported() if self.peek().upper in _OTHER_OBJECTS else self.fail()
 
     # -- statements --------------------------------------------------------------------

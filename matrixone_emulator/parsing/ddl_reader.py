@@ -7,11 +7,11 @@ from ..types.definition import Named
 from ..versions.rules import Rules
 from .lexer import Token, syntax_error, tokens, unquote
 from .redact import unsupported
-from .unwritten import unread
+from .unimplemented import parse_error
 
 
 class Reader:
-    """Takes words, names and numbers; what is not expected is 1064 there."""
+    """Take words, names and numbers; what is not expected is 1064 there."""
 
     def __init__(self, statement: str, rules: Rules) -> None:
         self.source = statement
@@ -30,7 +30,7 @@ class Reader:
 
     def fail(self) -> SqlError:
         """1064, or 1235 of what the server may be able to read."""
-        return unread(self.source, self.all, self.peek().start, self.rules)
+        return parse_error(self.source, self.all, self.peek().start, self.rules)
 
     def unsupported(self) -> SqlError:
         return unsupported(self.source)

@@ -1,4 +1,4 @@
-"""What DDL statements say, as data."""
+"""DDL statements as data."""
 
 from __future__ import annotations
 

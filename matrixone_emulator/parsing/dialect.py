@@ -15,7 +15,7 @@ from sqlglot.errors import ParseError, SqlglotError, TokenError
 
 from ..versions.rules import Rules
 from .lexer import Token, syntax_error, tokens
-from .unwritten import unread
+from .unimplemented import parse_error
 
 _REMEMBERED_LENGTH = 4000
 
@@ -41,7 +41,7 @@ class _MatrixOne(MySQL):
 
 
 class _Concatenating(_MatrixOne):
-    """In which `||` joins texts: 3.x, and 4.x with PIPES_AS_CONCAT; it is OR otherwise."""
+    """`||` joins texts: in 3.x, and in 4.x with PIPES_AS_CONCAT; it is OR otherwise."""
 
     class Parser(_MatrixOne.Parser):
         DISJUNCTION = {  # noqa: RUF012 - as sqlglot declares it
@@ -68,7 +68,7 @@ def parse(
             for _ in range(line - 1):
                 start = statement.find("\n", start) + 1
             offset = max(0, start + column - len(highlight))
-        raise unread(statement, found, offset, rules) from None
+        raise parse_error(statement, found, offset, rules) from None
     except (TokenError, SqlglotError, RecursionError):
         raise syntax_error(statement, found, 0) from None
     return tree

@@ -1,4 +1,4 @@
-"""Reads the PITR statements (docs/server.md, Grammar) into plain data, or raises 1064."""
+"""PITR statements, parsed into plain data or refused with 1064 (docs/server.md, Grammar)."""
 
 from __future__ import annotations
 

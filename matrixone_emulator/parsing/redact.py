@@ -1,4 +1,4 @@
-"""Takes passwords out of a statement before it is logged, or said back to a client.
+"""Removal of passwords from a statement before it is logged, or quoted to a client.
 
 Rather too much than too little: wherever a password could be spoken of, no literal is left.
 """
@@ -23,7 +23,7 @@ _CLOSED_COMMENT = re.compile(r"/\*.*?\*/|(?:--|#|//)[^\n]*\n", re.DOTALL)
 _URL = re.compile(r"(\w+://[^\s/:@'\"]*:)[^\s/@'\"]*@")
 _HIDDEN = "'***'"
 _AFTER = ("by", "as", "=", ":")
-"""What stands before a secret, quoted or not."""
+"""Words before a secret, quoted or not."""
 _SECRET_WORD = re.compile(r"passw|secret|credential|key|token", re.IGNORECASE)
 _NO_SECRETS = frozenset(["by", "with", "for", "as", "expire", "random", "from", "in", "is", "and"])
 
@@ -44,7 +44,7 @@ def unsupported(statement: str) -> SqlError:
 
 
 def _is_marked(text: str) -> bool:
-    """In its words, or in what they are without comments between their letters."""
+    """Whether a text mentions a secret, also with comments between its letters."""
     return any(
         _MARK.search(_PLAIN_KEYS.sub("", form))
         for form in (text, _COMMENT.sub("", text), _CLOSED_COMMENT.sub("", text))

@@ -81,7 +81,7 @@ class Shown:
 
 
 def read_show(statement: str, found: list[Token], rules: Rules) -> Shown:
-    """What *statement*, a SHOW, says; 1064 at the word that no form has there."""
+    """Parse a SHOW; 1064 at the word that no form has there."""
     furthest = 1
     for line in (*_FORMS.strip().splitlines(), *rules.more_shows):
         reader = _Reader(statement, found, rules)
@@ -92,7 +92,7 @@ def read_show(statement: str, found: list[Token], rules: Rules) -> Shown:
 
 
 def read_describe(statement: str, found: list[Token], rules: Rules) -> Shown:
-    """What a DESCRIBE of a table says; *table* may be followed by one of its columns."""
+    """Parse a DESCRIBE of a table; *table* may be followed by one of its columns."""
     reader = _Reader(statement, found, rules)
     if reader.reads(["table", "[column]"]):
         return reader.shown
@@ -105,7 +105,7 @@ def _error(statement: str, found: list[Token], at: int) -> SqlError:
 
 
 class _Reader:
-    """Reads one form; `at` is where it stopped."""
+    """Match a statement with one form; `at` is where it stopped."""
 
     def __init__(self, statement: str, found: list[Token], rules: Rules) -> None:
         self.statement, self.tokens, self.rules = statement, found, rules

@@ -12,7 +12,7 @@ from ..errors import SqlError
 
 _LAYOUT = "2006-01-02 15:04:05"
 _LAYOUT_OF_READS = "2006-01-02 15:04:05.999999999"
-"""What the error of a `{TIMESTAMP = '...'}` names"""
+"""Layout that the error of a `{TIMESTAMP = '...'}` names"""
 
 
 def _quoted(text: str) -> str:

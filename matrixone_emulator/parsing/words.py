@@ -113,7 +113,7 @@ class Source:
 
 
 def _ordinary(gap: str) -> str:
-    """What is between two words, of the same length: `//` as `#`, the marks of `/*! */` away."""
+    """The gap between two words, in the same length: `//` as `#`, the marks of `/*! */` removed."""
     gap = gap.replace("//", "#/")
     if "/*!" not in gap and "*/" not in gap:
         return gap

@@ -20,7 +20,7 @@ from ..statements.storage import Event
 from ..system.accounts import SYS, SYS_ID, Identity, no_privilege
 from ..versions.rules import Rules
 from .ranges import UNITS, range_start
-from .rows import HIDDEN, PitrRow, event_of
+from .rows import HIDDEN, PitrRow, affected_by
 
 # How long the rows that a race left behind stay after their name was dropped (3.0.9).
 _GHOST_NS = 300 * 1_000_000_000
@@ -62,7 +62,7 @@ class Catalog:
                 raise SqlError.internal(f"pitr {stmt.name} does not exist")
             row.modified_time = self.clock.now()
             row.length, row.unit = stmt.length, stmt.unit.lower()
-            self._touch(row)
+            self._move_to_end(row)
 
     def drop(self, who: Identity, stmt: DropPitr) -> None:
         """DROP PITR; the last one takes the hidden row with it."""
@@ -78,7 +78,7 @@ class Catalog:
             self.remove(who, name)
 
     def remove(self, who: Identity, name: str) -> None:
-        """Without that name for this creator, and without the hidden row when it stands alone."""
+        """Remove this creator's row of that name, and the hidden row when it is the last one."""
         with self._lock:
             row = self._named(who, name)
             if row is not None:
@@ -131,7 +131,7 @@ class Catalog:
     # -- life --------------------------------------------------------------------------
 
     def on_commit(self, events: Iterable[Event]) -> None:
-        """What a committed change does to the PITR of its object.
+        """Apply committed changes to the PITRs of their objects.
 
         docs/server.md, What detaches a policy.
         """
@@ -141,7 +141,7 @@ class Catalog:
                     self._detach(event)
 
     def account_dropped(self, account_id: int, name: str) -> None:
-        """Its own PITRs go; those that sys made for it are detached."""
+        """Remove a dropped account's own PITRs, and detach those that sys made for it."""
         with self._lock:
             self._rows = [row for row in self._rows if row.create_account != account_id]
             now = self.clock.now()
@@ -167,21 +167,21 @@ class Catalog:
         with self._lock:
             rows = [replace(row) for row in self._rows]
         for event in filter(self._detaches, events):
-            for row in filter(event_of(event), rows):
+            for row in filter(affected_by(event), rows):
                 row.status, row.status_changed = 0, self.clock.now()
         return rows
 
     def _detach(self, event: Event) -> None:
-        for row in list(filter(event_of(event), self._rows)):
+        for row in list(filter(affected_by(event), self._rows)):
             self._set_detached(row, event.at)
 
     def _set_detached(self, row: PitrRow, at: int) -> None:
         row.status, row.status_changed = 0, at
-        self._touch(row)
+        self._move_to_end(row)
 
     # -- parts -------------------------------------------------------------------------
 
-    def _touch(self, row: PitrRow) -> None:
+    def _move_to_end(self, row: PitrRow) -> None:
         self._rows.remove(row)
         self._rows.append(row)
 
@@ -240,7 +240,7 @@ class Catalog:
                 now, hidden.length, hidden.unit
             ):
                 hidden.length, hidden.unit = row.length, row.unit
-                self._touch(hidden)
+                self._move_to_end(hidden)
 
 
 def _balanced(name: str) -> bool:

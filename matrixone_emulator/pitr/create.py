@@ -21,7 +21,7 @@ _NAME_LIMIT = 5000
 
 
 class ObjectFinder(Protocol):
-    """What the checks of a target need to know; ids, None where there is no such object."""
+    """Look-ups for the checks of a target: ids, None where there is no such object."""
 
     def find_account_id(self, name: str) -> int | None: ...
 
@@ -38,14 +38,14 @@ def create_pitr(catalog: Catalog, who: Identity, stmt: CreatePitr, find: ObjectF
     barrier = catalog.barrier if catalog.rules.creations_race else None
     if barrier is None:
         with catalog.creating:
-            row = _checked(catalog, who, stmt, find)
+            row = _checked_row(catalog, who, stmt, find)
             if row is not None:
                 catalog.insert(row)
         return
     # The race of 3.0.9: every creator has looked before any of them writes.
     row = None
     try:
-        row = _checked(catalog, who, stmt, find)
+        row = _checked_row(catalog, who, stmt, find)
     finally:
         with suppress(threading.BrokenBarrierError):
             barrier.wait(timeout=10)
@@ -53,7 +53,7 @@ def create_pitr(catalog: Catalog, who: Identity, stmt: CreatePitr, find: ObjectF
         catalog.insert(row)
 
 
-def _checked(
+def _checked_row(
     catalog: Catalog, who: Identity, stmt: CreatePitr, find: ObjectFinder
 ) -> PitrRow | None:
     """The row to write; None where IF NOT EXISTS says to do nothing."""
@@ -86,7 +86,7 @@ def _checked(
             taken = f"database `{database}` table `{table}` already has a pitr"
     if is_taken(catalog, who, stmt.level, account_name, database, table):
         raise SqlError.internal(taken)
-    name = _fitting(catalog, name)
+    name = _fitted_name(catalog, name)
     now = catalog.clock.now()
     return PitrRow(
         str(uuid.uuid4()),
@@ -106,10 +106,10 @@ def _checked(
     )
 
 
-def _fitting(catalog: Catalog, name: str) -> str:
+def _fitted_name(catalog: Catalog, name: str) -> str:
     if len(name) <= _NAME_LIMIT:
         return name
-    if catalog.rules.long_pitr_name_is_cut:
+    if catalog.rules.long_pitr_name_is_truncated:
         return name[:_NAME_LIMIT]
     raise SqlError.internal(
         f"Can't cast '{name[:100]}...' to VARCHAR type. Src length {len(name)} is larger "
@@ -174,7 +174,7 @@ def _target(catalog: Catalog, name: str) -> str:
 
 
 def check_request(who: Identity, stmt: CreatePitr) -> None:
-    """What can be refused before anything is looked up."""
+    """Refuse what can be refused before anything is looked up."""
     if stmt.level == "cluster" and not who.is_sys:
         raise SqlError.internal("only sys tenant can create cluster level pitr")
     if stmt.level == "account" and stmt.account and not who.is_sys:

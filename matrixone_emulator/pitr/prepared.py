@@ -29,7 +29,7 @@ class Prepared:
 
 
 class PreparedStatements:
-    """Those of one session, by name."""
+    """Prepared statements of one session, by name."""
 
     def __init__(self, rules: Rules, variable: Callable[[str], object]) -> None:
         self._rules = rules
@@ -41,7 +41,7 @@ class PreparedStatements:
         name = self._name(source, 1)
         if source.tokens[2].word != "from":
             raise source.error(source.tokens[2])
-        if self._rules.prepare_forgets_first:
+        if self._rules.prepare_drops_first:
             # There the old one is gone whatever comes of the new one.
             self._by_name.pop(name, None)
         inner = self._inner(source)
@@ -61,11 +61,11 @@ class PreparedStatements:
         self._by_name[name] = prepared
 
     def find(self, source: Source) -> Prepared | None:
-        """What EXECUTE names."""
+        """The statement that EXECUTE names; None where there is none."""
         return self._by_name.get(self._name(source, 1))
 
     def executed(self, source: Source) -> Prepared:
-        """What EXECUTE runs."""
+        """The statement that EXECUTE runs; a refusal is raised."""
         name, behind = self._name(source, 1), source.tokens[2]
         found = self._by_name.get(name)
         if behind.kind is not Kind.END and behind.word != "using":
@@ -125,7 +125,7 @@ def is_prepared(source: Source) -> bool:
 
 
 def refused(statement: grammar.Statement, rules: Rules) -> SqlError | None:
-    """For those PITR statements that the server has no plan for; 2.x only plans SHOW PITR."""
+    """Refusal of the PITR statements that the server has no plan for; 2.x only plans SHOW PITR."""
     match statement:
         case grammar.CreatePitr(name, _, length, unit, quiet) if not rules.pitrs_are_prepared:
             name = f"if not exists {name}" if quiet else name

@@ -42,8 +42,8 @@ class PitrRow:
     ghost_until: int | None = None
 
 
-def event_of(event: Event) -> Callable[[PitrRow], bool]:
-    """Tells the active rows whose object *event* is about."""
+def affected_by(event: Event) -> Callable[[PitrRow], bool]:
+    """Return a test for the active rows whose object *event* is about."""
     return lambda row: (
         bool(row.status)
         and row.account_id == event.account_id

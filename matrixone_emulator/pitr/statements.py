@@ -1,4 +1,4 @@
-"""Carries out the PITR statements of one session."""
+"""Execution of the PITR statements of one session."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ..parsing import grammar
 from ..statements.storage import Result, Storage, StorageSession
 from ..system.accounts import SYS_ID, Accounts, Identity
 from ..versions.rules import Rules
-from . import listing, planned, windows
+from . import internal, recovery_windows, show_pitr
 from .catalog import Catalog
 from .create import create_pitr
 from .restore.statement import restore
@@ -28,7 +28,7 @@ class Server(Protocol):
     order: random.Random
 
 
-class Asker(Protocol):
+class SessionInfo(Protocol):
     """The session whose statements these are."""
 
     identity: Identity
@@ -39,18 +39,18 @@ class Asker(Protocol):
 class PitrStatements:
     """The PITR statements of one session; also finds the objects that they name."""
 
-    def __init__(self, server: Server, storage: StorageSession, asker: Asker) -> None:
+    def __init__(self, server: Server, storage: StorageSession, session: SessionInfo) -> None:
         self._server = server
         self._storage = storage
-        self._asker = asker
-        self._planned = planned.Planned(server.catalog, server.rules)
+        self._session = session
+        self._internal = internal.InternalStatements(server.catalog, server.rules)
 
     @property
     def _who(self) -> Identity:
-        return self._asker.identity
+        return self._session.identity
 
     def execute(self, stmt: grammar.Statement, object_id: int | None = None) -> Result:
-        """Its result; a refusal is raised. *object_id*: what PREPARE found, for INTERNAL of 3.x."""
+        """Execute *stmt*; a refusal is raised. *object_id*: found by PREPARE, for INTERNAL of 3.x."""
         server = self._server
         match stmt:
             case grammar.CreatePitr():
@@ -58,15 +58,15 @@ class PitrStatements:
                     self._wait_for_publication(hold=stmt.internal)
                 if stmt.internal:
                     if object_id is None or server.rules.internal_checked_when_executed:
-                        object_id = planned.check(self._who, stmt, self)
-                    action = self._planned.create(self._who, stmt, object_id)
-                    self._storage.at_commit.append(action)
+                        object_id = internal.check(self._who, stmt, self)
+                    action = self._internal.create(self._who, stmt, object_id)
+                    self._storage.commit_actions.append(action)
                 else:
                     create_pitr(server.catalog, self._who, stmt, self)
             case grammar.AlterPitr():
                 server.catalog.alter(self._who, stmt)
             case grammar.DropPitr(internal=True):
-                self._storage.at_commit.append(self._planned.drop(self._who, stmt))
+                self._storage.commit_actions.append(self._internal.drop(self._who, stmt))
             case grammar.DropPitr():
                 server.catalog.drop(self._who, stmt)
             case grammar.RestorePitr():
@@ -75,8 +75,8 @@ class PitrStatements:
                 return self._show_pitrs(stmt.where)
             case grammar.ShowRecoveryWindow():
                 return Result(
-                    windows.columns(server.rules),
-                    windows.rows(
+                    recovery_windows.columns(server.rules),
+                    recovery_windows.rows(
                         self._who,
                         stmt,
                         server.catalog.rows(),
@@ -91,7 +91,7 @@ class PitrStatements:
     def _wait_for_publication(self, *, hold: bool) -> None:
         """From 4.2 on a new PITR and a rebuild of a table wait for each other's transaction."""
         account, locks = self._who.account_id, self._server.storage.locks
-        seconds, gone = self._asker.deadline_seconds, self._storage.interrupted.is_set
+        seconds, gone = self._session.deadline_seconds, self._storage.interrupted.is_set
         for key in ("rebuild", "publishing"):
             locks.wait_free(self._storage, (key, account), seconds, gone)
         if hold:
@@ -107,9 +107,9 @@ class PitrStatements:
             self._storage.begin()
 
     def _show_pitrs(self, where: str) -> Result:
-        columns = listing.columns(self._server.rules, filtered=bool(where))
+        columns = show_pitr.columns(self._server.rules, filtered=bool(where))
         if where:
-            table = f"{listing.DATABASE}.{listing.TABLE}"
+            table = f"{show_pitr.DATABASE}.{show_pitr.TABLE}"
             found = self._storage.execute(f"SELECT * FROM {table} WHERE ({where})")
             return Result(columns, found.rows)
         return Result(columns, self.listed())
@@ -117,7 +117,9 @@ class PitrStatements:
     def listed(self) -> list[tuple[object, ...]]:
         """The session's own PITRs, as SHOW PITR gives them."""
         server = self._server
-        return listing.rows(self._who, server.catalog.rows(), self._asker.time_zone, server.rules)
+        return show_pitr.rows(
+            self._who, server.catalog.rows(), self._session.time_zone, server.rules
+        )
 
     def _tables_at(self, account_id: int, at: int) -> list[tuple[str, str]]:
         found = self._storage.tables(account_id=account_id, at=at)

@@ -1,4 +1,4 @@
-"""The conversation with one client, from greeting to goodbye."""
+"""The connection of one client, from the greeting to its end."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ..wire import packets
 from ..wire.channel import Channel, ConnectionLost
 from ..wire.constants import Capability, Command, Status
 from ..wire.passwords import NATIVE_PASSWORD, new_salt
-from ..wire.values import is_no_text, text
+from ..wire.values import is_not_utf8, text
 from .session import Outcome, Session
 from .state import Server
 
@@ -173,7 +173,7 @@ class Client:
                 channel.write(packets.ok(0, 0, session.status | Status.ENDED))
             case Command.INIT_DB:
                 name = text(body)
-                if is_no_text(name):
+                if is_not_utf8(name):
                     raise SqlError(1049, f"Unknown database {name}")
                 self._send(channel, session.use(name))
             case Command.STMT_PREPARE:

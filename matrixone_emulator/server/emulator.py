@@ -17,7 +17,7 @@ from urllib.parse import quote
 
 from ..clock import Clock, utc
 from ..parsing.redact import redacted
-from ..pitr import listing
+from ..pitr import show_pitr
 from ..pitr.catalog import Catalog
 from ..pitr.table import pitr_columns, pitr_table
 from ..statements.administration import Administration
@@ -206,7 +206,7 @@ class Emulator:
 
     @property
     def connections(self) -> int:
-        """How many clients are connected."""
+        """Number of connected clients."""
         with self._lock:
             return len(self._clients)
 
@@ -260,9 +260,9 @@ class Emulator:
             sys_only=True,
         )
         storage.virtual_table(
-            listing.DATABASE,
-            listing.TABLE,
-            listing.columns(self._rules, filtered=True),
+            show_pitr.DATABASE,
+            show_pitr.TABLE,
+            show_pitr.columns(self._rules, filtered=True),
             lambda context: context.pitr.listed() if isinstance(context, Session) else (),
         )
         storage.virtual_table(

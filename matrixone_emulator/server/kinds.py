@@ -47,13 +47,13 @@ def check_start(source: Source) -> None:
 
 
 def answers_late(source: Source) -> bool:
-    """What the server answers from memory, after the end of its transaction."""
+    """Tell the statements that the server answers from memory, after the end of its transaction."""
     words = source.words(3)
     return words[0] == "show" and bool({"recovery_window", "variables"} & set(words[1:]))
 
 
 def is_not_planned(source: Source) -> bool:
-    """What the server does without its planner."""
+    """Tell the statements that the server runs without its planner."""
     first, second = source.words(2)
     if first == "show":
         return second in ("collation", "tables", "variables", "warnings")

@@ -10,7 +10,7 @@ from ..parsing import grammar
 from ..parsing.assignments import Assignment, Reader
 from ..parsing.redact import unsupported
 from ..parsing.words import Kind, Source, fold, sources
-from ..pitr import planned
+from ..pitr import internal
 from ..pitr.prepared import Prepared, PreparedStatements, is_prepared, refused
 from ..pitr.statements import PitrStatements
 from ..statements.administration import is_administrative
@@ -50,7 +50,7 @@ class Session:
 
     def __init__(self, server: Server, identity: Identity, connection_id: int) -> None:
         self._server = server
-        self._become(identity)
+        self._set_identity(identity)
         self.connection_id = connection_id
         self.database = ""
         self.version_text = server.rules.version_text
@@ -69,7 +69,7 @@ class Session:
     # -- SessionContext ----------------------------------------------------------------
 
     @property
-    def told_account_id(self) -> int:
+    def reported_account_id(self) -> int:
         """sys's, from SHOW PITR to the end of the next statement that the server plans."""
         return 0 if self._shown_pitr else self.account_id
 
@@ -209,7 +209,7 @@ class Session:
             raise error
         object_id = 0
         if isinstance(statement, grammar.CreatePitr):
-            object_id = planned.check(self.identity, statement, self.pitr)
+            object_id = internal.check(self.identity, statement, self.pitr)
         elif isinstance(statement, grammar.ShowPitr):
             self.pitr.execute(statement)
         self._prepared.keep(name, Prepared(inner, statement, object_id))
@@ -221,7 +221,7 @@ class Session:
         late = self._server.rules.internal_checked_when_executed
         if isinstance(found.statement, grammar.CreatePitr) and late:
             # 3.x goes on with what it found at PREPARE.
-            object_id = planned.check(self.identity, found.statement, self.pitr)
+            object_id = internal.check(self.identity, found.statement, self.pitr)
         return self.pitr.execute(found.statement, object_id)
 
     def _require_privilege(self, pitr: grammar.Statement) -> None:
@@ -240,7 +240,9 @@ class Session:
     def _ordinary(self, source: Source, pitr: grammar.Statement | None) -> Result:
         if pitr is not None:
             return self.pitr.execute(pitr)
-        administrative = self._server.administration.execute(source, self.identity, self._become)
+        administrative = self._server.administration.execute(
+            source, self.identity, self._set_identity
+        )
         if administrative is not None:
             return administrative
         words = source.words(2)
@@ -258,7 +260,7 @@ class Session:
         except SqlError as error:
             raise source.placed(error) from None
 
-    def _become(self, identity: Identity) -> None:
+    def _set_identity(self, identity: Identity) -> None:
         self.identity = identity
         self.account = identity.account
         self.account_id = identity.account_id

@@ -1,4 +1,4 @@
-"""What the sessions of one emulator share."""
+"""State shared by the sessions of one emulator."""
 
 from __future__ import annotations
 

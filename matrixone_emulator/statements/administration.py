@@ -7,7 +7,7 @@ from collections.abc import Callable
 from ..clock import utc
 from ..errors import SqlError
 from ..parsing.redact import unsupported
-from ..parsing.unwritten import unread_source
+from ..parsing.unimplemented import source_parse_error
 from ..parsing.words import Kind, Source, Token, fold
 from ..system.accounts import Account, Accounts, Identity, no_privilege
 from ..types.columns import Column, ColumnType
@@ -56,7 +56,7 @@ _PRIVILEGES = frozenset(
 
 
 def is_administrative(source: Source) -> bool:
-    """What may not run inside an open transaction, as the server sorts it."""
+    """Whether the server takes it for administrative: not allowed inside a transaction."""
     words = source.words(2)
     return words != ("show", "accounts") and (words in _FIRST or words[0] in _ALONE)
 
@@ -259,7 +259,7 @@ class _Reader:
         quoted = any(token.kind is Kind.STRING for token in (here, *after))
         if quoted or here.value in ("(", ",", "?"):
             return self.unsupported()
-        return unread_source(self._source, self._at, self._rules)
+        return source_parse_error(self._source, self._at, self._rules)
 
     def unsupported(self) -> SqlError:
         return unsupported(self._source.statement)
@@ -287,7 +287,7 @@ class _Reader:
         return fold(self._source.tokens[self._at - 1].value)
 
     def privileges(self, towards: str) -> list[str] | None:
-        """Those before ON, which is taken too; None where a role is granted, nothing read."""
+        """Read the privileges and ON; None, with nothing read, where a role is granted."""
         words = [token.word for token in self._source.tokens[self._at :]]
         if "on" not in words or (towards in words and words.index(towards) < words.index("on")):
             return None

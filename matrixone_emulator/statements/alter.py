@@ -542,7 +542,7 @@ _EMPTY: dict[str, tuple[Stored, SqlType]] = {
 
 
 def _filled(writer: RowWriter, column: ColumnDef, number: int) -> Stored:
-    """What rows that are there get in an added column."""
+    """Value of existing rows in an added column."""
     if column.default is None and not column.nullable:
         value, kind = _EMPTY.get(column.type.kind, (0, SqlType("bigint")))
     else:

@@ -22,7 +22,7 @@ def create_database(session: Workspace, statement: CreateDatabase) -> Result:
     name = statement.name
     check_database_name(name)
     if name in SYSTEM_DATABASES or session.catalogue.database(account, name) is not None:
-        quiet = not statement.clone or session.rules.database_clone_minds_if_not_exists
+        quiet = not statement.clone or session.rules.database_clone_checks_if_not_exists
         if statement.if_not_exists and quiet:
             return Result(affected=1)
         raise SqlError(1007, f"database {name} already exists")

@@ -187,7 +187,7 @@ def create_table(session: Workspace, statement: CreateTable) -> Result:
     if session.catalogue.table(home, name) is not None:
         # 3.x forgets IF NOT EXISTS of a clone outside of transactions.
         if statement.if_not_exists and (
-            statement.clone is None or session.explicit or session.rules.clone_minds_if_not_exists
+            statement.clone is None or session.explicit or session.rules.clone_checks_if_not_exists
         ):
             return Result()
         raise SqlError(1050, f"table {name} already exists")
@@ -246,7 +246,7 @@ def create_as_select(session: Workspace, home: DatabaseVersion, statement: Creat
 
 
 def _rewritten(session: Workspace, found: list[Token]) -> str:
-    """What 3.x makes of the brace part of a read of the past, and then cannot read."""
+    """Text that 3.x makes of the brace part of a read of the past, and then cannot parse."""
     brace = next(token for token in found if token.kind == "brace")
     return f"mo-timestamp = {session.moment(brace.text[1:-1])}}})"
 
@@ -258,7 +258,7 @@ def _stored_type(kind: SqlType) -> SqlType:
 
 
 def _copied_columns(session: Workspace, tree: exp.Expr) -> list[ColumnSpec]:
-    """What the columns of a plain SELECT keep of those of its tables; nothing of other queries."""
+    """Properties that columns of a plain SELECT keep of their tables'; none in other queries."""
     if not isinstance(tree, exp.Select):
         return []
     source = tree.args.get("from_") or tree.args.get("from")

@@ -10,13 +10,13 @@ from ..compiler.scope import Scope
 from ..errors import SqlError
 from ..types.definition import Version
 from .constraints import constraint_error
-from .row_writer import Changed, RowWriter
+from .row_writer import RowWriter, WriteResult
 
 
 class Deleter(RowWriter):
     """Delete the rows of one DELETE."""
 
-    def delete(self, tree: exp.Delete) -> Changed:
+    def delete(self, tree: exp.Delete) -> WriteResult:
         scope = Scope()
         table = tree.this
         targets = tree.args.get("tables") or []
@@ -66,7 +66,7 @@ class Deleter(RowWriter):
                     ).fetchall(),
                 )
             )
-        changed = Changed()
+        changed = WriteResult()
         for version, found in rows:
             try:
                 for rowid in found:
@@ -88,7 +88,7 @@ class Deleter(RowWriter):
         with_alias = self.session.rules.delete_with_alias_truncates
         return plain and (not tree.args.get("tables") or with_alias)
 
-    def truncate(self, version: Version) -> Changed:
+    def truncate(self, version: Version) -> WriteResult:
         session = self.session
         count = int(session.run(f"SELECT count(*) FROM {version.table}").fetchone()[0])
         auto = version.definition.auto_column
@@ -100,4 +100,4 @@ class Deleter(RowWriter):
         if version.physical in session.store.counters:
             session.store.counters[new.physical] = session.store.counters[version.physical]
         session.emit("truncate_table", new, version.id, new.id)
-        return Changed(count)
+        return WriteResult(count)

@@ -1,4 +1,4 @@
-"""Which part of the emulator runs a statement, and how it is run."""
+"""Dispatch: which part of the emulator executes an ordinary statement."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from ..parsing.ddl_statements import (
 )
 from ..parsing.lexer import Token, syntax_error, tokens
 from ..parsing.redact import unsupported
-from ..parsing.unread import IntoVariables, refuse_unread, variables_of_into
+from ..parsing.refusals import IntoVariables, into_variables, refuse_unparsable
 from ..storage.records import Result
 from .alter import alter_table
 from .databases import create_database, drop_database
@@ -84,7 +84,7 @@ class StorageSession(Workspace):
         return result
 
     def run_clone(self, statement: str) -> None:
-        """Without BEGIN a clone commits by itself (docs/server.md, Clones)."""
+        """Run a clone that commits by itself, as without BEGIN (docs/server.md, Clones)."""
         other = StorageSession(self.storage, self.context)
         try:
             other.begin()
@@ -95,17 +95,17 @@ class StorageSession(Workspace):
             other.close()
 
     def _select(self, statement: str, found: list[Token]) -> Result:
-        into_variables = self.rules.select_into_variables and variables_of_into(found)
-        if into_variables:
-            return self._select_into(statement, found, into_variables)
-        for into, target in pairwise(found):
-            if into.upper == "INTO" and target.upper in ("OUTFILE", "DUMPFILE"):
+        into = self.rules.select_into_variables and into_variables(found)
+        if into:
+            return self._select_into(statement, found, into)
+        for word, target in pairwise(found):
+            if word.upper == "INTO" and target.upper in ("OUTFILE", "DUMPFILE"):
                 raise unsupported(statement)
         tree = self.parse(statement, found)
         for token in () if self.rules.json_arrows else found:
             if token.kind == "operator" and token.text in ("->", "->>"):
                 raise syntax_error(statement, found, token.start)
-        refuse_unread(statement, found, self.rules)
+        refuse_unparsable(statement, found, self.rules)
         compiler = Compiler(statement, self, self.context.database)
         compiler.zero_divides_to_null = self.rules.division_by_zero_is_null
         reading = not self._writing

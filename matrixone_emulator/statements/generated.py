@@ -29,7 +29,7 @@ def printed(text: str) -> str:
 
 
 def check(definition: TableDef) -> None:
-    """What CREATE and ALTER refuse of them."""
+    """Refuse generated columns that CREATE and ALTER refuse."""
     for column in definition.columns:
         if column.generated is None:
             continue
@@ -70,7 +70,7 @@ def refuse_change(definition: TableDef, name: str) -> None:
 
 
 def not_allowed(column: ColumnDef, table: str) -> SqlError:
-    """Of a statement that gives such a column a value."""
+    """Error of a statement that gives a generated column a value."""
     return SqlError(
         20301,
         f"invalid input: the value specified for generated column '{column.lower}' in table "

@@ -16,8 +16,8 @@ from ..types.values import Stored
 from . import generated
 from .constraints import constraint_error, not_null, refuse_key_change
 from .literals import MISSING, Cell, fitted
-from .row_writer import Changed, RowWriter, literal_cell
-from .upsert import Insertion, clashing_rows, refuse_unique_clash, update_clash
+from .row_writer import RowWriter, WriteResult, literal_cell
+from .upsert import Insertion, conflicting_rows, refuse_unique_conflict, update_conflicting_row
 from .workspace import Workspace
 
 
@@ -33,7 +33,7 @@ class Inserter(RowWriter):
 
     def insert(
         self, tree: exp.Insert, *, replace: bool, rows: list[list[Cell]] | None = None
-    ) -> Changed:
+    ) -> WriteResult:
         """*rows* stand for those of the tree's VALUES."""
         target = tree.this
         names: list[str] = []
@@ -74,7 +74,7 @@ class Inserter(RowWriter):
 
     @staticmethod
     def fitting(plan: Insertion) -> list[int]:
-        """Which columns do not take a literal as it is."""
+        """Indexes of the columns that do not take a literal as it is."""
         return [
             index
             for index, column in enumerate(plan.columns)
@@ -143,7 +143,7 @@ class Inserter(RowWriter):
                 cells[index] = cell
         return cells
 
-    def write(self, plan: Insertion, rows: Iterator[list[Cell]]) -> Changed:
+    def write(self, plan: Insertion, rows: Iterator[list[Cell]]) -> WriteResult:
         version, definition = plan.version, plan.version.definition
         self.table = version.name
         place = {column.key: index for index, column in enumerate(plan.columns)}
@@ -152,7 +152,7 @@ class Inserter(RowWriter):
         sql = f"INSERT INTO {version.table} ({keys}, _from) VALUES ({marks})"
         number = self.session.number
         auto = definition.auto_column
-        changed = Changed(generating=auto is not None or not definition.primary)
+        changed = WriteResult(generating=auto is not None or not definition.primary)
         for row_number, cells in enumerate(rows, 1):
             given = [
                 MISSING if (index := place.get(column.key)) is None else cells[index]
@@ -215,13 +215,15 @@ class Inserter(RowWriter):
                 stored = self.cell(value, kind, column, row)
                 zero = stored == 0 and self.session.rules.zero_generates
                 if isinstance(stored, int) and not zero:
-                    self.seen(version, column, stored)
+                    self.record_number(version, column, stored)
                     return stored, 0
-        number = self.session.store.next_number(version.physical, lambda: self.top(version, column))
+        number = self.session.store.next_number(
+            version.physical, lambda: self.first_number(version, column)
+        )
         return number, number
 
     def write_row(self, plan: Insertion, sql: str, row: list[Stored], number: int) -> int:
-        """How many rows the server counts for this one."""
+        """Write one row; return the number of rows that the server counts for it."""
         try:
             cursor = self.session.run(sql, [*row, number])
             if plan.kind == "update":
@@ -232,7 +234,7 @@ class Inserter(RowWriter):
                 raise constraint_error(error, plan.version, row, self.session.rules) from None
         if plan.kind == "ignore":
             return 0
-        clashes = clashing_rows(self.session, plan.version, row)
+        clashes = conflicting_rows(self.session, plan.version, row)
         if plan.kind == "replace":
             for rowid in clashes:
                 self.session.run(f"DELETE FROM {plan.version.table} WHERE rowid = ?", [rowid])
@@ -241,5 +243,5 @@ class Inserter(RowWriter):
                 self.replaced += len(clashes)
             return 1
         if not self.session.rules.upsert_finds_unique:
-            refuse_unique_clash(self.session, plan.version, row)
-        return update_clash(self, plan, clashes[0], row, self._inserted)
+            refuse_unique_conflict(self.session, plan.version, row)
+        return update_conflicting_row(self, plan, clashes[0], row, self._inserted)

@@ -105,7 +105,7 @@ def literal_rows(statement: str, found: list[Token]) -> LiteralRows | None:
 
 
 def _values(found: list[Token]) -> int | None:
-    """Where the first row begins."""
+    """Index of the token at which the first row begins."""
     at = 0
     while at < len(found) and found[at].upper in _HEAD_WORDS:
         at += 1

@@ -25,7 +25,7 @@ _MAX_FLOAT = 3.4028235e38
 
 
 @dataclass
-class Changed:
+class WriteResult:
     affected: int = 0
     last_insert_id: int = 0
     generating: bool = False
@@ -80,7 +80,7 @@ class RowWriter:
 
     def forbid_reading(self, scope: Scope) -> None:
         """From 4.x on no subquery reads the one table that is changed (1093)."""
-        if len(scope.sources) == 1 and self.session.rules.target_not_read:
+        if len(scope.sources) == 1 and self.session.rules.target_cannot_be_read:
             self.compiler.written = (scope.sources[0].database, scope.sources[0].name)
 
     # -- values ------------------------------------------------------------------------
@@ -146,13 +146,15 @@ class RowWriter:
 
     # -- generated keys ----------------------------------------------------------------
 
-    def top(self, version: Version, column: ColumnDef) -> int:
+    def first_number(self, version: Version, column: ColumnDef) -> int:
         """The first key to generate, from the rows that are there."""
         top = self.session.run(f"SELECT max({column.key}) FROM {version.table}").fetchone()[0]
         return max(version.definition.auto_start, int(top or 0) + 1)
 
-    def seen(self, version: Version, column: ColumnDef, number: int) -> None:
-        self.session.store.seen_number(version.physical, number, lambda: self.top(version, column))
+    def record_number(self, version: Version, column: ColumnDef, number: int) -> None:
+        self.session.store.seen_number(
+            version.physical, number, lambda: self.first_number(version, column)
+        )
 
     # -- one row -----------------------------------------------------------------------
 
@@ -165,7 +167,7 @@ class RowWriter:
                 raise not_null(column)
             stored.append(self.cell(value, kind, column, 1))
             if column.auto_increment and isinstance(stored[-1], int):
-                self.seen(version, column, stored[-1])
+                self.record_number(version, column, stored[-1])
         sets = ", ".join(f"{column.key} = ?" for column in columns)
         try:
             self.session.run(
@@ -173,7 +175,7 @@ class RowWriter:
                 [*stored, self.session.number, rowid],
             )
         except sqlite3.IntegrityError as error:
-            raise Clash(error, columns, stored) from None
+            raise ConstraintViolation(error, columns, stored) from None
         definition = version.definition
         if generated.has_generated(definition):
             keys = ", ".join(column.key for column in definition.columns)
@@ -190,7 +192,7 @@ class RowWriter:
             self.session.run(f"UPDATE {version.table} SET {sets} WHERE rowid = ?", [*values, rowid])
 
 
-class Clash(Exception):
+class ConstraintViolation(Exception):
     """A constraint refused an UPDATE of one row."""
 
     def __init__(

@@ -52,7 +52,7 @@ _EXPLAINED = frozenset(
         "FORMAT",
     ]
 )
-"""What begins a statement, or the way to explain one, behind EXPLAIN"""
+"""First words of a statement, or the form of its plan, after EXPLAIN"""
 
 
 _Handler = Callable[[Workspace, Shown], "_Rows"]
@@ -111,7 +111,7 @@ def _result(session: Workspace, shown: Shown, rows: _Rows) -> Result:
 def _where(session: Workspace, shown: Shown, rows: _Rows) -> Result:
     """SHOW ... WHERE: any expression over the columns; 3.x gives many of them small labels."""
     labels = [label for label, _ in rows.columns]
-    small = session.rules.labels_of_filtered_are_small and not rows.keeps_labels
+    small = session.rules.filtered_labels_are_lower_case and not rows.keeps_labels
     known = {label.lower() for label in labels}
     condition = " ".join(
         f"`{token.text}`" if token.kind == "word" and token.text.lower() in known else token.text
@@ -232,7 +232,7 @@ def _columns(session: Workspace, shown: Shown) -> _Rows:
     virtual = session.storage.virtual.get((home.name, name))
     labels = ["Field", "Type", "Null", "Key", "Default", "Extra", "Comment"]
     rows: list[tuple[object, ...]] = []
-    if virtual is not None and virtual.unwritten:
+    if virtual is not None and virtual.unimplemented:
         raise unsupported(session.statement_text)
     if virtual is not None:
         rows = [
@@ -263,7 +263,7 @@ def _indexes(session: Workspace, shown: Shown) -> _Rows:
     home, name = session.need_database(shown.database), shown.table
     rows: list[tuple[object, ...]] = []
     virtual = session.storage.virtual.get((home.name, name))
-    if virtual is not None and virtual.unwritten:
+    if virtual is not None and virtual.unimplemented:
         raise unsupported(session.statement_text)
     if virtual is None:
         version = session.table_of(home, name)

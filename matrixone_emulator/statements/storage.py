@@ -144,7 +144,7 @@ class _Internal:
 
     def __init__(self, account: str, account_id: int) -> None:
         self.account, self.account_id = account, account_id
-        self.told_account_id = account_id
+        self.reported_account_id = account_id
 
     def variable(self, name: str, scope: str) -> object:
         return ""

@@ -34,8 +34,8 @@ class Transaction:
         self.interrupted = threading.Event()
         self.explicit = False
         """Whether BEGIN opened the transaction: then a clone is part of it"""
-        self.at_commit: list[Callable[[], None]] = []
-        """What is to be done beside sqlite when the open transaction is committed"""
+        self.commit_actions: list[Callable[[], None]] = []
+        """Actions beside sqlite's own COMMIT when the open transaction is committed"""
         self._writing = False
         self._savepoint = False
         self._events: list[Event] = []
@@ -66,17 +66,17 @@ class Transaction:
                 if events:
                     for listener in self.storage.on_commit:
                         listener(events)
-                self._act()
+                self._run_commit_actions()
             finally:
                 self._end()
         else:
             try:
-                self._act()
+                self._run_commit_actions()
             finally:
                 self._end()
 
-    def _act(self) -> None:
-        for action in self.at_commit:
+    def _run_commit_actions(self) -> None:
+        for action in self.commit_actions:
             action()
 
     def rollback(self) -> None:
@@ -91,7 +91,7 @@ class Transaction:
 
     def _end(self) -> None:
         self._events = []
-        self.at_commit = []
+        self.commit_actions = []
         self._clones = []
         self.explicit = False
         self._savepoint = False
@@ -144,12 +144,12 @@ class Transaction:
         self._savepoint = True
 
     def write(self) -> None:
-        """To be called before the first change of a statement."""
+        """Start writing; call this before the first change of a statement."""
         self.start_writing()
         if not self._savepoint:
             self._savepoint_here()
 
-    def alone(self, work: Callable[[], None]) -> None:
+    def in_own_transaction(self, work: Callable[[], None]) -> None:
         """Run *work* in a transaction of its own; refused while another one is open."""
         if self.in_transaction:
             raise SqlError.internal("unclassified statement appears in uncommitted transaction")
@@ -170,7 +170,7 @@ class Transaction:
 
     @property
     def pending_events(self) -> Sequence[Event]:
-        """What the open transaction has done to objects so far."""
+        """Changes of objects in the open transaction so far."""
         return self._events
 
     def emit(

@@ -13,7 +13,7 @@ from ..types.definition import ColumnDef, Version
 from ..types.values import Stored
 from . import generated
 from .constraints import constraint_error
-from .row_writer import Changed, Clash, RowWriter
+from .row_writer import ConstraintViolation, RowWriter, WriteResult
 from .workspace import Workspace
 
 
@@ -24,7 +24,7 @@ class Updater(RowWriter):
         super().__init__(session, statement)
         self.unchanged = 0
 
-    def update(self, tree: exp.Update) -> Changed:
+    def update(self, tree: exp.Update) -> WriteResult:
         scope = Scope()
         tables = [tree.this]
         tables.extend(join.this for join in tree.this.args.get("joins") or [])
@@ -50,7 +50,7 @@ class Updater(RowWriter):
         if order is not None:
             tail += f" ORDER BY {self.compiler.ordering(order, scope)}"
         tail += self.compiler.limit(tree)
-        changed = Changed()
+        changed = WriteResult()
         work: list[tuple[Version, list[ColumnDef], list[SqlType], list[tuple[Stored, ...]]]] = []
         for position, pairs in groups.items():
             source = scope.sources[position]
@@ -92,16 +92,16 @@ class Updater(RowWriter):
             return len(once)
         for row in once:
             rowid = int(str(row[0]))
-            before = self.cells_of(version, columns, rowid)
+            before = self.stored_cells(version, columns, rowid)
             try:
                 self.write_update(version, columns, rowid, list(zip(row[1:], types, strict=True)))
-            except Clash as clash:
-                raise self.clash_error(version, clash, rowid) from None
-            if before is not None and before == self.cells_of(version, columns, rowid):
+            except ConstraintViolation as clash:
+                raise self.violation_error(version, clash, rowid) from None
+            if before is not None and before == self.stored_cells(version, columns, rowid):
                 self.unchanged += 1
         return len(once)
 
-    def cells_of(
+    def stored_cells(
         self, version: Version, columns: list[ColumnDef], rowid: int
     ) -> tuple[Stored, ...] | None:
         """A row's cells, where it matters whether they change."""
@@ -123,23 +123,23 @@ class Updater(RowWriter):
         pending = rows
         while pending:
             left = []
-            clash: tuple[Clash, int] | None = None
+            clash: tuple[ConstraintViolation, int] | None = None
             for row in pending:
                 rowid = int(str(row[0]))
                 try:
                     self.write_update(
                         version, columns, rowid, list(zip(row[1:], types, strict=True))
                     )
-                except Clash as found:
+                except ConstraintViolation as found:
                     if "UNIQUE" not in str(found.error):
-                        raise self.clash_error(version, found, rowid) from None
+                        raise self.violation_error(version, found, rowid) from None
                     left.append(row)
                     clash = clash or (found, rowid)
             if clash is not None and len(left) == len(pending):
-                raise self.clash_error(version, *clash) from None
+                raise self.violation_error(version, *clash) from None
             pending = left
 
-    def clash_error(self, version: Version, clash: Clash, rowid: int) -> SqlError:
+    def violation_error(self, version: Version, clash: ConstraintViolation, rowid: int) -> SqlError:
         keys = ", ".join(column.key for column in version.definition.columns)
         row = list(
             self.session.run(
@@ -151,7 +151,7 @@ class Updater(RowWriter):
         return constraint_error(clash.error, version, row, self.session.rules)
 
     def assigned(self, node: exp.Expr, scope: Scope) -> tuple[int, ColumnDef]:
-        """Which table of FROM, and which of its columns, an assignment is to."""
+        """Resolve the target of an assignment to a table of FROM and a column."""
         name, table = node.name, node.args.get("table")
         for position, source in enumerate(scope.sources):
             if table is not None and source.alias.lower() != table.name.lower():

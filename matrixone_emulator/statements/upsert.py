@@ -25,7 +25,7 @@ class Insertion:
     assignments: list[exp.EQ] = field(default_factory=list)
 
 
-def clashing_rows(session: Workspace, version: Version, row: list[Stored]) -> list[int]:
+def conflicting_rows(session: Workspace, version: Version, row: list[Stored]) -> list[int]:
     """The rows that hold a unique key of *row*."""
     definition = version.definition
     position = {column.key: index for index, column in enumerate(definition.columns)}
@@ -41,7 +41,7 @@ def clashing_rows(session: Workspace, version: Version, row: list[Stored]) -> li
     return found
 
 
-def refuse_unique_clash(session: Workspace, version: Version, row: list[Stored]) -> None:
+def refuse_unique_conflict(session: Workspace, version: Version, row: list[Stored]) -> None:
     """3.x looks for the row to update by the primary key alone, where there is one."""
     definition = version.definition
     place = {column.key: index for index, column in enumerate(definition.columns)}
@@ -72,7 +72,7 @@ def _is_there(
     return session.run(sql, values).fetchone() is not None
 
 
-def update_clash(
+def update_conflicting_row(
     writer: RowWriter, plan: Insertion, rowid: int, row: list[Stored], inserted: set[int]
 ) -> int:
     """Update the row that clashes with a new one; how many rows the server counts for that."""
@@ -106,7 +106,7 @@ def update_clash(
         parameters,
     ).fetchone()
     cells = [(cell, value.type) for cell, value in zip(found, values, strict=True)]
-    if not session.rules.upsert_tells_changes:
+    if not session.rules.upsert_counts_changes:
         writer.write_update(version, columns, rowid, cells)
         return 1
     look = f"SELECT {keys} FROM {version.table} WHERE rowid = ?"

@@ -13,13 +13,13 @@ from sqlglot import exp
 from ..compiler.casts import cast_stored
 from ..compiler.query import result_columns
 from ..compiler.resolver import Resolver
-from ..compiler.surroundings import Surroundings
+from ..compiler.session_functions import SessionFunctions
 from ..errors import SqlError
 from ..functions.registry import Failure, register
 from ..parsing import dialect
 from ..parsing.lexer import Token, fold_time_parts, names_in_double_quotes
 from ..parsing.redact import unsupported
-from ..parsing.unread import refuse_empty_list
+from ..parsing.refusals import refuse_empty_list
 from ..storage.records import DatabaseInfo, Result, SessionContext, TableInfo
 from ..storage.shared import Shared
 from ..types.columns import UBIGINT, Column, SqlType
@@ -31,7 +31,7 @@ _LONGEST_SLEEP = 60.0
 _LOOK_SECONDS = 0.2
 
 
-class Workspace(Transaction, Surroundings, Resolver):
+class Workspace(Transaction, SessionFunctions, Resolver):
     """One client's transaction and what its statements use; that client's thread only."""
 
     def __init__(self, storage: Shared, context: SessionContext) -> None:
@@ -48,9 +48,9 @@ class Workspace(Transaction, Surroundings, Resolver):
                 "mo_txn": (0, lambda: self.number),
                 "mo_cast": (3, functools.partial(cast_stored, self.rules)),
                 "mo_sleep": (1, self._sleep),
-                "mo_single": (2, self._single),
+                "mo_single": (2, self._scalar),
                 "mo_checks": (0, lambda: int(self.foreign_key_checks)),
-                "mo_cascaded": (1, self._note_cascaded),
+                "mo_cascaded": (1, self._count_cascaded),
                 "mo_local": (1, self.local),
                 "mo_utc": (1, self.utc),
                 "mo_from_unixtime": (1, self._from_unixtime),
@@ -58,7 +58,7 @@ class Workspace(Transaction, Surroundings, Resolver):
             },
         )
 
-    def _single(self, count: int, value: Stored) -> Stored:
+    def _scalar(self, count: int, value: Stored) -> Stored:
         """The value of a scalar subquery."""
         if count > 1 and self.rules.several_rows_code == 1242:
             raise SqlError(1242, "Subquery returns more than 1 row")
@@ -85,7 +85,7 @@ class Workspace(Transaction, Surroundings, Resolver):
         if own:
             self.begin()
         try:
-            result = self._guarded(statement)
+            result = self._execute_guarded(statement)
         except BaseException:
             if own:
                 self.rollback()
@@ -94,7 +94,7 @@ class Workspace(Transaction, Surroundings, Resolver):
             self.commit()
         return result
 
-    def _guarded(self, statement: str) -> Result:
+    def _execute_guarded(self, statement: str) -> Result:
         self._drop_savepoint()
         if '"' in statement and self.rules.ansi_quotes and "ANSI_QUOTES" in self._sql_mode():
             statement = names_in_double_quotes(statement)
@@ -112,19 +112,19 @@ class Workspace(Transaction, Surroundings, Resolver):
             return self.dispatch(statement)
         except sqlite3.Error as error:
             self._undo(events)
-            raise self._noted(self._translated(error, statement)) from error
+            raise self._remember_error(self._translated(error, statement)) from error
         except SqlError as error:
             self._undo(events)
             if error.misses_column and self.rules.missing_column_code == 1054:
                 error.code, error.sqlstate = 1054, "42S22"
-            self._noted(error)
+            self._remember_error(error)
             raise
         except BaseException:
             self._undo(events)
             raise
 
-    def _noted(self, error: SqlError) -> SqlError:
-        """For SHOW WARNINGS, which keeps the session's last 64."""
+    def _remember_error(self, error: SqlError) -> SqlError:
+        """Remember an error for SHOW WARNINGS, which keeps the session's last 64."""
         self.errors = [*self.errors[-63:], (error.code, error.message)]
         return error
 
@@ -210,7 +210,7 @@ class Workspace(Transaction, Surroundings, Resolver):
 
     # -- cascades ----------------------------------------------------------------------
 
-    def _note_cascaded(self, count: int) -> None:
+    def _count_cascaded(self, count: int) -> None:
         self._cascaded += count
 
     def take_cascaded(self) -> int:

@@ -41,7 +41,7 @@ class TableFinder:
         return f"{table}.born <= {number} AND ({table}.died IS NULL OR {table}.died > {number})"
 
     def databases(self, account: int | None, number: int | None = None) -> list[DatabaseVersion]:
-        """Of one account, or of all."""
+        """Databases of one account, or of all."""
         where = "" if account is None else f"account = {account} AND "
         rows = self._connection.execute(
             f"SELECT version, id, account, name, created_ns FROM db WHERE {where}"
@@ -89,7 +89,7 @@ class TableFinder:
         number: int | None = None,
         account: int | None = None,
     ) -> list[Version]:
-        """Of one database, or of all of an account, or of all."""
+        """Tables of one database, of one account, or all."""
         where, arguments = "", []
         if database is not None:
             where, arguments = "tab.db_id = ? AND ", [database.id]

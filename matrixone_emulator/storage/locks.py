@@ -14,12 +14,12 @@ from ..errors import SqlError
 
 
 def lock_wait_error() -> SqlError:
-    """What a waiter of 4.2.0 gets when its time has run out; 3.0.9 waits for a year."""
+    """Error of 4.2.0 for a waiter whose time has run out; 3.0.9 waits for a year."""
     return SqlError(1205, "Lock wait timeout exceeded; try restarting transaction")
 
 
 _LOOK_SECONDS = 0.2
-"""How often a waiter looks whether its client is still there."""
+"""Seconds between two checks of whether a waiter's client is still there."""
 
 
 def never() -> bool:

@@ -144,7 +144,7 @@ class PhysicalTables(TableFinder):
         return found
 
     def rows_sql(self, version: Version, number: int | None) -> str:
-        """What FROM reads: the table, or its rows as transaction *number* left them."""
+        """SQL that FROM reads: the table, or its rows as transaction *number* left them."""
         if number is None:
             return version.table
         keys = ", ".join(column.key for column in version.definition.columns)

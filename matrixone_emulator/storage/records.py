@@ -1,4 +1,4 @@
-"""What the storage tells and asks the session layer: results, events, who is asking."""
+"""Data between the storage and the session layer: results, events, the session's context."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SYSTEM_DATABASES = (
 
 @dataclass
 class Result:
-    """What a statement answers; *columns* is empty for one without a result set."""
+    """Result of a statement; *columns* is empty for one without a result set."""
 
     columns: list[Column] = field(default_factory=list)
     rows: list[tuple[object, ...]] = field(default_factory=list)
@@ -46,12 +46,12 @@ class SessionContext(Protocol):
     version_text: str
 
     @property
-    def told_account_id(self) -> int:
-        """What ``current_account_id()`` says, which may be wrong."""
+    def reported_account_id(self) -> int:
+        """Result of ``current_account_id()``, which may be wrong."""
 
     @property
     def pending_events(self) -> Sequence[Event]:
-        """What the open transaction has done to objects so far."""
+        """Changes of objects in the open transaction so far."""
 
     def variable(self, name: str, scope: str) -> object: ...
 

@@ -1,4 +1,4 @@
-"""What all sessions of one storage share."""
+"""State shared by all sessions of one storage."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from .tables import Tables
 
 
 class Reader(Protocol):
-    """What such a table may look at: who reads, the catalogue, and its fellows."""
+    """The side of a session that such a table reads: its context, the catalogue, other tables."""
 
     context: SessionContext
     store: Store
@@ -29,11 +29,11 @@ class Reader(Protocol):
 
 @dataclass
 class VirtualTable:
-    """Its columns, and what gives its rows as of a moment."""
+    """A table computed when it is read: its columns, and a function of its rows at a moment."""
 
     columns: list[tuple[str, SqlType]]
     rows: Callable[[Reader, int | None], Iterable[tuple[object, ...]]]
     sys_only: bool = False
     view: bool = False
-    unwritten: bool = False
+    unimplemented: bool = False
     """Whether the server has rows there that the emulator cannot give"""

@@ -59,7 +59,7 @@ class Account:
 
 @dataclass(frozen=True)
 class Identity:
-    """Who a session is."""
+    """Account, user and role of a session."""
 
     account: str
     account_id: int

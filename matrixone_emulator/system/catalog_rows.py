@@ -1,4 +1,4 @@
-"""What the tables of the catalogue and of information_schema have in common."""
+"""Parts shared by the tables of the catalogue and of information_schema."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ from .mo_catalog import (
 
 def _told(session: Reader, at: int | None) -> list[Version]:
     """Tables and views of the account that is told, which are none where it is the wrong one."""
-    right = session.context.told_account_id == session.context.account_id
+    right = session.context.reported_account_id == session.context.account_id
     return visible(session, at, own=True) if right else []
 
 
@@ -134,7 +134,7 @@ def _schemata(session: Reader, at: int | None) -> Iterator[Row]:
     number = session.catalogue.number_at(at)
     context = session.context
     own = session.catalogue.databases(context.account_id, number)
-    names = [d.name for d in own if context.told_account_id == context.account_id]
+    names = [d.name for d in own if context.reported_account_id == context.account_id]
     if "mo_catalog" not in names:
         names.append("mo_catalog")
     for name in names:
@@ -302,18 +302,18 @@ _NUMBERS = {
 }
 
 
-def _unwritten_tables(names: Iterable[str]) -> Iterator[tuple[tuple[str, str], VirtualTable]]:
+def _unimplemented_tables(names: Iterable[str]) -> Iterator[tuple[tuple[str, str], VirtualTable]]:
     """The tables of *names*, which can be listed and not read (versions/system_tables.py)."""
     for marked in names:
         database, _, name = marked.rstrip("/!").partition(".")
         view, sys_only = "/" in marked, "!" in marked
-        table = VirtualTable([], _nothing, sys_only=sys_only, view=view, unwritten=True)
+        table = VirtualTable([], _nothing, sys_only=sys_only, view=view, unimplemented=True)
         yield (database, name), table
 
 
 def virtual_tables(rules: Rules) -> Iterator[tuple[tuple[str, str], VirtualTable]]:
     """All of them by database and name; a later one of a name wins."""
-    yield from _unwritten_tables(rules.system_tables)
+    yield from _unimplemented_tables(rules.system_tables)
 
     def schema(
         name: str, columns: list[tuple[str, SqlType]], rows: Rows
@@ -325,7 +325,7 @@ def virtual_tables(rules: Rules) -> Iterator[tuple[tuple[str, str], VirtualTable
         yield ("information_schema", name), VirtualTable(kinds, _nothing)
     yield (
         ("information_schema", "processlist"),
-        VirtualTable(columns_named(_PROCESSLIST), _nothing, view=True, unwritten=True),
+        VirtualTable(columns_named(_PROCESSLIST), _nothing, view=True, unimplemented=True),
     )
     yield (
         ("information_schema", "keywords"),

@@ -132,7 +132,7 @@ def unknown_variable() -> SqlError:
 
 
 class GlobalVariables:
-    """What SET GLOBAL changes, shared by all sessions of a server."""
+    """Values set by SET GLOBAL, shared by all sessions of a server."""
 
     def __init__(self, rules: Rules, port: int, zone: datetime.tzinfo) -> None:
         self._lock = threading.Lock()

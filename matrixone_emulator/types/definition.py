@@ -1,4 +1,4 @@
-"""What a table is: columns, keys and foreign keys, as immutable values.
+"""Definitions of tables: columns, keys and foreign keys, as immutable values.
 
 A column's *key* is its name in sqlite; it never changes, so a renamed column keeps its history.
 """

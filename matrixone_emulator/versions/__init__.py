@@ -1,1 +1,1 @@
-"""What differs between server versions: rules as named flags, words, function names."""
+"""Differences between server versions: rules as named flags, words, function names."""

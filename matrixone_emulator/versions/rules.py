@@ -1,4 +1,4 @@
-"""What differs between server versions: one `Rules` object a version, with named flags.
+"""Differences between server versions: one `Rules` object a version, with named flags.
 
 A flag says what the server does, not since when. The defaults are those of the oldest version,
 and each later one lists what it changed, so a new version is one entry of `RULES`. Nothing else
@@ -28,11 +28,11 @@ class Rules:
 
     version: str
     version_text: str
-    """What `version()` and the handshake say"""
+    """Text of `version()` and of the handshake"""
     functions: frozenset[str]
     """The names of the functions that the server has, the emulator's own among them"""
     keywords: frozenset[str]
-    """What the scanner takes for a keyword"""
+    """Words that the scanner takes for keywords"""
     reserved: frozenset[str]
     """Keywords that are no names without back-quotes"""
     system_tables: frozenset[str] = SYSTEM_TABLES
@@ -47,7 +47,7 @@ class Rules:
     """Forms of SHOW beside those that all versions read (parsing/show.py)"""
 
     window_functions: frozenset[str] = frozenset(["row_number", "rank", "dense_rank"])
-    """What takes OVER beside the aggregates"""
+    """Functions that take OVER beside the aggregates"""
 
     # -- PITR --------------------------------------------------------------------------
     creations_race: bool = True
@@ -64,7 +64,7 @@ class Rules:
     truncate_detaches: bool = False
     lookup_quotes_names: bool = False
     """Names in the server's own look-ups are quoted, not pasted in"""
-    long_pitr_name_is_cut: bool = False
+    long_pitr_name_is_truncated: bool = False
     sys_finds_all_tables: bool = True
     """sys may name the tables of other accounts"""
     logical_ids: bool = False
@@ -74,7 +74,7 @@ class Rules:
     pitr_times_are_nanoseconds: bool = False
     """mo_pitr keeps integers, SHOW PITR gives DATETIME; they keep TIMESTAMP and texts otherwise"""
     huge_range_code: int = 1105
-    """Of a range length beyond 63 bits"""
+    """Error code of a range length beyond 63 bits"""
     restores_own_account_parts: bool = False
     """RESTORE ACCOUNT a DATABASE d FROM PITR"""
     restore_table_keyword: bool = False
@@ -91,11 +91,11 @@ class Rules:
 
     # -- sessions and transactions -----------------------------------------------------
     status_bit_of_idle_is_on: bool = True
-    """Without an open transaction the packets always say autocommit"""
+    """The packets always say autocommit while no transaction is open"""
     tables_lock_inside_transactions: bool = False
     """LOCK TABLES is allowed there, and ends the transaction"""
     prepare_from_variables: bool = False
-    prepare_forgets_first: bool = False
+    prepare_drops_first: bool = False
     """PREPARE drops the statement of that name even where the new one is refused"""
     deallocate_checks_name: bool = False
     several_statements_prepared: str = "cannot prepare multi statements"
@@ -111,20 +111,20 @@ class Rules:
     set_commits: bool = True
     """A SET commits the open transaction, and rolls it back where it fails"""
     isolation: str = "REPEATABLE-READ"
-    """What @@transaction_isolation says"""
+    """Value of @@transaction_isolation"""
     isolation_inside_code: int = 20101
-    """Of SET TRANSACTION inside a transaction"""
+    """Error code of SET TRANSACTION inside a transaction"""
 
     # -- databases and tables ----------------------------------------------------------
     clones: bool = False
     """CREATE TABLE and CREATE DATABASE ... CLONE parse"""
-    clone_minds_if_not_exists: bool = False
-    database_clone_minds_if_not_exists: bool = False
+    clone_checks_if_not_exists: bool = False
+    database_clone_checks_if_not_exists: bool = False
     explicit_clone_reads_own_writes: bool = False
     """After BEGIN a clone sees what the transaction wrote"""
     create_as_select_of_past: bool = False
-    missing_database_kept_unselected: bool = True
-    """To a statement that creates something, a database that is missing counts as none"""
+    missing_database_is_unselected: bool = True
+    """A missing database is "none selected" to a statement that creates something"""
     missing_database_clones_empty: bool = False
     """CLONE of a database that is missing makes an empty one"""
     drop_database_counts_tables: bool = False
@@ -144,7 +144,7 @@ class Rules:
     text_lengths: bool = False
     """TEXT(10) and BLOB(10)"""
     foreign_key_rule: str = "RESTRICT"
-    """What a foreign key without rules has"""
+    """ON DELETE and ON UPDATE of a foreign key without rules"""
     referenced_keys_stay: bool = False
     """A key that a foreign key needs cannot be dropped (1553)"""
     checks_are_kept: bool = False
@@ -183,11 +183,11 @@ class Rules:
     """INSERT, UPDATE and DELETE of the past are refused; the server writes to the present"""
     upsert_finds_unique: bool = False
     """ON DUPLICATE KEY UPDATE finds the row by any unique key, not by the primary key alone"""
-    upsert_tells_changes: bool = False
+    upsert_counts_changes: bool = False
     """... and affects two rows for a changed one"""
     upsert_of_key_is_dml: bool = False
     """ON DUPLICATE KEY UPDATE of a key is refused with 20313, not 20101"""
-    target_not_read: bool = False
+    target_cannot_be_read: bool = False
     """1093 where a subquery reads the table that is changed"""
     delete_with_alias_truncates: bool = True
     duplicate_names_hidden_column: bool = True
@@ -213,17 +213,17 @@ class Rules:
     grouped_inside_subqueries: bool = False
     """A column that the query groups by may be named in a subquery of it"""
     several_rows_code: int = 20101
-    """Of a scalar subquery with several rows"""
+    """Error code of a scalar subquery with several rows"""
     missing_table_code: int = 1064
-    """Of a SELECT"""
+    """Error code of a SELECT from a missing table"""
     missing_column_code: int = 20301
     select_into_variables: bool = False
     """SELECT ... INTO @x"""
     integer_division_by_zero_is_null: bool = False
     """DIV by zero is NULL where it writes, too"""
-    truths_have_sum: bool = False
+    bool_has_sum: bool = False
     """SUM of BOOL counts what is true; AVG has none"""
-    offset_alone: bool = False
+    offset_without_limit: bool = False
     """OFFSET without LIMIT"""
     ungrouped_having: bool = False
     """HAVING may name columns that are not grouped by"""
@@ -231,9 +231,9 @@ class Rules:
     """... of a moment that is no text"""
     locking_shares: bool = False
     """FOR SHARE and LOCK IN SHARE MODE"""
-    labels_of_filtered_are_small: bool = True
+    filtered_labels_are_lower_case: bool = True
     """SHOW ... WHERE gives lower-case labels"""
-    information_schema_in_capitals: bool = False
+    information_schema_labels_upper_case: bool = False
     statistics_follow_account: bool = False
     """information_schema.statistics is empty after SHOW PITR, as the other views are"""
     byte_types_count_bytes: bool = True
@@ -242,18 +242,18 @@ class Rules:
     cast_wraps_bigint: bool = False
     cast_wraps_double_to_unsigned: bool = True
     cast_rounds_double_to_even: bool = False
-    cast_cuts_decimal_to_unsigned: bool = True
+    cast_truncates_decimal_to_unsigned: bool = True
     cast_reads_leading_number: bool = False
     """... of a text; the whole text must be one otherwise"""
     cast_moments_as_digits: bool = False
     """A moment as a number is its digits, not the time since 1970"""
     cast_bad_date_is_null: bool = False
     cast_decimal_saturates: bool = False
-    cast_cuts_json_to_integer: bool = False
+    cast_truncates_json_to_integer: bool = False
     """A number in JSON as an integer is cut, not rounded"""
     cast_json_gives_its_text: bool = False
     """A text in JSON as CHAR is without its quotes"""
-    cast_cuts_texts: bool = False
+    cast_truncates_texts: bool = False
     """A text too long for CHAR(n) is cut, not refused"""
 
 
@@ -317,12 +317,12 @@ _V3_0_18 = replace(
     quotes_doubled_in_expressions=False,
     view_security=True,
     integer_division_by_zero_is_null=True,
-    truths_have_sum=True,
+    bool_has_sum=True,
     duplicate_names_hidden_column=False,
     bool_is_word=False,
     json_is_number=True,
     cast_wraps_double_to_unsigned=False,
-    cast_cuts_texts=True,
+    cast_truncates_texts=True,
 )
 _V4_2_0 = replace(
     _V3_0_18,
@@ -339,7 +339,7 @@ _V4_2_0 = replace(
     internal_checked_when_executed=True,
     truncate_detaches=True,
     lookup_quotes_names=True,
-    long_pitr_name_is_cut=True,
+    long_pitr_name_is_truncated=True,
     logical_ids=True,
     pitr_kind=True,
     huge_range_code=20101,
@@ -348,16 +348,16 @@ _V4_2_0 = replace(
     restore_table_keyword=True,
     restore_keeps_self_references=False,
     tables_lock_inside_transactions=True,
-    prepare_forgets_first=True,
+    prepare_drops_first=True,
     deallocate_checks_name=True,
     several_statements_prepared="prepared statement must contain exactly one statement",
     zone_names=True,
     ansi_quotes=True,
     pipes_always_concatenate=False,
     vector_index_variables=True,
-    clone_minds_if_not_exists=True,
+    clone_checks_if_not_exists=True,
     explicit_clone_reads_own_writes=True,
-    missing_database_kept_unselected=False,
+    missing_database_is_unselected=False,
     missing_database_clones_empty=True,
     system_tables=SYSTEM_TABLES_4_2_0,
     drop_database_counts_tables=True,
@@ -375,20 +375,20 @@ _V4_2_0 = replace(
     decimal_scale=65,
     long_decimals_calculate=True,
     numbers_are_json=True,
-    cast_cuts_json_to_integer=True,
+    cast_truncates_json_to_integer=True,
     cast_json_gives_its_text=True,
     view_security=False,
     integer_division_by_zero_is_null=False,
-    truths_have_sum=False,
+    bool_has_sum=False,
     bool_texts_checked=True,
     too_long_is_1406=True,
     zero_generates=True,
     replace_counts_deleted=True,
     past_targets_refused=True,
     upsert_finds_unique=True,
-    upsert_tells_changes=True,
+    upsert_counts_changes=True,
     upsert_of_key_is_dml=True,
-    target_not_read=True,
+    target_cannot_be_read=True,
     delete_with_alias_truncates=False,
     division_by_zero_is_null=True,
     null_safe_equal=True,
@@ -400,13 +400,13 @@ _V4_2_0 = replace(
     several_rows_code=1242,
     character_sets_listed=True,
     locking_shares=True,
-    labels_of_filtered_are_small=False,
-    information_schema_in_capitals=True,
+    filtered_labels_are_lower_case=False,
+    information_schema_labels_upper_case=True,
     statistics_follow_account=True,
     byte_types_count_bytes=False,
     cast_wraps_bigint=True,
     cast_rounds_double_to_even=True,
-    cast_cuts_decimal_to_unsigned=False,
+    cast_truncates_decimal_to_unsigned=False,
     cast_reads_leading_number=True,
     cast_moments_as_digits=True,
     cast_bad_date_is_null=True,
@@ -421,7 +421,7 @@ _MAIN = replace(
     set_commits=False,
     isolation="READ-COMMITTED",
     isolation_inside_code=1568,
-    database_clone_minds_if_not_exists=True,
+    database_clone_checks_if_not_exists=True,
     missing_database_clones_empty=False,
     comments_change_in_place=True,
     text_lengths=True,
@@ -431,7 +431,7 @@ _MAIN = replace(
     missing_table_code=1146,
     missing_column_code=1054,
     select_into_variables=True,
-    offset_alone=True,
+    offset_without_limit=True,
     ungrouped_having=True,
     unix_timestamp_keeps_fraction=True,
     keywords=KEYWORDS_MAIN,

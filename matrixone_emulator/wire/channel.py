@@ -79,8 +79,8 @@ class Channel:
         self._reader.close()
 
 
-class Cursor:
-    """Reads the fields of one packet; a packet that is cut short is a lost connection."""
+class PacketReader:
+    """Read the fields of one packet; a packet that is cut short is a lost connection."""
 
     def __init__(self, data: bytes) -> None:
         self._data = data

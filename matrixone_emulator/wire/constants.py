@@ -6,7 +6,7 @@ from enum import IntEnum, IntFlag
 
 
 class Capability(IntFlag):
-    """What client and server may offer in their first packets."""
+    """Capabilities that client and server exchange in their first packets."""
 
     LONG_PASSWORD = 1
     FOUND_ROWS = 1 << 1
@@ -25,7 +25,7 @@ class Capability(IntFlag):
 
 
 OFFERED = Capability(sum(Capability))
-"""What this server offers: each of them"""
+"""The capabilities that this server offers: all of them"""
 
 
 class Status(IntFlag):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from ..errors import SqlError
 from ..types.columns import BINARY, Column, ColumnType
-from .channel import ConnectionLost, Cursor
+from .channel import ConnectionLost, PacketReader
 from .constants import OFFERED, Capability, ColumnFlag, Header, Status
 from .passwords import NATIVE_PASSWORD
 from .values import encode, text
@@ -32,7 +32,7 @@ def _lenenc_text(data: bytes) -> bytes:
 
 @dataclass(frozen=True)
 class Login:
-    """What a client sends to open a session."""
+    """The client's answer to the greeting, which opens a session."""
 
     capabilities: Capability
     user: str
@@ -67,7 +67,7 @@ def greeting(version: str, connection_id: int, salt: bytes) -> bytes:
 
 def parse_login(packet: bytes) -> Login:
     """HandshakeResponse41; anything older or cut is a lost connection."""
-    fields = Cursor(packet)
+    fields = PacketReader(packet)
     capabilities = Capability(fields.integer(4))
     if not capabilities & Capability.PROTOCOL_41:
         raise ConnectionLost("the client does not speak protocol 4.1")

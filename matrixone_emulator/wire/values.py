@@ -11,7 +11,7 @@ def text(data: bytes) -> str:
     return data.decode("utf-8", "surrogateescape")
 
 
-def is_no_text(data: str) -> bool:
+def is_not_utf8(data: str) -> bool:
     """Whether *data*, made by `text`, was not UTF-8."""
     return any("\udc80" <= char <= "\udcff" for char in data)
 

@@ -18,7 +18,7 @@ from matrixone_emulator.versions.rules import RULES
 class Context:
     """A session as the storage sees it."""
 
-    account, account_id, told_account_id, user, role = "sys", 0, 0, "dump", "moadmin"
+    account, account_id, reported_account_id, user, role = "sys", 0, 0, "dump", "moadmin"
     connection_id, version_text = 7, "8.0.30-MatrixOne-v3.0.9"
     deadline_seconds = 0.2
     found_rows = False

@@ -14,17 +14,19 @@ from ...types.definition import DatabaseVersion, Version
 
 def restore_table(session: Workspace, database: str, name: str, at: int) -> None:
     """Put back a table as it was at *at*, under a new id, in a transaction of its own."""
-    session.alone(lambda: _restore_table(session, database, name, at))
+    session.in_own_transaction(lambda: _restore_table(session, database, name, at))
 
 
 def restore_database(session: Workspace, name: str, at: int) -> None:
     """Put back a database as it was at *at*, in a transaction of its own."""
-    session.alone(lambda: _restore_database(session, name, at))
+    session.in_own_transaction(lambda: _restore_database(session, name, at))
 
 
 def restore_account(session: Workspace, account: int, at: int, *, into: int | None = None) -> None:
     """Put back an account as it was at *at*, also into another one."""
-    session.alone(lambda: _restore_account(session, account, at, account if into is None else into))
+    session.in_own_transaction(
+        lambda: _restore_account(session, account, at, account if into is None else into)
+    )
 
 
 def _restore_table(session: Workspace, database: str, name: str, at: int) -> None:
@@ -175,8 +177,8 @@ def _kept_tables(session: Workspace, database: DatabaseVersion) -> set[str]:
 def _related_tables_back(
     session: Workspace, past: DatabaseVersion, number: int | None, present: DatabaseVersion
 ) -> None:
-    """What the server restores of a database that it cannot drop: the tables that foreign keys
-    inside of it relate, and that it can drop; no others. It answers OK.
+    """Restore a database that the server cannot drop: only those of its tables that foreign keys
+    inside of it relate and that can be dropped. The server answers OK.
     """
     kept = _kept_tables(session, present)
     versions = session.catalogue.tables(past, number)

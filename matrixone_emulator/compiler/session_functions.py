@@ -1,4 +1,4 @@
-"""What a statement takes from around it: the time, the zone, the session, its variables."""
+"""Values that a statement takes from its session: the time, the zone, the user, variables."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .convert import text_value
 from .scope import Value
 
 
-class Surroundings:
+class SessionFunctions:
     """A session's side of translation, and its zone conversions."""
 
     context: SessionContext
@@ -46,7 +46,7 @@ class Surroundings:
         numbers = {
             "connection_id": context.connection_id,
             "last_insert_id": self.last_insert_id,
-            "current_account_id": context.told_account_id,
+            "current_account_id": context.reported_account_id,
             "unix_timestamp": self.statement_ns // 1_000_000_000,
             "found_rows": 0,
             "row_count": 0,

@@ -200,7 +200,7 @@ def _collect(
 
 
 def _start(row: PitrRow, clock: Clock) -> str:
-    """Where the window begins; '' where it has run out, which the server then trips over."""
+    """Start of the window; '' where it has run out, on which the server then fails."""
     now = clock.now()
     from_now = range_start(now, row.length, row.unit)
     start = from_now

@@ -53,7 +53,7 @@ def check(who: Identity, stmt: CreatePitr, find: PresentFinder) -> int:
     return found
 
 
-class Planned:
+class InternalStatements:
     """INTERNAL statements; each gives what is to be done when the transaction is committed."""
 
     def __init__(self, catalog: Catalog, rules: Rules) -> None:
@@ -115,7 +115,7 @@ class Planned:
 
 
 def _nothing() -> None:
-    """What IF [NOT] EXISTS says to do."""
+    """Do nothing, as IF [NOT] EXISTS demands."""
 
 
 def _taken(stmt: CreatePitr, account: str) -> str:

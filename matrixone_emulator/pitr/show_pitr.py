@@ -45,7 +45,7 @@ def columns(rules: Rules, *, filtered: bool) -> list[Column]:
     """Labels are lower case with WHERE on 3.x; times are strings on 2.x."""
     result = []
     for name, kind in zip(_NAMES, _KINDS, strict=True):
-        label = name.lower() if filtered and rules.labels_of_filtered_are_small else name
+        label = name.lower() if filtered and rules.filtered_labels_are_lower_case else name
         if not rules.pitr_times_are_nanoseconds and kind is ColumnType.DATETIME:
             kind = ColumnType.VAR_STRING
         result.append(Column(label, kind, unsigned=kind is ColumnType.TINY))

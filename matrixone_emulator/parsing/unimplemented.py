@@ -1,4 +1,4 @@
-"""Tells grammar that the emulator has not from a syntax error of the server.
+"""Grammar that the emulator does not implement, told from syntax errors of the server.
 
 The emulator's readers know a part of the server's grammar. Where one of them stops, the server
 may read on; only where it cannot is the answer its 1064. The server's keywords tell: a reader
@@ -62,7 +62,7 @@ _UNKNOWN_WORDS = """
 _UNKNOWN = frozenset(_UNKNOWN_WORDS.split())
 
 
-def is_unwritten(words: Sequence[str], at: int, rules: Rules) -> bool:
+def is_unimplemented(words: Sequence[str], at: int, rules: Rules) -> bool:
     """Whether the server may read on where a reader stopped at word *at*.
 
     *words* are those of the statement in small letters, signs as they are, and '' for names in
@@ -76,19 +76,19 @@ def is_unwritten(words: Sequence[str], at: int, rules: Rules) -> bool:
     return bool(near & _UNKNOWN & rules.keywords)
 
 
-def unread_source(source: Source, at: int, rules: Rules) -> SqlError:
+def source_parse_error(source: Source, at: int, rules: Rules) -> SqlError:
     """The same, of a statement whose word *at* cannot be read."""
     words = [
         token.word or (token.value if token.kind is Kind.OTHER else "") for token in source.tokens
     ]
-    if is_unwritten(words, at, rules):
+    if is_unimplemented(words, at, rules):
         return unsupported(source.statement)
     return source.error(source.tokens[at])
 
 
-def unread(statement: str, found: list[Token], start: int, rules: Rules) -> SqlError:
-    """Of a statement that a reader cannot read from *start* on: 1064, or 1235 if only we cannot."""
+def parse_error(statement: str, found: list[Token], start: int, rules: Rules) -> SqlError:
+    """Refusal of a statement that is not parsed from *start* on: 1064, or 1235 if only by us."""
     at = next((i for i, token in enumerate(found) if token.start >= start), len(found))
-    if is_unwritten([token.upper.lower() for token in found], at, rules):
+    if is_unimplemented([token.upper.lower() for token in found], at, rules):
         return unsupported(statement)
     return syntax_error(statement, found, start)

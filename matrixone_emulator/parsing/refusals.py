@@ -1,4 +1,4 @@
-"""What sqlglot reads and the server does not."""
+"""Refusals of what sqlglot parses and the server does not."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class IntoVariables(NamedTuple):
     end: int
 
 
-def variables_of_into(found: list[Token]) -> IntoVariables | None:
+def into_variables(found: list[Token]) -> IntoVariables | None:
     """The first of them outside all brackets."""
     depth = 0
     for index, (token, after) in enumerate(pairwise(found)):
@@ -59,10 +59,10 @@ def refuse_empty_list(statement: str, found: list[Token]) -> None:
             raise syntax_error(statement, found, closing.start)
 
 
-def refuse_unread(statement: str, found: list[Token], rules: Rules) -> None:
+def refuse_unparsable(statement: str, found: list[Token], rules: Rules) -> None:
     """1064 for a SELECT with such a part in it."""
     _refuse_star_alias(statement, found)
-    limited, offset_wants_limit = False, not rules.offset_alone
+    limited, offset_wants_limit = False, not rules.offset_without_limit
     for index, (token, after) in enumerate(pairwise(found)):
         word = token.upper
         limited = limited or word == "LIMIT"
