@@ -30,7 +30,7 @@ _ANY_COUNT = 999
 
 
 def call(compiler: Expressions, node: exp.Expr, scope: Scope) -> Value:
-    """A function call."""
+    """Compile a function call."""
     if isinstance(node, exp.If):
         test = compiler.condition(node.this, scope)
         true = compiler.value(node.args["true"], scope)
@@ -127,7 +127,7 @@ _SHIFTED = {"lag", "lead", "first_value", "last_value", "nth_value"}
 
 
 def window_function(compiler: Expressions, node: exp.Expr, scope: Scope) -> Value:
-    """The part before OVER."""
+    """Compile a window function, the part before OVER."""
     name = str(node.this).lower() if isinstance(node, exp.Anonymous) else ""
     known = compiler.context.rules.window_functions | AGGREGATES
     if isinstance(node, exp.Anonymous) and name not in known:
@@ -175,7 +175,7 @@ _PARTS = {
 
 
 def special(compiler: Expressions, node: exp.Expr, scope: Scope) -> Value:
-    """Calls with words inside their brackets."""
+    """Compile calls with keywords between their brackets."""
     if isinstance(node, exp.Extract):
         unit = str(node.this.name).upper()
         if unit not in _PARTS:
@@ -255,7 +255,7 @@ _CONSTANT_CALLS = {
 
 
 def _texts(name: str, kind: SqlType = _TEXT) -> Handler:
-    """All arguments as text."""
+    """Return a handler that passes all arguments as text."""
     return lambda _, values: Value(f"{name}({', '.join(as_text(v).sql for v in values)})", kind)
 
 

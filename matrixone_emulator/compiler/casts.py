@@ -1,4 +1,4 @@
-"""CAST and CONVERT: explicit conversions, which some versions refuse and others make the best of.
+"""CAST and CONVERT: explicit conversions, which some versions refuse and others approximate.
 
 What values become where a column takes them is `columns.store`, and what they become beside others
 in an expression is `convert`; the server has rules of its own for each.
@@ -37,7 +37,7 @@ _EPOCH = datetime.datetime(1970, 1, 1)
 
 
 def cast_value(statement: str, value: Value, node: exp.DataType, rules: Rules) -> Value:
-    """*value* cast to what *node* says."""
+    """Cast *value* to the type of *node*."""
     kind = _target(statement, node, rules)
     if value.type.kind == "any":
         return Value(value.sql, kind)
@@ -77,7 +77,7 @@ def _target(statement: str, node: exp.DataType, rules: Rules) -> SqlType:
 
 
 def _misplaced(statement: str, arguments: tuple[int, ...], what: str) -> SqlError:
-    """1064 behind the numbers of the type, which the tree does not know the place of."""
+    """Return the 1064 behind the numbers of the type, whose place the tree does not know."""
     found = tokens(statement)
     texts = [token.text for token in found]
     wanted = ["(", *",".join(map(str, arguments)).replace(",", " , ").split()]
@@ -104,7 +104,7 @@ def _label(kind: SqlType) -> str:
 
 
 def json_as_number(value: Value, other: SqlType) -> Value:
-    """JSON as what it is beside a number."""
+    """Compile JSON as the operand of a number."""
     kind = SqlType("bigint") if other.is_integer else SqlType("double")
     packed = f"{quote_text(_packed(value.type))}, {quote_text(_packed(kind))}"
     return Value(f"mo_cast({value.sql}, {packed})", kind)
@@ -123,7 +123,7 @@ def no_cast(source: SqlType, target: SqlType) -> SqlError:
 
 
 def _refuse(source: SqlType, target: SqlType, rules: Rules) -> None:
-    """Pairs of types between which there is no cast."""
+    """Refuse pairs of types between which there is no cast."""
     to_json = target.kind == "json" and not source.is_text and not source.is_bytes
     from_json = source.kind == "json" and target.is_numeric
     if (
@@ -137,7 +137,7 @@ def _refuse(source: SqlType, target: SqlType, rules: Rules) -> None:
 
 
 def cast_stored(rules: Rules, value: Stored, packed_source: str, packed_target: str) -> Stored:
-    """A stored value of one type as one of another."""
+    """Convert a stored value of one type to another."""
     if value is None:
         return None
     source, target = _unpacked(packed_source), _unpacked(packed_target)

@@ -1,4 +1,4 @@
-"""Conversions between types inside sqlite's words: what the server's implicit casts do."""
+"""Conversions between types in sqlite text: the server's implicit casts."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def decimal_type(text: str) -> SqlType:
 
 
 def convert(value: Value, target: SqlType) -> Value:
-    """*value* as a stored value of kind *target*; lengths are not checked here."""
+    """Convert *value* to a stored value of kind *target*; lengths are not checked here."""
     kind = target.kind
     source = value.type.kind
     sql = value.sql
@@ -111,7 +111,7 @@ def as_text(value: Value) -> Value:
 
 
 def truth(value: Value) -> str:
-    """*value* as a condition."""
+    """Compile *value* as a condition."""
     if value.type.is_text or value.type.is_bytes or value.type.kind == "decimal":
         return f"mo_truth({value.sql})"
     return value.sql
@@ -152,7 +152,7 @@ _RANK = {"bool": 0, "tinyint": 1, "smallint": 2, "int": 3, "bigint": 4}
 
 
 def comparable(left: Value, right: Value) -> tuple[str, str, str]:
-    """Both sides in one form, and the collation to compare them with."""
+    """Convert both sides to one form; return them with the collation to compare them by."""
     kind = comparison_type(left, right)
     if kind is None:
         return left.sql, right.sql, ""
@@ -161,7 +161,7 @@ def comparable(left: Value, right: Value) -> tuple[str, str, str]:
 
 
 def comparison_type(left: Value, right: Value) -> SqlType | None:
-    """The type both sides are brought to; None where they compare as they are."""
+    """The type to which both sides are converted; None if they compare as they are."""
     a, b = left.type, right.type
     if "any" in (a.kind, b.kind):
         return SqlType("decimal") if "decimal" in (a.kind, b.kind) else None

@@ -78,7 +78,7 @@ class Expressions(Operators):
     # -- dispatch ----------------------------------------------------------------------
 
     def value(self, node: exp.Expr, scope: Scope) -> Value:
-        """*node* in sqlite's words."""
+        """Compile *node* to sqlite text with its type."""
         if isinstance(node, exp.Literal):
             return text_value(node.this) if node.is_string else number_value(node.this)
         if isinstance(node, exp.Column):
@@ -117,7 +117,7 @@ class Expressions(Operators):
         return self.other(node, scope)
 
     def misplaced(self, before: str, word: str) -> SqlError:
-        """1064 at the first *word* behind *before*; '' is any."""
+        """Return the 1064 at the first *word* behind *before*; '' matches any."""
         found = tokens(self.statement)
         for one, other in pairwise(found):
             if before in ("", one.upper, one.name) and word in ("", other.upper):
@@ -125,7 +125,7 @@ class Expressions(Operators):
         return self.unsupported()
 
     def need_function(self, name: str, arguments: list[exp.Expr], scope: Scope) -> None:
-        """The server's own refusal where it has no function *name*; it reads arguments first."""
+        """Refuse a function that the server has not; it checks the arguments first."""
         if name not in self.context.rules.functions:
             self.values(arguments, scope)
             raise SqlError(20105, f"not supported: function or operator '{name}'")
@@ -240,7 +240,7 @@ class Expressions(Operators):
         return self.choice(branches, otherwise)
 
     def choice(self, branches: list[tuple[str, Value]], otherwise: Value | None) -> Value:
-        """CASE over conditions, all results in their common type."""
+        """Compile CASE over conditions, all results in their common type."""
         results = [value for _, value in branches] + ([otherwise] if otherwise else [])
         kind = common_type(value.type for value in results)
         parts = [f"WHEN {test} THEN {convert(value, kind).sql}" for test, value in branches]
@@ -275,7 +275,7 @@ class Expressions(Operators):
         return f"{self.sort_key(value)}{' DESC' if item.args.get('desc') else ''}"
 
     def sort_key(self, value: Value) -> str:
-        """An ENUM is sorted by its place in the list from 4.x on, by its text before."""
+        """Compile a sort key: an ENUM sorts by its place from 4.x on, by its text before."""
         if value.type.kind == "set":
             bits = " + ".join(
                 f"((',' || {value.sql} || ',' LIKE {quote_text(f'%,{text},%')}) * {1 << place})"

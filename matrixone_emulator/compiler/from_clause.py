@@ -116,7 +116,7 @@ class FromCompiler(Expressions):
         return f" ON {' AND '.join(parts)}" if parts else ""
 
     def add_table(self, node: exp.Expr, scope: Scope) -> str:
-        """Text of one table of FROM, which *scope* knows from then on."""
+        """Compile one table of FROM and add it to *scope*."""
         if isinstance(node, exp.Subquery):
             if isinstance(node.this, exp.Table):
                 table = node.this

@@ -13,7 +13,7 @@ from .scope import Scope, Source
 
 
 def check_aggregates(node: exp.Select) -> bool:
-    """Whether the query aggregates; WHERE may not, nor an aggregate inside another."""
+    """Return whether the query aggregates; refuse aggregates in WHERE and inside one another."""
     where = node.args.get("where")
     for found in aggregates_in(where):
         raise SqlError(
@@ -38,7 +38,7 @@ def check_aggregates(node: exp.Select) -> bool:
 
 
 def check_group(node: exp.Select, scope: Scope, rules: Rules) -> None:
-    """Columns outside aggregates must be grouped by (sql_mode ONLY_FULL_GROUP_BY)."""
+    """Refuse columns outside aggregates that are not grouped by (sql_mode ONLY_FULL_GROUP_BY)."""
     group = node.args.get("group")
     aliases = {
         item.alias.lower(): item.this for item in node.expressions if isinstance(item, exp.Alias)

@@ -89,7 +89,7 @@ def _list(nodes: list[exp.Expr]) -> str:
 
 
 def text(node: exp.Expr | None) -> str:
-    """An expression in the server's spelling; string literals lose their quotes."""
+    """Print an expression in the server's spelling; string literals lose their quotes."""
     if node is None:
         return ""
     operator = _BINARY.get(type(node))

@@ -49,7 +49,7 @@ class CompileContext(Protocol):
 
 @dataclass
 class CompiledQuery:
-    """A SELECT in sqlite's words; its columns are called k0, k1, ... there."""
+    """A SELECT as sqlite text, with its columns named k0, k1, ..."""
 
     sql: str
     labels: list[str]
@@ -123,7 +123,7 @@ def as_number(value: Value, *, whole: bool = False) -> Value:
 
 
 class Operators:
-    """Compile operators; `expressions` adds the other forms, and which is which."""
+    """Compile operators; `expressions` adds the other forms and the dispatch."""
 
     def __init__(self, statement: str, context: CompileContext) -> None:
         self.statement = statement
@@ -200,7 +200,7 @@ class Operators:
         return f"({a} {operator} {b}{collation})"
 
     def refuse_operands(self, operator: str, left: Value, right: Value) -> None:
-        """Types that the operator does not take."""
+        """Refuse types that the operator does not take."""
         kinds = [side.type for side in (left, right)]
         json = "json" in (left.type.kind, right.type.kind)
         long = any(kind.kind == "decimal" and kind.width > 38 for kind in kinds)
@@ -210,7 +210,7 @@ class Operators:
             raise no_operator(operator, *kinds)
 
     def number_in(self, document: Value, operator: str, other: Value) -> Value:
-        """JSON as an operand."""
+        """Compile JSON as an operand."""
         kind = BIGINT if other.type.is_integer and operator != "/" else DOUBLE
         if not self.context.rules.json_is_number:
             raise no_cast(document.type, kind)
@@ -228,7 +228,7 @@ class Operators:
         return self.calculate(left, operator, right)
 
     def calculate(self, left: Value, operator: str, right: Value) -> Value:
-        """The server's rules: integers stay BIGINT, `/` leaves them, decimals are exact."""
+        """Compile arithmetic: integers stay BIGINT, `/` gives DOUBLE, decimals are exact."""
         self.refuse_operands(operator, left, right)
         if left.type.kind == "json" and right.type.is_numeric:
             left = self.number_in(left, operator, right)
@@ -319,7 +319,7 @@ class Operators:
         return Value(f"(-{number.sql})", BIGINT if number.type.is_integer else number.type)
 
     def lowest(self, number: int) -> Value:
-        """Minus a literal that BIGINT does not hold: exact, as DECIMAL where BIGINT is too small.
+        """Negate a literal that BIGINT does not hold: exact, as DECIMAL where BIGINT is too small.
 
         To 3.x the least BIGINT is one of these.
         """

@@ -115,7 +115,7 @@ class Resolver:
         return found
 
     def refuse_system(self, database: str, name: str = "") -> None:
-        """Nobody creates, alters or drops in the server's own databases.
+        """Refuse to create, alter or drop anything in the server's own databases.
 
         In mo_catalog what is missing is missing first.
         """
@@ -160,7 +160,7 @@ class Resolver:
         raise unsupported("{" + text + "}")
 
     def _one_moment(self, text: str) -> int:
-        """The moment of this statement: the first one counts for all that are named."""
+        """The one moment of this statement: the first one named counts for all."""
         at = self.moment(text)
         shown = text.partition("=")[2].strip()
         if at <= 0 and shown:
@@ -199,7 +199,7 @@ class Resolver:
         return ResolvedTable(home.name, name, self.catalogue.rows_sql(version, number), columns)
 
     def _view(self, version: Version, moment: str) -> ResolvedTable:
-        """A view has no past of its own: *moment* is that of its tables."""
+        """Resolve a view, which has no past of its own: *moment* is that of its tables."""
         definition = version.definition
         text = definition.view or ""
         found = tokens(text)
@@ -233,7 +233,7 @@ class Resolver:
         columns: list[tuple[str, SqlType]],
         rows: Iterable[tuple[object, ...]],
     ) -> ResolvedTable:
-        """Rows made in Python as something that FROM can read."""
+        """Turn rows made in Python into something that FROM can read."""
         parameter = f"v_{database}_{name}"
         cells = ", ".join(
             f"json_extract(value, '$[{index}]') AS k{index}" for index in range(len(columns))

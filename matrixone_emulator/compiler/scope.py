@@ -14,7 +14,7 @@ UNKNOWN = object()
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """An expression in sqlite's words, and its type; *literal* where it is one in the text."""
+    """An expression as sqlite text, and its type; *literal* is its value if it is a literal."""
 
     sql: str
     type: SqlType

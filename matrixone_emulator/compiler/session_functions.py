@@ -14,7 +14,7 @@ from .scope import Value
 
 
 class SessionFunctions:
-    """A session's side of translation, and its zone conversions."""
+    """Values and time zone conversions that compiled statements take from their session."""
 
     context: SessionContext
     statement_ns = 0
@@ -148,5 +148,5 @@ def _value_of(value: object) -> Value:
 
 
 def _as_server_text(value: Value) -> Value:
-    """System variables are TEXT, whatever they hold."""
+    """Cast a system variable to TEXT, which the server gives for all of them."""
     return Value(f"CAST({value.sql} AS TEXT)", SqlType("text"))

@@ -290,7 +290,7 @@ def pack(*values: Stored) -> str | None:
 
 
 def strict_integer(value: Stored) -> int | None:
-    """A text beside an integer: `1.5` is none."""
+    """Convert a text beside an integer; `1.5` is refused."""
     text = "" if value is None else value_text(value).strip()
     if value is not None and not text.lstrip("+-").isdigit():
         raise SqlError(20203, f"invalid argument cast to int, bad value {text}")
@@ -397,7 +397,7 @@ def register(
     failure: Failure,
     session: dict[str, tuple[int, Callable[..., Any]]],
 ) -> None:
-    """Give *connection* all of them; *session* holds those that know the session."""
+    """Register all functions on *connection*; *session* holds those that depend on the session."""
     connection.create_collation("mo_decimal", compare_decimals)
     for name, (count, function) in _PLAIN.items():
         connection.create_function(name, count, failure.wrap(function), deterministic=True)

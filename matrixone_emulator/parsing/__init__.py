@@ -1,1 +1,1 @@
-"""Statements read into plain data, or refused as the server's parser refuses them."""
+"""Statements parsed into plain data, or refused as the server's parser refuses them."""

@@ -64,7 +64,7 @@ class AlterReader(ColumnReader):
         raise self.fail()
 
     def charset_action(self) -> Action:
-        """Read and forgotten."""
+        """Read a character set or collation, which has no effect."""
         while True:
             self.accept("DEFAULT")
             if self.accept("CHARACTER"):

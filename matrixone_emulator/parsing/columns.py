@@ -79,7 +79,7 @@ def check_arguments(name: str, arguments: list[int], rules: Rules) -> str:
 
 
 class ColumnReader(Reader):
-    """A column, a key, a type."""
+    """Read columns, keys and types."""
 
     def key_element(self, *, altering: bool = False) -> KeySpec | ForeignKeySpec | CheckSpec:
         """A key, a foreign key or a CHECK."""

@@ -1,4 +1,4 @@
-"""DDL, parsed into data: CREATE, ALTER, DROP, RENAME and TRUNCATE (docs/server.md, What rebuilds a table).
+"""DDL, parsed into data: CREATE, ALTER, DROP, RENAME and TRUNCATE.
 
 Own grammar, because sqlglot hands most of MySQL's ALTER TABLE back as text.
 """

@@ -25,11 +25,11 @@ class Reader:
         return self.all[index] if index < len(self.all) else Token("end", "", end, end)
 
     def wrong(self) -> SqlError:
-        """1064 of what the server cannot read either."""
+        """Return the 1064 of what the server does not parse either."""
         return syntax_error(self.source, self.all, self.peek().start)
 
     def fail(self) -> SqlError:
-        """1064, or 1235 of what the server may be able to read."""
+        """Return 1064, or 1235 for what the server may parse."""
         return parse_error(self.source, self.all, self.peek().start, self.rules)
 
     def unsupported(self) -> SqlError:

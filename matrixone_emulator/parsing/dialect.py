@@ -55,7 +55,7 @@ class _Concatenating(_MatrixOne):
 def parse(
     statement: str, found: list[Token], rules: Rules, *, concatenating: bool = True
 ) -> exp.Expr:
-    """The tree of one statement; SqlError 1064 or 1235 where it is none."""
+    """Parse one statement; SqlError 1064 or 1235 if it does not parse."""
     try:
         tree = _parse(statement, concatenating)
     except ParseError as error:
@@ -75,7 +75,7 @@ def parse(
 
 
 def form(statement: str) -> exp.Expr | None:
-    """The tree of a statement that stands for many; None where it is none."""
+    """Parse a statement that stands for many; None if it does not parse."""
     try:
         return _parse(statement, True)
     except (SqlglotError, RecursionError):

@@ -81,7 +81,7 @@ _FIRST = {
 
 
 def parse(source: Source, rules: Rules) -> Statement | None:
-    """The PITR statement in *source*; None where it is none of them, 1064 where it is broken."""
+    """Parse the PITR statement in *source*; None for other statements, 1064 for a malformed one."""
     words = source.words(3)
     if words == ("show", "create", "pitr"):
         raise source.error(source.tokens[2])
@@ -91,7 +91,7 @@ def parse(source: Source, rules: Rules) -> Statement | None:
 
 
 def _names_pitr(source: Source) -> bool:
-    """RESTORE ... FROM SNAPSHOT is another statement."""
+    """Whether a RESTORE is FROM PITR; RESTORE ... FROM SNAPSHOT is another statement."""
     return not any(
         (a.word == "from" or a.value == "{") and b.word == "snapshot"
         for a, b in zip(source.tokens, source.tokens[1:], strict=False)

@@ -57,7 +57,7 @@ def tokens(statement: str) -> list[Token]:
 def syntax_error(
     statement: str, found: list[Token], offset: int, what: str = "syntax error"
 ) -> SqlError:
-    """1064 as the server words it: the text from the end of the token before the offending one."""
+    """Return the server's 1064, whose text begins at the end of the token before *offset*."""
     before = [token for token in found if token.end <= offset]
     start = before[-1].end if before else 0
     offending = next((token for token in found if token.start >= offset), None)

@@ -1,6 +1,6 @@
 """Removal of passwords from a statement before it is logged, or quoted to a client.
 
-Rather too much than too little: wherever a password could be spoken of, no literal is left.
+Rather too much than too little: wherever a password could be clause_text of, no literal is left.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _NO_SECRETS = frozenset(["by", "with", "for", "as", "expire", "random", "from", 
 
 
 def redacted(text: str) -> str:
-    """*text* without the passwords of URLs and, where one is spoken of, without any literal."""
+    """Remove passwords of URLs and, if the text mentions a secret, all literals."""
     text = _URL.sub(r"\1***@", text)
     if not _is_marked(text):
         return text
@@ -37,7 +37,7 @@ def redacted(text: str) -> str:
 
 
 def unsupported(statement: str) -> SqlError:
-    """1235: what the emulator does not know it never answers with an empty OK."""
+    """Return 1235; the emulator never answers what it does not know with an empty OK."""
     text = redacted(statement)
     text = text if len(text) <= 200 else text[:200] + "..."
     return SqlError(1235, f"MatrixOne emulator does not support: {text}", "42000")

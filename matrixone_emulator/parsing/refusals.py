@@ -37,7 +37,7 @@ class IntoVariables(NamedTuple):
 
 
 def into_variables(found: list[Token]) -> IntoVariables | None:
-    """The first of them outside all brackets."""
+    """Find the first INTO @x outside all brackets."""
     depth = 0
     for index, (token, after) in enumerate(pairwise(found)):
         if token.kind == "operator":
@@ -53,14 +53,14 @@ def into_variables(found: list[Token]) -> IntoVariables | None:
 
 
 def refuse_empty_list(statement: str, found: list[Token]) -> None:
-    """1064 for `IN ()`."""
+    """Refuse `IN ()`."""
     for before, opening, closing in zip(found, found[1:], found[2:], strict=False):
         if before.upper == "IN" and opening.text == "(" and closing.text == ")":
             raise syntax_error(statement, found, closing.start)
 
 
 def refuse_unparsable(statement: str, found: list[Token], rules: Rules) -> None:
-    """1064 for a SELECT with such a part in it."""
+    """Refuse a SELECT with a part that the server does not parse."""
     _refuse_star_alias(statement, found)
     limited, offset_wants_limit = False, not rules.offset_without_limit
     for index, (token, after) in enumerate(pairwise(found)):
@@ -83,7 +83,7 @@ def refuse_unparsable(statement: str, found: list[Token], rules: Rules) -> None:
 
 
 def _refuse_arguments(statement: str, found: list[Token], at: int, word: str) -> None:
-    """An aggregate has one argument, COUNT at least one."""
+    """Refuse a wrong number of arguments: an aggregate has one, COUNT at least one."""
     depth = 0
     if at < len(found) and found[at].text == ")":
         raise syntax_error(statement, found, found[at].start)

@@ -1,4 +1,4 @@
-"""The forms of SHOW and DESCRIBE that the server reads, and one statement taken apart by them.
+"""The forms of SHOW and DESCRIBE that the server parses, and the parser for them.
 
 A form is a line of words and slots: `WORD`, `[WORD]` may be left out, `A|B` is one of them, and
 `of` (FROM or IN a table), `[from]` (FROM or IN a database), `table`, `name`, `[name]`, `[like]`,
@@ -144,7 +144,7 @@ class _Reader:
     # -- slots -------------------------------------------------------------------------
 
     def _identifier(self) -> str:
-        """A name, in small letters; '' where none can be."""
+        """Read a name, in lower case; '' if there is none."""
         if self._kind() not in ("word", "quoted"):
             return ""
         token = self.tokens[self.at]

@@ -56,12 +56,12 @@ class _Reader:
 
 
 def parse_restore_time(text: str, clock: Clock) -> int:
-    """The instant of a RESTORE time, read in the server's local zone; 1105 where it is none."""
+    """Parse a RESTORE time in the server's local zone; 1105 if it is malformed."""
     return _instant(_Reader(text, _LAYOUT), clock, clock.zone)
 
 
 def parse_read_time(text: str, clock: Clock) -> int:
-    """The instant of `{TIMESTAMP = 't'}`, which is read in UTC, whatever the server's zone."""
+    """Parse the time of `{TIMESTAMP = 't'}`, in UTC whatever the server's zone."""
     return _instant(_Reader(text, _LAYOUT_OF_READS), clock, datetime.UTC)
 
 

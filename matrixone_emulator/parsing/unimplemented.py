@@ -63,9 +63,9 @@ _UNKNOWN = frozenset(_UNKNOWN_WORDS.split())
 
 
 def is_unimplemented(words: Sequence[str], at: int, rules: Rules) -> bool:
-    """Whether the server may read on where a reader stopped at word *at*.
+    """Whether the server may parse on where a reader stopped at word *at*.
 
-    *words* are those of the statement in small letters, signs as they are, and '' for names in
+    *words* are those of the statement in lower case, signs as they are, and '' for names in
     back-quotes, texts and numbers.
     """
     here = words[at] if at < len(words) else ""
@@ -77,7 +77,7 @@ def is_unimplemented(words: Sequence[str], at: int, rules: Rules) -> bool:
 
 
 def source_parse_error(source: Source, at: int, rules: Rules) -> SqlError:
-    """The same, of a statement whose word *at* cannot be read."""
+    """Refusal of a statement at word *at*: 1064, or 1235 if only by us."""
     words = [
         token.word or (token.value if token.kind is Kind.OTHER else "") for token in source.tokens
     ]

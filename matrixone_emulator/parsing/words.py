@@ -1,4 +1,4 @@
-"""Words of a statement as MatrixOne's scanner cuts them (docs/server.md, Names).
+"""The words of a statement, as MatrixOne's scanner cuts them (docs/server.md, Names).
 
 The scanner works on bytes and so does this one: positions in 1064 texts are byte positions.
 """
@@ -91,7 +91,7 @@ class Source:
         return _text(self.raw[start:end])
 
     def placed(self, error: SqlError) -> SqlError:
-        """An error at a place of `statement` as one in the whole text."""
+        """Move the place of an error from `statement` to the whole text."""
         if error.place is None:
             return error
         start, end, what = error.place

@@ -27,7 +27,7 @@ _GHOST_NS = 300 * 1_000_000_000
 
 
 def check_name(name: str) -> None:
-    """`invalid input` for what the server does not take into a look-up by text."""
+    """Refuse characters that the server does not take in a look-up by text."""
     if any(char in " \t`\"'" for char in name):
         raise SqlError.internal("invalid input")
 
@@ -49,7 +49,7 @@ class Catalog:
     # -- statements --------------------------------------------------------------------
 
     def alter(self, who: Identity, stmt: AlterPitr) -> None:
-        """ALTER PITR: the window starts anew, even where the range stays the same."""
+        """Run ALTER PITR: the window starts anew, even if the range stays the same."""
         if not who.is_admin:
             raise no_privilege()
         check_range(stmt.length, stmt.unit, least=0)
@@ -65,7 +65,7 @@ class Catalog:
             self._move_to_end(row)
 
     def drop(self, who: Identity, stmt: DropPitr) -> None:
-        """DROP PITR; the last one takes the hidden row with it."""
+        """Run DROP PITR; the last one takes the hidden row with it."""
         if not who.is_admin:
             raise no_privilege()
         name = self.lookup_name(stmt.name)
@@ -110,7 +110,7 @@ class Catalog:
             return self._named(who, name) is not None
 
     def check_hidden(self, unit: str) -> None:
-        """The hidden row's range is compared with every new one; INTERNAL wrote units unfolded."""
+        """Refuse a unit that the hidden row's cannot be compared with: INTERNAL writes any."""
         hidden = next((row for row in self.rows() if row.name == HIDDEN), None)
         for known in () if hidden is None else (hidden.unit, unit):
             if known not in UNITS:
@@ -249,7 +249,7 @@ def _balanced(name: str) -> bool:
 
 
 def check_range(length: int, unit: str, *, least: int) -> None:
-    """Refuse what is no range; ALTER takes a length of 0."""
+    """Refuse an invalid range; ALTER takes a length of 0."""
     if not least <= length <= 100:
         raise SqlError.internal(f"invalid pitr value {length}")
     if unit.lower() not in UNITS:

@@ -32,7 +32,7 @@ class PresentFinder(Protocol):
 
 
 def check(who: Identity, stmt: CreatePitr, find: PresentFinder) -> int:
-    """The id for obj_id; a refusal is raised. The name is looked at when it is written only."""
+    """Check CREATE, return the id for obj_id; the name is checked only when the row is written."""
     check_request(who, stmt)
     match stmt.level:
         case "cluster":
@@ -54,14 +54,14 @@ def check(who: Identity, stmt: CreatePitr, find: PresentFinder) -> int:
 
 
 class InternalStatements:
-    """INTERNAL statements; each gives what is to be done when the transaction is committed."""
+    """INTERNAL statements; each returns the action for the commit of the transaction."""
 
     def __init__(self, catalog: Catalog, rules: Rules) -> None:
         self._catalog = catalog
         self._rules = rules
 
     def create(self, who: Identity, stmt: CreatePitr, object_id: int) -> Callable[[], None]:
-        """*object_id* is what `check` gave."""
+        """Return the action that creates the PITR; *object_id* comes from `check`."""
         name = self._lookup_name(who, stmt.name, f"{who.account_id} ORDER BY pitr_id")
         if self._catalog.has(who, name):
             if stmt.if_not_exists:
@@ -99,7 +99,7 @@ class InternalStatements:
         return lambda: self._catalog.remove(who, name)
 
     def _lookup_name(self, who: Identity, name: str, behind: str) -> str:
-        """3.x puts the name unescaped into a query of the account's own, 4.x does it properly."""
+        """The name as the look-up reads it: 3.x puts it unescaped into a query, 4.x quotes it."""
         if self._rules.lookup_quotes_names:
             return name
         before, quote, rest = name.partition("'")
@@ -119,7 +119,7 @@ def _nothing() -> None:
 
 
 def _taken(stmt: CreatePitr, account: str) -> str:
-    """The server says of two of the levels that their object does not exist."""
+    """Text for a target that is taken; for two levels the server says that it does not exist."""
     return {
         "cluster": "cluster level pitr already exists",
         "account": f"account {account} does not exist",

@@ -37,7 +37,7 @@ class PreparedStatements:
         self._by_name: dict[str, Prepared] = {}
 
     def read(self, source: Source) -> tuple[str, Source, grammar.Statement]:
-        """PREPARE name FROM text: the name, the statement, and what it says."""
+        """Read PREPARE name FROM text: the name, the statement, and the statement parsed."""
         name = self._name(source, 1)
         if source.tokens[2].word != "from":
             raise source.error(source.tokens[2])
@@ -78,7 +78,7 @@ class PreparedStatements:
         return found
 
     def deallocate(self, source: Source) -> Result:
-        """DEALLOCATE PREPARE name, DROP PREPARE name."""
+        """Run DEALLOCATE PREPARE name or DROP PREPARE name."""
         if source.tokens[1].word != "prepare":
             raise source.error(source.tokens[1])
         name = self._name(source, 2)
@@ -167,7 +167,7 @@ def _target(
 
 
 def _as_prepared(error: SqlError) -> SqlError:
-    """A text that cannot be read is told of as the inner parser says it."""
+    """Turn a syntax error into the inner parser's own text."""
     if not error.is_syntax:
         return error
     return SqlError(1105, error.message.removeprefix("SQL parser error: "))

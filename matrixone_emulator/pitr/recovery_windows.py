@@ -80,7 +80,7 @@ def columns(rules: Rules) -> list[Column]:
 
 
 def check(who: Identity, stmt: ShowRecoveryWindow, rules: Rules) -> None:
-    """Whose windows may be shown."""
+    """Refuse to show the windows of other accounts."""
     named = stmt.level == "account" and stmt.account and not who.is_sys
     if named and (not rules.tenants_show_own_windows_by_name or stmt.account != who.account):
         raise SqlError.internal("only sys account can show other account's recovery window")
@@ -169,7 +169,7 @@ def _collect(
     *,
     present: bool,
 ) -> dict[_KEY, list[Window]]:
-    """*present*: 2.x lists the tables that are there now."""
+    """Collect the windows of the tables; *present*: 2.x lists the tables that exist now."""
     found: dict[_KEY, list[Window]] = {}
     # The names asked for are overwritten by the last table found: the server does so, and
     # from then on looks for that table.

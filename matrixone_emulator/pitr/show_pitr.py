@@ -42,7 +42,7 @@ _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 
 
 def columns(rules: Rules, *, filtered: bool) -> list[Column]:
-    """Labels are lower case with WHERE on 3.x; times are strings on 2.x."""
+    """Columns of SHOW PITR: lower-case labels with WHERE on 3.x, times as strings on 2.x."""
     result = []
     for name, kind in zip(_NAMES, _KINDS, strict=True):
         label = name.lower() if filtered and rules.filtered_labels_are_lower_case else name

@@ -18,7 +18,7 @@ from .restore.statement import restore
 
 
 class Server(Protocol):
-    """The server whose PITRs these are."""
+    """The part of the server that PITR statements use."""
 
     rules: Rules
     clock: Clock
@@ -29,7 +29,7 @@ class Server(Protocol):
 
 
 class SessionInfo(Protocol):
-    """The session whose statements these are."""
+    """The part of a session that PITR statements use."""
 
     identity: Identity
     time_zone: datetime.tzinfo
@@ -50,7 +50,7 @@ class PitrStatements:
         return self._session.identity
 
     def execute(self, stmt: grammar.Statement, object_id: int | None = None) -> Result:
-        """Execute *stmt*; a refusal is raised. *object_id*: found by PREPARE, for INTERNAL of 3.x."""
+        """Execute *stmt* or raise. *object_id*: found by PREPARE, for INTERNAL of 3.x."""
         server = self._server
         match stmt:
             case grammar.CreatePitr():
@@ -89,7 +89,7 @@ class PitrStatements:
         return Result([], [])
 
     def _wait_for_publication(self, *, hold: bool) -> None:
-        """From 4.2 on a new PITR and a rebuild of a table wait for each other's transaction."""
+        """Wait for rebuilds: from 4.2 on they and a new PITR wait for each other."""
         account, locks = self._who.account_id, self._server.storage.locks
         seconds, gone = self._session.deadline_seconds, self._storage.interrupted.is_set
         for key in ("rebuild", "publishing"):
@@ -98,7 +98,7 @@ class PitrStatements:
             locks.acquire(self._storage, ("publishing", account), seconds, gone)
 
     def _restore(self, stmt: grammar.RestorePitr) -> None:
-        """A restore has a transaction of its own; the session's is empty, and goes on."""
+        """Restore in a transaction of its own; the session's is empty, and goes on."""
         server = self._server
         self._storage.rollback()
         try:
@@ -130,7 +130,7 @@ class PitrStatements:
         return None if account is None else account.id
 
     def find_database_id(self, name: str) -> int | None:
-        """sys finds the databases of every account: the server's look-up names no account."""
+        """Find a database; for sys of every account, as the server's look-up names no account."""
         for account_id in self._searched():
             found = self._storage.find_database(name, account_id=account_id)
             if found is not None:
@@ -138,7 +138,7 @@ class PitrStatements:
         return None
 
     def find_table_id(self, database: str, name: str) -> int | None:
-        """sys of 2.x finds the tables of every account too."""
+        """Find a table; for sys of 2.x of every account too."""
         every = self._server.rules.sys_finds_all_tables
         for account_id in self._searched() if every else [self._who.account_id]:
             found = self._storage.find_table(database, name, account_id=account_id)

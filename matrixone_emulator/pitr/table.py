@@ -14,7 +14,7 @@ _UNSIGNED = {"create_account", "account_id", "obj_id", "pitr_length", "pitr_stat
 
 
 def pitr_columns(rules: Rules) -> list[Column]:
-    """Times are TIMESTAMP before 3.0; from 4.0 on the id is text and there is a kind."""
+    """Columns of mo_pitr: times are TIMESTAMP before 3.0; the id is text from 4.0 on."""
     time = _WHOLE if rules.pitr_times_are_nanoseconds else ColumnType.TIMESTAMP
     kinds = {
         "pitr_id": _TEXT if rules.pitr_kind else ColumnType.UUID,

@@ -1,4 +1,4 @@
-"""The embedded MatrixOne: listens on loopback, a thread for each client."""
+"""The embedded MatrixOne: a listener on loopback, and a thread for each client."""
 
 from __future__ import annotations
 

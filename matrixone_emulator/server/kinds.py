@@ -10,7 +10,7 @@ from ..versions.rules import Rules
 
 
 def check_ending(source: Source) -> None:
-    """COMMIT and ROLLBACK [WORK] [AND [NO] CHAIN] [[NO] RELEASE], and nothing else."""
+    """Check the words of COMMIT and ROLLBACK: [WORK] [AND [NO] CHAIN] [[NO] RELEASE]."""
     if source.words(1)[0] not in ("commit", "rollback") or is_to_savepoint(source):
         return
     left = source.tokens[1:]
@@ -34,7 +34,7 @@ def is_to_savepoint(source: Source) -> bool:
 
 
 def check_start(source: Source) -> None:
-    """START TRANSACTION and what may stand behind it."""
+    """Check the words of START TRANSACTION."""
     if source.tokens[1].word != "transaction":
         raise source.error(source.tokens[1])
     left = source.tokens[2:]

@@ -1,4 +1,4 @@
-"""One client's session: what it has set, and which part answers a statement."""
+"""One client's session: its variables, and the dispatch of its statements."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Outcome:
 
 
 class Session:
-    """Implements storage's SessionContext for one client; used from that client's thread."""
+    """The SessionContext of one client; used from that client's thread."""
 
     def __init__(self, server: Server, identity: Identity, connection_id: int) -> None:
         self._server = server
@@ -70,7 +70,7 @@ class Session:
 
     @property
     def reported_account_id(self) -> int:
-        """sys's, from SHOW PITR to the end of the next statement that the server plans."""
+        """The account id; that of sys from SHOW PITR until the next planned statement has ended."""
         return 0 if self._shown_pitr else self.account_id
 
     @property
@@ -94,7 +94,7 @@ class Session:
 
     @property
     def status(self) -> Status:
-        """The bits of a packet that answers no statement."""
+        """The status of a packet that answers no statement."""
         return self._transaction.status
 
     # -- statements --------------------------------------------------------------------
@@ -118,19 +118,19 @@ class Session:
             )
 
     def use(self, database: str) -> Outcome:
-        """COM_INIT_DB: a USE statement of its own."""
+        """Run COM_INIT_DB, which is a USE statement."""
         return self._outcome(self._transaction.run(lambda: self._use(database)))
 
     def connect_to(self, database: str) -> None:
-        """The database of the handshake, which begins no transaction."""
+        """Use the database of the handshake, which begins no transaction."""
         self._use(database)
 
     def watch(self, gone: Callable[[], bool]) -> None:
-        """*gone* tells whether the client has left: then nothing waits on its behalf."""
+        """Set *gone*, which tells whether the client has left: nothing waits for it then."""
         self._storage.gone = gone
 
     def interrupt(self) -> None:
-        """Break off the running statement; from another thread."""
+        """Interrupt the running statement; called from another thread."""
         self._storage.interrupt()
 
     def close(self) -> None:
@@ -225,7 +225,7 @@ class Session:
         return self.pitr.execute(found.statement, object_id)
 
     def _require_privilege(self, pitr: grammar.Statement) -> None:
-        """CREATE, ALTER and DROP want the administrator's role itself."""
+        """Refuse users without the right; CREATE, ALTER and DROP need the role itself."""
         if isinstance(pitr, grammar.ShowRecoveryWindow):
             return
         if isinstance(pitr, (grammar.ShowPitr, grammar.RestorePitr)):

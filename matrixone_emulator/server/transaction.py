@@ -18,7 +18,7 @@ from ..wire.constants import Status
 
 
 class SessionTransaction:
-    """Whether a transaction is open, what began it, and what the packets say of it."""
+    """The open transaction of a session, and the status bits that packets show of it."""
 
     def __init__(self, storage: StorageSession, rules: Rules) -> None:
         self._storage = storage
@@ -56,7 +56,7 @@ class SessionTransaction:
             self.status &= ~Status.IN_TRANS
 
     def run(self, work: Callable[[], Result], *, commits: bool = False) -> Result:
-        """*work* in the open transaction or one of its own; *commits* is what SET does."""
+        """Run *work* in the open transaction or in its own; *commits*: end it, as SET does."""
         before, opened = self.status, not self.active
         if opened:
             self._open()

@@ -1,1 +1,1 @@
-"""Ordinary SQL statements carried out: DDL, DML, SHOW, CLONE, accounts."""
+"""Execution of ordinary SQL statements: DDL, DML, SHOW, CLONE, accounts."""

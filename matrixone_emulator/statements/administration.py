@@ -1,4 +1,4 @@
-"""CREATE/DROP/ALTER ACCOUNT, USER and ROLE, SET ROLE and SHOW ACCOUNTS: read and carried out."""
+"""CREATE/DROP/ALTER ACCOUNT, USER and ROLE, SET ROLE, SHOW ACCOUNTS: parsed and executed."""
 
 from __future__ import annotations
 
@@ -253,7 +253,7 @@ class _Reader:
         return token.word == text or (token.kind is Kind.OTHER and token.value == text)
 
     def error(self) -> SqlError:
-        """1064, or 1235 of what the server may read on: lists, columns, names in quotes."""
+        """Return 1064, or 1235 for what the server may parse: lists, columns, names in quotes."""
         here = self._here
         after = self._source.tokens[self._at + 1 : self._at + 2]
         quoted = any(token.kind is Kind.STRING for token in (here, *after))

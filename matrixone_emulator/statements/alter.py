@@ -136,7 +136,7 @@ def _fits_in_place(old: ColumnDef, new: ColumnSpec) -> bool:
 
 
 def check_position(definition: TableDef, action: Action) -> None:
-    """AFTER names another column."""
+    """Refuse an AFTER that names no other column."""
     if not action.position:
         return
     if definition.column(action.position) is None or (
@@ -208,7 +208,7 @@ def in_place(session: Workspace, version: Version, action: Action, started: Tabl
             f"invalid input: unsupported alter option in inplace mode: {kind} = {action.text}",
         )
     elif kind == "add_check":
-        text = spoken(session, action).removeprefix("add ")
+        text = clause_text(session, action).removeprefix("add ")
         raise SqlError.internal(f"unsupported alter option in inplace mode: {text}")
     else:
         raise unsupported(session.statement_text)
@@ -216,7 +216,7 @@ def in_place(session: Workspace, version: Version, action: Action, started: Tabl
 
 
 def check_rows(session: Workspace, version: Version, definition: TableDef) -> None:
-    """A new foreign key must hold for the rows that are there."""
+    """Refuse a new foreign key that existing rows violate."""
     if not session.foreign_key_checks:
         return
     key = definition.foreign_keys[-1]
@@ -318,12 +318,12 @@ def changed(session: Workspace, version: Version, definition: TableDef, action: 
     if kind == "rename_column":
         old = column_of(definition, action.name)
         return definition.with_column(replace(old, name=action.new_name))
-    text = spoken(session, action)
+    text = clause_text(session, action)
     raise SqlError(20301, f"invalid input: unsupported alter option in copy mode: {text}")
 
 
-def spoken(session: Workspace, action: Action) -> str:
-    """A clause as the server prints it back in its errors."""
+def clause_text(session: Workspace, action: Action) -> str:
+    """Print a clause as the server quotes it in its errors."""
     match action.kind:
         case "comment":
             return "comment = '" + action.text.replace("'", "''") + "'"

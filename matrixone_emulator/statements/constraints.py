@@ -15,7 +15,7 @@ from ..versions.rules import Rules
 
 
 def strict_bool(text: str) -> None:
-    """4.x refuses texts that are no truth value."""
+    """Refuse texts that are no truth value, as 4.x does."""
     try:
         decimal.Decimal(text.strip())
     except decimal.InvalidOperation:
@@ -26,7 +26,7 @@ def strict_bool(text: str) -> None:
 
 
 def refuse_key_change(definition: TableDef, assignments: list[exp.EQ], rules: Rules) -> None:
-    """ON DUPLICATE KEY UPDATE may not touch a key, whether or not a row clashes."""
+    """Refuse an ON DUPLICATE KEY UPDATE that sets a key, whether or not a row conflicts."""
     unique = set(definition.primary)
     for index in definition.indexes:
         unique |= set(index.columns) if index.unique else set()
@@ -47,7 +47,7 @@ def not_null(column: ColumnDef) -> SqlError:
 def constraint_error(
     error: sqlite3.Error, version: Version, row: list[Stored], rules: Rules
 ) -> SqlError:
-    """sqlite's refusal in the server's words (1062, or the foreign key texts of 20101)."""
+    """Turn sqlite's refusal into the server's (1062, or the foreign key texts of 20101)."""
     text = str(error)
     if "mo-child" in text:
         return SqlError.internal("Cannot add or update a child row: a foreign key constraint fails")

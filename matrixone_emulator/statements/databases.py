@@ -35,7 +35,7 @@ def create_database(session: Workspace, statement: CreateDatabase) -> Result:
 
 
 def check_database_name(name: str) -> None:
-    """The server puts the name into look-ups of its own, and refuses what would break them."""
+    """Refuse names that break the server's own look-ups."""
     if any(char in " \t`\"'" for char in name):
         raise SqlError.internal("invalid input")
 
@@ -66,7 +66,7 @@ def drop_database(session: Workspace, statement: DropDatabase) -> Result:
 
 
 def _refuse_back_quote(version: Version) -> None:
-    """3.x drops the tables by statements of its own, in which it does not double back-quotes."""
+    """Refuse tables with a back-quote: 3.x drops them by statements that do not double it."""
     before, quote, after = version.name.partition("`")
     if quote:
         word = re.match(r"\w*", after)

@@ -77,7 +77,7 @@ def _printed(node: exp.Expr) -> str:
 
 
 def make_column(spec: ColumnSpec, key: str) -> ColumnDef:
-    """A column as declared; what keys add to it comes later."""
+    """Make a column as declared; keys add to it later."""
     default = default_text(spec.default)
     nullable = spec.nullable is not False and not spec.auto_increment and not spec.primary
     if spec.type.kind == "json" and default not in (None, "null"):
@@ -109,7 +109,7 @@ def _bad_default(name: str) -> SqlError:
 
 
 def check_default(session: Workspace, column: ColumnDef) -> None:
-    """A literal default must fit its column."""
+    """Refuse a literal default that does not fit its column."""
     if column.default is None:
         return
     if (
@@ -363,7 +363,7 @@ def truncate(session: Workspace, statement: Truncate) -> Result:
 
 
 def rename_table(session: Workspace, version: Version, new: Named) -> Version:
-    """The same id under another name; foreign keys that refer to it follow."""
+    """Rename a table, which keeps its id; foreign keys that refer to it follow."""
     home = home_of(session, version)
     if version.definition.view is not None:
         raise SqlError.internal("you should use alter view statemnt for View")
@@ -397,7 +397,7 @@ def create_index(session: Workspace, statement: CreateIndex) -> Result:
 
 
 def put_index(session: Workspace, version: Version, key: KeySpec) -> Version:
-    """Add a key in place; rows that already clash are refused."""
+    """Add a key in place; existing rows that violate it are refused."""
     import sqlite3
 
     definition = add_index(version.definition, key)
@@ -430,7 +430,7 @@ def drop_index(session: Workspace, statement: DropIndex) -> Result:
 
 
 def _refuse_needed_key(session: Workspace, version: Version, name: str) -> None:
-    """1553 for the only key of the columns that a foreign key refers to."""
+    """Refuse (1553) to drop the only key of the columns that a foreign key refers to."""
     definition = version.definition
     dropped = [index for index in definition.indexes if index.name.lower() == name.lower()]
     left = [definition.primary, *(i.columns for i in definition.indexes if i not in dropped)]
@@ -516,7 +516,7 @@ def create_view(session: Workspace, statement: CreateView) -> Result:
 
 
 def _created(text: str) -> str:
-    """An ALTER VIEW as the CREATE VIEW that it is kept as."""
+    """Turn an ALTER VIEW into the CREATE VIEW that is stored for it."""
     found = re.match(r"alter\b", text, re.IGNORECASE)
     if found is None:
         return text

@@ -1,4 +1,4 @@
-"""Dispatch: which part of the emulator executes an ordinary statement."""
+"""Dispatch of ordinary statements to the parts that execute them."""
 
 from __future__ import annotations
 

@@ -56,7 +56,7 @@ def check(definition: TableDef) -> None:
 
 
 def refuse_change(definition: TableDef, name: str) -> None:
-    """A column that others are generated from stays as it is."""
+    """Refuse to change a column that others are generated from."""
     for column in definition.columns:
         if column.generated is None or column.lower == name.lower():
             continue
@@ -83,7 +83,7 @@ def has_generated(definition: TableDef) -> bool:
 
 
 def fill(session: Workspace, compiler: Compiler, definition: TableDef, row: list[Stored]) -> None:
-    """Work out the generated values of a row from the others, one after another."""
+    """Compute the generated values of a row from the others, one after another."""
     scope = Scope(
         [
             Source(

@@ -34,7 +34,7 @@ class Inserter(RowWriter):
     def insert(
         self, tree: exp.Insert, *, replace: bool, rows: list[list[Cell]] | None = None
     ) -> WriteResult:
-        """*rows* stand for those of the tree's VALUES."""
+        """Run an INSERT or REPLACE; *rows* replace those of the tree's VALUES."""
         target = tree.this
         names: list[str] = []
         if isinstance(target, exp.Schema):
@@ -57,7 +57,7 @@ class Inserter(RowWriter):
         return self.write(plan, self.source_rows(plan, source))
 
     def alias_error(self) -> SqlError:
-        """VALUES (...) AS new is MySQL's, not the server's."""
+        """Refuse VALUES (...) AS new, which MySQL has and the server has not."""
         found = tokens(self.statement)
         at = [token.start for token in found if token.upper == "AS"]
         return syntax_error(self.statement, found, at[-1] if at else len(self.statement))
@@ -190,7 +190,7 @@ class Inserter(RowWriter):
         return None if value is None else self.cell(value, kind, column, row)
 
     def check(self, definition: TableDef, row: list[Stored]) -> None:
-        """CHECKs of 4.x, which looks at inserted rows only."""
+        """Check CHECK constraints of 4.x, which checks inserted rows only."""
         columns = [
             SourceColumn(column.name, f":n{index}", column.type)
             for index, column in enumerate(definition.columns)
@@ -208,7 +208,7 @@ class Inserter(RowWriter):
     def auto_value(
         self, version: Version, column: ColumnDef, cell: Cell, row: int
     ) -> tuple[Stored, int]:
-        """The key to store and, where it is generated, the same again."""
+        """Return the key to store and, if it is generated, the same again."""
         if cell is not MISSING:
             value, kind = cell
             if value is not None:

@@ -151,7 +151,7 @@ def add_foreign_key(
 def refuse_keyless_parent(
     session: Workspace, version: Version, definition: TableDef, key: ForeignKeyDef
 ) -> None:
-    """Whatever makes a table anew wants a key of its parents, which they may have lost."""
+    """Refuse a foreign key whose parent has lost its key; copies and rebuilds check that."""
     own = (key.parent_database, key.parent_table) == (version.database, version.name)
     found = None if own else session.catalogue.parent(version, key)
     parent = definition if own else None if found is None else found.definition

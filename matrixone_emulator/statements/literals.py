@@ -1,4 +1,4 @@
-"""The rows of INSERT ... VALUES, read without a parser where they are literals alone.
+"""The rows of INSERT ... VALUES, read without a parser if all values are literals.
 
 A statement's tree is then that of its head with one row, the same for every statement of that form.
 """
@@ -127,7 +127,7 @@ def _values(found: list[Token]) -> int | None:
 
 
 def _row(found: list[Token], at: int, rows: list[list[Cell]]) -> int | None:
-    """Read one row in brackets; where it ends."""
+    """Read one row in brackets; return the index of its end."""
     count = len(found)
     if at >= count or found[at].text != "(":
         return None

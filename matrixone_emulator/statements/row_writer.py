@@ -33,7 +33,7 @@ class WriteResult:
 
 
 def literal_cell(node: exp.Expr) -> Cell | None:
-    """The stored value of a literal; None for anything that has to be worked out."""
+    """The stored value of a literal; None for anything that has to be computed."""
     if isinstance(node, exp.Literal):
         text = str(node.this)
         return (text, varchar(len(text))) if node.is_string else number_cell(text)
@@ -79,14 +79,14 @@ class RowWriter:
         return version
 
     def forbid_reading(self, scope: Scope) -> None:
-        """From 4.x on no subquery reads the one table that is changed (1093)."""
+        """Refuse (1093, from 4.x on) subqueries that read the one table that is changed."""
         if len(scope.sources) == 1 and self.session.rules.target_cannot_be_read:
             self.compiler.written = (scope.sources[0].database, scope.sources[0].name)
 
     # -- values ------------------------------------------------------------------------
 
     def cell(self, value: Stored, source: SqlType, column: ColumnDef, row: int) -> Stored:
-        """A value as *column* stores it, TIMESTAMP in UTC."""
+        """Convert a value to the form that *column* stores, TIMESTAMP in UTC."""
         kind = column.type
         if value is None:
             return None
@@ -131,7 +131,7 @@ class RowWriter:
         return found
 
     def evaluate(self, nodes: list[exp.Expr]) -> list[Cell]:
-        """Expressions without a table."""
+        """Evaluate expressions without a table."""
         scope = Scope()
         values = [self.compiler.value(node, scope) for node in nodes]
         sql = f"SELECT {', '.join(value.sql for value in values)}"

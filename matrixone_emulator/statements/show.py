@@ -22,8 +22,8 @@ from ..types.definition import ColumnDef
 from ..versions.rules import Rules
 from .show_create import (
     create_table_text,
-    stumble_over_default,
-    stumble_over_rules,
+    fail_on_default,
+    fail_on_rules,
     view_text_with_security,
 )
 from .workspace import Workspace
@@ -178,9 +178,9 @@ def _create_table(session: Workspace, shown: Shown) -> _Rows:
         raise _no_view(version.name)
     text = create_table_text(version, session.rules)
     if session.rules.rules_with_underscores:
-        stumble_over_rules(version, text)
+        fail_on_rules(version, text)
     if session.rules.quotes_doubled_in_expressions:
-        stumble_over_default(version, text)
+        fail_on_default(version, text)
     return _Rows([("Table", _NAME), ("Create Table", _NAME)], [(version.name, text)])
 
 

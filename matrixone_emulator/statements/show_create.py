@@ -1,4 +1,4 @@
-"""The text of SHOW CREATE TABLE, with the slips of each version."""
+"""The text of SHOW CREATE TABLE, with the bugs of each version."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from ..versions.rules import Rules
 from . import generated
 
 
-def stumble_over_rules(version: Version, text: str) -> None:
-    """2.x writes SET_NULL and NO_ACTION into the text and then cannot read it."""
+def fail_on_rules(version: Version, text: str) -> None:
+    """Fail as 2.x does, which writes SET_NULL and NO_ACTION and cannot parse them."""
     for key in version.definition.foreign_keys:
         for rule in (key.on_delete, key.on_update):
             if " " in rule:
@@ -30,8 +30,8 @@ def stumble_over_rules(version: Version, text: str) -> None:
                 raise SqlError(1105, message.removeprefix("SQL parser error: "))
 
 
-def stumble_over_default(version: Version, text: str) -> None:
-    """3.x doubles the quotes inside a default that is an expression, and cannot read it then."""
+def fail_on_default(version: Version, text: str) -> None:
+    """Fail as 3.x does, which doubles the quotes in an expression's default and cannot parse it."""
     for column in version.definition.columns:
         default = column.default or ""
         if default.startswith("(") and "'" in default:
@@ -45,7 +45,7 @@ def stumble_over_default(version: Version, text: str) -> None:
 
 
 def view_text_with_security(text: str) -> str:
-    """The text of a view with the clause that it has where it says none."""
+    """The text of a view, with the SQL SECURITY clause that the server adds if there is none."""
     found = tokens(text)
     words = [token.upper for token in found]
     if "VIEW" not in words:

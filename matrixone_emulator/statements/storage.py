@@ -1,4 +1,4 @@
-"""Ordinary SQL in one sqlite file: what a client's statements other than PITR's come to.
+"""Storage of one emulator: all its databases in one sqlite file.
 
 docs/server.md, The commit rule; Object ids; Time travel; information_schema and keys.
 """

@@ -127,7 +127,7 @@ class Transaction:
             self._savepoint = False
 
     def interrupt(self) -> None:
-        """Break off what sqlite is doing for this session, for good; from another thread."""
+        """Interrupt sqlite's work for this session, for good; called from another thread."""
         self.interrupted.set()
         with contextlib.suppress(sqlite3.ProgrammingError):
             self._connection.interrupt()

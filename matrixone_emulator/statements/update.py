@@ -119,7 +119,7 @@ class Updater(RowWriter):
         types: list[SqlType],
         rows: list[tuple[Stored, ...]],
     ) -> None:
-        """Several rows get new keys: children are looked at by the triggers, then rows swap."""
+        """Give several rows new keys, in as many passes as it takes until none conflicts."""
         pending = rows
         while pending:
             left = []

@@ -1,4 +1,4 @@
-"""INSERT ... ON DUPLICATE KEY UPDATE, and the rows that a new one clashes with."""
+"""INSERT ... ON DUPLICATE KEY UPDATE, and the rows that a new one conflicts with."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def conflicting_rows(session: Workspace, version: Version, row: list[Stored]) ->
 
 
 def refuse_unique_conflict(session: Workspace, version: Version, row: list[Stored]) -> None:
-    """3.x looks for the row to update by the primary key alone, where there is one."""
+    """Refuse a conflict of a unique key: 3.x finds the row to update by the primary key alone."""
     definition = version.definition
     place = {column.key: index for index, column in enumerate(definition.columns)}
     test = " AND ".join(f"{key} = ?" for key in definition.primary)
@@ -75,7 +75,7 @@ def _is_there(
 def update_conflicting_row(
     writer: RowWriter, plan: Insertion, rowid: int, row: list[Stored], inserted: set[int]
 ) -> int:
-    """Update the row that clashes with a new one; how many rows the server counts for that."""
+    """Update the row that a new one conflicts with; return the number of rows counted for it."""
     session, compiler = writer.session, writer.compiler
     version, definition = plan.version, plan.version.definition
     names = {f"n{index}": value for index, value in enumerate(row)}

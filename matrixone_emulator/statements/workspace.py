@@ -67,7 +67,7 @@ class Workspace(Transaction, SessionFunctions, Resolver):
         return value
 
     def _sleep(self, seconds: Stored) -> int:
-        """SLEEP, until the client is gone at the latest."""
+        """Sleep, until the client has gone at the latest."""
         deadline = time.monotonic() + min(float(str(seconds or 0)), _LONGEST_SLEEP)
         while (left := deadline - time.monotonic()) > 0:
             if self.interrupted.wait(min(left, _LOOK_SECONDS)) or self.gone():
@@ -80,7 +80,7 @@ class Workspace(Transaction, SessionFunctions, Resolver):
         raise NotImplementedError
 
     def execute(self, statement: str) -> Result:
-        """One statement, all of it or nothing; a transaction of its own where none is open."""
+        """Execute one statement, all or nothing; in a transaction of its own if none is open."""
         own = not self.in_transaction
         if own:
             self.begin()

@@ -1,4 +1,4 @@
-"""Named locks with a waiting time: what sessions wait for beside sqlite's one writer.
+"""Named locks with a timeout, for which sessions wait beside sqlite's one writer.
 
 docs/server.md, Races: CREATE PITR on 4.2.0 waits for an uncommitted rebuilding ALTER, and there is
 the row lock on mo_role.
@@ -23,7 +23,7 @@ _LOOK_SECONDS = 0.2
 
 
 def never() -> bool:
-    """A waiter that nobody gives up on."""
+    """Return False: the client of this waiter is always there."""
     return False
 
 
@@ -56,13 +56,13 @@ class LockTable:
         timeout: float,
         gone: Callable[[], bool] = never,
     ) -> None:
-        """Take *key*, waiting at most *timeout* seconds for another owner to let it go."""
+        """Acquire *key*, waiting at most *timeout* seconds for another owner to release it."""
         with self._changed:
             wait_until(self._changed, lambda: self._held.get(key, owner) is owner, timeout, gone)
             self._held[key] = owner
 
     def release(self, owner: object) -> None:
-        """Let go of everything that *owner* holds."""
+        """Release everything that *owner* holds."""
         with self._changed:
             mine = [key for key, holder in self._held.items() if holder is owner]
             for key in mine:

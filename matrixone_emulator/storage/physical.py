@@ -50,7 +50,7 @@ class PhysicalTables(TableFinder):
             self.sync_triggers(parent)
 
     def sync_triggers(self, version: Version) -> None:
-        """History and foreign keys of this table as triggers, made anew."""
+        """Recreate the triggers for history and foreign keys of this table."""
         execute, table = self._connection.execute, version.table
         names = execute(
             "SELECT name FROM sqlite_master WHERE type = 'trigger' AND tbl_name = ?", (table,)

@@ -14,7 +14,7 @@ from .virtual import VirtualTable
 
 
 class Shared:
-    """The store, the locks, and who wants to hear of commits."""
+    """The store, the locks, and the listeners for commits."""
 
     def __init__(
         self,

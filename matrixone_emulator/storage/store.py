@@ -43,7 +43,7 @@ FIRST_ID = 272_000
 
 
 class Gate:
-    """One writer at a time, with a waiting time; not bound to a thread."""
+    """A lock for one writer at a time, with a timeout; not bound to a thread."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -51,7 +51,7 @@ class Gate:
         self._waiting: deque[tuple[object, threading.Condition]] = deque()
 
     def enter(self, owner: object, timeout: float, gone: Callable[[], bool] = never) -> None:
-        """First come, first served: `leave` makes the one that waits longest the owner."""
+        """Wait for the gate, first come, first served: `leave` gives it to the longest waiter."""
         with self._lock:
             if self._owner is None:
                 self._owner = owner
@@ -137,7 +137,7 @@ class Store:
             return number
 
     def seen_number(self, physical: int, number: int, start: Callable[[], int]) -> None:
-        """A key was given by hand: generated ones go on above it."""
+        """Record an explicit key: generated ones continue above it."""
         with self._lock:
             if physical not in self.counters:
                 self.counters[physical] = start()
@@ -146,7 +146,7 @@ class Store:
                 self._bases[physical] = number
 
     def next_block(self, physical: int, copy: int, start: int) -> None:
-        """A copy's keys go on with the next block of those that the server reserves."""
+        """Let a copy's keys continue with the next block that the server reserves."""
         with self._lock:
             base = self._bases.get(physical, start - 1) + _BLOCK
             self._bases[copy] = base

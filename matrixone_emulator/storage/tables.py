@@ -43,7 +43,7 @@ class Tables(PhysicalTables):
         identity: int | None = None,
         source: str = "",
     ) -> Version:
-        """A new table with rows to come, under a new id."""
+        """Add a new, empty table under a new id."""
         own = self._store.new_id() if identity is None else identity
         if definition.view is None:
             self._create_physical(own, definition)
@@ -56,7 +56,7 @@ class Tables(PhysicalTables):
         return version
 
     def _touch_parent(self, child: Version, key: ForeignKeyDef) -> None:
-        """A new foreign key moves its parent's created_time too."""
+        """Move the parent's created_time, which a new foreign key does."""
         parent = self.parent(child, key)
         if parent is not None and parent.version != child.version:
             self._connection.execute(
@@ -109,7 +109,7 @@ class Tables(PhysicalTables):
         )
 
     def replace(self, database: DatabaseVersion, version: Version, definition: TableDef) -> Version:
-        """The same table, its rows and its id, defined anew: a change in place.
+        """Change a table's definition in place: rows and id stay.
 
         The server's created_time moves with any change.
         """
@@ -131,7 +131,7 @@ class Tables(PhysicalTables):
         return found
 
     def end_table(self, version: Version) -> None:
-        """The table is no more; its rows become history."""
+        """End a table: its rows become history."""
         self._end(version)
         if version.definition.view is not None:
             return
@@ -155,7 +155,7 @@ class Tables(PhysicalTables):
         *,
         copy: bool = True,
     ) -> Version:
-        """The same name under a new id, with the rows of columns of the same key."""
+        """Rebuild a table under a new id, with the rows of columns of the same key."""
         own = self._store.new_id()
         self._create_physical(own, definition)
         if copy:
@@ -194,7 +194,7 @@ class Tables(PhysicalTables):
         return bool(row[0] == self._number())
 
     def rename_parent(self, child: Version, database: DatabaseVersion, old: str, new: str) -> None:
-        """Foreign keys of *child* follow the renaming of their parent."""
+        """Let foreign keys of *child* follow the renaming of their parent."""
         keys = tuple(
             replace(key, parent_table=new)
             if (key.parent_database, key.parent_table) == (database.name, old)
@@ -206,7 +206,7 @@ class Tables(PhysicalTables):
             self.replace(home, child, replace(child.definition, foreign_keys=keys))
 
     def prune(self, moment: int) -> None:
-        """Forget what was no more at *moment*."""
+        """Delete the history that ended before *moment*."""
         number = self.number_at(moment) or 0
         dead = self._connection.execute(
             "SELECT version, physical FROM tab WHERE died <= ?", (number,)

@@ -1,4 +1,4 @@
-"""Tables that are worked out when they are read: information_schema, mo_catalog."""
+"""Tables that are computed when they are read: information_schema, mo_catalog."""
 
 from __future__ import annotations
 

@@ -93,7 +93,7 @@ def _login_parts(login: str) -> tuple[str, str, str]:
 
 
 def _name(name: str) -> str:
-    """Names of accounts, users and roles may hold neither `:` nor `#`."""
+    """Check a name of an account, user or role: neither `:` nor `#` is allowed."""
     stripped = name.strip()
     if not stripped or ":" in stripped or "#" in stripped:
         raise SqlError.internal(f'the name "{stripped}" is invalid')
@@ -257,7 +257,7 @@ class Accounts:
             self._user(account, user_name).roles.discard(role)
 
     def grant_all(self, who: Identity, role: str, *, allowed: bool, matters: bool) -> None:
-        """ALL ON ACCOUNT for a role; of other privileges (not *matters*) nothing is kept."""
+        """Grant or revoke ALL ON ACCOUNT; other privileges (not *matters*) are not stored."""
         with self._lock:
             account = self._own(who)
             self._role(account, role)

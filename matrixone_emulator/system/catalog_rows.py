@@ -40,12 +40,12 @@ def stamp(nanoseconds: int) -> str:
 
 
 def doubled(comment: str) -> str:
-    """A column's comment is kept as it was written between its quotes."""
+    """Double the quotes of a comment, which the server stores as it was written."""
     return comment.replace("'", "''")
 
 
 def visible(session: Reader, at: int | None, *, own: bool) -> list[Version]:
-    """Tables and views: of the own account, or as sys of all."""
+    """Tables and views of the current account, or of all for sys."""
     number = session.catalogue.number_at(at)
     account: int | None = session.context.account_id
     if account == 0 and not own:
@@ -58,7 +58,7 @@ def kind_of(version: Version) -> str:
 
 
 def system_tables(session: Reader) -> Iterator[tuple[str, str, int, bool]]:
-    """Name, database, id and whether a view, of the tables that are worked out."""
+    """Name, database, id and kind (a view or not) of the computed tables."""
     number = 4
     for (database, name), table in sorted(session.virtual.items()):
         if name.startswith("__"):

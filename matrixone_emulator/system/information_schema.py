@@ -1,4 +1,4 @@
-"""mo_catalog and information_schema as tables that are worked out when read.
+"""mo_catalog and information_schema as tables that are computed when read.
 
 docs/server.md, The catalogue; information_schema and keys.
 """
@@ -36,14 +36,14 @@ from .mo_catalog import (
 )
 
 
-def _told(session: Reader, at: int | None) -> list[Version]:
-    """Tables and views of the account that is told, which are none where it is the wrong one."""
+def _reported(session: Reader, at: int | None) -> list[Version]:
+    """Tables and views of the reported account; none if that is the wrong one."""
     right = session.context.reported_account_id == session.context.account_id
     return visible(session, at, own=True) if right else []
 
 
 def _columns(session: Reader, at: int | None) -> Iterator[Row]:
-    for version in _told(session, at):
+    for version in _reported(session, at):
         for position, column in enumerate(version.definition.columns, 1):
             kind = column.type
             text = kind.kind in ("char", "varchar", "text", "blob")
@@ -83,7 +83,7 @@ def _tables(session: Reader, at: int | None) -> Iterator[Row]:
     for name, database, _, view in system_tables(session):
         word = "SYSTEM VIEW" if view else "BASE TABLE"
         yield _table_row(database, name, word, None, "", None)
-    for version in _told(session, at):
+    for version in _reported(session, at):
         view = version.definition.view is not None
         counter = session.store.counters.get(version.physical)
         auto: int | None = counter if counter and version.definition.auto_column else 0
@@ -143,7 +143,7 @@ def _schemata(session: Reader, at: int | None) -> Iterator[Row]:
 
 def _statistics(session: Reader, at: int | None) -> Iterator[Row]:
     told = session.rules.statistics_follow_account
-    for version in _told(session, at) if told else visible(session, at, own=True):
+    for version in _reported(session, at) if told else visible(session, at, own=True):
         for index, _, position, column in index_parts(version):
             yield (
                 "def",
@@ -192,7 +192,7 @@ def _table_constraints(session: Reader, at: int | None) -> Iterator[Row]:
 
 
 def _views(session: Reader, at: int | None) -> Iterator[Row]:
-    for version in _told(session, at):
+    for version in _reported(session, at):
         if version.definition.view is not None:
             yield (
                 "def",

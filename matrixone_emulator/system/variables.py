@@ -235,7 +235,7 @@ class Variables:
             if not within or (sign == "-" and offset >= datetime.timedelta(hours=14)):
                 raise SqlError(10109, f"wrong date/time format specifier: {text}")
             return datetime.timezone(-offset if sign == "-" else offset)
-        # Up to 3.x the name is looked up in small letters, so that no city is ever found.
+        # Up to 3.x the name is looked up in lower case, so that no city is ever found.
         name = text if self._rules.zone_names else text.lower()
         if name.upper() == "UTC" and self._rules.zone_names:
             return datetime.UTC

@@ -55,7 +55,7 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class SqlType:
-    """A declared or derived type; *kind* is the server's word in small letters."""
+    """A declared or derived type; *kind* is the server's name of it in lower case."""
 
     kind: str
     width: int = 0

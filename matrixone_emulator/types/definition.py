@@ -132,7 +132,7 @@ class Version:
 
     @property
     def history(self) -> str:
-        """The sqlite table of the rows that are no more."""
+        """The sqlite table of past rows."""
         return f"h_{self.physical}"
 
 

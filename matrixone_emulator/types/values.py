@@ -334,7 +334,7 @@ def _store_moment(value: Stored, target: SqlType, source: SqlType) -> str:
 
 
 def _store_set(value: Stored, target: SqlType) -> str:
-    """The members in the order of the type, each once; a number is the sum of their places."""
+    """Store a SET: members in the order of the type; a number is the sum of their places."""
     if isinstance(value, int):
         bits, most = value, (1 << len(target.values)) - 1
         if not 0 <= bits <= most:
@@ -354,7 +354,7 @@ def _store_set(value: Stored, target: SqlType) -> str:
 
 
 def _store_year(value: Stored, source: SqlType) -> int | None:
-    """Two digits are of this century up to 69; what is no year is NULL."""
+    """Store a YEAR: two digits are of this century up to 69; an invalid year is NULL."""
     text = as_text(value, source).strip()
     if not text.isdigit():
         return None

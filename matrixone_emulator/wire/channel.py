@@ -8,7 +8,7 @@ _MAX_CHUNK = 0xFFFFFF
 
 
 class ConnectionLost(Exception):
-    """The client went away, or sent what is no packet of this protocol."""
+    """The client has left, or has sent no valid packet."""
 
 
 class Channel:

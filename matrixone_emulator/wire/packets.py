@@ -89,7 +89,7 @@ def parse_login(packet: bytes) -> Login:
 
 
 def auth_switch(salt: bytes) -> bytes:
-    """Asks a client that began with another plugin for mysql_native_password."""
+    """Ask a client that began with another plugin for mysql_native_password."""
     return bytes((Header.EOF,)) + NATIVE_PASSWORD.encode() + b"\0" + salt + b"\0"
 
 

@@ -17,7 +17,7 @@ def is_not_utf8(data: str) -> bool:
 
 
 def encode(value: object) -> bytes:
-    """One value of the text protocol."""
+    """Encode one value in the text protocol."""
     match value:
         case str():
             return value.encode("utf-8", "surrogateescape")

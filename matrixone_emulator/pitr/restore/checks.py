@@ -1,4 +1,4 @@
-"""May this PITR restore this target, to this moment? The server's checks in its order."""
+"""The server's checks of RESTORE, in its order: may this PITR restore this target, then?"""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def check_moment(at: int, row: PitrRow, clock: Clock, *, whole_seconds: bool) ->
 
 
 def check_level(who: Identity, stmt: RestorePitr, row: PitrRow) -> None:
-    """Whether this PITR may restore this target."""
+    """Refuse a target that this PITR may not restore."""
     match stmt.level:
         case "cluster":
             if row.level != "cluster":

@@ -193,7 +193,7 @@ def _related_tables_back(
 
 
 def _restore_account(session: Workspace, account: int, at: int, into: int) -> None:
-    """Every database of the account but the system's; those that came later are dropped.
+    """Restore every database of an account but the system's; drop those that came later.
 
     All are dropped first: foreign keys between them keep none.
     """
