@@ -4,6 +4,7 @@ from .aio import (
     AsyncPitrManager,
     AsyncTransactionPitrManager,
     apply_plan_async,
+    check_kept_async,
     ensure_pitrs_async,
     get_pitrs_async,
     get_recovery_windows_async,
@@ -14,6 +15,8 @@ from .aio import (
     renew_pitr_async,
 )
 from .apply import apply_plan
+from .coverage.reading import check_kept
+from .coverage.windows import Kept, Verdict
 from .ddl import AlterPitr, CreatePitr, DropPitr, RestorePitr
 from .declarations import declare_pitrs, declared_pitrs
 from .errors import (
@@ -66,6 +69,7 @@ __all__ = [
     "Drop",
     "DropPitr",
     "Failure",
+    "Kept",
     "Moment",
     "MomentLike",
     "PastError",
@@ -98,10 +102,13 @@ __all__ = [
     "TablePitr",
     "TransactionPitrManager",
     "Unprotected",
+    "Verdict",
     "account_lock",
     "apply_plan",
     "apply_plan_async",
     "as_of",
+    "check_kept",
+    "check_kept_async",
     "compare",
     "declare_pitrs",
     "declared_pitrs",

@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeAlias, TypeVa
 from sqlalchemy import Engine
 
 from .apply import apply_plan
+from .coverage.reading import check_kept
 from .errors import PitrValidationError
 from .locking import DEFAULT_TIMEOUT
 from .manager import PitrManager, TransactionPitrManager
 from .moment import Moment, MomentLike
-from .past.session import past_arguments, prepare
+from .past.session import past_arguments, past_engines, prepare
 from .plan.reading import plan_pitrs
 from .reflection import get_pitrs, get_recovery_windows
 from .renewal import prune_history, renew_pitr
@@ -194,7 +195,7 @@ async def past_session_async(
     )
     kind: Any = bind.class_ if isinstance(bind, async_sessionmaker) else AsyncSession
     made: AsyncSession = kind(**arguments)
-    await _run(prepare, made.sync_session, at)
+    await _run(prepare, made.sync_session, at, past_engines(arguments))
     return made
 
 
@@ -203,3 +204,6 @@ async def moment_now_async(
 ) -> Moment:
     """See :meth:`Moment.now`."""
     return await _run(Moment.now, _sync(bind))
+
+
+check_kept_async = _awaited(check_kept)

@@ -180,6 +180,7 @@ class CatalogObject(NamedTuple):
     made: dt.datetime
     logical_id: int
     """From 4.0 on a table keeps it when it is rebuilt; before 4.0, and for a database, the id."""
+    partitioned: bool = False
 
     @property
     def rebuilt(self) -> bool:
@@ -196,7 +197,8 @@ Objects: TypeAlias = "dict[ObjectKey, CatalogObject]"
 
 _OBJECTS: Final = """\
 SELECT w.account, w.chosen, w.moment,
-  d.datname, d.dat_id, d.created_time, t.relname, t.rel_id, t.{logical_id}, t.created_time
+  d.datname, d.dat_id, d.created_time,
+  t.relname, t.rel_id, t.{logical_id}, t.created_time, t.partitioned
 FROM (SELECT current_account_name() AS account, DATABASE() AS chosen, now(6) AS moment) w
 LEFT JOIN mo_catalog.mo_database d
   ON d.account_id = current_account_id() AND (d.datname = DATABASE() OR d.datname IN :databases)
@@ -229,14 +231,14 @@ def read_objects(
     objects: Objects = {}
     rows = query(connection, statement, values)
     for row in rows:
-        database, dat_id, made, table, rel_id, logical_id, table_made = row[3:]
+        database, dat_id, made, table, rel_id, logical_id, table_made, partitioned = row[3:]
         if database is None:
             continue
         if (database, None) not in objects:
             objects[database, None] = CatalogObject(int(dat_id), parse_time(made), int(dat_id))
         if table is not None:
             objects[database, table] = CatalogObject(
-                int(rel_id), parse_time(table_made), int(logical_id)
+                int(rel_id), parse_time(table_made), int(logical_id), bool(partitioned)
             )
     account, chosen, now = rows[0][:3]
     return str(account), chosen or None, parse_time(now), objects

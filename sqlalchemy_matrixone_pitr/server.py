@@ -51,6 +51,8 @@ class Rules:
     :ivar rebuilt_stays_active: the server goes on taking a rebuilt table's policy for active, and
         refuses another one beside it.
     :ivar truncated_stays_active: so with a truncated table's.
+    :ivar table_policies_keep_partitions: a table's policy keeps the rows of its partitions, which
+        have ids of their own.
     :ivar restore_skips_orphans: RESTORE of a table whose foreign key's parent is missing does
         nothing and says OK.
     :ivar restore_skips_self_references: RESTORE of a database does nothing and says OK where one
@@ -63,6 +65,7 @@ class Rules:
     concurrent_create_damages: bool
     rebuilt_stays_active: bool
     truncated_stays_active: bool
+    table_policies_keep_partitions: bool
     restore_skips_orphans: bool
     restore_skips_self_references: bool
 
@@ -80,6 +83,7 @@ def rules_of(version: Version) -> Rules:
         concurrent_create_damages=(3, 0, 0) <= version < (4, 0, 0),
         rebuilt_stays_active=version < (3, 0, 0),
         truncated_stays_active=version < (4, 0, 0),
+        table_policies_keep_partitions=version < (4, 0, 0),
         restore_skips_orphans=version < (3, 0, 0),
         restore_skips_self_references=version < (4, 2, 0),
     )

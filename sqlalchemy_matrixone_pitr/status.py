@@ -12,7 +12,7 @@ import datetime as dt
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final, NamedTuple
 
 from sqlalchemy.engine import Connection
 
@@ -100,6 +100,22 @@ _SYS_STATUS: Final = (
 )
 
 
+class Recorded(NamedTuple):
+    """What the catalogue has of a PITR, readable by sys alone."""
+
+    status: int
+    object_id: int
+    changed: Any
+
+
+def recorded_ids(connection: Connection) -> dict[str, Recorded]:
+    """What the catalogue has of the PITRs that sys made, by name."""
+    return {
+        name: Recorded(int(status), int(object_id), changed)
+        for name, status, object_id, changed in connection.exec_driver_sql(_SYS_STATUS)
+    }
+
+
 def _status_for_sys(
     connection: Connection, pitrs: Sequence[Pitr], objects: Objects
 ) -> tuple[list[Pitr], frozenset[str], dict[str, dt.datetime]]:
@@ -108,10 +124,7 @@ def _status_for_sys(
     The status alone is not enough: on 3.0.9 TRUNCATE and RESTORE leave it 1 with a stale id, and
     4.x may record another id than the present one for a table that was rebuilt before.
     """
-    recorded = {
-        name: (int(status), int(obj_id), changed)
-        for name, status, obj_id, changed in connection.exec_driver_sql(_SYS_STATUS)
-    }
+    recorded = recorded_ids(connection)
     known = []
     stale = set()
     ended = {}
@@ -151,7 +164,7 @@ def _status_by_ids(connection: Connection, pitrs: Sequence[Pitr], now: Objects) 
     statuses: dict[int, PitrStatus] = {}
     doubtful: dict[dt.datetime, list[Pitr]] = defaultdict(list)
     for pitr in pitrs:
-        known = _status_without_past(pitr, now)
+        known = status_without_past(pitr, now)
         if known is not None:
             statuses[id(pitr)] = known
         else:
@@ -181,7 +194,7 @@ def _status_by_ids(connection: Connection, pitrs: Sequence[Pitr], now: Objects) 
     return [pitr.with_status(statuses[id(pitr)]) for pitr in pitrs]
 
 
-def _status_without_past(pitr: Pitr, now: Objects) -> PitrStatus | None:
+def status_without_past(pitr: Pitr, now: Objects) -> PitrStatus | None:
     if pitr.database_name is None or pitr.created_time is None:
         return PitrStatus.ACTIVE  # an account that can ask has not been dropped
     found = now.get((pitr.database_name, pitr.table_name))

@@ -34,6 +34,7 @@ from ..errors import PastError, PastWriteError, driver_code_and_text
 from ..names import shorten
 from ..server import SUPPORTED_DIALECTS
 from ..sqltext import without_literals
+from .options import PAST_TABLES
 
 LEAVE_OUT: Final = (
     "use a connection, or a session, without the execution option matrixone_as_of for it"
@@ -59,9 +60,6 @@ class PastCompiler:
     """What a compiler of statements of the past does otherwise; mixed into a dialect's own."""
 
     reads_past = True
-
-    past_tables: list[tuple[str | None, str]]
-    """The schema and name of each table that is read."""
 
     def _then(self, **kw: Any) -> str:
         compiler: Any = self
@@ -90,7 +88,7 @@ class PastCompiler:
         text = base.visit_table(table, asfrom=asfrom, enclosing_alias=enclosing_alias, **kw)
         text += self._then(**kw)
         schema = compiler.preparer.schema_for_object(table)
-        compiler.__dict__.setdefault("past_tables", []).append((schema, table.name))
+        compiler.__dict__.setdefault(PAST_TABLES, []).append((schema, table.name))
         ambiguous = (ambiguous_table_name_map or {}).get(table.name)
         alone = enclosing_alias is None or enclosing_alias.element is not table
         if ambiguous is not None and alone and not schema:

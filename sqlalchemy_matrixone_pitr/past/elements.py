@@ -10,7 +10,7 @@ Source: docs/server.md, Time travel.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, TypeVar, cast, overload
 
 from sqlalchemy import BigInteger, Join, Table, bindparam
 from sqlalchemy import inspect as inspect_
@@ -27,6 +27,7 @@ from ..errors import PastError, PitrValidationError
 from ..moment import Moment, MomentLike
 from ..names import shorten
 from ..server import SUPPORTED_DIALECTS
+from .options import NAMED_MOMENTS, PAST_TABLES
 
 if TYPE_CHECKING:
     from sqlalchemy.orm.util import AliasedClass
@@ -85,8 +86,8 @@ def as_of(selectable: Any, moment: MomentLike, *, name: str | None = None) -> An
     INSERT ... FROM SELECT. The rest of the statement is read now, so past and present can be
     compared in one; but all moments of a statement must be the same.
 
-    The moment is not looked at: nothing here knows a server. A future one reads the present, and
-    one whose history is gone reads no rows, both without an error. :func:`check_kept` asks.
+    What keeps the moment is asked when the statement is executed, once a minute for a table: see
+    :func:`check_kept`. A moment in the future is refused then, too.
 
     :param name: of the alias; None makes one.
     :raises PitrValidationError: no moment, or nothing that has a past of its own: a subquery or CTE
@@ -214,15 +215,14 @@ def _visit_as_of(
     if element.nanoseconds in compiler.bind_names:  # else it is a literal
         names = compiler.__dict__.setdefault(NAMED_MOMENTS, [])
         names.append(compiler.bind_names[element.nanoseconds])
+    of: Any = element.element
+    schema = compiler.preparer.schema_for_object(of)
+    compiler.__dict__.setdefault(PAST_TABLES, []).append((schema, of.name))
     quoted = compiler.preparer.format_alias(element, name)
     text = f"{table} {{MO_TS = {moment}}}{compiler.get_render_as_alias_suffix(quoted)}"
     if fromhints and element in fromhints:
         text = compiler.format_from_hint_text(text, element, fromhints[element], iscrud)
     return text
-
-
-NAMED_MOMENTS: Final = "matrixone_moments"
-"""Attribute of a compiled statement: the parameters of its ``as_of()`` elements."""
 
 
 def _check_eager_joins(element: AsOf, compiler: Any) -> None:

@@ -13,7 +13,7 @@ What happens, in the order of SQLAlchemy's execution:
    each statement.
 2. The dialect compiles (:mod:`.dialect`), and refuses what writes.
 3. ``before_cursor_execute``: what was given as text is looked at, and whether something keeps the
-   moment for the tables that are read (:mod:`.kept`), before anything is sent.
+   moment for the tables that are read (:mod:`..coverage.reading`), before anything is sent.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ from sqlalchemy.sql.ddl import ExecutableDDLElement
 from sqlalchemy.sql.schema import DefaultGenerator
 
 from ..connections import AS_OF
+from ..coverage.reading import check_statement
 from ..errors import PastError, PastWriteError
 from ..moment import Moment
 from .dialect import LEAVE_OUT, PastDialect, past_dialect, text_of_then
-from .elements import NAMED_MOMENTS
-from .options import moment_of_options
+from .options import NAMED_MOMENTS, PAST_TABLES, moment_of_options
 from .session import attach_if_orm
 
 
@@ -125,19 +125,25 @@ def _on_cursor(
     context: Any,
     executemany: bool,
 ) -> tuple[str, Any]:
-    if context is None or AS_OF not in context.execution_options:
-        return statement, parameters
-    moment = moment_of_options(context.execution_options)
-    if moment is None:
-        return statement, parameters
     compiled = context.compiled
-    if compiled is None or compiled.isplaintext:
+    named = getattr(compiled, NAMED_MOMENTS, ())
+    moment = None
+    if AS_OF in context.execution_options:
+        moment = moment_of_options(context.execution_options)
+    if moment is None and not named:
+        return statement, parameters
+    if moment is not None and (compiled is None or compiled.isplaintext):
         return text_of_then(statement, moment.nanoseconds), parameters
-    for name in getattr(compiled, NAMED_MOMENTS, ()):
-        if context.compiled_parameters[0][name] != moment.nanoseconds:
+    for name in named:
+        value = context.compiled_parameters[0][name]
+        if moment is not None and value != moment.nanoseconds:
             raise PastError(
                 f"as_of() in a statement that is read as of {moment} as a whole, by the execution "
                 f"option {AS_OF}, names another moment: MatrixOne knows one past moment in a "
                 "statement"
             )
+        moment = Moment(value)
+    tables = getattr(compiled, PAST_TABLES, ())
+    if moment is not None and tables:
+        check_statement(connection, tables, moment, context.execution_options)
     return statement, parameters

@@ -14,6 +14,13 @@ ALLOW_UNPROTECTED: Final = "matrixone_allow_unprotected"
 """Execution option beside it: True reads moments that nothing keeps, too."""
 
 
+NAMED_MOMENTS: Final = "matrixone_moments"
+"""Attribute of a compiled statement: the parameters of its ``as_of()`` elements."""
+
+PAST_TABLES: Final = "matrixone_past_tables"
+"""Attribute of a compiled statement: schema and name of each table that it reads in the past."""
+
+
 def moment_of_options(options: Mapping[str, Any]) -> Moment | None:
     """The moment that execution options say, or None for the present.
 

@@ -17,13 +17,15 @@ from __future__ import annotations
 import functools
 import sys
 import weakref
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import event, inspect
 from sqlalchemy.engine import Engine
 from sqlalchemy.sql import FromClause, visitors
 
-from ..connections import AS_OF
+from ..connections import AS_OF, side_connection
+from ..coverage.reading import check_past
 from ..errors import PastError, PastWriteError, PitrValidationError
 from ..moment import Moment, MomentLike
 from ..names import shorten
@@ -58,7 +60,8 @@ def past_session(
     :param bind: an Engine, or a sessionmaker, whose class and arguments are taken.
     :param allow_unprotected: read a moment that no policy and no snapshot keeps, too.
     :raises PitrValidationError: a moment in the future, or another bind.
-    :raises PastNotKeptError: nothing keeps the moment.
+
+    What keeps the moment is asked of each table when it is first read: see :func:`check_kept`.
 
     >>> from sqlalchemy import create_engine, text
     >>> engine = create_engine(url)
@@ -73,7 +76,7 @@ def past_session(
     arguments = past_arguments(bind, at, allow_unprotected, maker=sessionmaker, engine=Engine)
     kind: Any = bind.class_ if isinstance(bind, sessionmaker) else Session
     made: Session = kind(**arguments)
-    prepare(made, at)
+    prepare(made, at, past_engines(arguments))
     return made
 
 
@@ -107,14 +110,26 @@ def past_arguments(
     return arguments
 
 
-def prepare(session: Session, moment: Moment) -> None:
-    """Make a session whose bind reads the past a read-only one."""
+def past_engines(arguments: Mapping[str, Any]) -> list[Engine]:
+    """The engines in the arguments of a session of the past."""
+    found = [arguments.get("bind"), *(arguments.get("binds") or {}).values()]
+    return [getattr(one, "sync_engine", one) for one in found if one is not None]
+
+
+def prepare(session: Session, moment: Moment, engines: Iterable[Engine]) -> None:
+    """Make a session whose binds read the past a read-only one.
+
+    :raises PitrValidationError: the moment lies in the future.
+    """
 
     def remember(_: Session, instance: object) -> None:
         _moments[_state(instance)] = moment
 
     event.listen(session, "before_flush", _refuse_flush)
     event.listen(session, "loaded_as_persistent", remember)
+    for engine in engines:
+        with side_connection(engine) as connection:
+            check_past(connection, moment)
 
 
 def _state(instance: object) -> Any:

@@ -47,6 +47,7 @@ def take_moment(engine: Engine) -> Moment:
 
 @pytest.fixture
 def shop(engine: Engine) -> Shop:
+    engine.update_execution_options(matrixone_allow_unprotected=True)
     metadata.create_all(engine)
     with engine.begin() as connection:
         connection.execute(orders.insert(), [{"id": 1, "item": "tea"}, {"id": 2, "item": "lamp"}])

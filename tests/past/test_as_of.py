@@ -264,6 +264,7 @@ def test_many_moments_are_one_compilation(shop: Shop, orm: bool) -> None:
                 then = as_of(orders, moment)
                 found = connection.scalar(select(then.c.item).where(then.c.id == 1))
                 assert found == "tea"
+    del hits["NO_CACHE_KEY"]  # the server's clock
     assert hits == {"CACHE_MISS": 1, "CACHE_HIT": 199}
 
 

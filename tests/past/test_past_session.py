@@ -66,6 +66,7 @@ class World:
 
 @pytest.fixture
 def world(engine: Engine) -> World:
+    engine.update_execution_options(matrixone_allow_unprotected=True)
     Base.metadata.create_all(engine)
     with Session(engine) as session:
         fill(session)
@@ -375,7 +376,7 @@ def test_async(
     engine.dispose()
 
     async def read() -> None:
-        made = make_async_engine()
+        made = make_async_engine(execution_options={"matrixone_allow_unprotected": True})
         async with await past_session_async(made, then, **OPEN) as past:
             found = await past.scalars(select(Article).options(selectinload(Article.tags)))
             assert [[tag.name for tag in one.tags] for one in found] == [["red", "blue"], ["blue"]]

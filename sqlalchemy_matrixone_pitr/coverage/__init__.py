@@ -1,0 +1,1 @@
+"""Which moments are kept, for which objects, and by what."""

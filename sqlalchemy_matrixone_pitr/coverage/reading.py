@@ -1,0 +1,331 @@
+"""Reading what keeps the history of tables, and saying so: :func:`check_kept`.
+
+Four statements at most, however many tables: SHOW PITR, the catalogue of now, the ids that the
+PITRs recorded (to sys), and, only where a table's own policy or none is there, the catalogue of the
+moment.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+import warnings
+import weakref
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any, Final
+
+from sqlalchemy import Table, bindparam, text
+from sqlalchemy import inspect as inspect_
+from sqlalchemy.engine import Connection, Engine
+from sqlalchemy.exc import DBAPIError, NoInspectionAvailable
+
+from .. import server
+from ..catalog import Key, ObjectKey, read_objects
+from ..connections import Bind, query, roll_back, unwrap
+from ..declarations import Databases
+from ..errors import (
+    PastNotKeptError,
+    PastNotKeptWarning,
+    PitrPermissionError,
+    PitrValidationError,
+)
+from ..moment import Moment, MomentLike
+from ..names import SYSTEM_DATABASES, fold, plain, shorten
+from ..past.options import ALLOW_UNPROTECTED
+from ..show import SYS, parse_pitr_rows, reading, reset_current_account, show_pitr, typed_errors
+from ..status import recorded_ids, status_without_past
+from .windows import GC_TTL, Kept, Known, Policy, Verdict, judge, policy_of
+
+
+def read_known(connection: Connection, keys: Collection[Key]) -> Known:
+    """What keeps the history of tables: three statements. On an idle connection of ours."""
+    version = server.require_matrixone(connection)
+    roll_back(connection)
+    with server.session_zone(connection, "+00:00"), typed_errors():
+        rows = show_pitr(connection, {})
+        reset_current_account(connection)
+        databases = {database for database, _ in keys}
+        tables = {table for _, table in keys}
+        account, _, _, objects = read_objects(connection, version, databases, tables)
+        pitrs = [
+            pitr
+            for pitr in parse_pitr_rows(rows, account)
+            if pitr.database_name is None
+            or pitr.database_name in databases
+            or account == SYS  # of a table that was renamed: its id tells
+        ]
+        policies = []
+        if account == SYS:
+            recorded = recorded_ids(connection)
+            for pitr in pitrs:
+                found = recorded.get(pitr.name)
+                below = pitr.database_name is not None
+                policies.append(Policy(pitr, found.object_id if found and below else None))
+        else:
+            for pitr in pitrs:
+                known = status_without_past(pitr, objects)
+                told = pitr if known is None else pitr.with_status(known)
+                there = objects.get((pitr.database_name or "", pitr.table_name))
+                policies.append(policy_of(told, None if there is None else there.id))
+    return Known(
+        now=Moment(server.clock(connection)),
+        policies=policies,
+        ids={key: found.id for key, found in objects.items()},
+        made={key[0]: Moment.of(found.made) for key, found in objects.items() if key[1] is None},
+        partitioned=frozenset(
+            (key[0], key[1])
+            for key, found in objects.items()
+            if found.partitioned and key[1] is not None
+        ),
+        keeps_partitions=server.rules_of(version).table_policies_keep_partitions,
+    )
+
+
+_THEN: Final = """\
+SELECT d.datname, d.dat_id, t.relname, t.rel_id
+FROM mo_catalog.mo_database {then} d
+LEFT JOIN mo_catalog.mo_tables {then} t
+  ON t.account_id = d.account_id AND t.reldatabase = d.datname AND t.relname IN :tables
+WHERE d.account_id = current_account_id() AND d.datname IN :databases"""
+
+
+def read_then(
+    connection: Connection, keys: Collection[Key], moment: Moment
+) -> dict[ObjectKey, int] | None:
+    """The ids that databases and tables had at a moment: one statement; None where that is gone."""
+    statement = text(_THEN.format(then=moment.sql)).bindparams(
+        bindparam("tables", expanding=True), bindparam("databases", expanding=True)
+    )
+    values = {
+        "tables": sorted({table for _, table in keys}),
+        "databases": sorted({database for database, _ in keys}),
+    }
+    found: dict[ObjectKey, int] = {}
+    try:
+        for database, dat_id, table, rel_id in query(connection, statement, values):
+            found[database, None] = int(dat_id)
+            if table is not None:
+                found[database, table] = int(rel_id)
+    except DBAPIError as error:
+        if error.connection_invalidated:
+            raise
+        roll_back(connection)
+        return None
+    return found
+
+
+def read_verdicts(
+    connection: Connection, keys: Collection[Key], moment: Moment
+) -> dict[Key, Verdict]:
+    """What is known of tables' history at a moment.
+
+    :raises PitrValidationError: the moment lies in the future.
+    """
+    known = read_known(connection, keys)
+    moment.check_past(known.now)
+    verdicts = {key: judge(known, key, moment) for key in keys}
+    open_ = [key for key, verdict in verdicts.items() if verdict is None]
+    if open_:
+        then = read_then(connection, open_, moment)
+        for key in open_:
+            verdicts[key] = judge(known, key, moment, {} if then is None else then)
+    return {key: verdict for key, verdict in verdicts.items() if verdict is not None}
+
+
+def _unread(connection: Connection, keys: Collection[Key], moment: Moment) -> dict[Key, Verdict]:
+    """The verdicts for a user who may not read policies: nothing is known to keep anything."""
+    known = Known(Moment(server.clock(connection)), (), {}, {})
+    moment.check_past(known.now)
+    young = known.now < moment + GC_TTL
+    reason = (
+        "this user may not read the policies, so that what keeps it is not known; an administrator "
+        "of the account may, with the role moadmin or accountadmin"
+    )
+    kept = Kept.PROBABLE if young else Kept.NOT_KEPT
+    return {key: Verdict(*key, moment, kept, reason=reason) for key in keys}
+
+
+# ----------------------------------------------------------------------------------------- saying
+
+_VALID: Final = 60.0
+"""Seconds for which an engine is not asked again."""
+
+_MANY: Final = 10_000
+
+_ASKED: Final = "_matrixone_kept"
+"""Attribute of an engine's dialect: when which table's history at which moment was found kept."""
+
+
+def check_kept(
+    bind: Bind,
+    tables: Iterable[Any] | Any,
+    moment: MomentLike,
+    *,
+    allow_unprotected: bool = False,
+) -> list[Verdict]:
+    """Ask whether something keeps the history of tables at a moment, before it is trusted.
+
+    Where nothing keeps it, MatrixOne answers with no rows and no error once it has been collected.
+    Nothing is said of what a policy or a snapshot keeps. What nothing surely keeps, but the server
+    has not collected yet by its default settings, is a warning; anything else is refused.
+
+    It reads on a connection of its own, four statements at most.
+
+    :param tables: a Table, a mapped class, ``"database.table"``, ``"table"`` of the current
+        database, or several of these.
+    :param allow_unprotected: neither warn nor refuse.
+    :raises PastNotKeptError: the history is not kept; it names the policy that would have kept it.
+    :raises PitrValidationError: the moment lies in the future.
+
+    >>> from sqlalchemy import create_engine, text
+    >>> engine = create_engine(url)
+    >>> with engine.begin() as conn:
+    ...     result = conn.execute(text("CREATE TABLE crates (id INT PRIMARY KEY)"))
+    ...     result = conn.execute(CreatePitr(Pitr.table("crates_week", "crates", "7d")))
+    >>> import time
+    >>> time.sleep(1.1)  # policies know seconds
+    >>> [verdict.by for verdict in check_kept(engine, "crates", Moment.now(engine))]
+    [('crates_week',)]
+    """
+    at = Moment.of(moment)
+    found = unwrap(bind, "check_kept")
+    databases = Databases.of(bind)
+    keys = [_key(table, databases) for table in _each(tables)]
+    verdicts = ask(found, keys, at)
+    if not allow_unprotected:
+        say(verdicts)
+    return verdicts
+
+
+def ask(bind: Engine | Connection, keys: Collection[Key], moment: Moment) -> list[Verdict]:
+    """The verdicts of tables; those of the last minute are taken again."""
+    wanted = [key for key in dict.fromkeys(keys) if key[0] not in SYSTEM_DATABASES]
+    if not wanted:
+        return []
+    asked: dict[tuple[Key, Moment], tuple[float, Verdict]]
+    asked = bind.engine.dialect.__dict__.setdefault(_ASKED, {})
+    now = time.monotonic()
+    fresh = {key: asked.get((key, moment)) for key in wanted}
+    old = [key for key, found in fresh.items() if found is None or now - found[0] > _VALID]
+    if old:
+        with reading(bind) as connection:
+            try:
+                read = read_verdicts(connection, old, moment)
+            except PitrPermissionError:
+                roll_back(connection)
+                read = _unread(connection, old, moment)
+        for key, verdict in read.items():
+            asked[key, moment] = fresh[key] = (now, verdict)
+        if len(asked) > _MANY:
+            asked.clear()
+    return [found[1] for found in fresh.values() if found is not None]
+
+
+_SEEN: Final = "_matrixone_now"
+"""Attribute of an engine's dialect: the latest that its server's clock was seen to say."""
+
+
+def check_past(connection: Connection, moment: Moment) -> None:
+    """Refuse a future moment; the server's clock is asked only where it was not seen later.
+
+    :raises PitrValidationError: it lies in the future.
+    """
+    attributes = connection.engine.dialect.__dict__
+    seen: Moment | None = attributes.get(_SEEN)
+    if seen is None or moment > seen:
+        attributes[_SEEN] = seen = Moment(server.clock(connection))
+        moment.check_past(seen)
+
+
+_answered: weakref.WeakKeyDictionary[Connection, dict[Any, float]] = weakref.WeakKeyDictionary()
+
+
+def check_statement(
+    connection: Connection,
+    tables: Iterable[tuple[str | None, str]],
+    moment: Moment,
+    options: Mapping[str, Any],
+) -> None:
+    """Ask for the tables of a statement that is about to be sent, once a minute on a connection.
+
+    :param tables: their schemas and names, as declared.
+    :param options: the statement's execution options.
+    :raises PastNotKeptError: the history of one is not kept.
+    :raises PitrValidationError: the moment lies in the future.
+    """
+    if options.get(ALLOW_UNPROTECTED):
+        check_past(connection, moment)
+        return
+    schemas = options.get("schema_translate_map") or {}
+    question = (moment, frozenset(tables), frozenset(schemas.items()))
+    answered = _answered.setdefault(connection, {})
+    now = time.monotonic()
+    if now - answered.get(question, -_VALID) < _VALID:
+        return
+    databases = Databases.of(connection, options)
+    keys = [(databases.real(schema), fold(name)) for schema, name in dict.fromkeys(tables)]
+    say(ask(connection, [(database, name) for database, name in keys if database], moment))
+    answered[question] = now
+
+
+def say(verdicts: Iterable[Verdict]) -> None:
+    """Warn of what is probable, and refuse what is not kept.
+
+    :raises PastNotKeptError: one is not.
+    """
+    for verdict in verdicts:
+        table = f"{verdict.database_name}.{verdict.table_name}"
+        if verdict.kept is Kept.NOT_KEPT:
+            raise PastNotKeptError(
+                f"nothing keeps the history of {table} at {verdict.moment}, and the server answers "
+                f"with no rows, as if it had been empty, once it is gone: {verdict.reason}. "
+                "allow_unprotected=True, or the execution option matrixone_allow_unprotected, "
+                "reads it all the same"
+            )
+        if verdict.kept is Kept.PROBABLE:
+            warnings.warn(
+                f"nothing surely keeps the history of {table} at {verdict.moment}: {verdict.reason}"
+                ". By its default settings the server has not collected it yet; where it has, it "
+                "answers with no rows",
+                PastNotKeptWarning,
+                stacklevel=_callers_level(),
+            )
+
+
+def _callers_level() -> int:
+    """The ``stacklevel`` of the user's line, below SQLAlchemy's and ours."""
+    level, frame = 1, sys._getframe(1)
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith(
+        ("sqlalchemy.", "sqlalchemy_matrixone_pitr.")
+    ):
+        level, frame = level + 1, frame.f_back
+    return level
+
+
+def _each(tables: Any) -> list[Any]:
+    return list(tables) if isinstance(tables, list | tuple | set | frozenset) else [tables]
+
+
+def _key(table: Any, databases: Databases) -> Key:
+    """The database and name of a table, as the server has them."""
+    if isinstance(table, str):
+        database, dot, name = plain(table).rpartition(".")
+        real = fold(database) if dot else databases.real(None)
+        if not name or not real or (dot and not database):
+            raise PitrValidationError(
+                f"{shorten(table)} is no table: write 'database.table', or choose a database"
+            )
+        return real, fold(name)
+    if not isinstance(table, Table):
+        try:
+            table = inspect_(table).local_table
+        except (NoInspectionAvailable, AttributeError):
+            raise PitrValidationError(
+                f"check_kept takes tables, mapped classes and names of tables, not {shorten(table)}"
+            ) from None
+    found, name = databases.key(table)
+    if found is None:
+        raise PitrValidationError(
+            f"table {table.name!r} has no database: it has no schema, and the connection has none"
+        )
+    return found, name

@@ -1,0 +1,283 @@
+"""Whether the history of a table at a moment is kept, and by which policies: computed, no I/O.
+
+The server does not tell. Once garbage collection has taken a moment, it answers reads of it, CLONE
+and RESTORE with OK and no rows. So what is kept is derived from the policies, the ids that they
+recorded, and the object's id at the moment:
+
+============================  ======================================================================
+policy of                     keeps the history of
+============================  ======================================================================
+cluster, account              everything in it
+a database                    the database that had the recorded id, also after DROP DATABASE
+a table                       rows of the table that had the recorded id, also after a rebuild; not
+                              its indexes; not its partitions from 4.0 on
+a snapshot                    its own instant
+============================  ======================================================================
+
+A policy reaches back by its range, and keeps what was there when it was made: that is sure from its
+creation on, and probable for an hour before, the default time after which the server collects what
+nothing keeps (``gc-ttl``). Where its range was changed, what lies more than an hour before the
+change is probable: the range before may have been shorter.
+
+Source: docs/server.md, Garbage collection; Object ids; What detaches a policy.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import enum
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from ..catalog import Key, ObjectKey
+from ..model import Pitr, PitrLevel, PitrStatus
+from ..moment import Moment
+
+GC_TTL: Final = dt.timedelta(hours=1)
+"""How long the server keeps what nothing protects, by default."""
+
+_SECOND: Final = dt.timedelta(seconds=1)
+"""SHOW PITR gives times in whole seconds."""
+
+
+class Kept(enum.Enum):
+    """What is known of a moment's history."""
+
+    KEPT = "kept"
+    PROBABLE = "probable"
+    """It has not been collected, as far as the server's default settings tell."""
+    NOT_KEPT = "not kept"
+    ABSENT = "absent"
+    """There was no such object then: the server says so by an error of its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """A PITR, and the id of the object that it was made for.
+
+    :ivar object_id: None for levels above the database, and where this account cannot know it.
+    """
+
+    pitr: Pitr
+    object_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A snapshot of an account, a database or a table."""
+
+    name: str
+    at: Moment
+    database_name: str | None = None
+    table_name: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What an account has, read at one time.
+
+    :ivar ids: ids of the present databases and tables.
+    :ivar made: when present databases were made.
+    :ivar partitioned: tables that have partitions.
+    :ivar keeps_partitions: whether a table's policy keeps the rows of its partitions (before 4.0).
+    """
+
+    now: Moment
+    policies: Collection[Policy]
+    ids: Mapping[ObjectKey, int]
+    made: Mapping[str, Moment]
+    partitioned: frozenset[Key] = frozenset()
+    keeps_partitions: bool = False
+    snapshots: Collection[Snapshot] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What is known of a table's history at a moment.
+
+    :ivar by: the names of the policies or snapshots that keep it, or probably do.
+    :ivar indexes: whether they keep the history of its indexes, too.
+    :ivar reason: why it is not sure, and which policy would have kept it; empty where it is.
+    """
+
+    database_name: str
+    table_name: str
+    moment: Moment
+    kept: Kept
+    by: tuple[str, ...] = ()
+    indexes: bool = True
+    reason: str = ""
+
+
+def judge(
+    known: Known, key: Key, moment: Moment, then: Mapping[ObjectKey, int] | None = None
+) -> Verdict | None:
+    """Whether a table's history is kept; None where the ids of the moment are needed to tell.
+
+    :param then: the ids of databases and tables at the moment.
+    """
+    needed = False
+    best: _Best = _Best(known, key, moment)
+    for policy in known.policies:
+        fits = _fits(policy, known, key, moment, then)
+        if fits is None:
+            needed = True
+        else:
+            best.consider(policy.pitr, fits)
+    for snapshot in known.snapshots:
+        of_it = snapshot.database_name in (None, key[0]) and snapshot.table_name in (None, key[1])
+        if of_it and snapshot.at == moment:
+            best.found(Kept.KEPT, snapshot.name, indexes=True)
+    if best.kept is Kept.KEPT and best.indexes:
+        return best.verdict()
+    if needed or (then is None and best.kept is not Kept.KEPT):
+        return None
+    if then is not None and key not in then:
+        return Verdict(*key, moment, Kept.ABSENT)
+    return best.verdict()
+
+
+class _Fit(enum.Enum):
+    """Whether a policy is for the object that a table was at the moment."""
+
+    YES = 1
+    MAYBE = 2
+    NO = 3
+    OTHER_ID = 4
+    """It is for an object of that name, which was another one."""
+    PARTITIONS = 5
+
+
+def _fits(
+    policy: Policy,
+    known: Known,
+    key: Key,
+    moment: Moment,
+    then: Mapping[ObjectKey, int] | None,
+) -> _Fit | None:
+    """None: the ids of the moment are needed to tell."""
+    pitr = policy.pitr
+    if pitr.level in (PitrLevel.CLUSTER, PitrLevel.ACCOUNT):
+        return _Fit.YES if pitr.account_name is None else _Fit.NO
+    database, table = key
+    object_key: ObjectKey = (database, table if pitr.level is PitrLevel.TABLE else None)
+    named = (pitr.database_name, pitr.table_name) == object_key
+    if policy.object_id is None:
+        return _Fit.MAYBE if named else _Fit.NO
+    id_then = None if then is None else then.get(object_key)
+    if then is None:
+        if not named and pitr.level is PitrLevel.DATABASE:
+            return _Fit.NO
+        made = known.made.get(database)
+        same = pitr.level is PitrLevel.DATABASE and made is not None and moment > made + _SECOND
+        if not same:
+            return None
+        id_then = known.ids.get(object_key)
+    if id_then != policy.object_id:
+        return _Fit.OTHER_ID if named else _Fit.NO
+    if pitr.level is PitrLevel.TABLE and key in known.partitioned and not known.keeps_partitions:
+        return _Fit.PARTITIONS
+    return _Fit.YES
+
+
+@dataclass(slots=True)
+class _Best:
+    """The best of what keeps a table's history."""
+
+    known: Known
+    key: Key
+    moment: Moment
+    kept: Kept = Kept.NOT_KEPT
+    by: list[str] = field(default_factory=list)
+    indexes: bool = False
+    why: list[str] = field(default_factory=list)
+
+    def consider(self, pitr: Pitr, fits: _Fit) -> None:
+        if fits is _Fit.NO:
+            return
+        name = pitr.name
+        if fits is _Fit.OTHER_ID:
+            self.why.append(
+                f"{name} was made for an object of this name that is another one to the server: it "
+                "was dropped, rebuilt or truncated in between"
+            )
+            return
+        if fits is _Fit.PARTITIONS:
+            self.why.append(f"{name} is of the table, and keeps no partitions on this server")
+            return
+        sure, probable, reach = _reach(pitr, self.known.now)
+        if self.moment < reach:
+            self.why.append(f"{name} reaches back {pitr.range}, to {reach}")
+        elif self.moment < probable:
+            self.why.append(f"{name} was made later, at {_created(pitr)}")
+        elif self.moment < sure:
+            self.why.append(f"{name} was made or changed after it, at {_modified(pitr)}")
+            self.found(Kept.PROBABLE, name, indexes=pitr.level is not PitrLevel.TABLE)
+        elif fits is _Fit.MAYBE:
+            self.why.append(
+                f"whether {name} was made for the object of this moment is not known to this "
+                "account"
+            )
+            self.found(Kept.PROBABLE, name, indexes=pitr.level is not PitrLevel.TABLE)
+        else:
+            self.found(Kept.KEPT, name, indexes=pitr.level is not PitrLevel.TABLE)
+
+    def found(self, kept: Kept, name: str, *, indexes: bool) -> None:
+        if kept is self.kept:
+            self.by.append(name)
+            self.indexes |= indexes
+        elif self.kept is not Kept.KEPT:
+            self.kept, self.by, self.indexes = kept, [name], indexes
+
+    def verdict(self) -> Verdict:
+        kept, why = self.kept, "; ".join(self.why)
+        if kept is Kept.KEPT:
+            why = ""
+        elif kept is Kept.NOT_KEPT:
+            if self.known.now < self.moment + GC_TTL:
+                kept = Kept.PROBABLE
+            why = f"{why or 'no policy is for it'}. {self._advice()}"
+        return Verdict(*self.key, self.moment, kept, tuple(self.by), self.indexes, why)
+
+    def _advice(self) -> str:
+        """The policy that would have kept it."""
+        age = self.known.now.datetime() - self.moment.datetime()
+        hours = int(age // dt.timedelta(hours=1)) + 1
+        days = -(-hours // 24)
+        length = (
+            f"{hours}h" if hours <= 72 else f"{days}d" if days <= 100 else f"{days // 365 + 1}y"
+        )
+        database = self.key[0]
+        return (
+            f"A policy made before it would have kept it: Pitr.database('{database}_kept', "
+            f"'{length}', database_name='{database}')"
+        )
+
+
+def _reach(pitr: Pitr, now: Moment) -> tuple[Moment, Moment, Moment]:
+    """From when on a policy keeps surely, probably, and how far its range reaches."""
+    reach = Moment.of(pitr.range.start(now.datetime()))
+    created, modified = _created(pitr), _modified(pitr)
+    sure = created + _SECOND
+    if modified > created:
+        sure = max(sure, modified - GC_TTL + _SECOND)
+    return max(sure, reach), created - GC_TTL, reach
+
+
+def _created(pitr: Pitr) -> Moment:
+    assert pitr.created_time is not None  # every PITR that was read has one
+    return Moment.of(pitr.created_time)
+
+
+def _modified(pitr: Pitr) -> Moment:
+    return _created(pitr) if pitr.modified_time is None else Moment.of(pitr.modified_time)
+
+
+def policy_of(pitr: Pitr, present_id: int | None) -> Policy:
+    """A policy of an account that cannot read which id a PITR recorded.
+
+    :param present_id: the id of its object now, which is the recorded one while it is active.
+    """
+    known = pitr.status is PitrStatus.ACTIVE and pitr.database_name is not None
+    return Policy(pitr, present_id if known else None)

@@ -1,0 +1,197 @@
+"""Reads of the past ask first what keeps it."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import time
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from sqlalchemy import Column, Engine, Integer, MetaData, String, Table, create_engine, select, text
+from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.orm import Session
+
+from matrixone_emulator import Emulator
+from sqlalchemy_matrixone_pitr import (
+    CreatePitr,
+    Kept,
+    Moment,
+    PastNotKeptError,
+    PastNotKeptWarning,
+    Pitr,
+    PitrValidationError,
+    as_of,
+    check_kept,
+    check_kept_async,
+    past_session,
+)
+from tests.conftest import Server
+from tests.past.conftest import take_moment
+
+meta = MetaData()
+crates = Table("crates", meta, Column("id", Integer, primary_key=True), Column("v", String(9)))
+
+
+@pytest.fixture
+def plain(engine: Engine) -> Engine:
+    """An engine whose database has a table, and no policy."""
+    meta.create_all(engine)
+    return engine
+
+
+def protect(engine: Engine, pitr: Pitr) -> None:
+    with engine.begin() as connection:
+        connection.execute(CreatePitr(pitr))
+    time.sleep(1.1)  # policies know seconds
+
+
+ROADS: list[Callable[[Engine, Moment], object]] = [
+    lambda engine, at: check_kept(engine, crates, at),
+    lambda engine, at: engine.connect().execute(select(as_of(crates, at))).close(),
+    lambda engine, at: (
+        engine.execution_options(matrixone_as_of=at).connect().execute(select(crates))
+    ),
+    lambda engine, at: engine.connect().execute(
+        select(crates), execution_options={"matrixone_as_of": at}
+    ),
+    lambda engine, at: past_session(engine, at).execute(select(crates)),
+]
+
+
+@pytest.mark.parametrize("road", ROADS, ids=map(str, range(len(ROADS))))
+def test_every_road_asks(plain: Engine, prefix: str, road: Callable[..., Any]) -> None:
+    with pytest.warns(PastNotKeptWarning, match=r"\.crates at .*no policy is for it.*Pitr\.datab"):
+        road(plain, Moment.now(plain))
+    protect(plain, Pitr.database(f"{prefix}_d", "1d"))
+    plain.dialect.__dict__.pop("_matrixone_kept", None)
+    road(plain, Moment.now(plain))
+    with pytest.raises(PitrValidationError, match="lies in the future"):
+        road(plain, Moment.now(plain) + dt.timedelta(minutes=1))
+
+
+@pytest.mark.parametrize("road", ROADS[1:], ids=map(str, range(1, len(ROADS))))
+def test_unprotected_on_request(plain: Engine, road: Callable[..., Any]) -> None:
+    allowed = plain.execution_options(matrixone_allow_unprotected=True)
+    if road is not ROADS[-1]:
+        road(allowed, Moment.now(plain))
+    with pytest.raises(PitrValidationError, match="lies in the future"):
+        road(allowed, Moment.now(plain) + dt.timedelta(minutes=1))
+    now = Moment.now(plain)
+    with past_session(plain, now, allow_unprotected=True) as past:
+        assert past.execute(select(crates)).all() == []
+    assert check_kept(plain, "crates", now, allow_unprotected=True)[0].kept is Kept.PROBABLE
+
+
+def test_a_table_and_its_names(plain: Engine, database: str, prefix: str) -> None:
+    protect(plain, Pitr.table(f"{prefix}_t", "crates", "1d"))
+    now = Moment.now(plain)
+    for name in ("crates", "CRATES", f"{database}.crates", crates, [crates, "crates"]):
+        (verdict, *_) = check_kept(plain, name, now)
+        assert (verdict.database_name, verdict.table_name) == (database, "crates")
+        assert (verdict.kept, verdict.by, verdict.indexes) == (Kept.KEPT, (f"{prefix}_t",), False)
+    assert check_kept(plain, "mo_catalog.mo_tables", now) == []
+    for wrong in (5, "a.", "", None, crates.c.id):
+        with pytest.raises(PitrValidationError):
+            check_kept(plain, wrong, now)
+
+
+def test_a_rebuilt_table(plain: Engine, prefix: str) -> None:
+    protect(plain, Pitr.table(f"{prefix}_t", "crates", "1d"))
+    before = take_moment(plain)
+    with plain.begin() as connection:
+        connection.execute(text("ALTER TABLE crates ADD COLUMN w INT"))
+    after = take_moment(plain)
+    assert check_kept(plain, crates, before)[0].kept is Kept.KEPT
+    with pytest.warns(PastNotKeptWarning, match="is another one to the server"):
+        check_kept(plain, crates, after)
+    fresh = Table("fresh", MetaData(), Column("id", Integer))
+    fresh.create(plain)
+    assert check_kept(plain, fresh, after)[0].kept is Kept.ABSENT
+
+
+def test_four_statements(plain: Engine, prefix: str) -> None:
+    from sqlalchemy import event
+
+    protect(plain, Pitr.table(f"{prefix}_t", "crates", "1d"))
+    many = [Table(f"t{number}", MetaData(), Column("id", Integer)) for number in range(5)]
+    for table in many:
+        table.create(plain)
+    now = Moment.now(plain)
+    sent: list[str] = []
+    event.listen(plain, "before_cursor_execute", lambda *a: sent.append(a[2]))
+    check_kept(plain, [crates, *many], now, allow_unprotected=True)
+    reads = [one for one in sent if (one.startswith("S") and "FROM" in one) or "PITR" in one]
+    assert len(reads) <= 4
+    sent.clear()
+    check_kept(plain, [crates, *many], now, allow_unprotected=True)  # of the last minute
+    assert len(sent) <= 1
+    with plain.connect() as connection:
+        connection.execute(select(as_of(crates, now)))
+        sent.clear()
+        connection.execute(select(as_of(crates, now)))
+        assert len(sent) == 1
+
+
+def test_an_account_of_its_own(server: Server, plain: Engine) -> None:
+    """Nothing of the caller's connection is touched."""
+    now = Moment.now(plain)
+    with plain.connect() as connection:
+        with pytest.warns(PastNotKeptWarning):
+            check_kept(connection, crates, now)
+        assert not connection.in_transaction()
+    with Session(plain) as session, warnings.catch_warnings():
+        warnings.simplefilter("ignore", PastNotKeptWarning)
+        session.execute(select(crates))
+        check_kept(session, crates, now)
+
+
+@pytest.mark.emulator_only
+def test_what_is_gone_is_refused() -> None:
+    with Emulator(version="4.2.0") as server:
+        engine = create_engine(server.url())
+        with engine.begin() as connection:
+            connection.execute(text("CREATE DATABASE shop"))
+        engine.dispose()
+        engine = create_engine(server.url(database="shop"))
+        meta.create_all(engine)
+        old = take_moment(engine)
+        server.advance(dt.timedelta(hours=2))
+        refused = pytest.raises(PastNotKeptError, match=r"nothing keeps the history of shop\.crat")
+        for road in ROADS:
+            with refused:
+                road(engine, old)
+        protect(engine, Pitr.database("d", "1d", database_name="shop"))
+        young = take_moment(engine)
+        server.advance(dt.timedelta(hours=20))
+        engine.dialect.__dict__.pop("_matrixone_kept", None)
+        for road in ROADS:
+            road(engine, young)
+            with pytest.raises(PastNotKeptError, match="d was made later"):
+                road(engine, old)
+        server.advance(dt.timedelta(hours=6))
+        engine.dialect.__dict__.pop("_matrixone_kept", None)
+        with pytest.raises(PastNotKeptError, match="d reaches back 1d, to 20"):
+            check_kept(engine, crates, young)
+        with past_session(engine, young, allow_unprotected=True) as past:
+            assert past.execute(select(crates)).all() == []
+        engine.dispose()
+
+
+def test_async(make_async_engine: Callable[..., AsyncEngine], plain: Engine) -> None:
+    now = Moment.now(plain)
+
+    async def read() -> None:
+        made = make_async_engine()
+        with pytest.warns(PastNotKeptWarning):
+            assert [one.kept for one in await check_kept_async(made, crates, now)] == [
+                Kept.PROBABLE
+            ]
+        async with made.connect() as connection:
+            with pytest.warns(PastNotKeptWarning):
+                await connection.execute(select(as_of(crates, now)))
+        await made.dispose()
+
+    asyncio.run(read())
