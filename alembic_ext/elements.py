@@ -15,6 +15,7 @@ import contextlib
 import dataclasses
 import logging
 import warnings
+import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
@@ -52,11 +53,12 @@ from sqlalchemy_matrixone_pitr.generations import (
 from sqlalchemy_matrixone_pitr.locking import account_lock
 from sqlalchemy_matrixone_pitr.model import Pitr, PitrLevel, PitrRange
 from sqlalchemy_matrixone_pitr.names import fit_pitr_name
-from sqlalchemy_matrixone_pitr.renewal import conflicting_pitr, renewal
+from sqlalchemy_matrixone_pitr.renewal import conflicting_pitr, renewal, renewed_pitr
 from sqlalchemy_matrixone_pitr.show import reading
 from sqlalchemy_matrixone_pitr.status import ServerState, read_state
 from sqlalchemy_matrixone_pitr.transaction import (
     BATCH,
+    SENT,
     MakeBatch,
     TransactionalDDLElement,
     is_pending,
@@ -128,10 +130,14 @@ class MigrationElement(PitrDDLElement):
         element = self.decide(shared.state)
         if element is None:
             return pending_result(connection)
-        sent = element.with_real_names()._send(connection, options)
+        done: list[TransactionalDDLElement] = options.get(SENT, [])
+        sent = element.with_real_names()._send(connection, {**options, SENT: done})
         if not is_pending(sent):
-            shared.note(element)
-            log.info("%s", _done(element))
+            for one in done:
+                assert isinstance(one, PitrDDLElement)
+                shared.note(one)
+                _note_made(connection, one)
+                log.info("%s", _done(one))
         return sent
 
     def decide(self, state: ServerState) -> PitrDDLElement | None:
@@ -140,6 +146,19 @@ class MigrationElement(PitrDDLElement):
         :param state: the policies there are, read under the account lock.
         """
         raise NotImplementedError
+
+
+_made: weakref.WeakKeyDictionary[Connection, set[str]] = weakref.WeakKeyDictionary()
+
+
+def _note_made(connection: Connection, element: PitrDDLElement) -> None:
+    if isinstance(element, CreatePitr):
+        _made.setdefault(connection, set()).add(element.name)
+
+
+def made_by(connection: Connection) -> frozenset[str]:
+    """The names of the PITRs that migrations have made on a connection."""
+    return frozenset(_made.get(connection, ()))
 
 
 def _done(element: PitrDDLElement) -> str:
@@ -188,6 +207,10 @@ class CreateWhereMissing(MigrationElement, CreatePitr):
         other = conflicting_pitr(state, policy)
         if other is not None:
             return self.decide_protected(other)
+        return self.renewal(state, policy)
+
+    def renewal(self, state: ServerState, policy: Policy) -> PitrDDLElement | None:
+        """Of a policy that protects nothing any more."""
         return next_generation(state, policy, self.pitr.range)
 
     def decide_protected(self, other: Pitr) -> PitrDDLElement | None:
@@ -240,24 +263,30 @@ def look_for_objects(connection: Connection) -> None:
 class RenewWhereDetached(CreateWhereMissing):
     """The next generation of a policy; one that still protects its object gets the range alone.
 
-    :ivar known: names of PITRs that were there before, where only a policy that another process has
-        made since is meant; None means any.
+    :ivar known: names of PITRs that were there before the revision, or that the run has made. Any
+        other one was made by another process meanwhile, perhaps for the table as it was: that one
+        keeps nothing from before the revision, and is replaced where it is in the way. None is all.
+    :ivar newcomer: only a policy that another process has made is meant.
     """
 
     known: frozenset[str] | None = None
+    newcomer = False
 
     def decide_policy(self, state: ServerState, policy: Policy | None) -> PitrDDLElement | None:
-        if self.known is None:
+        if not self.newcomer:
             return super().decide_policy(state, policy)
-        if policy is None or {pitr.name for pitr in policy.generations} <= self.known:
+        if policy is None or not policy.detached or not self._made_meanwhile(policy):
             return None
-        if not policy.detached:
-            return None
-        made = [pitr.name for pitr in policy.generations if pitr.name not in self.known]
-        if state.stale_active & set(made):
-            # for the table as it was; it keeps nothing from before this run
-            return _InPlaceOf(policy.current, made)
-        return next_generation(state, policy, policy.current.range)
+        return self.renewal(state, policy)
+
+    def renewal(self, state: ServerState, policy: Policy) -> PitrDDLElement | None:
+        range = policy.current.range if self.newcomer else self.pitr.range
+        return next_generation(state, policy, range, self._made_meanwhile(policy))
+
+    def _made_meanwhile(self, policy: Policy) -> frozenset[str]:
+        known = self.known
+        names = {pitr.name for pitr in policy.generations}
+        return frozenset() if known is None else frozenset(names - known)
 
     def creation(self) -> CreatePitr:
         return CreatePitr(self.pitr.with_name(split_generation(self.name)[0]))
@@ -324,9 +353,12 @@ class _NextGeneration(CreatePitr):
     """CREATE PITR beside the older generations, which the server may take for active still.
 
     Only sys sees that beforehand.
+
+    :ivar replaceable: generations that may be dropped where they are in the way.
     """
 
     policy: Policy
+    replaceable: frozenset[str]
 
     def _send(self, connection: Connection, options: Mapping[str, Any]) -> CursorResult[Any]:
         try:
@@ -336,12 +368,27 @@ class _NextGeneration(CreatePitr):
             if not isinstance(typed, PitrAlreadyExistsError) or is_name_taken(typed):
                 raise
             nothing_sent(options)
+            if self.replaceable:
+                roll_back(connection)
+                instead = _in_place_of(self.policy, self.replaceable, self.pitr.range)
+                return instead._send(connection, options)
             _warn_not_renewed(self.policy, str(typed))
             return pending_result(connection)
 
 
-def next_generation(state: ServerState, policy: Policy, range: PitrRange) -> _NextGeneration | None:
-    """What renews a policy that protects nothing any more; a warning where nothing can."""
+def next_generation(
+    state: ServerState,
+    policy: Policy,
+    range: PitrRange,
+    replaceable: frozenset[str] = frozenset(),
+) -> CreatePitr | None:
+    """What renews a policy that protects nothing any more; a warning where nothing can.
+
+    :param replaceable: generations that may be dropped where they are in the way.
+    """
+    in_the_way = state.stale_active & {pitr.name for pitr in policy.generations}
+    if in_the_way and in_the_way <= replaceable:
+        return _in_place_of(policy, in_the_way, range)
     try:
         [create] = renewal(state, policy)
     except PitrAlreadyExistsError as error:
@@ -350,7 +397,15 @@ def next_generation(state: ServerState, policy: Policy, range: PitrRange) -> _Ne
     assert isinstance(create, CreatePitr)
     renewed = _NextGeneration(create.pitr.with_range(range))
     renewed.policy = policy
+    renewed.replaceable = replaceable
     return renewed
+
+
+def _in_place_of(policy: Policy, dropped: frozenset[str], range: PitrRange) -> _InPlaceOf:
+    """The policy's newest generation, made anew if it is one of those that are dropped."""
+    current = policy.current
+    pitr = current if current.name in dropped else renewed_pitr(policy)
+    return _InPlaceOf(pitr.with_range(range), sorted(dropped))
 
 
 def _warn_not_renewed(policy: Policy, why: str) -> None:

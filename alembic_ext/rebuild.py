@@ -66,7 +66,14 @@ from sqlalchemy_matrixone_pitr.transaction import (
 )
 
 from .alters import WATCHED, Effect, altered
-from .elements import AlterNewest, NameWhereDetached, RenewWhereDetached, look_for_objects
+from .elements import (
+    AlterNewest,
+    MigrationElement,
+    NameWhereDetached,
+    RenewWhereDetached,
+    look_for_objects,
+    made_by,
+)
 from .offline import end_revision
 from .steps import Heads, on_run, watch_runs
 from .times import Recorder
@@ -87,6 +94,7 @@ class _Run:
     :ivar policies: those there were when they were last read.
     :ivar protected: whether each policy protected its table when the last revision had run, what
         waited included.
+    :ivar names: of the PITRs that there were then, less those that the run has made since.
     :ivar waiting: what waited for COMMIT then.
     :ivar rebuilt: tables that were rebuilt while no policy of them was known.
     """
@@ -97,6 +105,7 @@ class _Run:
     ids: dict[Key, int | None] | None = None
     policies: list[Policy] = field(default_factory=list)
     protected: dict[tuple[str, Key], bool] = field(default_factory=dict)
+    names: frozenset[str] = frozenset()
     waiting: set[TransactionalDDLElement] = field(default_factory=set)
     rebuilt: set[Key] = field(default_factory=set)
 
@@ -247,6 +256,7 @@ class AfterRevision:
             now = state.now
             run.ids = dict(table_ids(aside, databases))
             run.protected = {(p.name, _key(p)): not p.detached for p in run.policies}
+            run.names = frozenset(pitr.name for pitr in state.pitrs)
         if self._record_times:
             run.recorder = Recorder.of(ctx, names.current, now, heads)
         return run
@@ -332,14 +342,14 @@ class AfterRevision:
             run.rebuilt |= {key for key in changed if key in run.ids and run.is_migrated(key)}
             return
         found = _read(run, connection, here)
+        known = run.names | made_by(connection)
         for policy in found.policies:
             key = _key(policy)
             declaration = found.declared.get((policy.name, key))
             if found.rebuilt(key) and found.protected[policy.name, key]:
-                self._renew_or_warn(connection, policy, declaration)
+                self._renew_or_warn(connection, policy, declaration, known)
             elif found.appeared(key) and policy.detached and not is_upgrade:
                 self._renew_or_name(connection, policy, renew=declaration is not None)
-        known = frozenset(pitr.name for pitr in found.state.pitrs)
         listed = {(policy.name, _key(policy)) for policy in found.policies}
         for (name, key), declaration in found.declared.items():
             if found.rebuilt(key) and (name, key) not in listed:
@@ -348,9 +358,19 @@ class AfterRevision:
         run.protected = self._protected_after(connection, found)
         run.rebuilt -= run.concerned()
         run.waiting = set(pending_pitrs(connection))
+        run.names = frozenset(
+            [
+                *(pitr.name for pitr in found.state.pitrs),
+                *(e.pitr_name for e in run.waiting if not isinstance(e, MigrationElement)),
+            ]
+        )
 
     def _renew_or_warn(
-        self, connection: Connection, policy: Policy, declaration: Declaration | None
+        self,
+        connection: Connection,
+        policy: Policy,
+        declaration: Declaration | None,
+        known: frozenset[str],
     ) -> None:
         """What this revision does with the policy itself comes first."""
         if _is_touched(connection, policy.name):
@@ -362,7 +382,7 @@ class AfterRevision:
         for element in take_back(connection, lambda e: alters(e, policy.name)):
             assert isinstance(element, AlterNewest)
             renewed = renewed.with_range(element.range)
-        connection.execute(_renewing(renewed))
+        connection.execute(_renewing(renewed, known))
 
     def _renew_or_name(self, connection: Connection, policy: Policy, *, renew: bool) -> None:
         """Of a table that is there again. Whether its policy protects it is seen after COMMIT."""
@@ -370,7 +390,7 @@ class AfterRevision:
             return
         pitr = renewed_pitr(policy)
         if renew:
-            connection.execute(_renewing(pitr))
+            connection.execute(_renewing(pitr, None))
         else:
             connection.execute(NameWhereDetached(pitr))
 
@@ -378,8 +398,8 @@ class AfterRevision:
         """Another process may create the policy before this COMMIT, for the table as it was."""
         if _is_touched(connection, pitr.name):
             return
-        element = _renewing(pitr)
-        element.known = known
+        element = _renewing(pitr, known)
+        element.newcomer = True
         connection.execute(element)
 
     def _name_renamed(self, connection: Connection, found: _Found) -> None:
@@ -477,10 +497,10 @@ def _go_back(run: _Run, aside: Connection, earlier: dt.datetime) -> None:
     run.ids = then
 
 
-def _renewing(pitr: Pitr) -> RenewWhereDetached:
+def _renewing(pitr: Pitr, known: frozenset[str] | None) -> RenewWhereDetached:
     """What renews the policy of a table that the transaction has."""
     element = RenewWhereDetached(pitr).with_real_names()
-    element.was_there = True
+    element.was_there, element.known = True, known
     return element
 
 

@@ -98,8 +98,21 @@ def test_what_a_failed_revision_has_rebuilt_is_renewed(declared: Project) -> Non
     assert declared.policies() == {"": "orders 7d detached", "__g2": "orders 7d active"}
 
 
+LATER = {
+    "before its end": "from alembic import context\ncontext.config.attributes['make']()",
+    "at its COMMIT": """
+from sqlalchemy import event
+from alembic import context
+connection = op.get_bind()
+make = context.config.attributes['make']
+event.listen(connection, 'commit', lambda c: make())
+""",
+}
+
+
+@pytest.mark.parametrize("when", LATER)
 def test_a_policy_that_another_process_makes_meanwhile_is_renewed(
-    declared: Project, server: Server, database: str
+    declared: Project, server: Server, database: str, when: str
 ) -> None:
     """It is made for the table as it was, while this revision rebuilds it."""
     declared.revision(1, CREATE.splitlines()[0])
@@ -108,15 +121,7 @@ def test_a_policy_that_another_process_makes_meanwhile_is_renewed(
     made: list[threading.Thread] = []
 
     statement = f"CREATE PITR {declared.prefix} FOR TABLE {database} orders RANGE 7 'd'"
-    declared.revision(
-        2,
-        add("a") + "\n"
-        "from sqlalchemy import event\n"
-        "from alembic import context\n"
-        "connection = op.get_bind()\n"
-        "make = context.config.attributes['make']\n"
-        "event.listen(connection, 'commit', lambda c: make())",
-    )
+    declared.revision(2, f"{add('a')}\n{LATER[when]}")
 
     def make() -> None:
         """3.x does it at once; 4.2 waits for the COMMIT that is about to come."""
