@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..versions.rules import Rules
+from .scanner import Kind, Source, Token
 from .unimplemented import source_parse_error
-from .words import Kind, Source, Token
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,7 @@ from .ddl_statements import (
     Statement,
     Truncate,
 )
+from .lexer import Token
 
 _OTHER_OBJECTS = frozenset(
     [
@@ -49,9 +50,9 @@ _OTHER_OBJECTS = frozenset(
 """Other objects that the server can create"""
 
 
-def parse(statement: str, rules: Rules) -> Statement:
+def parse(statement: str, found: list[Token], rules: Rules) -> Statement:
     """The statement as data; SqlError 1064 with the rest of the text, or 1235."""
-    return _Parser(statement, rules).statement()
+    return _Parser(statement, found, rules).statement()
 
 
 class _Parser(AlterReader):

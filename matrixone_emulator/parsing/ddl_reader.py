@@ -5,7 +5,7 @@ from __future__ import annotations
 from ..errors import SqlError
 from ..types.definition import Named
 from ..versions.rules import Rules
-from .lexer import Token, syntax_error, tokens, unquote
+from .lexer import Token, syntax_error, unquote
 from .redact import unsupported
 from .unimplemented import parse_error
 
@@ -13,10 +13,10 @@ from .unimplemented import parse_error
 class Reader:
     """Take words, names and numbers; what is not expected is 1064 there."""
 
-    def __init__(self, statement: str, rules: Rules) -> None:
+    def __init__(self, statement: str, found: list[Token], rules: Rules) -> None:
         self.source = statement
         self.rules = rules
-        self.all = tokens(statement)
+        self.all = found
         self.at = 0
 
     def peek(self, ahead: int = 0) -> Token:

@@ -8,7 +8,7 @@ from typing import Literal
 
 from ..errors import SqlError
 from ..versions.rules import Rules
-from .words import Kind, Source, Token, fold
+from .scanner import Kind, Source, Token, fold
 
 Level = Literal["cluster", "account", "database", "table"]
 

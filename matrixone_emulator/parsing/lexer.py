@@ -1,4 +1,4 @@
-"""Tokens of a statement, enough to tell statements apart and to read DDL."""
+"""Tokens of ordinary SQL, composed of the scanner's words, and errors at them."""
 
 from __future__ import annotations
 
@@ -6,21 +6,13 @@ import re
 from typing import NamedTuple
 
 from ..errors import SqlError
+from .scanner import Kind, Source, as_bytes, as_text, scan
+from .scanner import Token as Word
 
-_TOKEN = re.compile(
-    r"""
-    (?P<space>\s+|--(?=[\s]|$)[^\n]*|\#[^\n]*|/\*.*?\*/)
-  | (?P<hex>[xX]'[0-9a-fA-F]*'|0x[0-9a-fA-F]+\b|[bB]'[01]*')
-  | (?P<string>'(?:[^'\\]|\\.|'')*'|"(?:[^"\\]|\\.|"")*")
-  | (?P<quoted>`(?:[^`]|``)*`)
-  | (?P<number>(?:\d+\.\d*|\.\d+|\d+)(?:[eE][+-]?\d+)?(?![\w$]))
-  | (?P<variable>@@?(?:`[^`]*`|[\w.$]*))
-  | (?P<word>[\w$\u0080-\U0010ffff]+)
-  | (?P<brace>\{[^}]*\})
-  | (?P<operator><=>|<>|!=|>=|<=|:=|\|\||&&|<<|>>|->>|->|.)
-    """,
-    re.VERBOSE | re.DOTALL,
-)
+_OPERATORS = ("<=>", "->>", "<>", "!=", ">=", "<=", ":=", "||", "&&", "<<", ">>", "->")
+_FIRST_OF_OPERATORS = frozenset("<>!:|&-")
+_HEX_LETTERS = frozenset("xXbB")
+_DIGITS_OF = {"x": re.compile(r"[0-9a-fA-F]*"), "b": re.compile(r"[01]*")}
 
 _ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "0": "\0", "b": "\b", "Z": "\x1a"}
 
@@ -46,12 +38,98 @@ class Token(NamedTuple):
 
 
 def tokens(statement: str) -> list[Token]:
-    """All tokens but blanks and comments."""
-    return [
-        Token(match.lastgroup or "", match.group(), *match.span())
-        for match in _TOKEN.finditer(statement)
-        if match.lastgroup != "space"
-    ]
+    """All tokens of a text but blanks and comments."""
+    raw = as_bytes(statement)
+    return _placed(statement, raw, 0, _composed(raw, list(scan(raw))))
+
+
+def tokens_of(source: Source) -> list[Token]:
+    """The tokens of a statement that was scanned before, placed in its own text."""
+    start = source.tokens[0].start
+    return _placed(source.statement, source.raw, start, _composed(source.raw, source.tokens))
+
+
+def _placed(statement: str, raw: str, start: int, found: list[Token]) -> list[Token]:
+    """The tokens with their places in *statement*, which begins at *start* of *raw*."""
+    if raw.isascii():
+        if not start:
+            return found
+        return [
+            Token(token.kind, token.text, token.start - start, token.end - start) for token in found
+        ]
+    placed = []
+    done = place = 0
+    for token in found:
+        place += len(as_text(raw[start + done : token.start]))
+        end = place + max(1, len(as_text(raw[token.start : token.end])))
+        placed.append(Token(token.kind, statement[place:end], place, end))
+        done, place = token.end - start, end
+    return placed
+
+
+def _composed(raw: str, words: list[Word]) -> list[Token]:
+    """The scanner's words as tokens: operators, variables, braces and hex literals in one."""
+    found: list[Token] = []
+    done = 0
+    for at, (kind, value, _, start, end) in enumerate(words):
+        if start < done:
+            continue  # a part of the token before
+        if kind is Kind.WORD:
+            name = "word"
+            if value in _HEX_LETTERS and (close := _end_of_hex(raw, words, at)):
+                name, end = "hex", close
+        elif kind is Kind.OTHER:
+            name = "operator"
+            if value in _FIRST_OF_OPERATORS:
+                operator = next((o for o in _OPERATORS if raw.startswith(o, start)), value)
+                end = start + len(operator)
+            elif value == "@":
+                name, end = "variable", _end_of_variable(words, at)
+            elif value == "{" and (close := raw.find("}", end, words[-1].start)) >= 0:
+                name, end = "brace", close + 1
+            elif len(value) > 1 or value.isdigit():
+                name = {"0x": "hex", "0b": "word"}.get(value[:2].lower(), "number")
+        elif kind is Kind.STRING:
+            name = "string"
+        elif kind is Kind.INTEGER:
+            name = "number"
+        elif kind is Kind.QUOTED:
+            name = "quoted"
+        elif kind is Kind.END:
+            break
+        else:
+            name = "operator"
+        found.append(Token(name, raw[start:end], start, end))
+        done = end
+    return found
+
+
+def _end_of_hex(raw: str, words: list[Word], at: int) -> int:
+    """The end of `x'6d6f'` or `b'101'`; 0 for another word."""
+    word, behind = words[at], words[at + 1]
+    if behind.kind is not Kind.STRING or not raw.startswith("'", word.end):
+        return 0
+    digits = _DIGITS_OF[word.value.lower()]
+    return behind.end if digits.fullmatch(raw[word.end + 1 : behind.end - 1]) else 0
+
+
+def _end_of_variable(words: list[Word], at: int) -> int:
+    """The end of `@name`, `@@name`, `@@scope.name` or @`name`."""
+    end = words[at].end
+    at += 1
+    if words[at].value == "@" and words[at].start == end:
+        end = words[at].end
+        at += 1
+    if words[at].kind is Kind.QUOTED and words[at].start == end:
+        return words[at].end
+    while words[at].start == end and (
+        words[at].kind in (Kind.WORD, Kind.INTEGER)
+        or words[at].value == "."
+        or (words[at].kind is Kind.OTHER and words[at].value[:1].isdigit())
+    ):
+        end = words[at].end
+        at += 1
+    return end
 
 
 def syntax_error(
@@ -91,10 +169,10 @@ def unquote(text: str) -> str:
     return "".join(out)
 
 
-def names_in_double_quotes(statement: str) -> str:
+def names_in_double_quotes(statement: str, found: list[Token]) -> str:
     """The statement with back-quotes for ANSI_QUOTES' double ones."""
     out, done = [], 0
-    for token in tokens(statement):
+    for token in found:
         if token.kind == "string" and token.text[0] == '"':
             name = unquote(token.text).replace("`", "``")
             out += [statement[done : token.start], f"`{name}`"]

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 
 from ..errors import SqlError
-from .words import Kind, Source, sources
+from .scanner import Kind, Source, sources
 
 _MARK = re.compile(
     # Also in what PREPARE and SET @v hold, whose texts can be put together.

@@ -13,7 +13,7 @@ from ..errors import SqlError
 from ..versions.rules import Rules
 from .lexer import Token, syntax_error
 from .redact import unsupported
-from .words import Kind, Source
+from .scanner import Kind, Source
 
 # Words at which a statement of the emulator's own grammar breaks off when it is wrong, and
 # keywords that many tables have as names of columns.

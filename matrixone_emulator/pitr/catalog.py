@@ -15,7 +15,7 @@ from dataclasses import replace
 from ..clock import Clock
 from ..errors import SqlError
 from ..parsing.grammar import AlterPitr, DropPitr
-from ..parsing.words import unescape
+from ..parsing.scanner import unescape
 from ..statements.storage import Event
 from ..system.accounts import SYS, SYS_ID, Identity, no_privilege
 from ..versions.rules import Rules

@@ -12,7 +12,7 @@ from typing import Protocol
 
 from ..errors import SqlError
 from ..parsing.grammar import CreatePitr
-from ..parsing.words import unescape
+from ..parsing.scanner import unescape
 from ..system.accounts import SYS_ID, Identity, no_privilege
 from .catalog import Catalog, check_name, check_range
 from .rows import CLUSTER_OBJECT, HIDDEN, SYSTEM_DATABASES, PitrRow

@@ -13,7 +13,7 @@ from typing import Protocol
 
 from ..errors import SqlError
 from ..parsing.grammar import CreatePitr, DropPitr
-from ..parsing.words import unescape
+from ..parsing.scanner import unescape
 from ..system.accounts import Identity
 from ..versions.rules import Rules
 from .catalog import Catalog

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from ..errors import SqlError
 from ..parsing import grammar
 from ..parsing.redact import unsupported
-from ..parsing.words import Kind, Source, Token, fold, sources
+from ..parsing.scanner import Kind, Source, Token, fold, sources
 from ..statements.storage import Result
 from ..versions.rules import Rules
 

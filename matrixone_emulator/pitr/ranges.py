@@ -29,12 +29,6 @@ def range_start(now: int, length: int, unit: str) -> int:
     return (elapsed.days * 86_400 + elapsed.seconds) * _SECOND + fraction
 
 
-def range_hours(length: int, unit: str) -> int | None:
-    """CAST_RANGE_VALUE_UNIT: hours, with months of 30 and years of 365 days."""
-    factor = {"h": 1, "d": 24, "mo": 24 * 30, "y": 24 * 365}.get(unit)
-    return None if factor is None else length * factor
-
-
 def trimmed(clock: Clock, ns: int) -> str:
     """Local time with up to nine digits, zeros at the end cut, as the windows show it."""
     return clock.local_text(ns, 9).rstrip("0").rstrip(".")

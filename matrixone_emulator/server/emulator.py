@@ -314,12 +314,14 @@ class Emulator:
                 if self._stopping or self._server is None:
                     sock.close()
                     return
-                client = Client(sock, self._next_id, self._server, self._write_log, self._forget)
+                client = Client(
+                    sock, self._next_id, self._server, self._write_log, self._remove_client
+                )
                 self._clients[self._next_id] = client
                 self._next_id += 1
                 client.thread.start()
 
-    def _forget(self, client: Client) -> None:
+    def _remove_client(self, client: Client) -> None:
         with self._lock:
             self._clients.pop(client.connection_id, None)
 

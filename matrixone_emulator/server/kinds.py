@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..errors import SqlError
 from ..parsing import grammar
-from ..parsing.words import Kind, Source
+from ..parsing.scanner import Kind, Source
 from ..statements.administration import is_administrative
 from ..versions.rules import Rules
 

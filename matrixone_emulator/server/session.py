@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from ..errors import SqlError
 from ..parsing import grammar
 from ..parsing.assignments import Assignment, Reader
+from ..parsing.lexer import tokens_of
 from ..parsing.redact import unsupported
-from ..parsing.words import Kind, Source, fold, sources
+from ..parsing.scanner import Kind, Source, fold, sources
 from ..pitr import internal
 from ..pitr.prepared import Prepared, PreparedStatements, is_prepared, refused
 from ..pitr.statements import PitrStatements
@@ -256,7 +257,7 @@ class Session:
             case "lock" | "unlock" if words[1] == "tables":
                 return Result([], [])
         try:
-            return self._storage.execute(source.statement)
+            return self._storage.execute(source.statement, tokens_of(source))
         except SqlError as error:
             raise source.placed(error) from None
 

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from ..clock import utc
 from ..errors import SqlError
 from ..parsing.redact import unsupported
+from ..parsing.scanner import Kind, Source, Token, fold
 from ..parsing.unimplemented import source_parse_error
-from ..parsing.words import Kind, Source, Token, fold
 from ..system.accounts import Account, Accounts, Identity, no_privilege
 from ..types.columns import Column, ColumnType
 from ..versions.rules import Rules

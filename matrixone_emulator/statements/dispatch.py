@@ -48,8 +48,7 @@ from .workspace import Workspace
 class StorageSession(Workspace):
     """One client's statements; used by that client's thread only."""
 
-    def dispatch(self, statement: str) -> Result:
-        found = tokens(statement)
+    def dispatch(self, statement: str, found: list[Token]) -> Result:
         first = found[0].upper if found else ""
         if first in ("SELECT", "WITH", "(", "VALUES", "TABLE"):
             return self._select(statement, found)
@@ -58,7 +57,7 @@ class StorageSession(Workspace):
         if first in ("SHOW", "DESC", "DESCRIBE", "EXPLAIN"):
             return show(self, statement, found)
         if first in ("CREATE", "DROP", "ALTER", "TRUNCATE", "RENAME"):
-            return self._define(statement)
+            return self._define(statement, found)
         known = _KNOWN_WORDS | self.rules.more_statements
         if found and first not in known and found[0].kind == "word":
             raise syntax_error(statement, found, 0)
@@ -66,8 +65,8 @@ class StorageSession(Workspace):
             raise SqlError(20105, f"not supported: do{statement[found[0].end :]}")
         raise unsupported(statement)
 
-    def _define(self, statement: str) -> Result:
-        parsed = ddlparse.parse(statement, self.rules)
+    def _define(self, statement: str, found: list[Token]) -> Result:
+        parsed = ddlparse.parse(statement, found, self.rules)
         if not (isinstance(parsed, (CreateTable, CreateDatabase)) and parsed.clone):
             return define(self, parsed)
         if self.explicit:

@@ -17,7 +17,7 @@ from ..compiler.session_functions import SessionFunctions
 from ..errors import SqlError
 from ..functions.registry import Failure, register
 from ..parsing import dialect
-from ..parsing.lexer import Token, fold_time_parts, names_in_double_quotes
+from ..parsing.lexer import Token, fold_time_parts, names_in_double_quotes, tokens
 from ..parsing.redact import unsupported
 from ..parsing.refusals import refuse_empty_list
 from ..storage.records import DatabaseInfo, Result, SessionContext, TableInfo
@@ -76,16 +76,19 @@ class Workspace(Transaction, SessionFunctions, Resolver):
 
     # -- statements --------------------------------------------------------------------
 
-    def dispatch(self, statement: str) -> Result:
+    def dispatch(self, statement: str, found: list[Token]) -> Result:
         raise NotImplementedError
 
-    def execute(self, statement: str) -> Result:
-        """Execute one statement, all or nothing; in a transaction of its own if none is open."""
+    def execute(self, statement: str, found: list[Token] | None = None) -> Result:
+        """Execute one statement, all or nothing; in a transaction of its own if none is open.
+
+        *found*: its tokens, where they are known.
+        """
         own = not self.in_transaction
         if own:
             self.begin()
         try:
-            result = self._execute_guarded(statement)
+            result = self._execute_guarded(statement, tokens(statement) if found is None else found)
         except BaseException:
             if own:
                 self.rollback()
@@ -94,10 +97,11 @@ class Workspace(Transaction, SessionFunctions, Resolver):
             self.commit()
         return result
 
-    def _execute_guarded(self, statement: str) -> Result:
+    def _execute_guarded(self, statement: str, found: list[Token]) -> Result:
         self._drop_savepoint()
         if '"' in statement and self.rules.ansi_quotes and "ANSI_QUOTES" in self._sql_mode():
-            statement = names_in_double_quotes(statement)
+            statement = names_in_double_quotes(statement, found)
+            found = tokens(statement)
         self.statement_text = statement
         self.statement_ns = self.store.clock.now()
         self._failure.error = None
@@ -109,7 +113,7 @@ class Workspace(Transaction, SessionFunctions, Resolver):
         if self._writing:
             self._savepoint_here()
         try:
-            return self.dispatch(statement)
+            return self.dispatch(statement, found)
         except sqlite3.Error as error:
             self._undo(events)
             raise self._remember_error(self._translated(error, statement)) from error

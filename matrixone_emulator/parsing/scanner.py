@@ -1,4 +1,4 @@
-"""The words of a statement, as MatrixOne's scanner cuts them (docs/server.md, Names).
+"""The one scanner: words of a statement, as MatrixOne's own cuts them (docs/server.md, Names).
 
 The scanner works on bytes and so does this one: positions in 1064 texts are byte positions.
 """
@@ -46,12 +46,13 @@ class Token(NamedTuple):
         return self.value.lower() if self.kind is Kind.WORD else ""
 
 
-def _bytes(text: str) -> str:
+def as_bytes(text: str) -> str:
     """*text* with one character for each of its bytes."""
     return text.encode("utf-8", "surrogateescape").decode("latin-1")
 
 
-def _text(raw: str) -> str:
+def as_text(raw: str) -> str:
+    """The text whose bytes are *raw*."""
     return raw.encode("latin-1").decode("utf-8", "surrogateescape")
 
 
@@ -80,7 +81,7 @@ class Source:
         for token in self.tokens[:-1]:
             parts += [_ordinary(self.raw[at : token.start]), self.raw[token.start : token.end]]
             at = token.end
-        return _text("".join(parts))
+        return as_text("".join(parts))
 
     def words(self, count: int) -> tuple[str, ...]:
         """The first *count* bare words, lower case, '' for anything else."""
@@ -88,7 +89,7 @@ class Source:
         return found + ("",) * (count - len(found))
 
     def text(self, start: int, end: int) -> str:
-        return _text(self.raw[start:end])
+        return as_text(self.raw[start:end])
 
     def placed(self, error: SqlError) -> SqlError:
         """Move the place of an error from `statement` to the whole text."""
@@ -96,20 +97,20 @@ class Source:
             return error
         start, end, what = error.place
         before, first = self.statement, self.tokens[0]
-        at = first.start + len(_bytes(before[:start])) if start else first.before
-        stop = first.start + len(_bytes(before[:end]))
+        at = first.start + len(as_bytes(before[:start])) if start else first.before
+        stop = first.start + len(as_bytes(before[:end]))
         if end > len(before):
             # The end of the statement was not expected: what stands there is no part of it.
             stop = self.tokens[-1].start
         line = self.raw.count("\n", 0, stop) + 1
         column = stop - max(self.raw.rfind("\n", 0, stop), 0)
-        return SqlError.syntax(_text(self.raw[at:]), line, column, what)
+        return SqlError.syntax(as_text(self.raw[at:]), line, column, what)
 
     def error(self, token: Token) -> SqlError:
         """1064 at *token*: the position behind it, the text from the blank in front of it."""
         line = self.raw.count("\n", 0, token.end)
         column = token.end - max(self.raw.rfind("\n", 0, token.end), 0)
-        return SqlError.syntax(_text(self.raw[token.before :]), line + 1, column)
+        return SqlError.syntax(as_text(self.raw[token.before :]), line + 1, column)
 
 
 def _ordinary(gap: str) -> str:
@@ -128,10 +129,10 @@ def sources(text: str) -> list[Source]:
 
     A `;` in a BEGIN ... END body is not known: stored programs are not part of this.
     """
-    raw = _bytes(text)
+    raw = as_bytes(text)
     found: list[Source] = []
     tokens: list[Token] = []
-    for token in _scan(raw):
+    for token in scan(raw):
         if token.kind is Kind.END or (token.kind is Kind.OTHER and token.value == ";"):
             if tokens:
                 tokens.append(Token(Kind.END, "", token.before, token.start, token.end))
@@ -142,7 +143,8 @@ def sources(text: str) -> list[Source]:
     return found
 
 
-def _scan(raw: str) -> Iterator[Token]:
+def scan(raw: str) -> Iterator[Token]:
+    """The words of a text in the form of `as_bytes`, up to END or to the first that is none."""
     at = 0
     while True:
         before = at
@@ -209,7 +211,7 @@ def _quoted_name(raw: str, before: int, start: int) -> Token:
             break
         parts.append("`")
         at = end + 2
-    return Token(Kind.QUOTED, _text("".join(parts)), before, start, end + 1)
+    return Token(Kind.QUOTED, as_text("".join(parts)), before, start, end + 1)
 
 
 def _string(raw: str, before: int, start: int) -> Token:
@@ -220,7 +222,7 @@ def _string(raw: str, before: int, start: int) -> Token:
         char = raw[at]
         if char == quote:
             if not raw.startswith(quote, at + 1):
-                return Token(Kind.STRING, _text("".join(out)), before, start, at + 1)
+                return Token(Kind.STRING, as_text("".join(out)), before, start, at + 1)
             at += 1
         elif char == "\\" and at + 1 < len(raw):
             at += 1
