@@ -38,6 +38,7 @@ from sqlalchemy_matrixone_pitr.declarations import (
     declares_any,
     metadatas,
 )
+from sqlalchemy_matrixone_pitr.extent import in_words
 from sqlalchemy_matrixone_pitr.generations import (
     policies,
     split_generation,
@@ -90,6 +91,8 @@ def compare_pitrs(
         upgrade_ops.ops.append(PitrConflictsOp(plan.conflicts))
     for pitr in plan.undeclared:
         log.info("PITR %s of %s is not declared", pitr.name, target_text(pitr))
+    for line in in_words(plan.rows_only):
+        log.warning("%s", line)
     if not plan.actions:
         return PriorityDispatchResult.CONTINUE
     written = _Written(metadata, bound, state, plan)

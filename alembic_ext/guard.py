@@ -22,8 +22,9 @@ What loses nothing passes: see :func:`guard_migrations`. ``--sql`` scripts ask n
 
 from __future__ import annotations
 
+import logging
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
@@ -36,13 +37,14 @@ from sqlalchemy import event, text
 from sqlalchemy.engine import Connection, Transaction
 
 from sqlalchemy_matrixone_pitr import server
-from sqlalchemy_matrixone_pitr.catalog import object_ids, table_ids
+from sqlalchemy_matrixone_pitr.catalog import object_ids, table_ids, table_parts
 from sqlalchemy_matrixone_pitr.connections import current_database, is_autocommit, query
 from sqlalchemy_matrixone_pitr.ddl import AlterPitr, CreatePitr, DropPitr
 from sqlalchemy_matrixone_pitr.declarations import Databases, metadatas
 from sqlalchemy_matrixone_pitr.errors import PitrUnprotectedError
+from sqlalchemy_matrixone_pitr.extent import Extent, Parts, covers, kept_by
 from sqlalchemy_matrixone_pitr.generations import is_detached, split_generation
-from sqlalchemy_matrixone_pitr.model import Pitr, PitrLevel, PitrRange, RangeLike
+from sqlalchemy_matrixone_pitr.model import Pitr, PitrRange, RangeLike
 from sqlalchemy_matrixone_pitr.names import fold, shorten
 from sqlalchemy_matrixone_pitr.plan.ranges import may_be_shorter
 from sqlalchemy_matrixone_pitr.schema import Unprotected, item_of
@@ -57,6 +59,8 @@ from .registration import register
 from .sqltext import Act, Verb, acts
 from .steps import Heads, on_run, watch_runs
 from .watch import around, before
+
+log = logging.getLogger("alembic.runtime.matrixone_pitr")
 
 OVERRIDE = "allow_unprotected"
 """``-x allow_unprotected=true`` lets everything through."""
@@ -168,12 +172,14 @@ class _Passed:
     """What was lost under a policy.
 
     :ivar key: the object, as it is committed.
+    :ivar keeping: how much of it each policy keeps.
     :ivar by: the policies that were enough.
     :ivar transaction: that undoes it; None where nothing does.
     """
 
     loss: Loss
     key: Key
+    keeping: _Keeping
     by: frozenset[str]
     transaction: Transaction | None
 
@@ -371,15 +377,25 @@ def check(context: MigrationContext, loss: Loss, key: Key) -> None:
         committed = _committed(connection, state, key, dict(run.renamed))
         if committed is None:
             return
-        left = _after_commit(connection, _covering(state.pitrs, committed))
-        by = _enough(left, required)
+        keeping = _Keeping.read(aside, state, committed)
+        left = _after_commit(connection, keeping.covering(state.pitrs))
+        by = keeping.enough(left, required)
         at_once = is_autocommit(connection)
         if (at_once or not by) and _is_harmless(context, aside, committed):
             return
     if not by:
-        raise PitrUnprotectedError(_refusal(context, loss, committed, state.pitrs, left))
+        raise PitrUnprotectedError(_refusal(context, loss, keeping, state.pitrs, left))
+    if max(keeping.by(left[name]) for name in by) < Extent.ALL:
+        log.warning(
+            "%s: %s keeps the rows of %s alone, and none of its indexes (%s): a database-level "
+            "policy keeps both",
+            loss.operation,
+            ", ".join(sorted(by)),
+            keeping.shown,
+            ", ".join(keeping.parts.indexes),
+        )
     transaction = None if at_once else connection.get_transaction()
-    run.passed.append(_Passed(loss, committed, by, transaction))
+    run.passed.append(_Passed(loss, committed, keeping, by, transaction))
 
 
 def _end_revision(*, ctx: MigrationContext, **kw: Any) -> None:
@@ -396,12 +412,12 @@ def _end_revision(*, ctx: MigrationContext, **kw: Any) -> None:
     with reading(connection) as aside:
         state = read_state(aside)
         for passed in open_still:
-            left = _after_commit(connection, _covering(state.pitrs, passed.key))
-            if _enough(left, required) or _is_harmless(ctx, aside, passed.key):
+            left = _after_commit(connection, passed.keeping.covering(state.pitrs))
+            if passed.keeping.enough(left, required) or _is_harmless(ctx, aside, passed.key):
                 continue
             when = " at the end of the revision"
             raise PitrUnprotectedError(
-                _refusal(ctx, passed.loss, passed.key, state.pitrs, left, when)
+                _refusal(ctx, passed.loss, passed.keeping, state.pitrs, left, when)
             )
 
 
@@ -522,17 +538,51 @@ def _after(op: DropPitrOp | AlterPitrOp, pitr: Pitr) -> Pitr | None:
     return pitr if op.if_exists and is_detached(pitr) else None  # which stays, as history
 
 
-def _covering(pitrs: list[Pitr], key: Key) -> list[Pitr]:
-    return [pitr for pitr in pitrs if _covers(pitr, *key)]
+@dataclass(frozen=True, slots=True)
+class _Keeping:
+    """What policies keep of a committed object.
 
+    :ivar parts: of a table; a database has none that its policy would not keep.
+    """
 
-def _enough(left: dict[str, Pitr | None], required: PitrRange) -> frozenset[str]:
-    """The names of those that reach back far enough."""
-    return frozenset(
-        name
-        for name, pitr in left.items()
-        if pitr is not None and not is_detached(pitr) and not may_be_shorter(required, pitr.range)
-    )
+    key: Key
+    parts: Parts
+    rules: server.Rules
+
+    @classmethod
+    def read(cls, aside: Connection, state: ServerState, key: Key) -> _Keeping:
+        database, table = key
+        parts = Parts()
+        if database is not None and table is not None:
+            parts = table_parts(aside, [(database, table)]).get((database, table), parts)
+        return cls(key, parts, server.rules_of(state.version))
+
+    @property
+    def shown(self) -> str:
+        database, table = self.key
+        return f"table {database}.{table}" if table is not None else f"database {database}"
+
+    def covering(self, pitrs: Iterable[Pitr]) -> list[Pitr]:
+        return [pitr for pitr in pitrs if covers(pitr, *self.key)]
+
+    def by(self, pitr: Pitr | None) -> Extent:
+        return Extent.NOTHING if pitr is None else kept_by(pitr.level, self.parts, self.rules)
+
+    def is_kept_by(self, pitr: Pitr) -> bool:
+        return self.by(pitr) is not Extent.NOTHING
+
+    def enough(self, left: dict[str, Pitr | None], required: PitrRange) -> frozenset[str]:
+        """The names of those that reach back far enough; of these, the ones that keep most."""
+        reaching = {
+            name: self.by(pitr)
+            for name, pitr in left.items()
+            if pitr is not None
+            and self.is_kept_by(pitr)
+            and not is_detached(pitr)
+            and not may_be_shorter(required, pitr.range)
+        }
+        most = max(reaching.values(), default=Extent.NOTHING)
+        return frozenset(name for name, kept in reaching.items() if kept is most)
 
 
 def _after_commit(connection: Connection, pitrs: list[Pitr]) -> dict[str, Pitr | None]:
@@ -549,48 +599,36 @@ def _after_commit(connection: Connection, pitrs: list[Pitr]) -> dict[str, Pitr |
     return left
 
 
-def _covers(pitr: Pitr, database: str | None, table: str | None) -> bool:
-    if pitr.level is PitrLevel.CLUSTER:
-        return True
-    if pitr.level is PitrLevel.ACCOUNT:
-        return pitr.account_name is None
-    if pitr.level is PitrLevel.DATABASE:
-        return pitr.database_name == database
-    return table is not None and (pitr.database_name, pitr.table_name) == (database, table)
-
-
 # ----------------------------------------------------------------------------------------- messages
 
 
 def _refusal(
     context: MigrationContext,
     loss: Loss,
-    key: Key,
+    keeping: _Keeping,
     pitrs: list[Pitr],
     left: dict[str, Pitr | None],
     when: str = "",
 ) -> str:
     """
-    :param key: the object, as it is committed.
+    :param keeping: what is kept of the object, as it is committed.
     :param pitrs: the policies as they are committed.
     :param left: those of them that cover it, as this transaction will leave them.
     """
     connection, required = context.connection, _requirement(context)
     assert connection is not None
     assert required is not None
-    database, table = key
-    what = f"table {database}.{table}" if table is not None else f"database {database}"
-    there = "; ".join(f"{name} {_falls_short(pitr)}" for name, pitr in left.items())
+    there = "; ".join(f"{name} {_falls_short(pitr, keeping)}" for name, pitr in left.items())
     block = (
         " This runs inside autocommit_block(): what the block has done so far stays."
         if is_autocommit(connection)
         else " The migration's transaction undoes the rest of this revision."
     )
-    advice = _advice(context, loss, key, _covering(pitrs, key), left, required)
+    advice = _advice(context, loss, keeping, keeping.covering(pitrs), left, required)
     return (
-        f"{loss.operation} is not {'committed' if when else 'sent'}: {what} could not be brought "
-        f"back, no active policy covers it for {required}{when} ({there or 'there is none'}). "
-        f"{advice} {_override(context)}.{block}"
+        f"{loss.operation} is not {'committed' if when else 'sent'}: {keeping.shown} could not be "
+        f"brought back, no active policy covers it for {required}{when} "
+        f"({there or 'there is none'}). {advice} {_override(context)}.{block}"
     )
 
 
@@ -599,21 +637,28 @@ def _override(context: MigrationContext) -> str:
     return f"To go on without: alembic -x {OVERRIDE}=true {command}"
 
 
-def _falls_short(pitr: Pitr | None) -> str:
+def _falls_short(pitr: Pitr | None, keeping: _Keeping) -> str:
     if pitr is None:
         return "is dropped by this revision"
+    if not keeping.is_kept_by(pitr):
+        return "is a table-level policy, which keeps nothing of a partitioned table"
     return "is detached" if is_detached(pitr) else f"reaches back {pitr.range} only"
 
 
 def _advice(
     context: MigrationContext,
     loss: Loss,
-    key: Key,
+    keeping: _Keeping,
     before: list[Pitr],
     left: dict[str, Pitr | None],
     required: PitrRange,
 ) -> str:
-    """What can be done about it: what the revision itself undoes comes first."""
+    """What can be done about it: what the revision itself undoes comes first.
+
+    A table that its own policy would not keep whole is advised a database-level one.
+    """
+    key = keeping.key
+    before = [pitr for pitr in before if keeping.is_kept_by(pitr)]
     is_upgrade = _run(context).is_upgrade
     for pitr in before:
         after = left[pitr.name]
@@ -626,7 +671,7 @@ def _advice(
             f"Take op.{operation}({split_generation(pitr.name)[0]!r}) out of this downgrade: the "
             "policy keeps what the downgrade destroys, and can go when its time has passed."
         )
-    if _is_promised(context, key, required):
+    if _is_promised(context, keeping, required):
         return (
             "The policy that this transaction creates is there after its COMMIT only: let this "
             "revision be of a later run of Alembic."
@@ -641,6 +686,8 @@ def _advice(
     if own is not None:
         return f"Before this revision runs: mo-pitr renew {split_generation(own.name)[0]}."
     database, table = key
+    if keeping.parts:
+        table = None
     if not is_upgrade:
         made = (
             f"table_pitr('name', {database!r}, {table!r}"
@@ -653,12 +700,13 @@ def _advice(
     return f"In a revision before this one: op.create_pitr('name', '{required}', {target})."
 
 
-def _is_promised(context: MigrationContext, key: Key, required: PitrRange) -> bool:
+def _is_promised(context: MigrationContext, keeping: _Keeping, required: PitrRange) -> bool:
     """Whether a policy that would do waits for the COMMIT."""
     assert context.connection is not None
     return any(
         isinstance(element, CreatePitr)
-        and _covers(element.with_real_names().pitr, *key)
+        and keeping.covering([pitr := element.with_real_names().pitr])
+        and keeping.is_kept_by(pitr)
         and not may_be_shorter(required, element.pitr.range)
         for element in pending_pitrs(context.connection)
     )

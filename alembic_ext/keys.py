@@ -127,7 +127,7 @@ def names_by_columns(table: Table, indexes: Iterable[ReflectedIndex], dialect: D
     there = {
         str(index["name"]): sorted(str(column) for column in index["column_names"])
         for index in indexes
-        if index["unique"] and index["name"] not in of_indexes
+        if index["unique"] and index["name"] not in of_indexes and is_made_up(index)
     }
     missing = {name: columns for name, columns in declared.items() if there.get(name) != columns}
     found: Names = {}
@@ -140,6 +140,17 @@ def names_by_columns(table: Table, indexes: Iterable[ReflectedIndex], dialect: D
             del missing[match]
     taken = {str(index["name"]) for index in indexes} - set(found)
     return {name: other for name, other in found.items() if other not in taken}
+
+
+def is_made_up(index: ReflectedIndex) -> bool:
+    """Whether the server may have named a UNIQUE key: after its first column, and ``_2`` and so on.
+
+    >>> [is_made_up({"name": name, "column_names": ["item"]}) for name in ("item_2", "uq_item")]
+    [True, False]
+    """
+    first = str(index["column_names"][0])
+    name = str(index["name"])
+    return name == first or (name.startswith(f"{first}_") and name[len(first) + 1 :].isdecimal())
 
 
 def _final_name(unique: UniqueConstraint, dialect: Dialect) -> str | None:

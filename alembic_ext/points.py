@@ -7,7 +7,7 @@ import graphlib
 import re
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, TypeVar
 
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
@@ -23,16 +23,20 @@ from sqlalchemy_matrixone_pitr.catalog import (
     object_ids,
     referring,
     table_ids,
+    table_parts,
 )
 from sqlalchemy_matrixone_pitr.connections import current_database, roll_back
 from sqlalchemy_matrixone_pitr.ddl import RestorePitr
 from sqlalchemy_matrixone_pitr.errors import PitrNotFoundError, PitrValidationError
+from sqlalchemy_matrixone_pitr.extent import Extent, Parts, covers, kept_by
 from sqlalchemy_matrixone_pitr.generations import is_detached, policies, split_generation
 from sqlalchemy_matrixone_pitr.model import Pitr, PitrLevel
 from sqlalchemy_matrixone_pitr.show import reading
 from sqlalchemy_matrixone_pitr.status import ServerState, read_state
 
 from .times import DOWNGRADE, TABLE, Progress, Row, read_rows
+
+V = TypeVar("V")
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +109,8 @@ def _point(connection: Connection, row: Row, project: _Project) -> RestorePoint:
     databases = {row.migrated, *(of for one in later for of, _ in one.touched or ())} - {""}
     state = read_state(connection, databases=databases)
     local = server.local_time_text(connection, moment)
-    then, now = _ids(connection, databases, moment), table_ids(connection, databases)
+    then = _if_known(connection, lambda: table_ids(connection, databases, at=moment))
+    now = table_ids(connection, databases)
     known = {database for database, _ in then}
     if any(pitr.created_time and pitr.created_time < moment for pitr in state.pitrs):
         known |= databases  # the server keeps the catalogue as far back as any policy reaches
@@ -113,8 +118,11 @@ def _point(connection: Connection, row: Row, project: _Project) -> RestorePoint:
     children = referring(foreign_keys(connection, to={of for of, _ in touched}))
     statements, lost, warnings = [], [], _leftovers(row, project, then, now)
     restored = []
+    parts = _if_known(connection, lambda: table_parts(connection, touched, at=moment))
+    rules = server.rules_of(state.version)
     for of, table in _in_order(connection, touched, moment):
-        pitr = _reaching(connection, state, (of, table), moment)
+        of_table = parts.get((of, table), Parts())
+        pitr = _reaching(connection, state, (of, table), moment, of_table)
         if pitr is None or _UNFIT.search(of + table):
             lost.append(f"{of}.{table}")
             continue
@@ -122,6 +130,12 @@ def _point(connection: Connection, row: Row, project: _Project) -> RestorePoint:
             warnings.append(
                 f"{of}.{table}: RESTORE restores nothing, and says OK, as long as foreign "
                 f"keys of {names_of(children[of, table])} refer to it: drop them first"
+            )
+        if kept_by(pitr.level, of_table, rules) is Extent.ROWS:
+            warnings.append(
+                f"{of}.{table}: rows only: {pitr.name}, a table-level policy, does not keep its "
+                f"indexes ({', '.join(of_table.indexes)}): drop them after the RESTORE, and add "
+                "them again"
             )
         element = RestorePitr(pitr.name, local, database=of, table=table)
         statements.append(f"{element};")
@@ -134,10 +148,10 @@ _UNFIT: Final = re.compile(r"[\s`\"']")
 """What the server takes in no name of a RESTORE (2.2 to 4.2)."""
 
 
-def _ids(connection: Connection, databases: Collection[str], moment: dt.datetime) -> dict[Key, int]:
-    """The tables of the moment; none where the catalogue of then is gone."""
+def _if_known(connection: Connection, read: Callable[[], dict[Key, V]]) -> dict[Key, V]:
+    """What is read of an earlier catalogue; nothing where that is gone."""
     try:
-        return table_ids(connection, databases, at=moment)
+        return read()
     except DBAPIError as error:
         if error.connection_invalidated:
             raise
@@ -365,24 +379,28 @@ def _in_order(connection: Connection, tables: Collection[Key], moment: dt.dateti
 
 
 def _reaching(
-    connection: Connection, state: ServerState, key: Key, moment: dt.datetime
+    connection: Connection, state: ServerState, key: Key, moment: dt.datetime, parts: Parts
 ) -> Pitr | None:
-    """A policy that contained the table at the moment, and reaches it.
+    """A policy that contained the table at the moment, reaches it, and keeps something of it.
 
-    The narrowest first, and the oldest generation: SHOW PITR tells whole seconds, so that of two
-    which were made in one second both may seem to have been there.
+    The one that keeps most first, then the narrowest, and the oldest generation: SHOW PITR tells
+    whole seconds, so that of two which were made in one second both may seem to have been there.
+
+    :param parts: of the table at the moment.
     """
-    database, table = key
+    rules = server.rules_of(state.version)
     order = list(PitrLevel)
-    for pitr in sorted(
-        state.pitrs, key=lambda p: (-order.index(p.level), *split_generation(p.name))
-    ):
-        contains = (
-            (pitr.database_name, pitr.table_name) == (database, table)
-            or (pitr.level is PitrLevel.DATABASE and pitr.database_name == database)
-            or (pitr.level is PitrLevel.ACCOUNT and pitr.account_name is None)
-        )
-        if not contains or pitr.created_time is None or not pitr.range.value:
+
+    def preference(pitr: Pitr) -> tuple[int, int, str, int]:
+        kept = kept_by(pitr.level, parts, rules)
+        return -kept, -order.index(pitr.level), *split_generation(pitr.name)
+
+    for pitr in sorted(state.pitrs, key=preference):
+        if pitr.level is PitrLevel.CLUSTER or not covers(pitr, *key):
+            continue
+        if kept_by(pitr.level, parts, rules) is Extent.NOTHING:
+            continue
+        if pitr.created_time is None or not pitr.range.value:
             continue
         if pitr.created_time >= moment or pitr.range.start(state.now) > moment:
             continue

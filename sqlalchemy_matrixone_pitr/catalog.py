@@ -19,6 +19,7 @@ from sqlalchemy.sql.elements import TextClause
 
 from . import server
 from .connections import query, roll_back, side_connection
+from .extent import Parts
 from .generations import object_of
 from .model import Pitr
 from .moment import Moment, MomentLike
@@ -168,6 +169,52 @@ def lost_by_restore(connection: Connection, database: str | None) -> list[Key]:
     )
     values = {} if database is None else {"database": database}
     return sorted((found[0], found[1]) for found in query(connection, statement, values))
+
+
+# -------------------------------------------------------------------------- indexes and partitions
+
+
+_PARTS: Final = """\
+SELECT t.reldatabase, t.relname, i.name
+FROM mo_catalog.mo_tables{then} t JOIN mo_catalog.mo_indexes{then} i ON i.table_id = t.rel_id
+WHERE t.account_id = current_account_id() AND i.type <> 'PRIMARY'
+  AND t.reldatabase IN :databases{tables}
+UNION
+SELECT reldatabase, relname, '' FROM mo_catalog.mo_tables{then}
+WHERE account_id = current_account_id() AND reldatabase IN :databases
+  AND substring(relname, 1, 3) = :partition"""
+
+_PARTITION: Final = "%!%"
+"""Before, between and behind: ``%!%p0%!%orders`` is the partition p0 of orders."""
+
+
+def table_parts(
+    connection: Connection, tables: Collection[Key], *, at: MomentLike | None = None
+) -> dict[Key, Parts]:
+    """The UNIQUE keys, indexes and partitions of tables; a table without any is left out."""
+    if not tables:
+        return {}
+    names = sorted({table for _, table in tables})
+    some = len(names) < _MANY
+    values: dict[str, object] = {
+        "databases": sorted({database for database, _ in tables}),
+        "partition": _PARTITION,
+    }
+    if some:
+        values["tables"] = names
+    statement = _with_lists(
+        _PARTS.format(then=_then(at), tables=" AND t.relname IN :tables" if some else ""),
+        *("databases", "tables")[: 1 + some],
+    )
+    wanted = set(tables)
+    found: dict[Key, Parts] = {}
+    for database, name, index in query(connection, statement, values):
+        is_partition = name.startswith(_PARTITION)
+        key = database, name.split(_PARTITION, 2)[-1] if is_partition else name
+        if key in wanted:
+            part = Parts(partitioned=True) if is_partition else Parts((index,))
+            found[key] = found.get(key, Parts()) | part
+    return found
 
 
 # ------------------------------------------------------------------------------------------ objects

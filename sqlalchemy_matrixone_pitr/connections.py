@@ -231,7 +231,7 @@ def _connect_to_keep(bind: Engine | Connection) -> Connection:
 
 
 _to_set_back: weakref.WeakSet[Connection] = weakref.WeakSet()
-"""Kept connections whose autocommit is off again for the next user of their pool."""
+"""Extent connections whose autocommit is off again for the next user of their pool."""
 
 
 def _set_autocommit(connection: Connection) -> None:

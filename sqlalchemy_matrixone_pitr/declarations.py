@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, Protocol, TypeAlias
 
 from sqlalchemy import MetaData, Table
@@ -18,6 +18,7 @@ from sqlalchemy.engine import Connection, Engine
 
 from .connections import Bind, current_database, side_connection, unwrap
 from .errors import PitrValidationError
+from .extent import Key, Parts, parts_of
 from .generations import LONGEST_SUFFIX, check_declared_name, target_of
 from .model import Pitr, PitrLevel
 from .names import (
@@ -281,11 +282,13 @@ class Bound:
     :ivar declarations: sorted by level and name.
     :ivar databases: those of the tables and of the policies.
     :ivar names: what declared databases mean there.
+    :ivar parts: what the tables with a policy of their own are declared to have.
     """
 
     declarations: tuple[Declaration, ...]
     databases: frozenset[str]
     names: Databases
+    parts: Mapping[Key, Parts] = field(default_factory=dict, hash=False)
 
     @property
     def pitrs(self) -> list[Pitr]:
@@ -313,7 +316,14 @@ def bind_declarations(schemas: Schemas, databases: Databases, account: str | Non
             f"{account!r} is the account that reads; keep one",
             name=own[1],
         )
-    return Bound(tuple(found), databases_of(schemas, databases), databases)
+    targets = {(d.pitr.database_name, d.pitr.table_name) for d in found}
+    parts: dict[Key, Parts] = {}
+    for metadata in metadatas(schemas):
+        for table in metadata.tables.values():
+            database, name = databases.key(table)
+            if database is not None and (database, name) in targets:
+                parts[database, name] = parts_of(table)
+    return Bound(tuple(found), databases_of(schemas, databases), databases, parts)
 
 
 _OWN_ACCOUNT: Final = (PitrLevel.ACCOUNT, None, None, None)

@@ -74,7 +74,7 @@ def ensure_pitrs(
         names = names.told(lambda: current_database(connection))
         if compare(bind_declarations(metadata, names).pitrs, listed).in_sync:
             return ApplyReport()
-    bound, state = read_declared(engine, metadata)
+    bound, state = read_declared(engine, metadata, with_parts=False)
     plan = plan_bound(bound, state)
 
     def exists(action: Action) -> bool:

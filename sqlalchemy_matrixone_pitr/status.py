@@ -11,14 +11,15 @@ from __future__ import annotations
 import datetime as dt
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
 from sqlalchemy.engine import Connection
 
 from . import server
-from .catalog import CatalogObject, Objects, past_ids, read_objects
+from .catalog import CatalogObject, Objects, past_ids, read_objects, table_parts
 from .connections import roll_back
+from .extent import Key, Parts
 from .generations import split_generation
 from .model import Pitr, PitrLevel, PitrStatus
 from .server import parse_time
@@ -40,6 +41,7 @@ class ServerState:
     :ivar detached_at: when the server noticed that a PITR's object was gone, by name. Known to sys
         alone.
     :ivar objects: the databases asked for, and the tables in them.
+    :ivar parts: indexes and partitions of tables, where they were asked for.
     """
 
     version: server.Version
@@ -50,6 +52,7 @@ class ServerState:
     stale_active: frozenset[str]
     detached_at: Mapping[str, dt.datetime]
     objects: Objects
+    parts: Mapping[Key, Parts] = field(default_factory=dict)
 
     @property
     def rebuilt(self) -> frozenset[tuple[str, str | None]]:
@@ -63,6 +66,7 @@ def read_state(
     *,
     databases: Iterable[str] = (),
     tables: Collection[str] | None = None,
+    with_parts: bool = False,
 ) -> ServerState:
     """PITRs with their status, and the objects they are for: three statements, however many.
 
@@ -72,6 +76,8 @@ def read_state(
     :param wanted: of :func:`filters`.
     :param databases: databases to look up besides those of the PITRs and the default one.
     :param tables: tables to look up besides those of the PITRs; None is all.
+    :param with_parts: also read the indexes and partitions of tables with a policy, and of those of
+        ``tables``: one statement more, where there are any.
     """
     version = server.require_matrixone(connection)
     roll_back(connection)
@@ -91,7 +97,16 @@ def read_state(
             pitrs, stale, ended = _status_for_sys(connection, pitrs, objects)
         elif pitrs:
             pitrs = _status_by_ids(connection, pitrs, objects)
-    return ServerState(version, account, database, now, pitrs, stale, ended, objects)
+        parts: dict[Key, Parts] = {}
+        if with_parts:
+            own = {(pitr.database_name, pitr.table_name) for pitr in pitrs}
+            keys = {
+                (of, name)
+                for of, name in objects
+                if name is not None and ((of, name) in own or name in (tables or ()))
+            }
+            parts = table_parts(connection, keys)
+    return ServerState(version, account, database, now, pitrs, stale, ended, objects, parts)
 
 
 _SYS_STATUS: Final = (

@@ -137,6 +137,7 @@ def test_json_alone_on_stdout(call: Call) -> None:
         "table_name",
         "range",
         "status",
+        "kept",
         "created_time",
         "modified_time",
     }

@@ -119,6 +119,8 @@ class Console:
 
         :param in_sync: the summary of one that has nothing to do.
         """
+        from ..extent import in_words
+
         for what, pitrs in (
             ("not declared, left alone", plan.undeclared),
             ("taken for active, this account cannot tell", plan.unknown),
@@ -129,6 +131,8 @@ class Console:
             many = len(plan.history)
             older = "1 older generation" if many == 1 else f"{many} older generations"
             self.line(f"{older} kept for history (mo-pitr show --history)", indent="  ")
+        for line in in_words(plan.rows_only):
+            self.line(line, "yellow", indent="    ")
         for conflict in plan.conflicts:
             self.line(str(conflict), self._COLOURS["!"], indent="    ")
         for actions in _alike(plan.actions):

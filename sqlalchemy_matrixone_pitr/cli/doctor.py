@@ -115,7 +115,7 @@ def _findings(
     chosen = _databases(engine, databases)
     with reading(engine) as connection:
         try:
-            state = read_state(connection, databases=chosen)
+            state = read_state(connection, databases=chosen, with_parts=True)
         except SQLAlchemyError as error:
             reason = as_commands(str(error).partition("\n")[0])
             yield Finding("policies", Verdict.PROBLEM, f"cannot be read: {reason}")
@@ -296,17 +296,15 @@ class _Catalogue:
     """What of the catalogue quirks depend on.
 
     :ivar tables: ordinary ones.
-    :ivar indexed: those with an index or UNIQUE key besides their primary key.
     :ivar referred: those that foreign keys of other tables refer to.
     """
 
     tables: Sequence[Table]
-    indexed: Collection[Table]
     referred: Mapping[Table, Table]
 
     @classmethod
     def read(cls, connection: Connection, databases: Collection[str]) -> _Catalogue:
-        """Three statements; what an account may not read is empty."""
+        """Two statements; what an account may not read is empty."""
 
         def read(statement: str) -> list[Any]:
             from sqlalchemy import bindparam, text
@@ -324,19 +322,12 @@ class _Catalogue:
             "WHERE account_id = current_account_id() AND relkind = 'r' "
             "AND reldatabase IN :databases ORDER BY reldatabase, relname"
         )
-        indexed = read(
-            "SELECT DISTINCT t.reldatabase, t.relname FROM mo_catalog.mo_indexes i "
-            "JOIN mo_catalog.mo_tables t ON t.rel_id = i.table_id "
-            "WHERE t.account_id = current_account_id() AND i.type <> 'PRIMARY' "
-            "AND t.reldatabase IN :databases"
-        )
         referred = read(
             "SELECT refer_db_name, refer_table_name, db_name, table_name "
             "FROM mo_catalog.mo_foreign_keys WHERE refer_db_name IN :databases"
         )
         return cls(
             [(database, table) for database, table in tables if "%!%" not in table],
-            {(database, table) for database, table in indexed},
             {tuple(row[:2]): tuple(row[2:]) for row in referred if row[:2] != row[2:]},
         )
 
@@ -344,6 +335,7 @@ class _Catalogue:
 def _quirks(state: ServerState, catalogue: _Catalogue) -> Iterator[Finding]:
     """What this version does otherwise than one expects, where there is something it concerns."""
     from .. import server
+    from ..extent import in_words, shortfalls
 
     rules = server.rules_of(state.version)
     covered = _Covered(state)
@@ -374,17 +366,8 @@ def _quirks(state: ServerState, catalogue: _Catalogue) -> Iterator[Finding]:
                 f"RESTORE of {'.'.join(table)} is refused while {'.'.join(other)} exists: its name "
                 "is looked for as a pattern, in which _ stands for any character"
             )
-    own = sorted(
-        table
-        for table in catalogue.indexed
-        if table in covered.tables and table[0] not in covered.databases and not covered.everything
-    )
-    if own:
-        yield note(
-            f"the indexes of {_some(_dotted(own))} are not kept by a table's policy: after garbage "
-            "collection a restored table has its rows, and look-ups fail; a database's policy "
-            "keeps both"
-        )
+    for line in in_words(shortfalls(state.pitrs, state.parts, rules)):
+        yield note(line)
     blocked = sorted(table for table in catalogue.referred if covered.is_covered(table))
     if blocked:
         yield note(

@@ -30,7 +30,13 @@ if TYPE_CHECKING:
     from ..model import Pitr
     from ..status import ServerState
 
-STATUS_COLOURS = {"detached": "red", "active": "green", "unknown": "yellow"}
+STATUS_COLOURS = {
+    "detached": "red",
+    "active": "green",
+    "unknown": "yellow",
+    "rows only": "yellow",
+    "nothing": "red",
+}
 
 
 @click.command(
@@ -45,15 +51,20 @@ STATUS_COLOURS = {"detached": "red", "active": "green", "unknown": "yellow"}
 @connected
 def show(engine: Engine, history: bool, databases: tuple[str, ...], as_json: bool) -> None:
     """List this account's policies, and whether each still protects its object."""
+    from ..extent import in_words, shortfalls
     from ..generations import policies
+    from ..server import rules_of
 
-    state = read(engine)
+    state = read(engine, with_parts=True)
     of_databases = wanted(state.pitrs, databases)
     found = policies(of_databases)
     pitrs = of_databases if history else [policy.current for policy in found]
     pitrs = sorted(pitrs, key=lambda pitr: pitr.name)
+    short = list(shortfalls(state.pitrs, state.parts, rules_of(state.version)))
+    kept = {one.policy: str(one.kept) for one in short}
     if as_json:
-        Console().json({"format_version": 1, "policies": [_described(pitr) for pitr in pitrs]})
+        described = [_described(pitr, kept.get(pitr.name)) for pitr in pitrs]
+        Console().json({"format_version": 1, "policies": described})
         return
     console = Console()
     if not pitrs:
@@ -62,23 +73,24 @@ def show(engine: Engine, history: bool, databases: tuple[str, ...], as_json: boo
         return
     console.table(
         ("NAME", "PROTECTS", "RANGE", "STATUS", "CREATED (UTC)"),
-        [_row(pitr) for pitr in pitrs],
+        [_row(pitr, kept.get(pitr.name)) for pitr in pitrs],
         styles=STATUS_COLOURS,
     )
-    steps = next_steps(state, found)
+    shown = {pitr.name for pitr in pitrs}
+    steps = [*next_steps(state, found), *in_words([one for one in short if one.policy in shown])]
     if steps:
         console.line("")
     for step in steps:
         console.line(step, indent="  ")
 
 
-def read(engine: Engine) -> ServerState:
+def read(engine: Engine, *, with_parts: bool = False) -> ServerState:
     """All policies of the account, and the objects that they are for."""
     from ..show import reading
     from ..status import read_state
 
     with reading(engine) as connection:
-        return read_state(connection, tables=())
+        return read_state(connection, tables=(), with_parts=with_parts)
 
 
 def wanted(pitrs: Sequence[Pitr], databases: Collection[str]) -> list[Pitr]:
@@ -116,19 +128,22 @@ def next_steps(state: ServerState, found: Sequence[Policy]) -> list[str]:
     return steps
 
 
-def _row(pitr: Pitr) -> tuple[str, ...]:
+def _row(pitr: Pitr, kept: str | None) -> tuple[str, ...]:
+    """
+    :param kept: how much of its table the policy keeps, where that is not all.
+    """
     from ..generations import target_text
 
     return (
         pitr.name,
         target_text(pitr),
         str(pitr.range),
-        "" if pitr.status is None else pitr.status.value,
+        kept or ("" if pitr.status is None else pitr.status.value),
         f"{pitr.created_time:%Y-%m-%d %H:%M:%S}" if pitr.created_time else "",
     )
 
 
-def _described(pitr: Pitr) -> dict[str, object]:
+def _described(pitr: Pitr, kept: str | None) -> dict[str, object]:
     return {
         "name": pitr.name,
         "level": pitr.level.value,
@@ -137,6 +152,7 @@ def _described(pitr: Pitr) -> dict[str, object]:
         "table_name": pitr.table_name,
         "range": str(pitr.range),
         "status": None if pitr.status is None else pitr.status.value,
+        "kept": kept,
         "created_time": pitr.created_time and pitr.created_time.isoformat(),
         "modified_time": pitr.modified_time and pitr.modified_time.isoformat(),
     }

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Final, TypeAlias
 
 from ..ddl import AlterPitr, CreatePitr, DropPitr, PitrDDLElement
+from ..extent import Key, Parts, Shortfall, in_words
 from ..generations import split_generation, target_of, target_text
 from ..model import Pitr
 
@@ -164,6 +165,7 @@ class Scope:
     databases: frozenset[str]
     drop_undeclared: bool = False
     include: Include | None = None
+    parts: Mapping[Key, Parts] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -177,6 +179,8 @@ class Plan:
     :ivar history: older generations, kept until their last restorable moment has passed.
     :ivar unknown: policies of which this account cannot tell whether they still protect their
         object; taken for active.
+    :ivar rows_only: tables of which nothing that is declared or there keeps all: indexes or
+        partitions are lost. No drift, and in no way of ``in_sync``.
     """
 
     actions: tuple[Action, ...]
@@ -185,6 +189,7 @@ class Plan:
     history: tuple[Pitr, ...]
     unknown: tuple[Pitr, ...]
     scope: Scope = field(compare=False)
+    rows_only: tuple[Shortfall, ...] = ()
 
     @property
     def in_sync(self) -> bool:
@@ -214,9 +219,7 @@ class Plan:
                 if action not in idle
                 and (type(action), split_generation(action.pitr.name)[0]) not in moved
             ]
-        return Plan(
-            tuple(kept), self.undeclared, self.conflicts, self.history, self.unknown, self.scope
-        )
+        return replace(self, actions=tuple(kept))
 
     def sql(self) -> str:
         """A script for a client in autocommit: one statement a line, each with its semicolon.
@@ -238,6 +241,7 @@ class Plan:
             "undeclared": [_described(pitr) for pitr in self.undeclared],
             "history": [_described(pitr) for pitr in self.history],
             "unknown": [_described(pitr) for pitr in self.unknown],
+            "rows_only": [shortfall.to_dict() for shortfall in self.rows_only],
         }
 
     def summary(self) -> str:
@@ -262,6 +266,7 @@ class Plan:
             lines.append(f"  ... and {len(items) - 30} more")
         if self.undeclared:
             lines.append(f"  {len(self.undeclared)} not declared, left alone")
+        lines += (f"  {line}" for line in in_words(self.rows_only))
         return "\n".join((f"Plan: {self.summary()}", *lines))
 
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
 
 from ..connections import Bind
 from ..declarations import Bound, Databases, Schemas, bind_declarations, databases_of, tables_of
+from ..extent import Key, Parts, shortfalls
 from ..model import Pitr
 from ..server import rules_of
 from ..show import reading
 from ..status import ServerState, read_state
-from .actions import Include, Plan
+from .actions import Drop, Include, Plan
 from .compare import compare
 
 
@@ -23,7 +25,7 @@ def plan_pitrs(
 ) -> Plan:
     """What makes the server's policies those that the metadata declare.
 
-    Three reading statements, however many policies and tables (a few more where an account other
+    Four reading statements, however many policies and tables (a few more where an account other
     than sys must look into the past for detached ones). The caller's transaction is not disturbed,
     and what it has not committed is not seen.
 
@@ -43,12 +45,20 @@ def plan_pitrs(
     return plan_bound(bound, state, drop_undeclared=drop_undeclared, include=include)
 
 
-def read_declared(bind: Bind, metadata: Schemas) -> tuple[Bound, ServerState]:
-    """What is declared, as it is on a bind, and what the server has of it."""
+def read_declared(
+    bind: Bind, metadata: Schemas, *, with_parts: bool = True
+) -> tuple[Bound, ServerState]:
+    """What is declared, as it is on a bind, and what the server has of it.
+
+    :param with_parts: see :func:`read_state`.
+    """
     names = Databases.of(bind)
     with reading(bind) as connection:
         state = read_state(
-            connection, databases=databases_of(metadata, names.known()), tables=tables_of(metadata)
+            connection,
+            databases=databases_of(metadata, names.known()),
+            tables=tables_of(metadata),
+            with_parts=with_parts,
         )
     return bind_declarations(metadata, names.told(state.database), state.account), state
 
@@ -65,6 +75,7 @@ def plan_bound(
         state,
         bound.pitrs,
         bound.databases,
+        parts=bound.parts,
         drop_undeclared=drop_undeclared,
         include=include,
     )
@@ -75,11 +86,16 @@ def compare_with(
     declared: Iterable[Pitr],
     databases: Collection[str],
     *,
+    parts: Mapping[Key, Parts],
     drop_undeclared: bool,
     include: Include | None,
 ) -> Plan:
-    """:func:`compare` with a server's state."""
-    return compare(
+    """:func:`compare` with a server's state.
+
+    :param parts: what the declared tables have, where the server has no table with it yet.
+    """
+    rules = rules_of(state.version)
+    plan = compare(
         declared,
         state.pitrs,
         databases=databases,
@@ -88,7 +104,20 @@ def compare_with(
         stale_active=state.stale_active,
         detached_at=state.detached_at,
         now=state.now,
-        internal=rules_of(state.version).logical_ids,
+        internal=rules.logical_ids,
+    )
+    going = {action.pitr.name for action in plan.actions if isinstance(action, Drop)}
+    staying = [pitr for pitr in state.pitrs if pitr.name not in going]
+    declared_keys = {(pitr.database_name, pitr.table_name) for pitr in plan.scope.declared}
+    of_declared = {
+        key: state.parts.get(key) or parts.get(key, Parts())
+        for key in {*state.parts, *parts}
+        if key in declared_keys
+    }
+    return replace(
+        plan,
+        scope=replace(plan.scope, parts=parts),
+        rows_only=shortfalls([*staying, *plan.scope.declared], of_declared, rules),
     )
 
 
@@ -99,6 +128,7 @@ def replan(plan: Plan, state: ServerState) -> Plan:
         state,
         scope.declared,
         scope.databases,
+        parts=scope.parts,
         drop_undeclared=scope.drop_undeclared,
         include=scope.include,
     )

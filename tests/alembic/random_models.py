@@ -10,6 +10,7 @@ import copy
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 from sqlalchemy import (
     BigInteger,
@@ -34,7 +35,7 @@ from sqlalchemy.types import TypeEngine
 
 from sqlalchemy_matrixone_pitr import DatabasePitr, TablePitr, Unprotected, declare_pitrs
 
-TYPES: dict[str, TypeEngine[object]] = {
+TYPES: dict[str, TypeEngine[Any]] = {
     "int": Integer(),
     "bigint": BigInteger(),
     "short": String(20),
@@ -284,7 +285,7 @@ class Chance:
         self._add_key(models, self._table(models))
 
     def _add_key(self, models: Models, spec: TableSpec) -> None:
-        able = [name for name, column in spec.columns.items() if column.kind not in ("text",)]
+        able = [name for name, column in spec.columns.items() if column.kind != "text"]
         if not able:
             return
         columns = tuple(self.random.sample(able, self.random.randint(1, min(2, len(able)))))

@@ -73,6 +73,7 @@ def all_kinds(server: Server) -> MetaData:
     return metadata
 
 
+@pytest.mark.all_combinations
 @pytest.mark.parametrize("made_by", ["create_all", "migration"])
 def test_check_is_clean(project: Project, server: Server, made_by: str) -> None:
     metadata = all_kinds(server)
@@ -124,6 +125,15 @@ def test_another_column_is_still_a_difference(project: Project) -> None:
     project.check()
     unique = inspect(project.engine).get_unique_constraints("child")
     assert [key["column_names"] for key in unique] == [["q"]]
+
+
+def test_another_name_is_a_difference_where_the_server_knows_it(project: Project) -> None:
+    models(Index("ux_old", "p", unique=True)).create_all(project.engine)
+    project.declare(models(Index("ux_new", "p", unique=True)))
+    project.autogenerate()
+    project.upgrade()
+    project.check()
+    assert [key["name"] for key in inspect(project.engine).get_indexes("child")] == ["ux_new"]
 
 
 def test_unnamed_foreign_keys_go_and_come_back(project: Project) -> None:

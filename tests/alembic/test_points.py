@@ -20,6 +20,7 @@ from sqlalchemy_matrixone_pitr import (
     PitrValidationError,
 )
 from sqlalchemy_matrixone_pitr.alembic import restore_point
+from sqlalchemy_matrixone_pitr.extent import Parts
 from sqlalchemy_matrixone_pitr.status import ServerState
 from tests.alembic.conftest import Project
 from tests.conftest import Server
@@ -61,7 +62,7 @@ def test_the_older_generation_comes_first(numbers: list[int], first: int) -> Non
     ]
     state = ServerState((4, 2, 0), "sys", "d", NOW, pitrs, frozenset(), {}, {})
     nobody: Any = None
-    found = _reaching(nobody, state, ("d", "t"), NOW)
+    found = _reaching(nobody, state, ("d", "t"), NOW, Parts())
     assert found is not None
     assert found.name == named(first)
 

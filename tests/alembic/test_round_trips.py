@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+from argparse import Namespace
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,7 +18,10 @@ from sqlalchemy import Engine, create_engine, text
 from sqlalchemy_matrixone_pitr import PitrStatus, get_pitrs
 from tests.alembic.conftest import Project
 from tests.alembic.random_models import Chance, Models
-from tests.conftest import SYNC_SCHEMES, Server
+from tests.combinations import SYNC_SCHEMES
+from tests.conftest import Server
+
+pytestmark = pytest.mark.slow
 
 TRIPS = int(os.environ.get("RANDOM_TRIPS", "24")) // 2
 SCRIPTS = int(os.environ.get("RANDOM_SCRIPTS", "8")) // 2
@@ -89,3 +93,58 @@ def test_round_trip(seed: int, made: Project, server: Server, database: str) -> 
     made.downgrade()
     assert tables(made.engine) == {}
     assert active(made.engine, database) == []
+
+
+# -- scripts ---------------------------------------------------------------------------------------
+
+
+def history(made: Project, chance: Chance) -> list[str]:
+    """Some revisions, written and run one after another; their messages."""
+    models = chance.models(made.prefix, booleans=False, all_named=True)
+    messages = ["one", "two", "three", "four"][: chance.random.randint(2, 4)]
+    for number, message in enumerate(messages):
+        if number:
+            models = chance.changed(models)
+        declare(made, models)
+        print(made.autogenerate(message))
+        made.upgrade()
+    made.check()
+    return messages
+
+
+def run_script(server: Server, database: str, script: str) -> None:
+    """Statement by statement, as a client in autocommit runs it."""
+    connection = server.connect(database)
+    with connection, connection.cursor() as cursor:
+        for statement in re.split(r";$", script, flags=re.MULTILINE):
+            lines = [line for line in statement.splitlines() if not line.startswith("--")]
+            if "".join(lines).strip():
+                cursor.execute("\n".join(lines))
+
+
+@pytest.mark.usefixtures("renews")
+@pytest.mark.parametrize(("seed", "made"), [(n, n) for n in range(SCRIPTS)], indirect=["made"])
+def test_a_script_ends_where_the_run_ends(
+    seed: int, made: Project, server: Server, database: str
+) -> None:
+    """The same tables, the same protection."""
+    history(made, Chance((server.version, "script", seed)))
+    by_run = tables(made.engine), active(made.engine, database)
+    for pitr in get_pitrs(made.engine, database_name=database):
+        server.query(f"DROP PITR {pitr.name}")
+    made.engine.dispose()
+    server.query(f"DROP DATABASE {database}")
+    server.query(f"CREATE DATABASE {database}")
+
+    environment = made.where / "env.py"
+    written = environment.read_text()
+    named = "dialect_opts={'paramstyle': 'named'}"  # as Alembic's templates have it
+    assert 'dialect_name="mysql"' in written
+    environment.write_text(written.replace('dialect_name="mysql"', named))
+    version = ".".join(map(str, server.version))
+    made.config.cmd_opts = Namespace(x=[f"matrixone_version={version}"])
+    script = made.script(lambda: made.upgrade(sql=True))
+    print(script)
+    run_script(server, database, script)
+    assert tables(made.engine) == by_run[0]
+    assert active(made.engine, database) == by_run[1]

@@ -135,6 +135,35 @@ def test_keys_that_are_added_keep_their_names(here: Client) -> None:
         assert key in text
 
 
+def test_a_unique_that_is_named_as_a_key_keeps_its_name(here: Client) -> None:
+    """CREATE TABLE forgets the name of a constraint, and takes that of a key."""
+    here.ok(
+        "CREATE TABLE k (a INT, b INT, CONSTRAINT one UNIQUE (a, b), "
+        "CONSTRAINT two UNIQUE KEY two (b, a), UNIQUE (b))"
+    )
+    text = created(here, "k")
+    for key in (
+        "UNIQUE KEY `a` (`a`,`b`)",
+        "UNIQUE KEY `two` (`b`,`a`)",
+        "UNIQUE KEY `b` (`b`)",
+    ):
+        assert key in text
+    here.ok("ALTER TABLE k DROP INDEX two")
+    assert here.error("ALTER TABLE k DROP INDEX one") is not None
+
+
+def test_indexes_by_table_in_the_catalogue(here: Client) -> None:
+    """By the table's id, which a rebuild changes; the primary key has a row too."""
+    statement = (
+        "SELECT DISTINCT i.name, i.type FROM mo_catalog.mo_indexes i JOIN mo_catalog.mo_tables t "
+        "ON i.table_id = t.rel_id WHERE t.reldatabase = '~' AND t.relname = 'child'"
+    )
+    expected = [("PRIMARY", "PRIMARY"), ("ix_c", "MULTIPLE"), ("n", "UNIQUE")]
+    assert sorted(here.rows(statement)) == expected
+    here.ok("ALTER TABLE child ADD COLUMN more INT")
+    assert sorted(here.rows(statement)) == expected
+
+
 def test_show_index(here: Client) -> None:
     answer = here.ok("SHOW INDEX FROM child")
     assert answer.labels[:5] == ["Table", "Non_unique", "Key_name", "Seq_in_index", "Column_name"]
