@@ -110,8 +110,8 @@ def read_state(
 
 
 _SYS_STATUS: Final = (
-    "SELECT pitr_name, pitr_status, obj_id, pitr_status_changed_time FROM mo_catalog.mo_pitr "
-    "WHERE create_account = 0"
+    "SELECT pitr_name, pitr_status, obj_id, pitr_status_changed_time, create_time, modified_time "
+    "FROM mo_catalog.mo_pitr WHERE create_account = 0"
 )
 
 
@@ -121,13 +121,19 @@ class Recorded(NamedTuple):
     status: int
     object_id: int
     changed: Any
+    created: dt.datetime
+    modified: dt.datetime
 
 
 def recorded_ids(connection: Connection) -> dict[str, Recorded]:
     """What the catalogue has of the PITRs that sys made, by name."""
     return {
-        name: Recorded(int(status), int(object_id), changed)
-        for name, status, object_id, changed in connection.exec_driver_sql(_SYS_STATUS)
+        name: Recorded(
+            int(status), int(object_id), changed, _changed_time(created), _changed_time(modified)
+        )
+        for name, status, object_id, changed, created, modified in connection.exec_driver_sql(
+            _SYS_STATUS
+        )
     }
 
 
@@ -147,7 +153,7 @@ def _status_for_sys(
         if pitr.name not in recorded:
             known.append(pitr.with_status(PitrStatus.UNKNOWN))  # it was dropped just now
             continue
-        status, obj_id, changed = recorded[pitr.name]
+        status, obj_id, changed, _, _ = recorded[pitr.name]
         attached = True
         if pitr.database_name is not None:
             found = objects.get((pitr.database_name, pitr.table_name))

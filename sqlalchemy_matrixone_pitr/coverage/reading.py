@@ -2,7 +2,7 @@
 
 Four statements at most, however many tables: SHOW PITR, the catalogue of now, the ids that the
 PITRs recorded (to sys), and, only where a table's own policy or none is there, the catalogue of the
-moment.
+moment. A fifth, for snapshots, where nothing else keeps it.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import time
 import warnings
 import weakref
 from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 from sqlalchemy import Table, bindparam, text
@@ -34,7 +35,7 @@ from ..names import SYSTEM_DATABASES, fold, plain, shorten
 from ..past.options import ALLOW_UNPROTECTED
 from ..show import SYS, parse_pitr_rows, reading, reset_current_account, show_pitr, typed_errors
 from ..status import recorded_ids, status_without_past
-from .windows import GC_TTL, Kept, Known, Policy, Verdict, judge, policy_of
+from .windows import GC_TTL, Kept, Known, Policy, Snapshot, Verdict, judge, policy_of
 
 
 def read_known(connection: Connection, keys: Collection[Key]) -> Known:
@@ -59,8 +60,11 @@ def read_known(connection: Connection, keys: Collection[Key]) -> Known:
             recorded = recorded_ids(connection)
             for pitr in pitrs:
                 found = recorded.get(pitr.name)
+                if found is None:
+                    continue  # it was dropped just now
                 below = pitr.database_name is not None
-                policies.append(Policy(pitr, found.object_id if found and below else None))
+                times = (Moment.of(found.created), Moment.of(found.modified))
+                policies.append(Policy(pitr, found.object_id if below else None, *times))
         else:
             for pitr in pitrs:
                 known = status_without_past(pitr, objects)
@@ -129,7 +133,32 @@ def read_verdicts(
         then = read_then(connection, open_, moment)
         for key in open_:
             verdicts[key] = judge(known, key, moment, {} if then is None else then)
+        if any(
+            one is not None and one.kept in (Kept.PROBABLE, Kept.NOT_KEPT)
+            for one in (verdicts[key] for key in open_)
+        ):
+            known = replace(known, snapshots=read_snapshots(connection, moment))
+            for key in open_:
+                verdicts[key] = judge(known, key, moment, {} if then is None else then)
     return {key: verdict for key, verdict in verdicts.items() if verdict is not None}
+
+
+def read_snapshots(connection: Connection, moment: Moment) -> list[Snapshot]:
+    """The snapshots of a moment; none where this account or server cannot tell."""
+    statement = text(
+        "SELECT sname, database_name, table_name FROM mo_catalog.mo_snapshots "
+        "WHERE ts = :ts AND account_name IN (current_account_name(), '')"
+    )
+    try:
+        rows = query(connection, statement, {"ts": moment.nanoseconds})
+    except DBAPIError as error:
+        if error.connection_invalidated:
+            raise
+        roll_back(connection)
+        return []
+    return [
+        Snapshot(name, moment, database or None, table or None) for name, database, table in rows
+    ]
 
 
 def _unread(connection: Connection, keys: Collection[Key], moment: Moment) -> dict[Key, Verdict]:
@@ -237,7 +266,9 @@ def check_past(connection: Connection, moment: Moment) -> None:
         moment.check_past(seen)
 
 
-_answered: weakref.WeakKeyDictionary[Connection, dict[Any, float]] = weakref.WeakKeyDictionary()
+_answered: weakref.WeakKeyDictionary[
+    Connection, dict[Any, tuple[float, frozenset[tuple[str | None, str]]]]
+] = weakref.WeakKeyDictionary()
 
 
 def check_statement(
@@ -245,8 +276,10 @@ def check_statement(
     tables: Iterable[tuple[str | None, str]],
     moment: Moment,
     options: Mapping[str, Any],
-) -> None:
+) -> frozenset[tuple[str | None, str]]:
     """Ask for the tables of a statement that is about to be sent, once a minute on a connection.
+
+    The tables whose indexes' history is not kept are returned: they are not to be read through one.
 
     :param tables: their schemas and names, as declared.
     :param options: the statement's execution options.
@@ -255,17 +288,29 @@ def check_statement(
     """
     if options.get(ALLOW_UNPROTECTED):
         check_past(connection, moment)
-        return
+        return frozenset()
     schemas = options.get("schema_translate_map") or {}
     question = (moment, frozenset(tables), frozenset(schemas.items()))
     answered = _answered.setdefault(connection, {})
     now = time.monotonic()
-    if now - answered.get(question, -_VALID) < _VALID:
-        return
+    at, unindexed = answered.get(question, (-_VALID, frozenset()))
+    if now - at < _VALID:
+        return unindexed
     databases = Databases.of(connection, options)
-    keys = [(databases.real(schema), fold(name)) for schema, name in dict.fromkeys(tables)]
-    say(ask(connection, [(database, name) for database, name in keys if database], moment))
-    answered[question] = now
+    keys: dict[Key, tuple[str | None, str]] = {}
+    for schema, name in dict.fromkeys(tables):
+        database = databases.real(schema)
+        if database is not None:
+            keys[database, fold(name)] = schema, name
+    verdicts = ask(connection, keys, moment)
+    say(verdicts)
+    unindexed = frozenset(
+        keys[verdict.database_name, verdict.table_name]
+        for verdict in verdicts
+        if verdict.by and not verdict.indexes
+    )
+    answered[question] = now, unindexed
+    return unindexed
 
 
 def say(verdicts: Iterable[Verdict]) -> None:

@@ -57,10 +57,30 @@ class Policy:
     """A PITR, and the id of the object that it was made for.
 
     :ivar object_id: None for levels above the database, and where this account cannot know it.
+    :ivar created: when it was made, more exactly than SHOW PITR says it; and ``modified``.
     """
 
     pitr: Pitr
     object_id: int | None = None
+    created: Moment | None = None
+    modified: Moment | None = None
+
+    @property
+    def made(self) -> Moment:
+        """From when on it was surely there: SHOW PITR gives whole seconds."""
+        if self.created is not None:
+            return self.created
+        assert self.pitr.created_time is not None  # every PITR that was read has one
+        return Moment.of(self.pitr.created_time) + _SECOND
+
+    @property
+    def changed(self) -> Moment:
+        """When its range was last changed; when it was made where it never was."""
+        if self.modified is not None:
+            return self.modified
+        modified = self.pitr.modified_time or self.pitr.created_time
+        assert modified is not None
+        return Moment.of(modified) + _SECOND
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +117,8 @@ class Verdict:
     """What is known of a table's history at a moment.
 
     :ivar by: the names of the policies or snapshots that keep it, or probably do.
-    :ivar indexes: whether they keep the history of its indexes, too.
+    :ivar indexes: whether the table may be read through its indexes: they keep their history, too,
+        and it has no partitions (4.2.0 then answers from the present).
     :ivar reason: why it is not sure, and which policy would have kept it; empty where it is.
     """
 
@@ -124,7 +145,7 @@ def judge(
         if fits is None:
             needed = True
         else:
-            best.consider(policy.pitr, fits)
+            best.consider(policy, fits)
     for snapshot in known.snapshots:
         of_it = snapshot.database_name in (None, key[0]) and snapshot.table_name in (None, key[1])
         if of_it and snapshot.at == moment:
@@ -193,10 +214,10 @@ class _Best:
     indexes: bool = False
     why: list[str] = field(default_factory=list)
 
-    def consider(self, pitr: Pitr, fits: _Fit) -> None:
+    def consider(self, policy: Policy, fits: _Fit) -> None:
         if fits is _Fit.NO:
             return
-        name = pitr.name
+        pitr, name = policy.pitr, policy.pitr.name
         if fits is _Fit.OTHER_ID:
             self.why.append(
                 f"{name} was made for an object of this name that is another one to the server: it "
@@ -206,13 +227,13 @@ class _Best:
         if fits is _Fit.PARTITIONS:
             self.why.append(f"{name} is of the table, and keeps no partitions on this server")
             return
-        sure, probable, reach = _reach(pitr, self.known.now)
+        sure, probable, reach = _reach(policy, self.known.now)
         if self.moment < reach:
             self.why.append(f"{name} reaches back {pitr.range}, to {reach}")
         elif self.moment < probable:
-            self.why.append(f"{name} was made later, at {_created(pitr)}")
+            self.why.append(f"{name} was made later, at {policy.made}")
         elif self.moment < sure:
-            self.why.append(f"{name} was made or changed after it, at {_modified(pitr)}")
+            self.why.append(f"{name} was made or changed after it, at {policy.changed}")
             self.found(Kept.PROBABLE, name, indexes=pitr.level is not PitrLevel.TABLE)
         elif fits is _Fit.MAYBE:
             self.why.append(
@@ -238,7 +259,8 @@ class _Best:
             if self.known.now < self.moment + GC_TTL:
                 kept = Kept.PROBABLE
             why = f"{why or 'no policy is for it'}. {self._advice()}"
-        return Verdict(*self.key, self.moment, kept, tuple(self.by), self.indexes, why)
+        indexes = self.indexes and self.key not in self.known.partitioned
+        return Verdict(*self.key, self.moment, kept, tuple(self.by), indexes, why)
 
     def _advice(self) -> str:
         """The policy that would have kept it."""
@@ -255,23 +277,13 @@ class _Best:
         )
 
 
-def _reach(pitr: Pitr, now: Moment) -> tuple[Moment, Moment, Moment]:
+def _reach(policy: Policy, now: Moment) -> tuple[Moment, Moment, Moment]:
     """From when on a policy keeps surely, probably, and how far its range reaches."""
-    reach = Moment.of(pitr.range.start(now.datetime()))
-    created, modified = _created(pitr), _modified(pitr)
-    sure = created + _SECOND
-    if modified > created:
-        sure = max(sure, modified - GC_TTL + _SECOND)
-    return max(sure, reach), created - GC_TTL, reach
-
-
-def _created(pitr: Pitr) -> Moment:
-    assert pitr.created_time is not None  # every PITR that was read has one
-    return Moment.of(pitr.created_time)
-
-
-def _modified(pitr: Pitr) -> Moment:
-    return _created(pitr) if pitr.modified_time is None else Moment.of(pitr.modified_time)
+    reach = Moment.of(policy.pitr.range.start(now.datetime()))
+    sure = policy.made
+    if policy.changed > sure:
+        sure = max(sure, policy.changed - GC_TTL)
+    return max(sure, reach), policy.made - GC_TTL, reach
 
 
 def policy_of(pitr: Pitr, present_id: int | None) -> Policy:

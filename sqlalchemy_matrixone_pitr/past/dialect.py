@@ -21,6 +21,7 @@ Source: docs/server.md, Time travel.
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from functools import cache
 from typing import Any, Final
 
@@ -34,7 +35,7 @@ from ..errors import PastError, PastWriteError, driver_code_and_text
 from ..names import shorten
 from ..server import SUPPORTED_DIALECTS
 from ..sqltext import without_literals
-from .options import PAST_TABLES
+from .options import PAST_TABLES, PastTable
 
 LEAVE_OUT: Final = (
     "use a connection, or a session, without the execution option matrixone_as_of for it"
@@ -86,11 +87,12 @@ class PastCompiler:
         if ashint or not (asfrom or kw.get("within_tstring")):
             return str(base.visit_table(table, asfrom=asfrom, ashint=ashint, iscrud=iscrud, **kw))
         text = base.visit_table(table, asfrom=asfrom, enclosing_alias=enclosing_alias, **kw)
-        text += self._then(**kw)
         schema = compiler.preparer.schema_for_object(table)
-        compiler.__dict__.setdefault(PAST_TABLES, []).append((schema, table.name))
-        ambiguous = (ambiguous_table_name_map or {}).get(table.name)
         alone = enclosing_alias is None or enclosing_alias.element is not table
+        read = PastTable(schema, table.name, text, bool(schema) and alone)
+        compiler.__dict__.setdefault(PAST_TABLES, []).append(read)
+        text += self._then(**kw)
+        ambiguous = (ambiguous_table_name_map or {}).get(table.name)
         if ambiguous is not None and alone and not schema:
             name = compiler._truncated_identifier("alias", ambiguous)
             quoted = compiler.preparer.format_alias(None, name)
@@ -210,6 +212,46 @@ def text_of_then(statement: str, nanoseconds: int) -> str:
         f"{shorten(statement)} is not sent: this connection reads the past, and the past is not "
         f"written. {LEAVE_OUT.capitalize()}"
     )
+
+
+# ------------------------------------------------------------------------------------------- scans
+
+_ALL: Final = 18446744073709551615
+"""LIMIT of a derived table that is meant to have all rows."""
+
+
+def without_indexes(statement: str, tables: Collection[PastTable]) -> str:
+    """A compiled statement whose tables are scanned, never read through an index.
+
+    The history of a table's indexes is not kept under a table's policy. Measured on 3.0.9: the
+    planner takes an index for ``WHERE g = 5`` whatever IGNORE INDEX or USE INDEX says, in a derived
+    table and in a CTE too, but not behind a LIMIT.
+
+    >>> table = PastTable(None, "t", "t", False)
+    >>> without_indexes("SELECT t.a FROM t {MO_TS = %s} WHERE t.g = %s", [table])
+    'SELECT t.a FROM (SELECT * FROM t {MO_TS = %s} LIMIT 18446744073709551615) AS t WHERE t.g = %s'
+
+    :raises PastError: a table that cannot be written so.
+    """
+    for table in dict.fromkeys(tables):
+        pattern = (
+            rf"(?<![\w`.$]){re.escape(table.sql)} \{{MO_TS = (?:%s|%\(\w+\)s|\?|:\w+|[0-9]+)\}}"
+            r"(?P<alias> AS )?"
+        )
+        name = table.sql.rpartition(".")[2]
+
+        def scan(found: re.Match[str], name: str = name) -> str:
+            read = found[0].removesuffix(" AS ")
+            return f"(SELECT * FROM {read} LIMIT {_ALL}) AS {'' if found['alias'] else name}"
+
+        statement, count = re.subn(pattern, scan, statement)
+        if table.qualified or not count:
+            raise PastError(
+                f"{table.sql} has no policy that keeps the history of its indexes, and this "
+                "statement may read it through one: give it an alias, table.alias(), which is "
+                "scanned; a policy of the database keeps indexes too"
+            )
+    return statement
 
 
 # ------------------------------------------------------------------------------------------ dialect

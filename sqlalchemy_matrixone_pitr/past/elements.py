@@ -27,7 +27,7 @@ from ..errors import PastError, PitrValidationError
 from ..moment import Moment, MomentLike
 from ..names import shorten
 from ..server import SUPPORTED_DIALECTS
-from .options import NAMED_MOMENTS, PAST_TABLES
+from .options import NAMED_MOMENTS, PAST_TABLES, PastTable
 
 if TYPE_CHECKING:
     from sqlalchemy.orm.util import AliasedClass
@@ -217,7 +217,7 @@ def _visit_as_of(
         names.append(compiler.bind_names[element.nanoseconds])
     of: Any = element.element
     schema = compiler.preparer.schema_for_object(of)
-    compiler.__dict__.setdefault(PAST_TABLES, []).append((schema, of.name))
+    compiler.__dict__.setdefault(PAST_TABLES, []).append(PastTable(schema, of.name, table, False))
     quoted = compiler.preparer.format_alias(element, name)
     text = f"{table} {{MO_TS = {moment}}}{compiler.get_render_as_alias_suffix(quoted)}"
     if fromhints and element in fromhints:

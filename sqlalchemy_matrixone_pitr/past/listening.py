@@ -32,7 +32,7 @@ from ..connections import AS_OF
 from ..coverage.reading import check_statement
 from ..errors import PastError, PastWriteError
 from ..moment import Moment
-from .dialect import LEAVE_OUT, PastDialect, past_dialect, text_of_then
+from .dialect import LEAVE_OUT, PastDialect, past_dialect, text_of_then, without_indexes
 from .options import NAMED_MOMENTS, PAST_TABLES, moment_of_options
 from .session import attach_if_orm
 
@@ -145,5 +145,9 @@ def _on_cursor(
         moment = Moment(value)
     tables = getattr(compiled, PAST_TABLES, ())
     if moment is not None and tables:
-        check_statement(connection, tables, moment, context.execution_options)
+        names = [(table.schema, table.name) for table in tables]
+        unindexed = check_statement(connection, names, moment, context.execution_options)
+        if unindexed:
+            read = [table for table in tables if (table.schema, table.name) in unindexed]
+            statement = without_indexes(statement, read)
     return statement, parameters

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from ..connections import AS_OF
 from ..errors import PitrValidationError
@@ -18,7 +18,20 @@ NAMED_MOMENTS: Final = "matrixone_moments"
 """Attribute of a compiled statement: the parameters of its ``as_of()`` elements."""
 
 PAST_TABLES: Final = "matrixone_past_tables"
-"""Attribute of a compiled statement: schema and name of each table that it reads in the past."""
+"""Attribute of a compiled statement: each table that it reads in the past, a PastTable."""
+
+
+class PastTable(NamedTuple):
+    """A table that a compiled statement reads in the past.
+
+    :ivar sql: how the statement writes it, before the moment.
+    :ivar qualified: whether its columns are written with their schema: it has no alias.
+    """
+
+    schema: str | None
+    name: str
+    sql: str
+    qualified: bool
 
 
 def moment_of_options(options: Mapping[str, Any]) -> Moment | None:
