@@ -30,14 +30,14 @@ import logging
 import threading
 import warnings
 import weakref
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from alembic.operations import Operations
 from alembic.operations.ops import MigrateOperation
 from alembic.runtime.migration import MigrationContext, MigrationInfo
-from sqlalchemy import bindparam, text
+from sqlalchemy import Table, bindparam, event, text
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import SAWarning, SQLAlchemyError
 
@@ -96,6 +96,8 @@ class _Run:
         waited included.
     :ivar names: of the PITRs that there were then, less those that the run has made since.
     :ivar waiting: what waited for COMMIT then.
+    :ivar runs: whether a revision is doing its work.
+    :ivar stop: ends the listening to its statements.
     :ivar rebuilt: tables that were rebuilt while no policy of them was known.
     """
 
@@ -108,6 +110,8 @@ class _Run:
     names: frozenset[str] = frozenset()
     waiting: set[TransactionalDDLElement] = field(default_factory=set)
     rebuilt: set[Key] = field(default_factory=set)
+    runs: bool = False
+    stop: Callable[[], None] | None = None
 
     def concerned(self) -> set[Key]:
         """The tables that have a policy, or are to have one."""
@@ -195,9 +199,6 @@ def _note(operations: Operations, operation: MigrateOperation) -> None:
     context = operations.migration_context
     if context.as_sql or context.dialect.name not in server.SUPPORTED_DIALECTS:
         return
-    callback = _callback_of(context)
-    if callback is not None and context.connection is not None:
-        callback.note(context, context.connection)
     for found in altered(operation, context.dialect):
         if found.effect >= Effect.RENAMES and context.connection is not None:
             look_for_objects(context.connection)
@@ -220,7 +221,7 @@ class AfterRevision:
     def begin(
         self, ctx: MigrationContext, step: MigrationInfo, connection: Connection, heads: Heads
     ) -> None:
-        """Read what there is before the first revision, and write the time of each."""
+        """Read what there is before the first revision, and take the time of each."""
         run = self._runs.get(ctx)
         if run is not None and run.recorder is None:
             return
@@ -231,6 +232,7 @@ class AfterRevision:
                 earlier = run.recorder.begin(step, connection, aside, run.ids)
                 if earlier is not None:
                     _go_back(run, aside, earlier)
+        run.runs = True
 
     def _start(
         self, ctx: MigrationContext, connection: Connection, aside: Connection, heads: Heads
@@ -259,13 +261,8 @@ class AfterRevision:
             run.names = frozenset(pitr.name for pitr in state.pitrs)
         if self._record_times:
             run.recorder = Recorder.of(ctx, names.current, now, heads)
+            run.stop = _listen(run, run.recorder, connection, ctx._version)
         return run
-
-    def note(self, ctx: MigrationContext, connection: Connection) -> None:
-        """An operation is about to run."""
-        run = self._runs.get(ctx)
-        if run is not None and run.recorder is not None:
-            run.recorder.note(connection)
 
     def __call__(self, *, ctx: MigrationContext, step: Any, **kw: Any) -> None:
         if ctx.as_sql:
@@ -274,6 +271,7 @@ class AfterRevision:
         run, connection = self._runs.get(ctx), ctx.connection
         if step.is_stamp or run is None or connection is None:
             return
+        run.runs = False
         touched = None
         changes = take_changes(ctx)
         look_for_objects(connection)
@@ -296,6 +294,9 @@ class AfterRevision:
         run = self._runs.pop(ctx, None)
         if run is None:
             return
+        run.runs = False
+        if run.stop is not None:
+            run.stop()
         if run.recorder is not None:
             committed = error is None or isinstance(error, PitrAfterCommitError)
             run.recorder.end(connection, committed=committed)
@@ -441,6 +442,27 @@ class AfterRevision:
                 key = str(pitr.database_name), element.pitr.table_name
                 after[split_generation(pitr.name)[0], key] = True
         return after
+
+
+def _listen(
+    run: _Run, recorder: Recorder, connection: Connection, version: Table
+) -> Callable[[], None]:
+    """Tell the recorder of each statement of a revision, but for what Alembic itself records.
+
+    :returns: what ends it.
+    """
+
+    def look(
+        conn: Connection, cursor: Any, statement: str, parameters: Any, context: Any, many: bool
+    ) -> None:
+        if run.runs:
+            compiled = getattr(context, "compiled", None)
+            written = getattr(getattr(compiled, "statement", None), "table", None)
+            if written is not version:
+                recorder.note(connection)
+
+    event.listen(connection, "before_cursor_execute", look)
+    return lambda: event.remove(connection, "before_cursor_execute", look)
 
 
 def _learn(run: _Run, connection: Connection, named: set[str], moment: dt.datetime) -> None:

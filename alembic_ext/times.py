@@ -4,9 +4,9 @@ A row for each revision, in a small table beside ``alembic_version``: the server
 of the revision was committed yet, the versions that the database had, and the tables that the
 revision dropped or rebuilt. A downgrade has a row of its own, ``downgrade of`` its revision.
 
-The row is written when the revision begins, on a connection of its own, so that it is there however
-the revision ends. After the COMMIT it is written once more, with what was touched: together with
-the next one that begins, or at the end of the run. Of a revision that fails the first one stays,
+The row is written before the revision's first statement, on a connection of its own, so that it is
+there however the revision ends. After the COMMIT it is written once more, with what was touched:
+together with the next one, or at the end of the run. Of a revision that fails the first one stays,
 marked as begun; the next time that the revision runs takes its place. But where it had committed
 something in its middle (``autocommit_block``, or an AUTOCOMMIT connection), and a table is another
 one since, the next run keeps the earlier time: only that is before all that the revision has done.
@@ -211,7 +211,10 @@ class Recorder:
     :ivar heads: the versions before the step that runs; None is not known.
     :ivar failed: what earlier runs have left in their middle, by revision; None is not known yet.
     :ivar has_table: whether the table of rows is there.
+    :ivar may_make_table: whether it may be made now: not where that would wait for Alembic's own,
+        or for what revisions before have changed in the same transaction.
     :ivar rows: of the revision that runs.
+    :ivar tried: whether they have been written, or that has failed.
     :ivar written: whether they are.
     :ivar open: those of revisions whose transaction may be open still, None where there is none.
     :ivar committed: those to be written as such.
@@ -225,7 +228,9 @@ class Recorder:
     old: bool = False
     failed: dict[str, Row] | None = None
     has_table: bool = False
+    may_make_table: bool = False
     rows: list[Row] = field(default_factory=list)
+    tried: bool = False
     written: bool = False
     open: list[tuple[RootTransaction | None, list[Row]]] = field(default_factory=list)
     committed: list[Row] = field(default_factory=list)
@@ -244,36 +249,30 @@ class Recorder:
         aside: Connection,
         ids: Mapping[Key, int | None] | None,
     ) -> dt.datetime | None:
-        """Write the time of a revision that is about to run; two statements.
-
-        What fails here is tried once more at its end.
+        """Take the time of a revision that is about to run.
 
         :param ids: of the tables now.
         :returns: where it goes on what an earlier run has left in its middle, when that began.
         """
-        is_first = self.failed is None
         self._settle(connection)
-        self.rows, self.written = [], False
+        is_first = self.failed is None
+        self.may_make_table = not connection.in_transaction() or (is_first and bool(self.heads))
+        self.rows, self.tried, self.written = [], False, False
         try:
             if self.old:
                 self.began, self.old = server.utc_now(aside), False
             self.rows = self._rows(step, Progress.BEGUN)
             if is_autocommit(connection):
                 self._mark_partial()
-            if self.open:  # a failure undoes this one with those that wait for the same COMMIT
-                return None
-            if not self._find_table(connection, aside, is_first=is_first):
-                return None
-            earlier = self._earlier(aside, ids)
-            self._write(aside, self.rows)
-            self.written = True
+            if self.failed is None:
+                self.failed = self._read_failed(aside)
+            return self._earlier(aside, ids)
         except SQLAlchemyError as error:
             if self.rows:
-                log.debug("the time of %s is not written at its beginning: %s", step, error)
+                log.debug("whether %s has begun before is not known: %s", step, error)
             else:
                 log.warning("the time of %s is not recorded: %s", step, error)
             return None
-        return earlier
 
     @property
     def moment(self) -> dt.datetime:
@@ -297,21 +296,6 @@ class Recorder:
 
     def _mark_partial(self) -> None:
         self.rows = [dataclasses.replace(row, progress=Progress.PARTIAL) for row in self.rows]
-
-    def _find_table(self, connection: Connection, aside: Connection, *, is_first: bool) -> bool:
-        """Whether the table is there, or can be made: not where that would wait for Alembic's own,
-        or for what revisions before this one have changed in the same transaction."""
-        if self.failed is None:
-            self.failed = self._read_failed(aside)
-        if not self.has_table:
-            if connection.in_transaction() and not (is_first and self.heads):
-                return False
-            self._make_table(aside)
-        return True
-
-    def _make_table(self, aside: Connection) -> None:
-        _create(aside, self.schema)
-        self.has_table = True
 
     def _read_failed(self, aside: Connection) -> dict[str, Row]:
         """Look for the table, and for revisions in it that have come to their middle."""
@@ -352,11 +336,17 @@ class Recorder:
         return min(moments, default=None)
 
     def note(self, connection: Connection) -> None:
-        """An operation is about to run."""
-        if not is_autocommit(connection):
-            return
-        if any(row.progress is Progress.BEGUN for row in self.rows):
+        """A statement of the revision is about to be sent: write its rows first.
+
+        Not where an earlier revision waits for the same COMMIT: a failure undoes this one with it.
+        """
+        if is_autocommit(connection) and any(r.progress is Progress.BEGUN for r in self.rows):
             self._mark_partial()
+            self.may_make_table, self.tried = True, False
+        elif self.open:
+            return
+        if not self.tried:
+            self.tried = True
             self._try_to_write(connection, self.rows)
 
     def record(
@@ -371,7 +361,7 @@ class Recorder:
         :param touched: the tables that it dropped or rebuilt; None is not known.
         """
         rows = [dataclasses.replace(row, touched=touched) for row in self.rows]
-        if not self.written and self.has_table and not self.open:
+        if self.tried and not self.written and not self.open:
             self._try_to_write(connection, rows)
         done = [dataclasses.replace(row, progress=Progress.COMMITTED) for row in rows]
         at_once = is_autocommit(connection)
@@ -386,14 +376,15 @@ class Recorder:
         """
         if committed:
             self._settle(connection)
-        if self.committed:
+        for last in (False, True):
+            if not self.committed:
+                break
             try:
                 with side_connection(connection) as aside:
-                    if not self.has_table:
-                        self._make_table(aside)
                     self._write(aside, [])
             except SQLAlchemyError as error:
-                _log_failure(self.committed, error)
+                if last:
+                    _log_failure(self.committed, error)
         if committed and self.open:
             rows = [row for _, some in self.open for row in some]
             self.open = []
@@ -409,16 +400,20 @@ class Recorder:
             self.old = True
 
     def _try_to_write(self, connection: Connection, rows: list[Row]) -> None:
+        if not self.has_table and not self.may_make_table:
+            return
         try:
             with side_connection(connection) as aside:
-                if not self.has_table:
-                    self._make_table(aside)
                 self._write(aside, rows)
+            self.written = True
         except SQLAlchemyError as error:
             names = ", ".join(row.version_num for row in rows)
             log.debug("the time of %s is not written before its COMMIT: %s", names, error)
 
     def _write(self, aside: Connection, rows: list[Row]) -> None:
         """Write rows, and those that wait."""
+        if not self.has_table:
+            _create(aside, self.schema)
+            self.has_table = True
         _write(aside, self.schema, [*self.committed, *rows])
         self.committed = []
