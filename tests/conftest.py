@@ -11,6 +11,7 @@ dropped when it ends, PITRs included.
 from __future__ import annotations
 
 import gc
+import logging
 import os
 import secrets
 import signal
@@ -169,12 +170,34 @@ def one_tls_context() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
-def modules_as_found(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Fail the test that leaves a module imported for later tests to trip over."""
-    modules = set(sys.modules)
+def process_as_found(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Fail the test that leaves something in this process for later tests to trip over."""
+    modules, before = set(sys.modules), _process_state()
     yield
     folders = tmp_path_factory.getbasetemp(), ROOT / "examples"
     assert modules_from(*folders, but_not=modules) == [], "forgetting_imports() would forget them"
+    after = _process_state()
+    assert [what for what in before if before[what] != after[what]] == []
+
+
+def _process_state() -> dict[str, object]:
+    environment = {k: v for k, v in os.environ.items() if k != "PYTEST_CURRENT_TEST"}
+    return {
+        "folder": os.getcwd(),
+        "environment": environment,
+        "sys.path": list(sys.path),
+        "sys.argv": list(sys.argv),
+        "sys.stdout": sys.stdout,
+        "sys.stderr": sys.stderr,
+        "SIGINT": signal.getsignal(signal.SIGINT),
+        "log handlers": list(logging.root.handlers),
+        "log level": logging.root.level,
+        "disabled loggers": {
+            name
+            for name, logger in list(logging.root.manager.loggerDict.items())
+            if isinstance(logger, logging.Logger) and logger.disabled
+        },
+    }
 
 
 @pytest.fixture(scope="session", params=["live"] if LIVE else EMULATED_VERSIONS)
@@ -196,7 +219,8 @@ def server(request: pytest.FixtureRequest) -> Iterator[Server]:
     from sqlalchemy_matrixone_pitr.emulator import Emulator
 
     version_text: str = request.param
-    with Emulator(version=version_text) as emulator:
+    # On a busy machine a lock may be had late; nothing here waits for the server to give up.
+    with Emulator(version=version_text, lock_timeout=60.0) as emulator:
         yield Server(emulator.host, emulator.port, "dump", "111", numbers(version_text), False)
 
 

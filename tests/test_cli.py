@@ -14,7 +14,11 @@ import pymysql
 import pytest
 
 from sqlalchemy_matrixone_pitr.cli.app import mo_pitr
-from tests.cli import SCRIPT
+from tests.cli import SCRIPT, Call, call, emulator, engine, environment
+
+__all__ = ["call", "emulator", "engine", "environment"]
+
+pytestmark = pytest.mark.slow
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -189,12 +193,13 @@ def test_without_a_commands_extra_a_hint_names_it(module: str, command: str, ext
 
 
 def test_without_arguments_the_commands_are_listed() -> None:
+    shown = run("--help").stdout
     for command in mo_pitr.commands:
-        assert command in run("--help").stdout
+        assert command in shown
 
 
 @pytest.mark.parametrize("command", sorted(mo_pitr.commands))
-def test_every_command_has_an_example(command: str) -> None:
-    shown = run(command, "--help")
-    assert shown.returncode == 0
-    assert re.search(rf"Example:\n +mo-pitr {command}\b", shown.stdout)
+def test_every_command_has_an_example(call: Call, command: str) -> None:
+    shown = call(command, "--help")
+    assert shown.code == 0
+    assert re.search(rf"Example:\n +mo-pitr {command}\b", shown.out)

@@ -85,6 +85,7 @@ def on_terminal(
     return os.waitstatus_to_exitcode(status), shown.decode()
 
 
+@pytest.mark.slow
 def test_plan_check_apply_check(call_process: Call, engine: Engine) -> None:
     planned = call_process("plan", "models:Base")
     assert (planned.code, planned.err) == (0, "")
@@ -526,6 +527,7 @@ def test_a_timeout_that_is_none(call: Call, engine: Engine, timeout: str) -> Non
     assert PitrManager(engine).list() == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "redirected", "said"),
     [
@@ -584,6 +586,7 @@ def test_errors_that_cannot_be_told_stop_nothing(
 # -- a person at a terminal ------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_terminal_with_and_without_colour(
     engine: Engine, environment: dict[str, str], tmp_path: Path
 ) -> None:
@@ -605,6 +608,7 @@ def test_a_terminal_with_and_without_colour(
     assert "\x1b" not in planned
 
 
+@pytest.mark.slow
 def test_a_person_is_asked(engine: Engine, environment: dict[str, str], tmp_path: Path) -> None:
     code, shown = on_terminal(["apply", "models:Base"], environment, tmp_path, "n\n")
     assert code == 1
@@ -617,6 +621,7 @@ def test_a_person_is_asked(engine: Engine, environment: dict[str, str], tmp_path
     assert len(PitrManager(engine).list()) == 4
 
 
+@pytest.mark.slow
 def test_a_bar_for_many_actions(
     engine: Engine, environment: dict[str, str], tmp_path: Path
 ) -> None:
@@ -637,6 +642,7 @@ def test_a_bar_for_many_actions(
     assert "\x1b" not in shown
 
 
+@pytest.mark.slow
 def test_interrupted(
     engine: Engine, environment: dict[str, str], emulator: Emulator, tmp_path: Path
 ) -> None:
@@ -668,6 +674,7 @@ def test_interrupted(
     assert PitrManager(engine).list() == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("driver", "concurrency", "as_json"),
     [

@@ -12,6 +12,8 @@ import pytest
 from sqlalchemy_matrixone_pitr.cli.demo import DATABASE, STEPS
 from tests.conftest import Server
 
+pytestmark = pytest.mark.slow
+
 SCRIPT = os.path.join(sysconfig.get_path("scripts"), "mo-pitr")
 
 

@@ -12,6 +12,8 @@ import pytest
 
 import sqlalchemy_matrixone_pitr
 
+pytestmark = pytest.mark.slow
+
 PUBLIC = (
     "sqlalchemy_matrixone_pitr",
     "sqlalchemy_matrixone_pitr.alembic",

@@ -20,7 +20,8 @@ PACKAGE = "sqlalchemy_matrixone_pitr"
 PACKAGES = (PACKAGE, "alembic_ext", "matrixone_emulator")
 DRIVERS = ("aiomysql", "asyncmy", "pymysql")
 
-pytestmark = pytest.mark.xdist_group("packaging")  # built once, by one process
+# built once, by one process
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("packaging")]
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ import sqlalchemy_matrixone_pitr
 ROOT = Path(__file__).parent.parent
 PROGRAM = ROOT / "tests" / "typed_program.py"
 
-pytestmark = pytest.mark.xdist_group("typing")  # mypy's cache is one
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("typing")]  # mypy's cache is one
 
 
 def test_the_program_uses_every_public_name() -> None:

@@ -28,6 +28,8 @@ from tests.alembic.shop_stages import STAGES, models
 from tests.conftest import Server
 from tests.imports import forgetting_imports
 
+pytestmark = pytest.mark.slow
+
 EXAMPLE = Path(__file__).parents[2] / "examples" / "shop"
 VERSIONS = EXAMPLE / "migrations" / "versions"
 REVISIONS = [f"{number:04}" for number in range(1, len(STAGES) + 1)]

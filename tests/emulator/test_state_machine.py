@@ -29,6 +29,8 @@ from matrixone_emulator import Emulator
 from .conftest import Client
 from .model import Account, Moment, Policy, Table, contents, expected, ids_of, rows_of
 
+pytestmark = pytest.mark.slow
+
 IN_TRANSACTION = (
     20101,
     "internal error: unclassified statement appears in uncommitted transaction",

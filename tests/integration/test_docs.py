@@ -17,6 +17,8 @@ from sqlalchemy import Engine
 import sqlalchemy_matrixone_pitr
 from tests.conftest import Server
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 MODULES = sorted(
     ".".join(path.relative_to(ROOT).with_suffix("").parts)

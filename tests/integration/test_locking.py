@@ -215,6 +215,7 @@ def some_processes(how: str, url: str, name: str) -> list[str]:
             process.communicate()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("how", "first", "others"),
     [("ensure", "1 done", {"1 already so", "nothing to do"}), ("serialize", "created", {"exists"})],
@@ -232,6 +233,7 @@ def test_processes_with_the_lock(
     assert [str(row[0]) for row in server.query("SHOW PITR")].count(f"{prefix}_d") == 1
 
 
+@pytest.mark.slow
 @pytest.mark.emulator_only
 def test_processes_without_the_lock() -> None:
     """What it is for: on 3.0.9 all of them create one name. get_pitrs() warns of it."""
