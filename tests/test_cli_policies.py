@@ -269,6 +269,7 @@ def test_a_module_that_leaves_is_no_drift(call: Call, tmp_path: Path, source: st
         )
 
 
+@pytest.mark.slow
 def test_what_a_module_prints_is_no_output_of_a_command(call_process: Call, tmp_path: Path) -> None:
     (tmp_path / "noisy.py").write_text(
         "print('at import')\n"
@@ -505,6 +506,7 @@ def stop(*arguments):
 """
 
 
+@pytest.mark.slow
 def test_any_error_is_a_line_and_no_drift(call_process: Call, tmp_path: Path) -> None:
     (tmp_path / "broken.py").write_text(MODELS.format(tables=3) + BROKEN)
     failed = call_process("check", "broken:Base")

@@ -135,6 +135,7 @@ def active(engine: Engine, prefix: str) -> list[str]:
     return sorted(str(pitr.table_name) for pitr in pitrs if pitr.status == "active")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("operation", [CREATE, ALTER])
 @pytest.mark.usefixtures("renews")
 def test_one_adds_columns_while_another_makes_the_policies(
@@ -146,6 +147,7 @@ def test_one_adds_columns_while_another_makes_the_policies(
     assert active(engine, prefix) == sorted(tables)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("renews")
 def test_five_at_once(processes: Processes, engine: Engine, prefix: str, tables: list[str]) -> None:
     """Two add columns, each to its half of the tables; two make the same policies, one of them

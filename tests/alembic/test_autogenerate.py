@@ -162,6 +162,7 @@ def forget(project: Project) -> None:
                 conn.execute(DropPitr(pitr.name))
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("renews")
 def test_one_that_is_detached_and_whose_range_changes(
     migrated: Project, elsewhere: Project, server: Server

@@ -129,6 +129,7 @@ op.rename_table("more", "old"); op.rename_table("group", "more"); op.drop_table(
 """
 
 
+@pytest.mark.slow
 def test_text_and_elements_and_new_names(guarded: Project) -> None:
     for number, code in enumerate(TEXTS.strip().splitlines()):
         guarded.revision(2, f"{code}\n# {number * '.'}")  # of another size: not one compiled before

@@ -56,6 +56,7 @@ op.execute("CREATE TABLE IF NOT EXISTS orders (id INT)"); op.execute("TRUNCATE o
 """
 
 
+@pytest.mark.slow
 def test_it_sees_what_reaches_the_connection(guarded: Project, server: Server) -> None:
     for number, code in enumerate(SEEN.strip().splitlines()):
         guarded.revision(2, f"{code}\n# {number * '.'}")  # of another size: not one compiled before

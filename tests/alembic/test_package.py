@@ -167,6 +167,7 @@ def upgrade() -> None:
 """
 
 
+@pytest.mark.slow
 def test_the_typed_functions(tmp_path: Path) -> None:
     def mypy(text: str) -> str:
         path = tmp_path / "migration.py"
@@ -212,6 +213,7 @@ command.upgrade(config, "head")
 """
 
 
+@pytest.mark.slow
 def test_every_pod_upgrades_at_its_start(project: Project, server: Server, database: str) -> None:
     """Those that lose the race fail as Alembic fails, or find it done; each policy is made once."""
     if server.version < (3,):

@@ -98,6 +98,7 @@ def test_what_foreign_keys_refer_to_is_said(project: Project, database: str) -> 
     assert point.lost == [f"{database}.a b"]
 
 
+@pytest.mark.slow
 def test_the_command(applied: Project, database: str, server: Server) -> None:
     environment = {
         **os.environ,
