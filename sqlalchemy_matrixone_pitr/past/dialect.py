@@ -223,9 +223,9 @@ _ALL: Final = 18446744073709551615
 def without_indexes(statement: str, tables: Collection[PastTable]) -> str:
     """A compiled statement whose tables are scanned, never read through an index.
 
-    The history of a table's indexes is not kept under a table's policy. Measured on 3.0.9: the
-    planner takes an index for ``WHERE g = 5`` whatever IGNORE INDEX or USE INDEX says, in a derived
-    table and in a CTE too, but not behind a LIMIT.
+    The history of a table's indexes is not kept under a table's policy. The planner takes
+    one for ``WHERE g = 5`` in a derived table and in a CTE too, on 3.0.9 whatever IGNORE INDEX or
+    USE INDEX says, but not behind a LIMIT.
 
     >>> table = PastTable(None, "t", "t", False)
     >>> without_indexes("SELECT t.a FROM t {MO_TS = %s} WHERE t.g = %s", [table])

@@ -72,7 +72,7 @@ def test_on_an_engine(shop: Shop, past: Engine) -> None:
         assert connection.execute(ORDERS).all() == THEN
     with shop.engine.connect() as connection:
         assert connection.execute(ORDERS).all() == NOW
-    both = past.execution_options(logging_token="x")
+    both = past.execution_options(stream_results=False)
     with both.connect() as connection:
         assert connection.execute(ORDERS).all() == THEN
     back = past.execution_options(matrixone_as_of=None)
