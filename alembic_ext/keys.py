@@ -8,6 +8,7 @@ has none, and makes up its name        (:func:`~sqlalchemy_matrixone_pitr.dialec
                                        foreign_key_as_declared`)
 forgets the name of a UNIQUE that      the declared name, where the columns are the same
 CREATE TABLE makes (``mysql+...``)
+writes the names of keys small         the declared spelling
 =====================================  ========================================================
 
 A UNIQUE that nobody declares keeps the server's name: it is dropped by it.
@@ -31,6 +32,7 @@ from sqlalchemy.engine.interfaces import (
 
 from sqlalchemy_matrixone_pitr import server
 from sqlalchemy_matrixone_pitr.dialect import MatrixOneInspector
+from sqlalchemy_matrixone_pitr.names import fold
 
 _Key = TypeVar("_Key", ReflectedIndex, ReflectedUniqueConstraint)
 
@@ -103,11 +105,11 @@ class DeclaredKeysInspector(MatrixOneInspector):
 
     def _names(self, key: TableKey, indexes: Iterable[ReflectedIndex]) -> Names:
         table = self._tables.get(key)
-        return {} if table is None else names_by_columns(table, indexes, self.dialect)
+        return {} if table is None else declared_names(table, indexes, self.dialect)
 
 
-def names_by_columns(table: Table, indexes: Iterable[ReflectedIndex], dialect: Dialect) -> Names:
-    """The declared names of UNIQUE keys that the server calls otherwise.
+def declared_names(table: Table, indexes: Iterable[ReflectedIndex], dialect: Dialect) -> Names:
+    """The declared names of keys that the server calls otherwise: in small letters, or by columns.
 
     :param indexes: all that the server has of the table.
 
@@ -115,7 +117,7 @@ def names_by_columns(table: Table, indexes: Iterable[ReflectedIndex], dialect: D
     >>> from sqlalchemy.dialects.mysql import dialect
     >>> columns = Column("item", Integer), UniqueConstraint("item", name="uq_item")
     >>> there: Any = {"name": "item", "column_names": ["item"], "unique": True}
-    >>> names_by_columns(Table("orders", MetaData(), *columns), [there], dialect())
+    >>> declared_names(Table("orders", MetaData(), *columns), [there], dialect())
     {'item': 'uq_item'}
     """
     declared = {
@@ -124,13 +126,25 @@ def names_by_columns(table: Table, indexes: Iterable[ReflectedIndex], dialect: D
         if isinstance(unique, UniqueConstraint) and (name := _final_name(unique, dialect))
     }
     of_indexes = {str(index.name) for index in table.indexes}
+    spelled = {fold(name): name for name in (*declared, *of_indexes)}
+    found: Names = {
+        name: spelled[name]
+        for name in (str(index["name"]) for index in indexes)
+        if name in spelled and spelled[name] != name
+    }
     there = {
         str(index["name"]): sorted(str(column) for column in index["column_names"])
         for index in indexes
-        if index["unique"] and index["name"] not in of_indexes and is_made_up(index)
+        if index["unique"]
+        and index["name"] not in of_indexes
+        and index["name"] not in found
+        and is_made_up(index)
     }
-    missing = {name: columns for name, columns in declared.items() if there.get(name) != columns}
-    found: Names = {}
+    missing = {
+        name: columns
+        for name, columns in declared.items()
+        if there.get(name) != columns and name not in found.values()
+    }
     for name, columns in there.items():
         if declared.get(name) == columns:
             continue

@@ -182,10 +182,7 @@ WHERE t.account_id = current_account_id() AND i.type <> 'PRIMARY'
 UNION
 SELECT reldatabase, relname, '' FROM mo_catalog.mo_tables{then}
 WHERE account_id = current_account_id() AND reldatabase IN :databases
-  AND substring(relname, 1, 3) = :partition"""
-
-_PARTITION: Final = "%!%"
-"""Before, between and behind: ``%!%p0%!%orders`` is the partition p0 of orders."""
+  AND partitioned <> 0"""
 
 
 def table_parts(
@@ -196,10 +193,7 @@ def table_parts(
         return {}
     names = sorted({table for _, table in tables})
     some = len(names) < _MANY
-    values: dict[str, object] = {
-        "databases": sorted({database for database, _ in tables}),
-        "partition": _PARTITION,
-    }
+    values: dict[str, object] = {"databases": sorted({database for database, _ in tables})}
     if some:
         values["tables"] = names
     statement = _with_lists(
@@ -209,11 +203,9 @@ def table_parts(
     wanted = set(tables)
     found: dict[Key, Parts] = {}
     for database, name, index in query(connection, statement, values):
-        is_partition = name.startswith(_PARTITION)
-        key = database, name.split(_PARTITION, 2)[-1] if is_partition else name
-        if key in wanted:
-            part = Parts(partitioned=True) if is_partition else Parts((index,))
-            found[key] = found.get(key, Parts()) | part
+        if (database, name) in wanted:
+            part = Parts((index,)) if index else Parts(partitioned=True)
+            found[database, name] = found.get((database, name), Parts()) | part
     return found
 
 

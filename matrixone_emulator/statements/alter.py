@@ -23,6 +23,7 @@ from .keys import (
     find_keys,
     home_of,
     refuse_keyless_parent,
+    refuse_own_key,
     set_primary,
     sorted_indexes,
 )
@@ -47,6 +48,9 @@ def alter_table(session: Workspace, statement: AlterTable) -> Result:
         for action in statement.actions:
             version = in_place(session, version, action, started)
         return Result()
+    for action in statement.actions:
+        if rebuilds(version.definition, action, session.rules):
+            refuse_own_key(session, version, action.kind)
     definition = version.definition
     for action in statement.actions:
         definition = changed(session, version, definition, action)

@@ -41,6 +41,7 @@ from .keys import (
     add_index,
     home_of,
     refuse_keyless_parent,
+    refuse_own_key,
     set_primary,
     sorted_indexes,
 )
@@ -352,6 +353,7 @@ def truncate(session: Workspace, statement: Truncate) -> Result:
     if version.definition.view is not None:
         raise SqlError(1146, f"no such table {version.database}.{version.name}")
     refuse_referenced(session, version, "truncate", set())
+    refuse_own_key(session, version, "truncate")
     if session.rules.truncate_checks_parents:
         for key in version.definition.foreign_keys:
             refuse_keyless_parent(session, version, version.definition, key)

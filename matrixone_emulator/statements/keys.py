@@ -148,6 +148,17 @@ def add_foreign_key(
     return replace(definition, foreign_keys=(*definition.foreign_keys, key))
 
 
+def refuse_own_key(session: Workspace, version: Version, change: str) -> None:
+    """A table that refers to itself cannot be rebuilt: the server looks for its parent by id."""
+    own = version.database, version.name
+    if change in session.rules.own_key_stops and any(
+        (key.parent_database, key.parent_table) == own for key in version.definition.foreign_keys
+    ):
+        raise SqlError.internal(
+            f"can not find table by id 0: accountId: {session.context.account_id}"
+        )
+
+
 def refuse_keyless_parent(
     session: Workspace, version: Version, definition: TableDef, key: ForeignKeyDef
 ) -> None:

@@ -135,6 +135,8 @@ class Rules:
     drop_index_if_exists: bool = False
     truncate_checks_parents: bool = False
     rename_column_rebuilds: bool = True
+    own_key_stops: frozenset[str] = frozenset()
+    """What a table cannot take which has a foreign key to itself: clauses of ALTER, and TRUNCATE"""
     same_length_rebuilds: bool = True
     """MODIFY to the same length gives the table a new id"""
     rebuild_skips_numbers: bool = False
@@ -295,6 +297,18 @@ _V3_0_9 = replace(
     prepare_from_variables=True,
     clones=True,
     rename_column_rebuilds=False,
+    own_key_stops=frozenset(
+        [
+            "add",
+            "add_primary",
+            "change",
+            "drop",
+            "drop_default",
+            "modify",
+            "set_default",
+            "truncate",
+        ]
+    ),
     same_length_rebuilds=False,
     quotes_doubled_in_expressions=True,
     columns_double_quotes_in_expressions=True,
@@ -365,6 +379,7 @@ _V4_2_0 = replace(
     drop_index_if_exists=True,
     truncate_checks_parents=True,
     rebuild_skips_numbers=True,
+    own_key_stops=frozenset(["drop", "modify", "truncate"]),
     checks_are_kept=True,
     generated_columns=True,
     year_and_set_types=True,

@@ -225,14 +225,9 @@ class Chance:
 
     def drop_table(self, models: Models) -> None:
         """One that no other refers to; of Alembic's own order for several nothing is promised."""
-        referred = {
-            key.parent
-            for name, spec in models.tables.items()
-            for key in spec.foreign_keys
-            if key.parent != name
-        }
+        referred = {key.parent for spec in models.tables.values() for key in spec.foreign_keys}
         free = [name for name in models.tables if name not in referred]
-        if free and len(models.tables) > 1 and not models.tables.get("dropped"):
+        if free and len(models.tables) > 1:
             del models.tables[self.random.choice(free)]
 
     def _table(self, models: Models) -> TableSpec:
@@ -306,10 +301,13 @@ class Chance:
         self._add_foreign_key(models, self._table(models))
 
     def _add_foreign_key(self, models: Models, spec: TableSpec) -> None:
-        """To a table that was there before, so that there is no circle; or to itself."""
+        """To a table that was there before, so that there is no circle. Not to itself: the server
+        cannot rebuild such a table."""
         names = list(models.tables)
         own = next(name for name in names if models.tables[name] is spec)
-        parent = self.random.choice(names[: names.index(own) + 1])
+        if own == names[0]:
+            return
+        parent = self.random.choice(names[: names.index(own)])
         taken = {key.column for key in spec.foreign_keys}
         able = [
             name

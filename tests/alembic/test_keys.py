@@ -63,6 +63,11 @@ def all_kinds(server: Server) -> MetaData:
         "twice": [UniqueConstraint("p", name="uq_p"), Index("ux_p", "p", unique=True)],
         "two": [UniqueConstraint("p", name="uq_1"), UniqueConstraint("p", "q", name="uq_2")],
         "called_alike": [UniqueConstraint("p", name="q"), UniqueConstraint("q", name="p")],
+        "capitals": [
+            UniqueConstraint("p", name="UQ_p"),
+            Index("IX_q", "q"),
+            to_parent(name="Fk_P"),
+        ],
         "indexed": [Index("ix_p", "p"), Index("ux_q", "q", unique=True)],
     }
     if server.version < (3,):  # SHOW CREATE TABLE fails

@@ -153,12 +153,18 @@ def test_a_unique_that_is_named_as_a_key_keeps_its_name(here: Client) -> None:
 
 
 def test_indexes_by_table_in_the_catalogue(here: Client) -> None:
-    """By the table's id, which a rebuild changes; the primary key has a row too."""
+    """By the table's id, which a rebuild changes, in lower case; the primary key has a row too."""
     statement = (
         "SELECT DISTINCT i.name, i.type FROM mo_catalog.mo_indexes i JOIN mo_catalog.mo_tables t "
         "ON i.table_id = t.rel_id WHERE t.reldatabase = '~' AND t.relname = 'child'"
     )
-    expected = [("PRIMARY", "PRIMARY"), ("ix_c", "MULTIPLE"), ("n", "UNIQUE")]
+    here.ok("CREATE INDEX Ix_D ON child (D)")
+    expected = [
+        ("PRIMARY", "PRIMARY"),
+        ("ix_c", "MULTIPLE"),
+        ("ix_d", "MULTIPLE"),
+        ("n", "UNIQUE"),
+    ]
     assert sorted(here.rows(statement)) == expected
     here.ok("ALTER TABLE child ADD COLUMN more INT")
     assert sorted(here.rows(statement)) == expected
