@@ -36,6 +36,9 @@ option of the caller's that counts for what the library sends for itself."""
 AS_OF: Final = "matrixone_as_of"
 """Execution option that has everything read as of a Moment: see :mod:`.past.listening`."""
 
+ALLOW_UNPROTECTED: Final = "matrixone_allow_unprotected"
+"""Execution option beside it: True reads moments that nothing keeps, too."""
+
 _BY_HAND: Final = "matrixone_pitr_autocommit"
 """Execution option of a side connection of :func:`autocommit_connection`."""
 

@@ -13,6 +13,8 @@ CORE, MIGRATIONS, EMULATOR = "sqlalchemy_matrixone_pitr", "alembic_ext", "matrix
 
 LATE = {
     (f"{CORE}.ddl", f"{CORE}.restore.run"),  # an element is sent by what reads with its module
+    (f"{CORE}.moment", f"{CORE}.past.listening"),  # the first Moment brings the listeners
+    (f"{CORE}.past.elements", f"{CORE}.past.session"),  # an entity brings those of the ORM
 }
 """Imports inside functions that run against the order, each with its reason."""
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
+import warnings
 
-from sqlalchemy import Column, Connection, Engine, Integer, MetaData, Table, create_engine
+from sqlalchemy import Column, Connection, Engine, Integer, MetaData, Table, create_engine, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlalchemy.orm import DeclarativeBase, Session
 
@@ -22,6 +23,13 @@ from sqlalchemy_matrixone_pitr import (
     Drop,
     DropPitr,
     Failure,
+    Kept,
+    Moment,
+    MomentLike,
+    PastError,
+    PastNotKeptError,
+    PastNotKeptWarning,
+    PastWriteError,
     Pitr,
     PitrAfterCommitError,
     PitrAlreadyExistsError,
@@ -48,9 +56,13 @@ from sqlalchemy_matrixone_pitr import (
     TablePitr,
     TransactionPitrManager,
     Unprotected,
+    Verdict,
     account_lock,
     apply_plan,
     apply_plan_async,
+    as_of,
+    check_kept,
+    check_kept_async,
     compare,
     declare_pitrs,
     declared_pitrs,
@@ -63,6 +75,10 @@ from sqlalchemy_matrixone_pitr import (
     inspect,
     install_engine_hook,
     install_events,
+    moment_now_async,
+    moment_of,
+    past_session,
+    past_session_async,
     pending_pitrs,
     plan_pitrs,
     plan_pitrs_async,
@@ -149,6 +165,34 @@ async def manage_async(engine: AsyncEngine, connection: AsyncConnection) -> list
     print(report.ok, renewed, await get_recovery_windows_async(engine))
     await prune_history_async(engine)
     return await get_pitrs_async(engine)
+
+
+def past(engine: Engine, like: MomentLike) -> list[int]:
+    moment: Moment = Moment.of(like)
+    verdicts: list[Verdict] = check_kept(engine, Order, moment)
+    surely = [verdict for verdict in verdicts if verdict.kept is Kept.KEPT]
+    warnings.simplefilter("error", PastNotKeptWarning)
+    then: type[Order] = as_of(Order, moment)
+    rows = as_of(Order.__table__, moment, name="then")
+    try:
+        with engine.connect() as connection, past_session(engine, moment) as session:
+            ids = list(connection.scalars(select(rows.c.id)))
+            print(session.scalars(select(then)).all())
+            for order in session.scalars(select(Order)):
+                print(order.id, moment_of(order))
+    except PastNotKeptError as error:
+        print(error.name)
+        return []
+    except (PastWriteError, PastError):
+        raise
+    return ids if surely else []
+
+
+async def past_by_asyncio(engine: AsyncEngine) -> list[Verdict]:
+    moment: Moment = await moment_now_async(engine)
+    async with await past_session_async(engine, moment) as session:
+        print((await session.scalars(select(Order))).all())
+    return await check_kept_async(engine, Order, moment)
 
 
 def errors(engine: Engine) -> list[str]:

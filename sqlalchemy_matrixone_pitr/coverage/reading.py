@@ -22,7 +22,7 @@ from sqlalchemy.exc import DBAPIError, NoInspectionAvailable
 
 from .. import server
 from ..catalog import Key, ObjectKey, read_objects
-from ..connections import Bind, query, roll_back, unwrap
+from ..connections import ALLOW_UNPROTECTED, Bind, query, roll_back, unwrap
 from ..declarations import Databases
 from ..errors import (
     PastNotKeptError,
@@ -32,7 +32,6 @@ from ..errors import (
 )
 from ..moment import Moment, MomentLike
 from ..names import SYSTEM_DATABASES, fold, plain, shorten
-from ..past.options import ALLOW_UNPROTECTED
 from ..show import SYS, parse_pitr_rows, reading, reset_current_account, show_pitr, typed_errors
 from ..status import recorded_ids, status_without_past
 from .windows import GC_TTL, Kept, Known, Policy, Snapshot, Verdict, judge, policy_of

@@ -10,10 +10,6 @@ from ..errors import PitrValidationError
 from ..moment import Moment
 from ..names import shorten
 
-ALLOW_UNPROTECTED: Final = "matrixone_allow_unprotected"
-"""Execution option beside it: True reads moments that nothing keeps, too."""
-
-
 NAMED_MOMENTS: Final = "matrixone_moments"
 """Attribute of a compiled statement: the parameters of its ``as_of()`` elements."""
 

@@ -24,13 +24,12 @@ from sqlalchemy import event, inspect
 from sqlalchemy.engine import Engine
 from sqlalchemy.sql import FromClause, visitors
 
-from ..connections import AS_OF, side_connection
+from ..connections import ALLOW_UNPROTECTED, AS_OF, side_connection
 from ..coverage.reading import check_past
 from ..errors import PastError, PastWriteError, PitrValidationError
 from ..moment import Moment, MomentLike
 from ..names import shorten
 from .elements import AsOf
-from .options import ALLOW_UNPROTECTED
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import InstanceState, ORMExecuteState, Session, sessionmaker
