@@ -464,6 +464,7 @@ _CALLS: dict[str, tuple[int, int, Handler]] = {
     "hex": (1, 1, _hex),
     "md5": (1, 1, _raw("mo_md5", _TEXT)),
     "uuid": (0, 0, _raw("mo_uuid", SqlType("uuid"))),
+    "mo_show_visible_bin": (2, 2, _raw("mo_visible_type", _TEXT)),
     "abs": (1, 1, _absolute),
     "round": (1, 2, _round),
     "floor": (1, 1, _floor("floor")),

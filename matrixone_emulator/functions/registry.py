@@ -343,8 +343,20 @@ def _uuid() -> str:
     return str(uuid.uuid4())
 
 
+def visible_type(label: str | None, form: int) -> str | None:
+    """``mo_show_visible_bin`` of a type in the catalogue: 2 without its length, 3 with it."""
+    if label is None or form == 3:
+        return label
+    if form != 2:
+        raise SqlError(
+            1235, f"MatrixOne emulator does not support: mo_show_visible_bin(..., {form})"
+        )
+    return label.partition("(")[0]
+
+
 _PLAIN: dict[str, tuple[int, Callable[..., Any]]] = {
     "mo_decimal": (1, to_decimal),
+    "mo_visible_type": (2, visible_type),
     "mo_number": (1, to_number),
     "mo_integer": (1, to_integer),
     "mo_truth": (1, truth),

@@ -119,8 +119,9 @@ class Updater(RowWriter):
         types: list[SqlType],
         rows: list[tuple[Stored, ...]],
     ) -> None:
-        """Give several rows new keys, in as many passes as it takes until none conflicts."""
-        pending = rows
+        """Give several rows new keys, in as many passes as it takes until none conflicts; rows that
+        exchange theirs have none for a while."""
+        pending, parked = rows, False
         while pending:
             left = []
             clash: tuple[ConstraintViolation, int] | None = None
@@ -136,8 +137,22 @@ class Updater(RowWriter):
                     left.append(row)
                     clash = clash or (found, rowid)
             if clash is not None and len(left) == len(pending):
-                raise self.violation_error(version, *clash) from None
+                if parked:
+                    raise self.violation_error(version, *clash) from None
+                self.park(version, columns, left)
+                parked = True
             pending = left
+
+    def park(
+        self, version: Version, columns: list[ColumnDef], rows: list[tuple[Stored, ...]]
+    ) -> None:
+        """Take the values of UNIQUE keys from rows that are about to be given others."""
+        unique = {
+            key for index in version.definition.indexes if index.unique for key in index.columns
+        }
+        cells = ", ".join(f"{column.key} = NULL" for column in columns if column.key in unique)
+        for row in rows if cells else ():
+            self.session.run(f"UPDATE {version.table} SET {cells} WHERE rowid = ?", [row[0]])
 
     def violation_error(self, version: Version, clash: ConstraintViolation, rowid: int) -> SqlError:
         keys = ", ".join(column.key for column in version.definition.columns)

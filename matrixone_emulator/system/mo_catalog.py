@@ -102,6 +102,7 @@ def _mo_tables(session: Reader, at: int | None) -> Iterator[Row]:
 
 
 def _mo_columns(session: Reader, at: int | None) -> Iterator[Row]:
+    told = session.rules.generated_columns
     for version in visible(session, at, own=False):
         definition = version.definition
         for position, column in enumerate(definition.columns, 1):
@@ -130,6 +131,7 @@ def _mo_columns(session: Reader, at: int | None) -> Iterator[Row]:
                 0,
                 position - 1,
                 ",".join(column.type.values),
+                *([int(column.generated is not None), column.generated or ""] if told else []),
             )
 
 
@@ -220,6 +222,9 @@ def catalogue_tables(
         ],
         _mo_tables,
     )
+    generated = [("attr_has_generated", I8), ("attr_generated", varchar(2048))]
+    if not rules.generated_columns:
+        generated = []
     yield catalogue(
         "mo_columns",
         [
@@ -241,6 +246,7 @@ def catalogue_tables(
             ("attr_is_clusterby", I8),
             ("attr_seqnum", SqlType("smallint", unsigned=True)),
             ("attr_enum", varchar(65535)),
+            *generated,
         ],
         _mo_columns,
     )

@@ -481,3 +481,85 @@ def test_lists_of_the_past_are_narrowed_too(past: Past, since_3: None) -> None:
     assert past.say.ok(f"SHOW TABLES FROM ~ LIKE 't%' {past.ns}").column == ["t"]
     assert past.say.ok(f"SHOW TABLES FROM ~ LIKE 'l%' {past.ns}").column == []
     assert past.say.ok("SHOW TABLES FROM ~").column == ["later"]
+
+
+# -- past and present, row by row ------------------------------------------------------------------
+
+
+def test_the_catalogue_says_columns_and_keys_as_they_were(past: Past, since_3: None) -> None:
+    past.say.ok("ALTER TABLE ~.t ADD COLUMN c DECIMAL(9, 2)", "ALTER TABLE ~.t DROP PRIMARY KEY")
+    columns = (
+        "SELECT c.attname, mo_show_visible_bin(c.atttyp, 2), c.attnotnull "
+        "FROM mo_catalog.mo_tables{at} t JOIN mo_catalog.mo_columns{at} c "
+        "ON c.att_relname_id = t.rel_id WHERE t.reldatabase = '~' AND t.relname = 't' "
+        "AND c.att_is_hidden = 0"
+    )
+    keys = (
+        "SELECT i.name, i.type, i.column_name FROM mo_catalog.mo_tables{at} t "
+        "JOIN mo_catalog.mo_indexes{at} i ON i.table_id = t.rel_id "
+        "WHERE t.reldatabase = '~' AND t.relname = 't'"
+    )
+    assert past.say.rows(columns.format(at=f" {past.ns}")) == [
+        ("id", "INT", 1),
+        ("v", "VARCHAR", 0),
+    ]
+    assert past.say.rows(keys.format(at=f" {past.ns}")) == [("PRIMARY", "PRIMARY", "id")]
+    assert past.say.rows(columns.format(at=""))[0] == ("c", "DECIMAL", 0)
+    assert past.say.rows(keys.format(at="")) == []
+
+
+@pytest.fixture
+def changed(past: Past) -> Past:
+    """Row 1 is gone, row 2 is other, row 3 is new."""
+    past.say.ok(
+        "DELETE FROM ~.t WHERE id = 1",
+        "UPDATE ~.t SET v = 'z' WHERE id = 2",
+        "INSERT INTO ~.t VALUES (3, 'c')",
+    )
+    return past
+
+
+def test_left_joins_both_ways_in_one_statement(changed: Past) -> None:
+    both = (
+        "SELECT p.id AS k, p.v, c.v FROM ~.t {at} p LEFT JOIN ~.t c ON p.id = c.id "
+        "WHERE c.id IS NULL OR p.v != c.v OR (p.v IS NULL) != (c.v IS NULL) "
+        "UNION ALL SELECT c.id AS k, p.v, c.v FROM ~.t c LEFT JOIN ~.t {at} p ON p.id = c.id "
+        "WHERE p.id IS NULL ORDER BY k"
+    )
+    assert changed.say.rows(both.format(at=changed.ns)) == [
+        (1, "a", None),
+        (2, "b", "z"),
+        (3, None, "c"),
+    ]
+
+
+def test_a_delete_left_joins_the_past(changed: Past) -> None:
+    changed.say.ok("BEGIN")
+    deleted = changed.say.ok(
+        f"DELETE c FROM ~.t c LEFT JOIN ~.t {changed.ns} p ON p.id = c.id WHERE p.id IS NULL"
+    )
+    assert deleted.affected == 1
+    assert changed.say.rows("SELECT * FROM ~.t") == [(2, "z")]
+    changed.say.ok("ROLLBACK")
+    assert changed.say.rows("SELECT * FROM ~.t") == [(2, "z"), (3, "c")]
+
+
+def test_an_update_left_joins_the_past(changed: Past) -> None:
+    changed.say.ok(
+        f"UPDATE ~.t c LEFT JOIN ~.t {changed.ns} p ON p.id = c.id SET c.v = NULL "
+        "WHERE p.id IS NULL"
+    )
+    assert changed.say.rows("SELECT * FROM ~.t") == [(2, "z"), (3, None)]
+
+
+def test_one_update_exchanges_unique_values(past: Past, since_3: None) -> None:
+    past.say.ok(
+        "CREATE TABLE ~.u (id INT PRIMARY KEY, n INT NOT NULL, UNIQUE KEY n (n))",
+        "INSERT INTO ~.u VALUES (1, 1), (2, 2), (3, 3)",
+    )
+    at = moment(past.say)
+    past.say.ok("UPDATE ~.u SET n = 3 - n WHERE id < 3")
+    assert past.say.rows("SELECT * FROM ~.u") == [(1, 2), (2, 1), (3, 3)]
+    past.say.ok(f"UPDATE ~.u c, ~.u {{MO_TS = {at.nanoseconds}}} p SET c.n = p.n WHERE c.id = p.id")
+    assert past.say.rows("SELECT * FROM ~.u") == [(1, 1), (2, 2), (3, 3)]
+    assert past.say.value("SELECT id FROM ~.u WHERE n = 2") == 2
