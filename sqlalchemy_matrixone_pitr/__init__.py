@@ -2,10 +2,15 @@
 
 from .aio import (
     AsyncPitrManager,
+    AsyncRowChanges,
     AsyncTransactionPitrManager,
     apply_plan_async,
     check_kept_async,
+    diff_rows_async,
+    diff_summary_async,
     ensure_pitrs_async,
+    find_change_async,
+    find_changes_async,
     get_pitrs_async,
     get_recovery_windows_async,
     moment_now_async,
@@ -13,6 +18,8 @@ from .aio import (
     plan_pitrs_async,
     prune_history_async,
     renew_pitr_async,
+    undo_changes_async,
+    undo_sql_async,
 )
 from .apply import apply_plan
 from .coverage.reading import check_kept
@@ -20,6 +27,7 @@ from .coverage.windows import Kept, Verdict
 from .ddl import AlterPitr, CreatePitr, DropPitr, RestorePitr
 from .declarations import declare_pitrs, declared_pitrs
 from .errors import (
+    PastConflictError,
     PastError,
     PastNotKeptError,
     PastNotKeptWarning,
@@ -43,8 +51,13 @@ from .locking import account_lock
 from .manager import PitrManager, TransactionPitrManager
 from .model import Pitr, PitrLevel, PitrRange, PitrStatus, PitrUnit, RangeLike, RecoveryWindow
 from .moment import Moment, MomentLike
+from .past.changes import Change, NotThere, find_change, find_changes
 from .past.elements import as_of
+from .past.row_change import ChangeKind, RowChange
+from .past.rows import DiffSummary, RowChanges, diff_rows, diff_summary
 from .past.session import moment_of, past_session
+from .past.statements import UndoConflict
+from .past.undo import UndoneTable, UndoReport, undo_changes, undo_sql
 from .plan.actions import Action, Alter, Conflict, Create, Drop, Plan, Renew
 from .plan.compare import compare
 from .plan.reading import plan_pitrs
@@ -61,17 +74,23 @@ __all__ = [
     "AlterPitr",
     "ApplyReport",
     "AsyncPitrManager",
+    "AsyncRowChanges",
     "AsyncTransactionPitrManager",
+    "Change",
+    "ChangeKind",
     "Conflict",
     "Create",
     "CreatePitr",
     "DatabasePitr",
+    "DiffSummary",
     "Drop",
     "DropPitr",
     "Failure",
     "Kept",
     "Moment",
     "MomentLike",
+    "NotThere",
+    "PastConflictError",
     "PastError",
     "PastNotKeptError",
     "PastNotKeptWarning",
@@ -99,8 +118,13 @@ __all__ = [
     "RecoveryWindow",
     "Renew",
     "RestorePitr",
+    "RowChange",
+    "RowChanges",
     "TablePitr",
     "TransactionPitrManager",
+    "UndoConflict",
+    "UndoReport",
+    "UndoneTable",
     "Unprotected",
     "Verdict",
     "account_lock",
@@ -112,8 +136,16 @@ __all__ = [
     "compare",
     "declare_pitrs",
     "declared_pitrs",
+    "diff_rows",
+    "diff_rows_async",
+    "diff_summary",
+    "diff_summary_async",
     "ensure_pitrs",
     "ensure_pitrs_async",
+    "find_change",
+    "find_change_async",
+    "find_changes",
+    "find_changes_async",
     "get_pitrs",
     "get_pitrs_async",
     "get_recovery_windows",
@@ -132,4 +164,8 @@ __all__ = [
     "prune_history_async",
     "renew_pitr",
     "renew_pitr_async",
+    "undo_changes",
+    "undo_changes_async",
+    "undo_sql",
+    "undo_sql_async",
 ]

@@ -7,7 +7,8 @@ module does not.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Coroutine, Mapping
+import itertools
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeAlias, TypeVar
 
 from sqlalchemy import Engine
@@ -18,7 +19,12 @@ from .errors import PitrValidationError
 from .locking import DEFAULT_TIMEOUT
 from .manager import PitrManager, TransactionPitrManager
 from .moment import Moment, MomentLike
+from .past.changes import find_change, find_changes
+from .past.comparison import Target, Where
+from .past.row_change import RowChange
+from .past.rows import RowChanges, diff_rows, diff_summary
 from .past.session import past_arguments, past_engines, prepare
+from .past.undo import undo_changes, undo_sql
 from .plan.reading import plan_pitrs
 from .reflection import get_pitrs, get_recovery_windows
 from .renewal import prune_history, renew_pitr
@@ -165,6 +171,93 @@ apply_plan_async = _awaited_on_engine(apply_plan)
 ensure_pitrs_async = _awaited_on_engine(ensure_pitrs)
 renew_pitr_async = _awaited(renew_pitr)
 prune_history_async = _awaited(prune_history)
+find_changes_async = _awaited(find_changes)
+find_change_async = _awaited(find_change)
+diff_summary_async = _awaited(diff_summary)
+undo_sql_async = _awaited(undo_sql)
+undo_changes_async = _awaited(undo_changes)
+
+
+class AsyncRowChanges:
+    """The changes of :func:`diff_rows_async`, for ``async for``; see :class:`RowChanges`.
+
+    Read to the end or closed, by ``async with`` or :meth:`aclose`: the statement runs until then.
+    """
+
+    def __init__(self, changes: RowChanges) -> None:
+        self._changes = changes
+        self._here: list[RowChange] = []
+        self.table = changes.table
+        self.at = changes.at
+        self.until = changes.until
+        self.columns = changes.columns
+        self.key = changes.key
+        self.added_columns = changes.added_columns
+        self.dropped_columns = changes.dropped_columns
+
+    def __aiter__(self) -> AsyncRowChanges:
+        return self
+
+    async def __anext__(self) -> RowChange:
+        if not self._here:
+            self._here = await _run(list, itertools.islice(self._changes, 500))
+            self._here.reverse()
+        if not self._here:
+            raise StopAsyncIteration
+        return self._here.pop()
+
+    async def aclose(self) -> None:
+        """See :meth:`RowChanges.close`."""
+        self._here.clear()
+        await _run(self._changes.close)
+
+    async def __aenter__(self) -> AsyncRowChanges:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+
+async def diff_rows_async(
+    bind: AsyncBind,
+    table: Target,
+    at: MomentLike | str,
+    *,
+    until: MomentLike | str | None = None,
+    where: Where = None,
+    columns: Iterable[Any] | None = None,
+    allow_unprotected: bool = False,
+) -> AsyncRowChanges:
+    """Await :func:`diff_rows`; then read with ``async for``.
+
+    >>> import asyncio
+    >>> from sqlalchemy import text
+    >>> from sqlalchemy.ext.asyncio import create_async_engine
+    >>> async def ask() -> None:
+    ...     engine = create_async_engine(url.replace("pymysql", "aiomysql"))
+    ...     async with engine.begin() as connection:
+    ...         await connection.execute(text("CREATE TABLE crates (id INT PRIMARY KEY)"))
+    ...     await asyncio.sleep(0.1)
+    ...     now = await moment_now_async(engine)
+    ...     changes = await diff_rows_async(engine, "crates", now, allow_unprotected=True)
+    ...     async with changes:
+    ...         async for change in changes:
+    ...             print(change.kind, change.key)
+    ...     await engine.dispose()
+    >>> asyncio.run(ask())
+    """
+    return AsyncRowChanges(
+        await _run(
+            diff_rows,
+            _sync(bind),
+            table,
+            at,
+            until=until,
+            where=where,
+            columns=columns,
+            allow_unprotected=allow_unprotected,
+        )
+    )
 
 
 async def past_session_async(

@@ -23,6 +23,7 @@ from .extent import Parts
 from .generations import object_of
 from .model import Pitr
 from .moment import Moment, MomentLike
+from .names import fold
 from .server import parse_time
 
 Key: TypeAlias = tuple[str, str]
@@ -154,6 +155,125 @@ def referring(keys: Iterable[ForeignKey]) -> dict[Key, list[Key]]:
 def names_of(tables: Iterable[Key]) -> str:
     """Tables as a person reads them: ``shop.orders, shop.lines``."""
     return ", ".join(f"{database}.{table}" for database, table in tables)
+
+
+class Reference(NamedTuple):
+    """A foreign key with its columns, and what a DELETE of the parent's row does."""
+
+    name: str
+    table: Key
+    columns: tuple[str, ...]
+    parent: Key
+    parent_columns: tuple[str, ...]
+    on_delete: str
+
+
+def references(
+    connection: Connection, *, of: Iterable[str] = (), to: Iterable[str] = ()
+) -> list[Reference]:
+    """The foreign keys of tables in some databases, and those that refer to tables in some.
+
+    Names of columns are folded.
+    """
+    statement = _with_lists(
+        "SELECT db_name, table_name, constraint_name, column_name, refer_db_name, "
+        "refer_table_name, refer_column_name, on_delete FROM mo_catalog.mo_foreign_keys "
+        "WHERE db_name IN :of OR refer_db_name IN :to",
+        "of",
+        "to",
+    )
+    values = {"of": sorted(of) or [""], "to": sorted(to) or [""]}
+    found: dict[tuple[str, str, str], list[tuple[str, ...]]] = {}
+    for row in query(connection, statement, values):
+        found.setdefault((row[0], row[1], row[2]), []).append(row[3:])
+    return [
+        Reference(
+            name,
+            (database, table),
+            tuple(fold(part[0]) for part in parts),
+            (parts[0][1], parts[0][2]),
+            tuple(fold(part[3]) for part in parts),
+            str(parts[0][4]).upper(),
+        )
+        for (database, table, name), parts in sorted(found.items())
+    ]
+
+
+# ------------------------------------------------------------------------------- shapes of tables
+
+
+class ColumnShape(NamedTuple):
+    """A column in the catalogue.
+
+    :ivar type: its name in capitals, without length: ``INT UNSIGNED``, ``VARCHAR``, ``DECIMAL``.
+    """
+
+    name: str
+    type: str
+    nullable: bool
+    generated: bool
+
+    @property
+    def key(self) -> str:
+        """The name as columns are compared by: letter case plays no part."""
+        return fold(self.name)
+
+
+class TableShape(NamedTuple):
+    """A table in the catalogue: its columns, and the columns of its keys, folded.
+
+    :ivar kind: ``r`` of a table, ``v`` of a view, ``e`` of an external table.
+    :ivar primary: () where it has no primary key.
+    :ivar unique: UNIQUE keys by name.
+    """
+
+    kind: str
+    columns: tuple[ColumnShape, ...]
+    primary: tuple[str, ...]
+    unique: dict[str, tuple[str, ...]]
+
+    def column(self, key: str) -> ColumnShape | None:
+        return next((column for column in self.columns if column.key == key), None)
+
+
+def read_shape(
+    connection: Connection, version: server.Version, table: Key, *, at: MomentLike | None = None
+) -> TableShape | None:
+    """The columns and keys of a table, by two statements; None where it is not there.
+
+    The first statement after SHOW PITR must be another one (docs/server.md, SHOW PITR).
+    """
+    generated = "attr_has_generated" if server.rules_of(version).generated_columns else "0"
+    then = _then(at)
+    statement = text(
+        "SELECT t.relkind, t.rel_id, c.attname, mo_show_visible_bin(c.atttyp, 2), c.attnotnull, "
+        f"{generated} FROM mo_catalog.mo_tables{then} t "
+        f"JOIN mo_catalog.mo_columns{then} c ON c.att_relname_id = t.rel_id "
+        "WHERE t.account_id = current_account_id() AND t.reldatabase = :database "
+        "AND t.relname = :table AND c.att_is_hidden = 0 ORDER BY c.attnum"
+    )
+    rows = query(connection, statement, {"database": table[0], "table": table[1]})
+    if not rows:
+        return None
+    statement = text(
+        "SELECT name, type, column_name FROM mo_catalog.mo_indexes"
+        f"{then} WHERE table_id = :id AND type IN ('PRIMARY', 'UNIQUE') "
+        "ORDER BY name, ordinal_position"
+    )
+    keys: dict[tuple[str, str], list[str]] = {}
+    for name, kind, column in query(connection, statement, {"id": rows[0][1]}):
+        if not column.startswith("__mo_"):
+            keys.setdefault((kind.upper(), name), []).append(fold(column))
+    return TableShape(
+        rows[0][0],
+        tuple(
+            ColumnShape(name, str(kind).partition("(")[0].upper(), not int(full), bool(int(made)))
+            for _, _, name, kind, full, made in rows
+            if not name.startswith("__mo_")
+        ),
+        next((tuple(columns) for (kind, _), columns in keys.items() if kind == "PRIMARY"), ()),
+        {name: tuple(columns) for (kind, name), columns in keys.items() if kind == "UNIQUE"},
+    )
 
 
 # ------------------------------------------------------------------------------- kinds of tables

@@ -17,7 +17,7 @@ import weakref
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from sqlalchemy.engine import Connection, Engine
+from sqlalchemy.engine import Connection, CursorResult, Engine
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool, QueuePool
 
@@ -45,6 +45,7 @@ _BY_HAND: Final = "matrixone_pitr_autocommit"
 _OWN_OPTIONS: Final[dict[str, Any]] = {
     "schema_translate_map": None,
     AS_OF: None,
+    ALLOW_UNPROTECTED: True,  # whoever reads the past for the caller has asked by then
     "stream_results": False,
     "yield_per": None,
 }
@@ -110,6 +111,34 @@ def query(
     """The rows of a statement of the library's own, outside the caller's execution options."""
     result = connection.execute(statement, dict(values or {}), execution_options=_OWN_OPTIONS)
     return [tuple(row) for row in result]
+
+
+def stream(connection: Connection, statement: Executable) -> CursorResult[Any]:
+    """The rows of a statement of the library's own through a cursor on the server, so that they are
+    never all here at once. Nothing else goes over the connection until they are read or closed."""
+    options = _OWN_OPTIONS | {"stream_results": True, "max_row_buffer": 1000}
+    return connection.execute(statement, execution_options=options)
+
+
+def abandon(result: CursorResult[Any]) -> None:
+    """Let a result go whose rows are not read to the end, before its connection is invalidated.
+
+    The drivers' cursors would read all rows when they are closed or collected, and fail on a line
+    that is closed.
+    """
+    cursor: Any = result.cursor
+    for holder in (cursor, getattr(cursor, "_cursor", None)):  # asyncio: inside SQLAlchemy's own
+        unread: Any = getattr(holder, "_result", None)
+        if getattr(unread, "unbuffered_active", False):
+            unread.unbuffered_active = False
+
+
+def send(connection: Connection, statement: Executable) -> int:
+    """Send a statement of the library's own that writes, outside the caller's execution options.
+
+    :return: how many rows it found.
+    """
+    return connection.execute(statement, execution_options=_OWN_OPTIONS).rowcount
 
 
 def current_database(connection: Connection) -> str | None:

@@ -64,7 +64,7 @@ class PitrDDLElement(TransactionalDDLElement):
         return copied
 
     def __str__(self) -> str:
-        return str(self.compile(dialect=_display_dialect()))
+        return str(self.compile(dialect=display_dialect()))
 
 
 class CreatePitr(PitrDDLElement):
@@ -425,7 +425,7 @@ def recovery_window_statement(
 
 
 @functools.cache
-def _display_dialect() -> Dialect:
+def display_dialect() -> Dialect:
     """A MySQL dialect for text that people read: named parameters leave ``%`` as it is."""
     from sqlalchemy.dialects.mysql import dialect
 

@@ -17,7 +17,8 @@
         ├── PitrRestoreError         the restore was refused
         └── PastError                the past cannot be read so
             ├── PastWriteError       a change, where all is read as of a moment
-            └── PastNotKeptError     nothing keeps that moment: an empty past says nothing
+            ├── PastNotKeptError     nothing keeps that moment: an empty past says nothing
+            └── PastConflictError    rows cannot be put back beside what is there now
 
     SAWarning
     └── PastNotKeptWarning           nothing keeps that moment, and it is still there for a while
@@ -38,6 +39,7 @@ from typing import TYPE_CHECKING, Any, Final
 from sqlalchemy.exc import DBAPIError, SAWarning, SQLAlchemyError
 
 if TYPE_CHECKING:
+    from .past.statements import UndoConflict
     from .transaction import TransactionalDDLElement
 
 
@@ -123,6 +125,17 @@ class PastNotKeptError(PastError):
 
     MatrixOne answers OK once it is gone, with no rows.
     """
+
+
+class PastConflictError(PastError):
+    """Rows of the past cannot be put back beside what is there now; nothing was written.
+
+    :ivar conflicts: which rows, and why; at most a thousand of them.
+    """
+
+    def __init__(self, message: str = "", *, conflicts: Sequence[UndoConflict] = ()) -> None:
+        super().__init__(message)
+        self.conflicts = tuple(conflicts)
 
 
 class PastNotKeptWarning(SAWarning):
@@ -321,6 +334,23 @@ def answered_by_server(error: DBAPIError) -> bool:
         and code != _IDLE_TOO_LONG
         and not error.connection_invalidated
     )
+
+
+_NOT_THERE: Final = re.compile(
+    r"no such table |Unknown database|No database selected"
+    r"|(table|column) .+ does not exist|Unknown column",
+    re.IGNORECASE,
+)
+
+
+def is_not_there(error: DBAPIError) -> bool:
+    """Whether the server says that a database, table or column of a query does not exist.
+
+    Of a moment before it was made, and of one before the server's first, it says no more.
+    """
+    code, text = driver_code_and_text(error.orig)
+    known = code in (1046, 1049, 1054, 1064, 1146, 20301)
+    return answered_by_server(error) and known and _NOT_THERE.search(text) is not None
 
 
 _IDLE_TOO_LONG: Final = 4031

@@ -57,6 +57,7 @@ class Rules:
         nothing and says OK.
     :ivar restore_skips_self_references: RESTORE of a database does nothing and says OK where one
         of its tables has a foreign key to itself.
+    :ivar generated_columns: the catalogue says which columns are generated.
     """
 
     logical_ids: bool
@@ -68,6 +69,7 @@ class Rules:
     table_policies_keep_partitions: bool
     restore_skips_orphans: bool
     restore_skips_self_references: bool
+    generated_columns: bool
 
 
 def rules_of(version: Version) -> Rules:
@@ -86,6 +88,7 @@ def rules_of(version: Version) -> Rules:
         table_policies_keep_partitions=version < (4, 0, 0),
         restore_skips_orphans=version < (3, 0, 0),
         restore_skips_self_references=version < (4, 2, 0),
+        generated_columns=version >= (4, 2, 0),
     )
 
 

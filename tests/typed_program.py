@@ -5,7 +5,18 @@ from __future__ import annotations
 import datetime as dt
 import warnings
 
-from sqlalchemy import Column, Connection, Engine, Integer, MetaData, Table, create_engine, select
+from sqlalchemy import (
+    Column,
+    Connection,
+    Engine,
+    Integer,
+    MetaData,
+    Table,
+    create_engine,
+    func,
+    select,
+    text,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlalchemy.orm import DeclarativeBase, Session
 
@@ -15,17 +26,23 @@ from sqlalchemy_matrixone_pitr import (
     AlterPitr,
     ApplyReport,
     AsyncPitrManager,
+    AsyncRowChanges,
     AsyncTransactionPitrManager,
+    Change,
+    ChangeKind,
     Conflict,
     Create,
     CreatePitr,
     DatabasePitr,
+    DiffSummary,
     Drop,
     DropPitr,
     Failure,
     Kept,
     Moment,
     MomentLike,
+    NotThere,
+    PastConflictError,
     PastError,
     PastNotKeptError,
     PastNotKeptWarning,
@@ -53,8 +70,13 @@ from sqlalchemy_matrixone_pitr import (
     RecoveryWindow,
     Renew,
     RestorePitr,
+    RowChange,
+    RowChanges,
     TablePitr,
     TransactionPitrManager,
+    UndoConflict,
+    UndoneTable,
+    UndoReport,
     Unprotected,
     Verdict,
     account_lock,
@@ -66,8 +88,16 @@ from sqlalchemy_matrixone_pitr import (
     compare,
     declare_pitrs,
     declared_pitrs,
+    diff_rows,
+    diff_rows_async,
+    diff_summary,
+    diff_summary_async,
     ensure_pitrs,
     ensure_pitrs_async,
+    find_change,
+    find_change_async,
+    find_changes,
+    find_changes_async,
     get_pitrs,
     get_pitrs_async,
     get_recovery_windows,
@@ -86,6 +116,10 @@ from sqlalchemy_matrixone_pitr import (
     prune_history_async,
     renew_pitr,
     renew_pitr_async,
+    undo_changes,
+    undo_changes_async,
+    undo_sql,
+    undo_sql_async,
 )
 from sqlalchemy_matrixone_pitr.emulator import Emulator
 
@@ -193,6 +227,43 @@ async def past_by_asyncio(engine: AsyncEngine) -> list[Verdict]:
     async with await past_session_async(engine, moment) as session:
         print((await session.scalars(select(Order))).all())
     return await check_kept_async(engine, Order, moment)
+
+
+def take_back(engine: Engine, connection: Connection, table: Table) -> UndoReport:
+    statement = select(func.count()).select_from(table)
+    changes: list[Change] = find_changes(engine, statement, since="1h ago")
+    latest: Change | None = find_change(engine, statement, since="1h ago", until="1m ago")
+    if latest is None or isinstance(latest.value_before, NotThere):
+        latest = changes[-1]
+    found: RowChanges = diff_rows(engine, table, latest.before, where=table.c.id > 5)
+    with found:
+        for change in found:
+            row: RowChange = change
+            if row.kind is ChangeKind.UPDATED and row.before is not None:
+                print(row.key, row.before["id"], row.changed, found.added_columns)
+    counts: DiffSummary = diff_summary(engine, "shop.orders", latest.before, until=latest.after)
+    print(counts.total, undo_sql(engine, table, latest.before))
+    try:
+        return undo_changes(connection, [table], latest.before, kinds={"deleted"})
+    except PastConflictError as error:
+        conflicts: tuple[UndoConflict, ...] = error.conflicts
+        print(conflicts[0].reason)
+    report = undo_changes(connection, table, latest.before, on_conflict="skip")
+    undone: UndoneTable = report.tables[0]
+    print(undone.remaining)
+    return report
+
+
+async def take_back_async(engine: AsyncEngine, connection: AsyncConnection) -> UndoReport:
+    statement = text("SELECT count(*) FROM orders {MO_TS = :moment}")
+    await find_change_async(engine, statement, since="1h ago", tables=["orders"])
+    changes = await find_changes_async(engine, statement, since="1h ago", tables=["orders"])
+    rows: AsyncRowChanges = await diff_rows_async(engine, "orders", changes[0].before)
+    async for row in rows:
+        print(row.key)
+    print(await diff_summary_async(engine, "orders", changes[0].before))
+    print(await undo_sql_async(engine, "orders", changes[0].before))
+    return await undo_changes_async(connection, "orders", changes[0].before)
 
 
 def errors(engine: Engine) -> list[str]:

@@ -1,0 +1,353 @@
+"""Rows back as they were: what was inserted, updated and deleted since a moment is taken back.
+
+No row goes through the client. Three statements for each table, in the caller's transaction::
+
+    DELETE c FROM t AS c LEFT JOIN t {MO_TS = n} AS p ON ... WHERE p.id IS NULL
+    UPDATE t AS c, t {MO_TS = n} AS p SET c.item = p.item, ... WHERE p.id = c.id AND ...
+    INSERT INTO t (id, item) SELECT p.id, p.item FROM t {MO_TS = n} AS p LEFT JOIN t AS c ...
+
+Their order, of several tables and of one that refers to itself, is that of the foreign keys:
+
+1. inserted rows to which nothing refers go, children first: their UNIQUE values are free;
+2. updated and deleted rows come back, parents first;
+3. the rest of the inserted rows goes: no row that came back refers to them.
+
+Every column that both states have is written, generated ones excepted, so that no ON UPDATE default
+and no AUTO_INCREMENT makes a value up. Never a DELETE without WHERE, which is a TRUNCATE, and never
+a subquery over the table itself, which 4.x refuses (1093).
+
+Source: docs/server.md, Time travel; SQL traps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, get_args
+
+from sqlalchemy import and_, func, select
+from sqlalchemy.engine import Connection, Engine
+
+from ..catalog import names_of, references
+from ..connections import Bind, is_autocommit, query, refuse_in_past, send, unwrap
+from ..ddl import display_dialect
+from ..errors import PastConflictError, PastError, PitrTransactionError, PitrValidationError
+from ..moment import Moment, MomentLike
+from ..names import shorten
+from .comparison import Comparison, Target, Where
+from .opening import open_comparisons
+from .row_change import ChangeKind
+from .rows import DiffSummary, count
+from .statements import TableUndo, UndoConflict, in_order, parents_first
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session, scoped_session
+
+OnConflict: TypeAlias = Literal["error", "skip", "replace"]
+
+ALL_KINDS: Final = frozenset(ChangeKind)
+
+
+@dataclass(frozen=True, slots=True)
+class UndoneTable:
+    """What :func:`undo_changes` did to one table.
+
+    :ivar name: ``database.table``.
+    :ivar inserted: rows that were deleted since, and are there again.
+    :ivar updated: rows that were updated since, and are as they were.
+    :ivar deleted: rows that were inserted since, or stood in the way, and are gone.
+    :ivar conflicts: what stood in the way: skipped, or replaced.
+    :ivar skipped: how many rows were left as they are because of a conflict.
+    :ivar remaining: how the table differs from its past now.
+    :ivar dropped_columns: columns that it had then and has not now: nothing came back of them.
+    """
+
+    name: str
+    inserted: int
+    updated: int
+    deleted: int
+    conflicts: tuple[UndoConflict, ...]
+    skipped: int
+    remaining: DiffSummary
+    dropped_columns: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class UndoReport:
+    """What :func:`undo_changes` did; nothing of it is committed."""
+
+    at: Moment
+    kinds: frozenset[ChangeKind]
+    tables: tuple[UndoneTable, ...]
+
+    @property
+    def inserted(self) -> int:
+        return sum(table.inserted for table in self.tables)
+
+    @property
+    def updated(self) -> int:
+        return sum(table.updated for table in self.tables)
+
+    @property
+    def deleted(self) -> int:
+        return sum(table.deleted for table in self.tables)
+
+    @property
+    def skipped(self) -> int:
+        return sum(table.skipped for table in self.tables)
+
+    @property
+    def conflicts(self) -> tuple[UndoConflict, ...]:
+        return tuple(conflict for table in self.tables for conflict in table.conflicts)
+
+    @property
+    def complete(self) -> bool:
+        """Whether :func:`diff_rows` finds nothing any more."""
+        return not any(table.remaining for table in self.tables)
+
+    def __str__(self) -> str:
+        lines = [
+            f"rows as of {self.at}: {self.inserted} inserted, {self.updated} updated, "
+            f"{self.deleted} deleted, {self.skipped} skipped"
+        ]
+        for table in self.tables:
+            if table.remaining:
+                lines.append(
+                    f"{table.name} still differs: {table.remaining} since{self._why(table)}"
+                )
+            if table.dropped_columns:
+                columns = ", ".join(table.dropped_columns)
+                lines.append(f"{table.name} has no column {columns} any more: nothing came back")
+        return "\n".join(lines)
+
+    def _why(self, table: UndoneTable) -> str:
+        left_out = [str(kind) for kind in ChangeKind if kind not in self.kinds]
+        reasons = [f"rows that were {' or '.join(left_out)} were left out"] if left_out else []
+        if table.skipped:
+            reasons.append(f"{table.skipped} skipped: {table.conflicts[0]}")
+        if table.conflicts and not table.skipped:
+            reasons.append(f"rows that stood in the way are gone: {table.conflicts[0]}")
+        return f" ({'; '.join(reasons)})" if reasons else ""
+
+
+def undo_changes(
+    connection: Connection | Session | scoped_session[Any],
+    table: Target | Sequence[Target],
+    at: MomentLike | str,
+    *,
+    where: Where = None,
+    kinds: Iterable[ChangeKind | str] = ALL_KINDS,
+    on_conflict: OnConflict = "error",
+    allow_unprotected: bool = False,
+) -> UndoReport:
+    """Bring the rows of a table back as they were at a moment, in the caller's transaction.
+
+    The caller commits, or looks at the report and rolls back. Of a Session pending objects are
+    flushed first, and all expire.
+
+    :param table: one, or several, whose foreign keys then tell the order.
+    :param at: as of :func:`diff_rows`; ``where`` likewise, and of one table alone.
+    :param kinds: which changes to take back: ``"inserted"``, ``"updated"``, ``"deleted"`` since.
+        Others stay; the report counts them.
+    :param on_conflict: of rows that cannot be as they were beside what is there now, because
+        another row has their UNIQUE value, their parent's row is gone, or rows of a table that is
+        not given refer to them: ``"error"`` lists them and writes nothing; ``"skip"`` leaves them
+        out; ``"replace"`` deletes the row that has the UNIQUE value, and is an error for the rest.
+    :param allow_unprotected: trust a past that no policy surely keeps. Where the server has
+        collected it, it is empty, and **every row is deleted**.
+    :raises PastConflictError: conflicts, listed.
+    :raises PastNotKeptError: nothing surely keeps the history of a table at that moment.
+    :raises PastError: the table has no key that tells its rows apart; its past is not to be
+        trusted.
+    :raises PitrTransactionError: on an AUTOCOMMIT connection.
+
+    >>> import time
+    >>> from sqlalchemy import create_engine, text
+    >>> engine = create_engine(url)
+    >>> with engine.begin() as conn:
+    ...     made = conn.execute(text("CREATE TABLE crates (id INT PRIMARY KEY, item VARCHAR(9))"))
+    ...     made = conn.execute(text("INSERT INTO crates VALUES (1, 'tea'), (2, 'lamp')"))
+    >>> time.sleep(0.1)
+    >>> before = Moment.now(engine)
+    >>> time.sleep(0.1)
+    >>> with engine.begin() as conn:
+    ...     gone = conn.execute(text("DELETE FROM crates WHERE id = 2"))
+    >>> with engine.begin() as conn:
+    ...     report = undo_changes(conn, "crates", before, allow_unprotected=True)
+    >>> print(report)
+    rows as of ...: 1 inserted, 0 updated, 0 deleted, 0 skipped
+    """
+    own = _own_connection(connection)
+    chosen = _kinds(kinds)
+    undos = _prepare(own, table, at, where, chosen, on_conflict, allow_unprotected)
+    done = {undo.table: dict.fromkeys(ChangeKind, 0) for undo in undos}
+    for undo in undos:
+        for statement in undo.replacements():
+            done[undo.table][ChangeKind.INSERTED] += send(own, statement)
+    for step in in_order(undos, chosen):
+        while True:
+            rows = send(own, step.statement)
+            if step.kind is not None:
+                done[step.undo.table][step.kind] += rows
+            if not rows or not step.until_none:
+                break
+    report = UndoReport(
+        undos[0].comparison.at,
+        chosen,
+        tuple(_report(own, undo, done[undo.table]) for undo in undos),
+    )
+    if own is not connection and not isinstance(connection, Connection):
+        connection.expire_all()
+    return report
+
+
+def undo_sql(
+    bind: Bind,
+    table: Target | Sequence[Target],
+    at: MomentLike | str,
+    *,
+    where: Where = None,
+    kinds: Iterable[ChangeKind | str] = ALL_KINDS,
+    on_conflict: OnConflict = "error",
+    allow_unprotected: bool = False,
+) -> str:
+    """The statements of :func:`undo_changes` as a script, for a person to read and send.
+
+    Conflicts are those of now. The script begins a transaction and commits it.
+    """
+    found = unwrap(bind, "undo_sql()")
+    chosen = _kinds(kinds)
+    if isinstance(found, Engine):
+        with found.connect() as connection:
+            undos = _prepare(connection, table, at, where, chosen, on_conflict, allow_unprotected)
+    else:
+        undos = _prepare(found, table, at, where, chosen, on_conflict, allow_unprotected)
+    names = names_of(undo.table for undo in undos)
+    lines = [f"-- {names} as of {undos[0].comparison.at}", "BEGIN;"]
+    for undo in undos:
+        lines += [f"{_text(statement)};" for statement in undo.replacements()]
+    for step in in_order(undos, chosen):
+        if step.until_none:
+            lines.append("-- once more, as long as it finds rows:")
+        lines.append(f"{_text(step.statement)};")
+    return "\n".join([*lines, "COMMIT;", ""])
+
+
+def _text(statement: Any) -> str:
+    compiled = statement.compile(dialect=display_dialect(), compile_kwargs={"literal_binds": True})
+    return str(compiled).replace(" \n", "\n")
+
+
+# ------------------------------------------------------------------------------------ preparing it
+
+
+def _own_connection(connection: Any) -> Connection:
+    """The connection to write on, in the caller's transaction."""
+    if isinstance(connection, Engine):
+        raise PitrTransactionError(
+            "undo_changes writes in your transaction: give it a Connection or a Session, as in "
+            "with engine.begin() as connection: ..."
+        )
+    if not isinstance(connection, Connection):
+        unwrap(connection, "undo_changes()")
+        session = connection() if callable(connection) else connection
+        session.flush()
+        connection = session.connection()
+    own: Connection = connection
+    refuse_in_past(own.get_execution_options(), "undo_changes()")
+    if is_autocommit(own):
+        raise PitrTransactionError(
+            "undo_changes sends several statements, which must take effect together or not at all: "
+            "this connection is AUTOCOMMIT, on which each takes effect at once"
+        )
+    return own
+
+
+def _kinds(kinds: Iterable[ChangeKind | str]) -> frozenset[ChangeKind]:
+    given = [kinds] if isinstance(kinds, str) else list(kinds)
+    try:
+        chosen = frozenset(ChangeKind(kind) for kind in given)
+    except ValueError as error:
+        known = ", ".join(repr(str(kind)) for kind in ChangeKind)
+        raise PitrValidationError(f"kinds are {known}, not {shorten(kinds)}") from error
+    if not chosen:
+        raise PitrValidationError("kinds names no kind of change: there is nothing to take back")
+    return chosen
+
+
+def _prepare(
+    connection: Connection,
+    table: Target | Sequence[Target],
+    at: MomentLike | str,
+    where: Where,
+    kinds: frozenset[ChangeKind],
+    on_conflict: str,
+    allow_unprotected: bool,
+) -> list[TableUndo]:
+    """Everything that is read before anything is written; the tables parents first."""
+    if on_conflict not in get_args(OnConflict):
+        raise PitrValidationError(
+            f"on_conflict is 'error', 'skip' or 'replace', not {shorten(on_conflict)}"
+        )
+    targets: list[Any] = list(table) if isinstance(table, list | tuple) else [table]
+    if not targets:
+        raise PitrValidationError("no table is given")
+    if where is not None and len(targets) > 1:
+        raise PitrValidationError("where is on the columns of one table: give one")
+    comparisons = open_comparisons(
+        connection, targets, at, where=where, allow_unprotected=allow_unprotected, surely=True
+    )
+    for comparison in comparisons:
+        _check(connection, comparison)
+    tables = [comparison.table for comparison in comparisons]
+    databases = {database for database, _ in tables}
+    keys = references(connection, of=databases, to=databases)
+    undos = [TableUndo(comparison, tables, keys, kinds) for comparison in comparisons]
+    for undo in undos:
+        undo.find_conflicts(connection, on_conflict)
+    refused = [conflict for undo in undos for conflict in undo.refused(on_conflict)]
+    if refused:
+        shown = "\n".join(str(conflict) for conflict in refused[:10])
+        more = f"\nand {len(refused) - 10} more" if len(refused) > 10 else ""
+        raise PastConflictError(
+            f"{len(refused)} rows cannot be as they were beside what is there now, and nothing was "
+            f"written: on_conflict='skip' leaves them out\n{shown}{more}",
+            conflicts=refused,
+        )
+    return parents_first(undos)
+
+
+def _check(connection: Connection, comparison: Comparison) -> None:
+    """
+    :raises PastError: no key, or a past that gives another answer by key than all in all.
+    """
+    if not comparison.key:
+        raise PastError(
+            f"{comparison.name} has no primary key, nor a UNIQUE key without NULLs, that is the "
+            "same then and now: nothing tells which of its rows is which. diff_rows() shows the "
+            "differences; restore_copy() brings the table back beside this one"
+        )
+    p, q = comparison.p, comparison.past("q")
+    first = comparison.key[0]
+    scanned = query(connection, select(func.count(), func.count(p.c[first])).select_from(p))[0]
+    same = [p.c[key] == q.c[key] for key in comparison.key]
+    by_key = query(connection, select(func.count()).select_from(p).join(q, and_(*same)))[0][0]
+    if len({*map(int, scanned), int(by_key)}) > 1:
+        raise PastError(
+            f"{comparison.name} at {comparison.at} has {scanned[0]} rows, of which {by_key} are "
+            "found by key: its past is not whole, and nothing was written"
+        )
+
+
+def _report(connection: Connection, undo: TableUndo, done: Mapping[ChangeKind, int]) -> UndoneTable:
+    comparison = undo.comparison
+    return UndoneTable(
+        comparison.name,
+        inserted=done[ChangeKind.DELETED],
+        updated=done[ChangeKind.UPDATED],
+        deleted=done[ChangeKind.INSERTED],
+        conflicts=tuple(undo.conflicts),
+        skipped=undo.skipped,
+        remaining=count(connection, comparison),
+        dropped_columns=comparison.dropped,
+    )
