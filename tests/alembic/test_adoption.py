@@ -19,6 +19,7 @@ from sqlalchemy_matrixone_pitr import (
     TablePitr,
     declare_pitrs,
 )
+from sqlalchemy_matrixone_pitr.alembic import register
 from tests.alembic.conftest import Project
 from tests.conftest import Server
 
@@ -81,6 +82,7 @@ def test_a_revision_of_nothing_else_runs(by_hand: Project) -> None:
 
 
 def test_operations_that_are_run_without_a_file(by_hand: Project) -> None:
+    register()  # as env.py does
     with by_hand.engine.begin() as connection:
         context = MigrationContext.configure(connection)
         script = produce_migrations(context, declared("bills"))
