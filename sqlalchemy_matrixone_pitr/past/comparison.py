@@ -23,7 +23,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from sqlalchemy import (
     CHAR,
@@ -224,14 +224,6 @@ def _raw(truth: ColumnElement[bool]) -> ColumnElement[Any]:
     return type_coerce(truth, NullType())
 
 
-class Statement(NamedTuple):
-    """The statement of a comparison by key, and how its rows are laid out."""
-
-    select: Any
-    width: int
-    """Columns before, as many after, and for each whether it differs."""
-
-
 class Comparison:
     """A table at a moment, compared with the present or a later moment.
 
@@ -314,10 +306,6 @@ class Comparison:
             key in by_key and not by_key[key].retyped and not by_key[key].nullable for key in now
         )
 
-    @property
-    def by_primary_key(self) -> bool:
-        return bool(self.key) and self.key == self.now.primary
-
     def _chosen(self, only: Iterable[Any] | None) -> tuple[ComparedColumn, ...]:
         if only is None:
             return self.common
@@ -397,8 +385,11 @@ class Comparison:
             come = come.where(self.holds_now(present))
         return lost, come
 
-    def changes(self) -> Statement:
-        """The changes since, ordered by key, in one statement."""
+    def changes(self) -> Any:
+        """The changes since, ordered by key, in one statement.
+
+        Its rows are the columns before, as many after, and for each whether it differs.
+        """
         lost, come = self.branches()
         past, present = self.p, self.c
         both = [
@@ -424,7 +415,7 @@ class Comparison:
             come.add_columns(*both, *none, *keys(present)),
         )
         order = [found.selected_columns[f"k{number}"] for number in range(len(self.key))]
-        return Statement(found.order_by(*order), len(self.columns))
+        return found.order_by(*order)
 
     def counts(self) -> Any:
         """The changes counted: of the lost and other, how many are there at all; of the new."""

@@ -143,7 +143,7 @@ def _diff(bind: Bind, comparison: Comparison) -> RowChanges:
     found = unwrap(bind)
     if comparison.until is not None:
         return RowChanges(comparison, _between(found.engine, comparison))
-    statement = comparison.changes().select if comparison.key else comparison.multiset_changes()
+    statement = comparison.changes() if comparison.key else comparison.multiset_changes()
     rows = _streamed(found, statement) if isinstance(found, Engine) else _spooled(found, statement)
     read = _by_key if comparison.key else _as_multiset
     return RowChanges(comparison, read(comparison, found.dialect, rows))

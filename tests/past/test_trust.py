@@ -1,0 +1,96 @@
+"""What nothing keeps is not trusted: find_changes(), diff_rows() and undo_changes() ask first."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine, func, select, table, text
+
+from sqlalchemy_matrixone_pitr import (
+    CreatePitr,
+    Moment,
+    PastNotKeptError,
+    PastNotKeptWarning,
+    Pitr,
+    PitrValidationError,
+    diff_rows,
+    diff_summary,
+    find_change,
+    find_changes,
+    undo_changes,
+    undo_sql,
+)
+from tests.past.tables import say, take_moment
+
+COUNT = select(func.count()).select_from(table("orders"))
+TEXT = text("SELECT count(*) FROM orders {MO_TS = :moment}")
+
+
+def undo(engine: Engine, then: Moment, **options: Any) -> None:
+    with engine.begin() as connection:
+        undo_changes(connection, "orders", then, **options)
+
+
+READS: dict[str, Callable[..., object]] = {
+    "diff_rows": lambda engine, then, **o: list(diff_rows(engine, "orders", then, **o)),
+    "diff_summary": lambda engine, then, **o: diff_summary(engine, "orders", then, **o),
+    "find_changes": lambda engine, then, **o: find_changes(engine, COUNT, since=then, **o),
+    "find_change": lambda engine, then, **o: find_change(engine, COUNT, since=then, **o),
+}
+UNDOS: dict[str, Callable[..., object]] = {
+    "undo_changes": undo,
+    "undo_sql": lambda engine, then, **o: undo_sql(engine, "orders", then, **o),
+}
+
+
+@pytest.fixture
+def then(engine: Engine) -> Moment:
+    say(engine, "CREATE TABLE orders (id INT PRIMARY KEY)", "INSERT INTO orders VALUES (1)")
+    return take_moment(engine)
+
+
+@pytest.mark.parametrize("read", READS.values(), ids=READS)
+def test_a_read_of_what_is_probable_warns(
+    engine: Engine, then: Moment, read: Callable[..., object]
+) -> None:
+    with pytest.warns(PastNotKeptWarning, match="nothing surely keeps the history of"):
+        read(engine, then)
+    read(engine, then, allow_unprotected=True)
+    engine.update_execution_options(matrixone_allow_unprotected=True)
+    read(engine, then)
+
+
+@pytest.mark.parametrize("undo", UNDOS.values(), ids=UNDOS)
+def test_an_undo_to_what_is_probable_is_refused(
+    engine: Engine, then: Moment, undo: Callable[..., object]
+) -> None:
+    with pytest.raises(PastNotKeptError, match="would delete every row"):
+        undo(engine, then)
+    undo(engine, then, allow_unprotected=True)
+
+
+def test_what_a_policy_keeps_is_read_and_undone(engine: Engine, prefix: str) -> None:
+    say(engine, "CREATE TABLE orders (id INT PRIMARY KEY)", "INSERT INTO orders VALUES (1)")
+    with engine.begin() as connection:
+        connection.execute(CreatePitr(Pitr.database(f"{prefix}_d", "1d")))
+    time.sleep(1.1)  # policies know seconds
+    then = take_moment(engine)
+    say(engine, "INSERT INTO orders VALUES (2)")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for work in (*READS.values(), *UNDOS.values()):
+            work(engine, then)
+        assert find_change(engine, TEXT, since=then, tables=["orders"]) is not None
+    assert not diff_summary(engine, "orders", then)
+
+
+def test_a_text_names_its_tables(engine: Engine, then: Moment) -> None:
+    with pytest.raises(PitrValidationError, match="give them as tables="):
+        find_change(engine, TEXT, since=then)
+    with pytest.warns(PastNotKeptWarning):
+        find_change(engine, TEXT, since=then, tables=["orders"])
+    assert find_change(engine, TEXT, since=then, allow_unprotected=True) is None
