@@ -19,6 +19,7 @@ from .impl import register_impl
 from .keys import read_keys_as_declared
 from .offline import DATABASE, watch_scripts
 from .ops import OPERATIONS, AlterPitrOp, CreatePitrOp, DropPitrOp, RenewPitrOp
+from .order import order_drops
 from .rebuild import AfterRevision, watch_revisions
 from .refusals import as_refusals, watch_errors
 from .render import RENDERERS
@@ -69,6 +70,7 @@ def register() -> None:
         first, last = DispatchPriority.FIRST, DispatchPriority.LAST
         comparators.dispatch_for("autogenerate", priority=first)(leave_times_alone)
         comparators.dispatch_for("autogenerate", priority=first)(read_keys_as_declared)
+        comparators.dispatch_for("autogenerate", priority=last)(order_drops)
         comparators.dispatch_for("autogenerate", priority=last)(write_unnamed)
         comparators.dispatch_for("autogenerate", priority=last)(compare_pitrs)
         register_impl()

@@ -224,7 +224,7 @@ class Chance:
             spec.policy = self._policy(models)
 
     def drop_table(self, models: Models) -> None:
-        """One that no other refers to; of Alembic's own order for several nothing is promised."""
+        """One that no other refers to."""
         referred = {key.parent for spec in models.tables.values() for key in spec.foreign_keys}
         free = [name for name in models.tables if name not in referred]
         if free and len(models.tables) > 1:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from alembic.util import CommandError
 from sqlalchemy import (
@@ -200,6 +202,40 @@ def test_a_table_that_goes_comes_back_without_made_up_names(project: Project) ->
         script.unlink()
     project.declare(models(to_parent(), to_parent("q", name="fk_q", ondelete="CASCADE")))
     project.check()
+
+
+def test_tables_are_dropped_after_what_refers_to_them(project: Project) -> None:
+    """Alembic writes them in any order."""
+    metadata = models(to_parent(), Index("ix_q", "q"))
+    for number in range(6):
+        key = ForeignKeyConstraint(["up"], [f"t{number - 1}.id" if number else "child.id"])
+        columns = Column("id", Integer, primary_key=True), Column("up", Integer, index=True)
+        Table(f"t{number}", metadata, *columns, key)
+    project.declare(metadata)
+    project.autogenerate("all")
+    project.upgrade()
+    project.declare(MetaData())
+    written = project.autogenerate("none").split("def downgrade")[0]
+    dropped = re.findall(r"op.drop_table\('(\w+)'\)", written)
+    assert dropped == ["t5", "t4", "t3", "t2", "t1", "t0", "child", "parent"]
+    project.upgrade()
+    project.downgrade("-1")
+    assert len(project.tables()) == 8 + 1 + 1
+    project.upgrade()
+
+
+def test_a_table_is_dropped_after_the_key_that_referred_to_it(project: Project) -> None:
+    project.declare(models(to_parent(), to_parent("q", name="fk_q")))
+    project.autogenerate("keys")
+    project.upgrade()
+    without = models()
+    without.remove(without.tables["parent"])
+    project.declare(without)
+    project.autogenerate("none")
+    project.upgrade()
+    project.check()
+    project.downgrade("-1")
+    assert len(inspect(project.engine).get_foreign_keys("child")) == 2
 
 
 def test_two_databases(project: Project) -> None:
