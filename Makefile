@@ -45,7 +45,7 @@ coverage: $(VENV)/.dev ## all tests, with lines and branches counted; slower (JO
 
 test-live: $(VENV)/.dev ## the integration tests on a real server (MATRIXONE_URL=)
 	@test -n '$(MATRIXONE_URL)' || { echo 'say which server: make test-live MATRIXONE_URL=mysql+pymysql://user:password@host:6001/' >&2; exit 2; }
-	MATRIXONE_URL='$(MATRIXONE_URL)' $(BIN)/python -m pytest $(wildcard tests/integration tests/server) $(PYTEST_ARGS)
+	MATRIXONE_URL='$(MATRIXONE_URL)' $(BIN)/python -m pytest tests/integration tests/past tests/server $(PYTEST_ARGS)
 
 oldest: ## tests/alembic once more, each once, with the oldest Alembic and SQLAlchemy, in a venv of its own
 	@$(MAKE) --no-print-directory matrix MATRIX='$(OLDEST)' \
