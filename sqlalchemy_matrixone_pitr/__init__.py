@@ -8,6 +8,7 @@ from .aio import (
     check_kept_async,
     diff_rows_async,
     diff_summary_async,
+    dropped_objects_async,
     ensure_pitrs_async,
     find_change_async,
     find_changes_async,
@@ -52,6 +53,7 @@ from .manager import PitrManager, TransactionPitrManager
 from .model import Pitr, PitrLevel, PitrRange, PitrStatus, PitrUnit, RangeLike, RecoveryWindow
 from .moment import Moment, MomentLike
 from .past.changes import Change, NotThere, find_change, find_changes
+from .past.dropped import DroppedObject, dropped_objects
 from .past.elements import as_of
 from .past.row_change import ChangeKind, RowChange
 from .past.rows import DiffSummary, RowChanges, diff_rows, diff_summary
@@ -85,6 +87,7 @@ __all__ = [
     "DiffSummary",
     "Drop",
     "DropPitr",
+    "DroppedObject",
     "Failure",
     "Kept",
     "Moment",
@@ -140,6 +143,8 @@ __all__ = [
     "diff_rows_async",
     "diff_summary",
     "diff_summary_async",
+    "dropped_objects",
+    "dropped_objects_async",
     "ensure_pitrs",
     "ensure_pitrs_async",
     "find_change",

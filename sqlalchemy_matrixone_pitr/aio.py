@@ -21,6 +21,7 @@ from .manager import PitrManager, TransactionPitrManager
 from .moment import Moment, MomentLike
 from .past.changes import find_change, find_changes
 from .past.comparison import Target, Where
+from .past.dropped import dropped_objects
 from .past.row_change import RowChange
 from .past.rows import RowChanges, diff_rows, diff_summary
 from .past.session import past_arguments, past_engines, prepare
@@ -175,6 +176,7 @@ find_changes_async = _awaited(find_changes)
 find_change_async = _awaited(find_change)
 diff_summary_async = _awaited(diff_summary)
 undo_sql_async = _awaited(undo_sql)
+dropped_objects_async = _awaited(dropped_objects)
 undo_changes_async = _awaited(undo_changes)
 
 

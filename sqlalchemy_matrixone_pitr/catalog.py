@@ -19,11 +19,12 @@ from sqlalchemy.sql.elements import TextClause
 
 from . import server
 from .connections import query, roll_back, side_connection
+from .errors import is_not_there
 from .extent import Parts
 from .generations import object_of
 from .model import Pitr
 from .moment import Moment, MomentLike
-from .names import fold
+from .names import SYSTEM_DATABASES, fold
 from .server import parse_time
 
 Key: TypeAlias = tuple[str, str]
@@ -437,3 +438,87 @@ def has_table(connection: Connection, database: str, table: str) -> bool:
 def is_part(name: str) -> bool:
     """Whether a table is a part of another: a partition, or an index."""
     return name.startswith(("%!%", "__mo_"))
+
+
+# ------------------------------------------------------------------------------ what was there when
+
+
+class Present(NamedTuple):
+    """A database or table that was there at a moment; a database has no table name.
+
+    :ivar id: which policies record; a rebuild changes it.
+    """
+
+    database_name: str
+    table_name: str | None
+    id: int
+    partitioned: bool = False
+
+    @property
+    def key(self) -> ObjectKey:
+        return self.database_name, self.table_name
+
+
+class Identity(NamedTuple):
+    """What stays of a database or table as long as it is the same: before 4.0 until a rebuild."""
+
+    is_table: bool
+    id: int
+
+
+Inventory: TypeAlias = "dict[Identity, Present]"
+
+
+_INVENTORY: Final = """\
+SELECT d.datname, d.dat_id, t.relname, t.rel_id, t.{logical_id}, t.partitioned
+FROM mo_catalog.mo_database{then} d
+LEFT JOIN mo_catalog.mo_tables{then} t
+  ON t.account_id = d.account_id AND t.reldatabase = d.datname AND t.relkind = 'r'
+  AND t.reldatabase NOT IN :system
+WHERE d.account_id = current_account_id(){within}"""
+
+_ALWAYS: Final = "information_schema"
+"""A database that every account has from its beginning."""
+
+
+def inventory(
+    connection: Connection,
+    version: server.Version,
+    *,
+    at: MomentLike,
+    database: str | None = None,
+) -> Inventory | None:
+    """The databases and tables of the account at a moment, or one database and its tables.
+
+    :return: None where the catalogue of the moment is not there: it is before the account, or the
+        server has forgotten it.
+    """
+    statement = _with_lists(
+        _INVENTORY.format(
+            then=_then(at),
+            logical_id="rel_logical_id" if server.rules_of(version).logical_ids else "rel_id",
+            within="" if database is None else " AND d.datname IN :databases",
+        ),
+        *(["system"] if database is None else ["system", "databases"]),
+    )
+    values = {"system": sorted(SYSTEM_DATABASES), "databases": [_ALWAYS, database]}
+    if database is None:
+        del values["databases"]
+    try:
+        rows = query(connection, statement, values)
+    except DBAPIError as error:
+        if not is_not_there(error):
+            raise
+        roll_back(connection)
+        return None
+    if not any(row[0] == _ALWAYS for row in rows):
+        return None
+    found: Inventory = {}
+    for name, dat_id, table, rel_id, logical_id, partitioned in rows:
+        if name in SYSTEM_DATABASES:
+            continue
+        found[Identity(False, int(dat_id))] = Present(name, None, int(dat_id))
+        if table is not None and not is_part(table):
+            present = Present(name, table, int(rel_id), bool(partitioned))
+            found[Identity(True, int(logical_id))] = present
+    return found

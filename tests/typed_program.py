@@ -36,6 +36,7 @@ from sqlalchemy_matrixone_pitr import (
     DatabasePitr,
     DiffSummary,
     Drop,
+    DroppedObject,
     DropPitr,
     Failure,
     Kept,
@@ -92,6 +93,8 @@ from sqlalchemy_matrixone_pitr import (
     diff_rows_async,
     diff_summary,
     diff_summary_async,
+    dropped_objects,
+    dropped_objects_async,
     ensure_pitrs,
     ensure_pitrs_async,
     find_change,
@@ -264,6 +267,15 @@ async def take_back_async(engine: AsyncEngine, connection: AsyncConnection) -> U
     print(await diff_summary_async(engine, "orders", changes[0].before))
     print(await undo_sql_async(engine, "orders", changes[0].before))
     return await undo_changes_async(connection, "orders", changes[0].before)
+
+
+def dropped(engine: Engine) -> list[str]:
+    found: list[DroppedObject] = dropped_objects(engine, database="shop", since="7d ago")
+    return [one.name for one in found if one.kept is Kept.KEPT and not one.recreated]
+
+
+async def dropped_async(engine: AsyncEngine) -> list[DroppedObject]:
+    return await dropped_objects_async(engine, since=Moment.parse("2026-11-22 09:30Z"))
 
 
 def errors(engine: Engine) -> list[str]:

@@ -563,3 +563,78 @@ def test_one_update_exchanges_unique_values(past: Past, since_3: None) -> None:
     past.say.ok(f"UPDATE ~.u c, ~.u {{MO_TS = {at.nanoseconds}}} p SET c.n = p.n WHERE c.id = p.id")
     assert past.say.rows("SELECT * FROM ~.u") == [(1, 1), (2, 2), (3, 3)]
     assert past.say.value("SELECT id FROM ~.u WHERE n = 2") == 2
+
+
+# -- what was dropped ------------------------------------------------------------------------------
+
+
+def then(nanoseconds: int) -> str:
+    return f"{{MO_TS = {nanoseconds}}}"
+
+
+def ids(client: Client, nanoseconds: int) -> dict[str, int]:
+    """The ids of ~ and its tables at a moment."""
+    at = then(nanoseconds)
+    databases = client.rows(
+        f"SELECT datname, dat_id FROM mo_catalog.mo_database {at} WHERE datname = '~'"
+    )
+    tables = client.rows(
+        f"SELECT relname, rel_id FROM mo_catalog.mo_tables {at} WHERE reldatabase = '~' "
+        "AND account_id = current_account_id() AND relkind = 'r'"
+    )
+    return dict([*databases, *tables])
+
+
+def last_with(client: Client, name: str, since: int, until: int) -> int:
+    """The last moment at which an object had the id that it had at the first."""
+    wanted = ids(client, since)[name]
+    while until - since > 1:
+        middle = (since + until) // 2
+        if ids(client, middle).get(name) == wanted:
+            since = middle
+        else:
+            until = middle
+    return since
+
+
+def test_the_catalogue_tells_what_was_dropped(past: Past, since_3: None) -> None:
+    before = ids(past.say, past.at.nanoseconds)
+    past.say.ok("DROP TABLE ~.t")
+    after = moment(past.say).nanoseconds
+    assert ids(past.say, after) == {"~": before["~"]}
+    last = last_with(past.say, "t", past.at.nanoseconds, after)
+    assert ids(past.say, last) == before
+    assert past.say.rows(f"SELECT * FROM ~.t {then(last)}") == ROWS
+    assert ids(past.say, last + 1) == {"~": before["~"]}
+    assert past.say.error(f"SELECT * FROM ~.t {then(last + 1)}") is not None
+    past.say.ok("CREATE TABLE ~.t (id INT)")
+    again = ids(past.say, moment(past.say).nanoseconds)
+    assert again.keys() == before.keys()
+    assert again["t"] != before["t"]
+
+
+def test_a_tenant_reads_its_catalogue_of_the_past(their_shop: Client, since_3: None) -> None:
+    at = moment(their_shop).nanoseconds
+    before = ids(their_shop, at)
+    assert before.keys() == {"~", "t"}
+    their_shop.ok("DROP DATABASE ~")
+    assert ids(their_shop, moment(their_shop).nanoseconds) == {}
+    assert ids(their_shop, at) == before
+
+
+def test_ids_go_and_come_at_one_moment(past: Past, since_3: None) -> None:
+    past.say.ok("CREATE TABLE ~.u (id INT)")
+    at = moment(past.say).nanoseconds
+    before = ids(past.say, at)
+    for change in ("TRUNCATE TABLE ~.t", "ALTER TABLE ~.t ADD COLUMN c INT"):
+        past.say.ok(change)
+        now = moment(past.say).nanoseconds
+        last = last_with(past.say, "t", at, now)
+        new = ids(past.say, last + 1)
+        assert new.keys() == before.keys()
+        assert new["t"] != before["t"]
+        at, before = now, new
+    past.say.ok("DROP DATABASE ~")
+    last = last_with(past.say, "t", at, moment(past.say).nanoseconds)
+    assert ids(past.say, last) == before
+    assert ids(past.say, last + 1) == {}
