@@ -1,4 +1,4 @@
-"""What an operation does to a table's id, as far as it can be told without asking a server.
+"""Effects of operations on a table's id, as far as they can be told without a server.
 
 =============================================  ===========
 operation                                      effect
@@ -37,7 +37,7 @@ from .sqltext import Act, Verb, acts_of
 
 
 class Effect(enum.IntEnum):
-    """What becomes of the id; of two that leave the table there, the greater one counts."""
+    """The fate of the id; of two that leave the table there, the greater one counts."""
 
     MAY_MAKE = 0
     MAKES = 1

@@ -156,7 +156,7 @@ class _Written:
         return found
 
     def others(self, action: Action) -> tuple[list[PitrOp], list[PitrOp]]:
-        """What goes to the front of the migration, and what to its end."""
+        """Split an action into operations for the front of the migration and for its end."""
         pitr, naming = self._as_written(action.pitr)
         if isinstance(action, Create):
             return [], [CreatePitrOp.from_pitr(pitr, naming)]

@@ -30,7 +30,7 @@ class NoTable:
 
 
 class FilteredPitr(Pitr):
-    """What ``include_object`` is given: a policy with what filters look at.
+    """A policy as ``include_object`` is given it, with what filters look at.
 
     :ivar schema: None is the default database; also where there is no database.
     :ivar table: the declared Table, where there is one.
@@ -101,7 +101,7 @@ class Filters:
         return Table(pitr.table_name, MetaData(), schema=schema), False
 
     def _compared_to(self, pitr: Pitr, table: Table | NoTable) -> FilteredPitr | None:
-        """Of a declared policy, the one that the server has."""
+        """The server's policy that a declared one is compared to."""
         there = self._existing.get(pitr.name)
         if pitr.status is not None or there is None or there.target != target_of(pitr):
             return None

@@ -74,7 +74,7 @@ _wrapped = False
 
 @dataclass(frozen=True, slots=True)
 class Loss:
-    """What is lost: a table, what is in some of its columns, or with no table a whole database.
+    """A loss: of a table, of what is in some of its columns, or with no table of a database.
 
     :ivar operation: what the migration has called, for the message.
     :ivar columns: where no others are lost.
@@ -134,7 +134,7 @@ def _config_of_env() -> Config | None:
 
 
 def _requirement(context: MigrationContext) -> PitrRange | None:
-    """What is required; None where nothing is guarded."""
+    """The required range; None where nothing is guarded."""
     connection = context.connection
     environment = context.environment_context
     required = _required
@@ -169,7 +169,7 @@ def _key(context: MigrationContext, database: str | None, table: str | None) -> 
 
 @dataclass(frozen=True, slots=True)
 class _Passed:
-    """What was lost under a policy.
+    """A loss under a policy.
 
     :ivar key: the object, as it is committed.
     :ivar keeping: how much of it each policy keeps.
@@ -186,7 +186,7 @@ class _Passed:
 
 @dataclass
 class _Run:
-    """What the run of a migration context has done so far.
+    """The state of a migration context's run so far.
 
     :ivar passed: of the revision that runs.
     :ivar earlier: what revisions before it have lost in the same transaction.
@@ -215,7 +215,7 @@ class _Run:
         self.forget(old)
 
     def forget(self, key: Key) -> None:
-        """What has gone, or goes by another name; with a database all that was in it."""
+        """Forget what has gone, or goes by another name; with a database all that was in it."""
         database, table = key
 
         def is_gone(found: Key) -> bool:
@@ -259,7 +259,7 @@ def _end_run(context: MigrationContext, error: BaseException | None) -> None:
 
 
 def _listen_by_hand(operations: Operations, operation: ops.MigrateOperation) -> None:
-    """Where operations are called without a run, from the first one on."""
+    """Listen where operations are called without a run, from the first one on."""
     _listen(operations.migration_context)
 
 
@@ -341,7 +341,7 @@ def _is_version_table(context: MigrationContext, key: Key) -> bool:
 
 
 def _remember(context: MigrationContext, run: _Run, act: Act, key: Key) -> None:
-    """What a statement makes, renames and drops, for those that follow."""
+    """Remember what a statement makes, renames and drops, for those that follow."""
     connection = context.connection
     assert connection is not None
     match act.verb:
@@ -493,7 +493,7 @@ def _committed(
 def _ids_here(
     connection: Connection, state: ServerState, key: Key, committed: int | None
 ) -> dict[str, int]:
-    """Of the table that has the name now, and of the one that had it: name -> id."""
+    """Ids of the table that has the name now, and of the one that had it: name -> id."""
     column = "rel_logical_id" if server.rules_of(state.version).logical_ids else "rel_id"
     values = {"database": key[0], "table": key[1], "id": committed}
     return {
@@ -540,7 +540,7 @@ def _after(op: DropPitrOp | AlterPitrOp, pitr: Pitr) -> Pitr | None:
 
 @dataclass(frozen=True, slots=True)
 class _Keeping:
-    """What policies keep of a committed object.
+    """The history that policies keep of a committed object.
 
     :ivar parts: of a table; a database has none that its policy would not keep.
     """
@@ -653,7 +653,7 @@ def _advice(
     left: dict[str, Pitr | None],
     required: PitrRange,
 ) -> str:
-    """What can be done about it: what the revision itself undoes comes first.
+    """Advise what can be done: what the revision itself undoes comes first.
 
     A table that its own policy would not keep whole is advised a database-level one.
     """

@@ -105,7 +105,7 @@ def convention_name(
 
 
 class PitrOp(MigrateOperation):
-    """What the operations share.
+    """Common base of the operations.
 
     :ivar naming: the naming convention that has made the name, which a migration then leaves out.
     """

@@ -1,4 +1,4 @@
-"""What env.py calls: ``register()`` once, ``pitr_options()`` in ``context.configure``."""
+"""Functions for env.py: ``register()`` once, ``pitr_options()`` in ``context.configure``."""
 
 from __future__ import annotations
 

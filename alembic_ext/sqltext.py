@@ -1,4 +1,4 @@
-"""What SQL text does to tables and databases, told without a server: drop, alter, rename, make,
+"""Effects of SQL text on tables and databases, told without a server: drop, alter, rename, make,
 empty.
 
 A tokenizer that knows comments, strings and quoted names, and the first words of the statements
@@ -28,7 +28,7 @@ Name: TypeAlias = tuple[str | None, str]
 
 
 class Verb(enum.Enum):
-    """What happens to the object; of several things the first that is listed here."""
+    """The effect on the object; of several the first that is listed here."""
 
     DROP_DATABASE = enum.auto()
     DROP_TABLE = enum.auto()
@@ -68,7 +68,7 @@ class Act(NamedTuple):
 
 
 def acts(sql: str) -> list[Act]:
-    """What the statements of a text do, in order.
+    """List what the statements of a text do, in order.
 
     >>> [(act.verb.name, act.name) for act in acts("DROP /* now */ TABLE shop.`a;b`; SELECT 1")]
     [('DROP_TABLE', ('shop', 'a;b'))]
@@ -79,7 +79,7 @@ def acts(sql: str) -> list[Act]:
 
 
 def acts_of(element: Executable | str, dialect: Dialect) -> list[Act]:
-    """What ``op.execute(element)`` does; what the dialect cannot compile does nothing."""
+    """List what ``op.execute(element)`` does; what the dialect cannot compile does nothing."""
     return acts(_compiled(element, dialect))
 
 
@@ -471,7 +471,7 @@ def _is_limited(reader: _Reader) -> bool:
 
 
 def _prepare(reader: _Reader) -> Iterator[Act]:
-    """What will be executed is in a string, or follows as it is."""
+    """Find the text that a PREPARE will execute: in a string, or as it is."""
     reader.at += 1
     token = reader.peek(1)
     if not reader.take("FROM") or token is None:

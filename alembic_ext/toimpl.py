@@ -1,4 +1,4 @@
-"""What the operations do: queue a statement in the migration's transaction, or write a script.
+"""Operations carried out: a statement queued in the migration's transaction, or a script written.
 
 What a queued statement means is decided when it is sent: see ``elements.py``.
 """

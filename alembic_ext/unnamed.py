@@ -128,7 +128,7 @@ class DropUnnamedConstraintOp(MigrateOperation):
         return self.dropped.to_diff_tuple()
 
     def __str__(self) -> str:
-        """What is dropped, for messages.
+        """The dropped constraint, for messages.
 
         >>> str(DropUnnamedConstraintOp("orders", ["customer"], type_="foreignkey"))
         'the foreign key (customer) of table orders'
@@ -231,7 +231,7 @@ Reflected: TypeAlias = "list[dict[str, Any]]"
 
 
 def _names(connection: Connection, operation: DropUnnamedConstraintOp) -> Iterator[str]:
-    """What the server calls the keys of these columns: the dialect tells all names."""
+    """The server's names for the keys of these columns: the dialect tells all names."""
     dialect: Any = connection.dialect
     wanted = sorted(operation.columns)
     if operation.type_ == "unique":

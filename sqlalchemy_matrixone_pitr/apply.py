@@ -167,7 +167,7 @@ class Run:
         """By ``on_progress``."""
 
     def report(self) -> ApplyReport:
-        """What became of each action; of one that has begun and has not ended, it is unknown."""
+        """Report each action; one that has begun and has not ended is unknown."""
         report = ApplyReport(failed=list(self.conflicts))
         lists = {
             Outcome.DONE: report.done,
@@ -296,7 +296,7 @@ class Run:
         self._raise_one_of(errors, todo)
 
     def _note_error(self, error: BaseException, errors: list[BaseException]) -> None:
-        """What ended one of several workers: could not connect: one worker fewer."""
+        """Record why one of several workers ended: could not connect means one worker fewer."""
         errors.append(error)
         if self._is_fatal(error):
             self.stop.set()
@@ -500,7 +500,7 @@ def _missing_target(action: Action, state: ServerState) -> PitrTargetError | Non
 
 
 def _effect(action: Action) -> tuple[object, ...]:
-    """What an action does, comparable between two plans: it is identified by exactly that."""
+    """The effect of an action, comparable between two plans: it is identified by exactly that."""
     return action.kind, action.pitr.name, target_of(action.pitr), action.pitr.range
 
 
@@ -526,7 +526,7 @@ def _is_so(action: Action, fresh: Plan, state: ServerState) -> bool:
 
 
 def conflict_error(conflict: Conflict) -> PitrAlreadyExistsError:
-    """What a conflict is as an error."""
+    """The error that a conflict is raised as."""
     return PitrAlreadyExistsError(
         f"{conflict.pitr!r} cannot be made so: {conflict.reason}", name=conflict.pitr.name
     )

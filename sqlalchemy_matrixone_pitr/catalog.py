@@ -35,7 +35,7 @@ ObjectKey: TypeAlias = tuple[str, str | None]
 
 
 def _then(at: MomentLike | None) -> str:
-    """What follows a table's name to read it as of a moment; nothing for the present."""
+    """The text after a table's name that reads it as of a moment; nothing for the present."""
     return "" if at is None else f" {Moment.of(at).sql}"
 
 
@@ -419,7 +419,7 @@ def past_ids(
 
 
 def objects_here(connection: Connection, databases: Collection[str]) -> set[ObjectKey]:
-    """What is in some databases as the connection's own transaction sees them, parts included."""
+    """The objects in some databases, parts included, as the connection's transaction sees them."""
     statement = _with_lists(
         "SELECT reldatabase, relname FROM mo_catalog.mo_tables "
         "WHERE account_id = current_account_id() AND reldatabase IN :databases",
@@ -460,7 +460,7 @@ class Present(NamedTuple):
 
 
 class Identity(NamedTuple):
-    """What stays of a database or table as long as it is the same: before 4.0 until a rebuild."""
+    """The identity of a database or table; before 4.0 a rebuild ends it."""
 
     is_table: bool
     id: int

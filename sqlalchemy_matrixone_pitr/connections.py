@@ -374,7 +374,7 @@ def end_for_sure(engine: Engine, session: int, *, raising: bool = False) -> None
 
 @contextlib.contextmanager
 def kill_on_abort(engine: Engine, connection: Connection) -> Iterator[None]:
-    """What is sent in the block has come to its end, one way or the other, when the block has: also
+    """Make sure that what the block sends has ended, one way or the other, when the block has: also
     where it is interrupted, or the connection is lost. So a lock may be given up then.
 
     :param connection: which the block sends on; invalidated where its session was ended.
@@ -408,7 +408,7 @@ def tell(connection: Connection, statement: str) -> None:
 
 @contextlib.contextmanager
 def driver_errors(connection: Connection, statement: str) -> Iterator[None]:
-    """What the driver raises in the block is raised as SQLAlchemy raises it: a DBAPIError, and of a
+    """Raise the driver's errors in the block as SQLAlchemy raises them: a DBAPIError, and of a
     lost connection the pool is told."""
     try:
         yield

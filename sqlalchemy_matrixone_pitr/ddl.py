@@ -42,7 +42,7 @@ from .transaction import SENT, TransactionalDDLElement
 
 
 class PitrDDLElement(TransactionalDDLElement):
-    """What the four PITR elements share. ``str(element)`` is the statement as a person reads it."""
+    """Common base of the four PITR elements; ``str(element)`` is the statement for people."""
 
     resolved = False
     """Whether its names are the server's: they are not translated again."""
@@ -125,7 +125,7 @@ class CreatePitr(PitrDDLElement):
         return sent
 
     def _explained(self, connection: Connection, error: DBAPIError) -> Exception:
-        """What an error of this form means: of a table that has a policy it says what it says of a
+        """Translate an error of this form: of a table that has a policy it says what it says of a
         missing one."""
         typed = from_dbapi_error(error, name=self.name, statement=str(self))
         database, table = self.pitr.database_name or "", self.pitr.table_name or ""
@@ -289,7 +289,7 @@ class RestorePitr(PitrDDLElement):
 
     @property
     def target_text(self) -> str:
-        """What it restores, for people."""
+        """The restored object, for people."""
         if self.level is PitrLevel.CLUSTER:
             return "the cluster"
         if self.level is PitrLevel.ACCOUNT:
@@ -350,7 +350,7 @@ def _check_moment(at: object) -> Moment | dt.datetime | str:
 def _restore_level(
     level: PitrLevel | str | None, account: str | None, database: str | None, table: str | None
 ) -> PitrLevel:
-    """What is restored, told by the target; a whole account is never a silent default."""
+    """Find the level of a restore by its target; a whole account is never a silent default."""
     told = (
         PitrLevel.TABLE
         if table is not None
@@ -454,7 +454,7 @@ def _words(*clauses: str | None) -> str:
 
 
 def _back_quoted(preparer: IdentifierPreparer, name: str) -> str:
-    """As the preparer quotes, but with back-quotes under ``sql_mode=ANSI_QUOTES`` too, and with
+    """Quote as the preparer does, but with back-quotes under ``sql_mode=ANSI_QUOTES`` too, and with
     backslashes doubled, which are escapes to the server under any ``sql_mode``.
 
     MatrixOne 3.x knows no other quotes in PITR statements.

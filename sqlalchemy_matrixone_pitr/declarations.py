@@ -178,7 +178,7 @@ def _same_target(one: str, other: str) -> PitrValidationError:
 
 
 class Databases:
-    """What declared databases mean on one connection: SQLAlchemy's rule for a Table's schema.
+    """The meaning of declared databases on one connection: SQLAlchemy's rule for a Table's schema.
 
     >>> databases = Databases({"core": "tenant1"}, "shop")
     >>> databases.real("core"), databases.real("Core"), databases.real(None)

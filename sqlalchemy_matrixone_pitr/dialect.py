@@ -190,7 +190,7 @@ class MatrixOneDDLCompiler(MySQLDDLCompiler):
 
 
 class MatrixOneDialect(MySQLDialect):
-    """What the three share."""
+    """Common base of the three dialects."""
 
     is_matrixone = True
     matrixone_version: server.Version | None = None
@@ -213,7 +213,7 @@ class MatrixOneDialect(MySQLDialect):
         self.matrixone_version = server.matrixone_version(connection)
 
     def set_engine_execution_options(self, engine: Engine, opts: Mapping[str, Any]) -> None:
-        """As SQLAlchemy does; a connection of the pool that turns out to be dead is replaced."""
+        """Set options as SQLAlchemy does; a dead connection of the pool is replaced."""
         names = set(self.connection_characteristics).intersection(opts)
         if names:
             characteristics = {name: opts[name] for name in names}
@@ -252,7 +252,7 @@ class MatrixOneDialect(MySQLDialect):
         super().do_rollback_to_savepoint(connection, name)  # type: ignore[no-untyped-call]
 
     def _describe_table(self, *arguments: Any, **kw: Any) -> list[tuple[Any, ...]]:  # type: ignore[override]
-        """How SQLAlchemy reflects a view, in words that its parser takes."""
+        """Describe a view in words that SQLAlchemy's parser takes."""
         rows: Any = super()._describe_table(*arguments, **kw)
         return [
             (

@@ -144,7 +144,7 @@ class _Events:
             connection.execute(DropPitr(name))
 
     def _names(self, connection: Any) -> Databases:
-        """What declared databases mean on a connection, or on a mock of one."""
+        """The meaning of declared databases on a connection, or on a mock of one."""
         if isinstance(connection, Connection):
             return Databases.of(connection)
         return Databases(None, self._database)
@@ -172,8 +172,8 @@ class _Events:
 def _read_aside(
     connection: Connection, metadata: MetaData, names: Databases
 ) -> tuple[Bound, ServerState]:
-    """What is declared, and what is committed of it: the tables' own transaction is open, and takes
-    no reading of PITRs."""
+    """Read what is declared, and what is committed of it, on another connection: the tables' own
+    transaction is open, and takes no reading of PITRs."""
     with reading(connection) as aside:
         state = read_state(aside, databases=databases_of(metadata, names))
     return bind_declarations(metadata, names, state.account), state

@@ -1,4 +1,4 @@
-"""What of a table a policy keeps. Pure: nothing is read.
+"""How much of a table a policy keeps. Pure: nothing is read.
 
 A UNIQUE key, an index and a partition are tables of their own to the server, and a table-level
 policy names only the table itself. Once garbage collection has run, a RESTORE says OK and brings:
@@ -53,7 +53,7 @@ class Extent(enum.IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What a table has besides its rows, in hidden tables of their own.
+    """The parts of a table besides its rows, in hidden tables of their own.
 
     :ivar indexes: names of UNIQUE keys and indexes, sorted; the primary key is none of them.
     """
@@ -65,7 +65,7 @@ class Parts:
         return bool(self.indexes) or self.partitioned
 
     def __or__(self, other: Parts) -> Parts:
-        """What either has.
+        """The parts that either has.
 
         >>> Parts(("ix_item",)) | Parts(("uq_code",), partitioned=True)
         Parts(indexes=('ix_item', 'uq_code'), partitioned=True)

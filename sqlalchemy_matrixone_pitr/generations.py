@@ -93,7 +93,7 @@ def check_declared_name(name: str) -> str:
 
 
 def target_of(pitr: Pitr) -> Target:
-    """What a PITR protects, comparable."""
+    """The object that a PITR protects, comparable."""
     return pitr.level, pitr.account_name, pitr.database_name, pitr.table_name
 
 
@@ -153,7 +153,7 @@ class Policy:
 
     @property
     def next_number(self) -> int:
-        """Of the generation that a renewal creates."""
+        """The number of the generation that a renewal creates."""
         newest = max(split_generation(pitr.name)[1] for pitr in self.generations)
         return next(number for number in itertools.count(newest + 1) if number not in self.taken)
 

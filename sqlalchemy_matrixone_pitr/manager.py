@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
 
 class _PitrMethods:
-    """What both managers offer; they differ in how they create, read, alter, delete and restore.
+    """Methods of both managers, which differ in how they create, read, alter, delete and restore.
 
     ``range_value`` and ``range_unit`` are the SDK's; a range such as ``"7d"`` takes the place of
     both: see :func:`range_of_arguments`.

@@ -1,4 +1,4 @@
-"""What a PITR policy is: levels, units, ranges; and every rule that a value must keep.
+"""PITR policies as values: levels, units, ranges; and every rule that a value must keep.
 
 All validation of this package is here, runs before anything is sent, and says the value, the limit
 and the remedy. Nothing here does I/O.
@@ -24,7 +24,7 @@ MAX_RANGE: Final = 100
 
 
 class PitrLevel(enum.StrEnum):
-    """What a PITR protects; the value is the server's own word."""
+    """The kind of object that a PITR protects; the value is the server's own word."""
 
     CLUSTER = "cluster"
     ACCOUNT = "account"
@@ -88,7 +88,7 @@ def to_unit(value: PitrUnit | str) -> PitrUnit:
 
 @dataclass(frozen=True, slots=True)
 class PitrRange:
-    """How far back a PITR reaches: 1 to 100 hours, days, calendar months or calendar years.
+    """The reach of a PITR into the past: 1 to 100 hours, days, calendar months or calendar years.
 
     Ranges have no ``<``: whether 30 days or one month is longer depends on the day. ``24h`` and
     ``1d`` are different values, as they are to the server.

@@ -161,7 +161,7 @@ class Moment:
 
     @property
     def sql(self) -> str:
-        """What follows a table's name in SQL text, to read the table as of this moment.
+        """The text after a table's name in SQL that reads the table as of this moment.
 
         >>> from sqlalchemy import text
         >>> moment = Moment.parse("2026-11-22 09:30:00Z")

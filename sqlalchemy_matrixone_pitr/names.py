@@ -1,4 +1,4 @@
-"""What the server takes as a name, and how it folds it.
+"""Names as the server takes and folds them.
 
 Every name that enters this package comes through here, once: as a plain ``str``, checked, and
 folded as the server's parser folds it.
@@ -68,7 +68,7 @@ _REFUSED_BY_SERVER = re.compile("[ \\t`\"']")
 
 
 def _check_text(name: object, what: str) -> str:
-    """What holds for every identifier: real text, not empty, nothing the server would rewrite."""
+    """Check what holds for every identifier: text, not empty, nothing the server would rewrite."""
     if not isinstance(name, str):
         raise PitrValidationError(f"{what} must be a str, not {type(name).__name__}: {name!r}")
     name = plain(name)

@@ -62,7 +62,7 @@ def get_recovery_windows(
     database_name: str | None = None,
     table_name: str | None = None,
 ) -> list[RecoveryWindow]:
-    """What the server says it can restore, by object, sorted by name and start.
+    """List what the server says it can restore, by object, sorted by name and start.
 
     One statement however many tables. **No source for coverage**: the server leaves out tables
     that are protected and restore well, and does not know renamed ones.

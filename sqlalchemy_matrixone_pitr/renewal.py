@@ -144,7 +144,7 @@ def renewal_of(
 
 
 def renewal_actions(policy: Policy, elements: Sequence[PitrDDLElement]) -> list[Action]:
-    """What :func:`renewal_of` gives, as the actions that a report speaks of."""
+    """Turn the elements of :func:`renewal_of` into the actions that a report speaks of."""
     by_name = {pitr.name: pitr for pitr in policy.generations}
     reason = f"{policy.generations[-1].name} protects nothing new"
     actions: list[Action] = []
@@ -167,7 +167,7 @@ def _carry_out(run: Run, actions: Sequence[Action]) -> None:
 
 
 def _missing(report: ApplyReport) -> str:
-    """What a renewal that did not come to its end has left, and what is to be done then."""
+    """Describe what an unfinished renewal has left, and what is to be done then."""
     text = f"The policy was being renewed:\n{report}"
     if not any(isinstance(action, Drop) for action in (*report.done, *report.unknown)):
         return text
@@ -197,7 +197,7 @@ def renewed_pitr(policy: Policy, keep_history: bool = True) -> Pitr:
 
 
 def renewal(state: ServerState, policy: Policy, keep_history: bool = True) -> list[PitrDDLElement]:
-    """What is executed to renew a policy that no longer protects its object.
+    """The elements that renew a policy that no longer protects its object.
 
     :raises PitrAlreadyExistsError: its history cannot be kept.
     """

@@ -1,4 +1,4 @@
-"""What became of each action: the report of everything that changes policies at once.
+"""The report of everything that changes policies at once: the outcome of each action.
 
 Each action is in exactly one list of it, however the work ended. An exception that leaves the work
 carries the report, as ``error.report`` and in a note.
@@ -17,7 +17,7 @@ from .plan.actions import Action, Conflict
 
 
 class Outcome(enum.StrEnum):
-    """What became of an action."""
+    """The outcome of an action."""
 
     DONE = "done"
     """The server said so, or it was read back."""
@@ -32,7 +32,7 @@ class Outcome(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """What ``on_progress`` is called with, after each action.
+    """The argument of ``on_progress``, after each action.
 
     :ivar error: why it was not done; of one that is done all the same, what came between.
     :ivar number: how many actions have come to an end, this one included.
@@ -59,7 +59,7 @@ class Failure:
 
 @dataclass(slots=True)
 class ApplyReport:
-    """What became of each action of a plan; each is in exactly one list.
+    """The outcome of each action of a plan; each is in exactly one list.
 
     :ivar done: took effect.
     :ivar skipped: was so already when its turn came; nothing was sent.

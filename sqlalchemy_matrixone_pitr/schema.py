@@ -44,7 +44,7 @@ _ATTRIBUTE: Final = "_matrixone_pitr"
 
 
 class _TableItem(SchemaItem):
-    """What stands in ``Table(...)`` or ``__table_args__``; immutable, so that a mixin may share one
+    """An item of ``Table(...)`` or ``__table_args__``; immutable, so that a mixin may share one
     object between its tables."""
 
     __visit_name__ = "matrixone_pitr"
@@ -141,7 +141,7 @@ class DatabasePitr:
 
 @dataclass(frozen=True)
 class Given:
-    """What :func:`declare_pitrs` was given for a MetaData.
+    """The arguments of :func:`declare_pitrs` for a MetaData.
 
     :ivar owner: that MetaData; not known of a copy that pickle or deepcopy has made.
     """
@@ -178,7 +178,7 @@ class _Info(dict[Any, Any]):
 
 
 def item_of(table: Table) -> TablePitr | Unprotected | None:
-    """What a table declares of itself."""
+    """The item by which a table declares its protection."""
     found: TablePitr | Unprotected | None = table.__dict__.get(_ATTRIBUTE)
     if found is None and isinstance(info := table.__dict__.get("info"), _Info):
         found = info.declared

@@ -43,7 +43,7 @@ from .transaction import send_now
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """What became of a statement.
+    """The outcome of a statement.
 
     :ivar outcome: DONE, FAILED or UNKNOWN.
     :ivar error: what was raised, of one that is done too.
@@ -83,7 +83,7 @@ def _resolve_outcome(
     error: Exception,
     outside: BaseException | None,
 ) -> Sent:
-    """What became of a statement whose sending raised: refused, or read back."""
+    """Resolve the outcome of a statement whose sending raised: refused, or read back."""
     statement = str(element)
     answer = server_answer(error, statement=statement, outside=outside)
     refusal = None

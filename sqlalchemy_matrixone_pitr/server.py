@@ -39,7 +39,7 @@ MEASURED: Final[tuple[Version, ...]] = ((2, 2, 0), (3, 0, 9), (3, 0, 18), (4, 2,
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What differs between server versions, as far as this package depends on it.
+    """Differences between server versions, as far as this package depends on them.
 
     :ivar logical_ids: tables have a logical id, which stays when a table is rebuilt; an ordinary
         CREATE PITR records it, and protects nothing of a rebuilt table (``INTERNAL`` is needed).

@@ -184,7 +184,7 @@ def filters(
     database_name: str | None = None,
     table_name: str | None = None,
 ) -> dict[str, str]:
-    """What to look for, checked and folded, by the columns of SHOW PITR."""
+    """Checked and folded filters, by the columns of SHOW PITR."""
     wanted = {
         "pitr_name": None if name is None else check_pitr_name(name),
         "pitr_level": None if level is None else to_level(level).value,

@@ -30,7 +30,7 @@ _SECOND: Final = dt.timedelta(seconds=1)
 
 @dataclass(frozen=True, slots=True)
 class ServerState:
-    """What an account has, read at one time.
+    """The policies and objects of an account, read at one time.
 
     :ivar account: the account's own name.
     :ivar database: the connection's default database.
@@ -116,7 +116,7 @@ _SYS_STATUS: Final = (
 
 
 class Recorded(NamedTuple):
-    """What the catalogue has of a PITR, readable by sys alone."""
+    """The catalogue's record of a PITR, readable by sys alone."""
 
     status: int
     object_id: int
@@ -126,7 +126,7 @@ class Recorded(NamedTuple):
 
 
 def recorded_ids(connection: Connection) -> dict[str, Recorded]:
-    """What the catalogue has of the PITRs that sys made, by name."""
+    """The catalogue's records of the PITRs that sys made, by name."""
     return {
         name: Recorded(
             int(status), int(object_id), changed, _changed_time(created), _changed_time(modified)

@@ -196,7 +196,7 @@ class Queued:
 
 @dataclass(eq=False, slots=True)
 class _Queue:
-    """What one transaction will send after its COMMIT.
+    """The statements that one transaction will send after its COMMIT.
 
     :ivar closed: its commit has begun.
     :ivar set_commits: the server's SET commits the transaction, and no warning has said so yet.
@@ -363,7 +363,7 @@ def send_idle(
 
 
 class _PendingResult(CursorResult[Any]):
-    """What ``execute`` returns for a statement that waits for COMMIT: closed, without rows."""
+    """The result of a statement that waits for COMMIT: closed, without rows."""
 
     closed = True
     _soft_closed = True
@@ -482,7 +482,7 @@ def _commits(connection: Connection, stack: FrameType) -> bool:
 
 
 def _other_stacks() -> Iterator[FrameType]:
-    """Where SQLAlchemy's greenlets of other tasks wait. Slow: it looks at every object there is."""
+    """Find where SQLAlchemy's greenlets of other tasks wait. Slow: it looks at every object."""
     from greenlet import greenlet  # type: ignore[import-untyped, unused-ignore]
 
     for one in gc.get_objects():
@@ -621,7 +621,7 @@ def _send_one(
 
 
 class _Batches:
-    """What elements share while they are sent, by what makes it."""
+    """Objects that elements share while they are sent, by their makers."""
 
     def __init__(self, connection: Connection, items: Sequence[Queued]) -> None:
         self._connection = connection
@@ -678,7 +678,7 @@ def _list(elements: Sequence[TransactionalDDLElement]) -> str:
 
 @dataclass(slots=True)
 class Outcome:
-    """What became of the PITR statements of a committed transaction."""
+    """The outcome of the PITR statements of a committed transaction."""
 
     done: list[TransactionalDDLElement] = field(default_factory=list)
     failed: list[TransactionalDDLElement] = field(default_factory=list)

@@ -63,7 +63,7 @@ def _is_there(policy: Policy, state: ServerState) -> bool:
 
 @dataclass(frozen=True)
 class _Declared:
-    """What metadata declare already; all of the server is news where there are none."""
+    """The policies that metadata declare already; where none, all of the server is news."""
 
     policies: Sequence[Pitr] = ()
     databases: frozenset[str] | None = None
@@ -90,7 +90,7 @@ class _Declared:
         )
 
     def of_target(self, policy: Policy) -> Pitr | None:
-        """What is declared for the policy's object."""
+        """The declaration for the policy's object."""
         return next(iter(self._for(policy)), None)
 
     def _for(self, policy: Policy) -> list[Pitr]:
@@ -180,7 +180,7 @@ class Adopted:
 
 
 def _short(declared: Pitr, name: str) -> str:
-    """What of a declaration is another than the server's."""
+    """The parts of a declaration that differ from the server's."""
     span = repr(str(declared.range))
     return span if declared.name == name else f"{span}, {declared.name!r}"
 

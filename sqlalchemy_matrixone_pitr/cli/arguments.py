@@ -119,7 +119,7 @@ def connected(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def changes_the_server(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Of a command that is interrupted before it has sent a change, say so."""
+    """Say of an interrupted command whether it had sent a change."""
 
     @functools.wraps(command)
     def watched(*args: Any, **kwargs: Any) -> Any:

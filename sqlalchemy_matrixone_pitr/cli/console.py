@@ -1,4 +1,4 @@
-"""What commands print: lines, tables, plans and bars; plain where the stream is no terminal.
+"""Output of commands: lines, tables, plans and bars; plain where the stream is no terminal.
 
 Colour is for terminals, and not with ``NO_COLOR``; with ``FORCE_COLOR`` it is for pipes too. Names
 are printed whole: they are copied.

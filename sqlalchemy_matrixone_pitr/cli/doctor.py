@@ -268,7 +268,7 @@ def _accepted(metadata: Schemas | None, databases: Databases) -> set[tuple[str |
 
 
 class _Covered:
-    """What active policies are for."""
+    """The objects that active policies are for."""
 
     def __init__(self, state: ServerState) -> None:
         from ..model import PitrLevel, PitrStatus
@@ -293,7 +293,7 @@ class _Covered:
 
 @dataclass(frozen=True)
 class _Catalogue:
-    """What of the catalogue quirks depend on.
+    """The facts of the catalogue that quirks depend on.
 
     :ivar tables: ordinary ones.
     :ivar referred: those that foreign keys of other tables refer to.
@@ -333,7 +333,7 @@ class _Catalogue:
 
 
 def _quirks(state: ServerState, catalogue: _Catalogue) -> Iterator[Finding]:
-    """What this version does otherwise than one expects, where there is something it concerns."""
+    """Surprises of this version, where there is something they concern."""
     from .. import server
     from ..extent import in_words, shortfalls
 

@@ -62,7 +62,7 @@ def short_errors(url: str | None = None) -> Iterator[None]:
 
 
 def _sentence(error: Exception, url: str | None) -> str:
-    """What an error says, its notes, and, where nobody expected it, how to see more."""
+    """The message of an error, its notes, and, where nobody expected it, how to see more."""
     from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
     text = str(error)
@@ -128,7 +128,7 @@ def address(url: str | URL | None) -> str:
 
 
 def notes(error: BaseException | None) -> list[str]:
-    """What was added to an exception on its way."""
+    """The notes that were added to an exception on its way."""
     return [as_commands(note) for note in getattr(error, "__notes__", ())]
 
 

@@ -102,7 +102,7 @@ def wanted(pitrs: Sequence[Pitr], databases: Collection[str]) -> list[Pitr]:
 
 
 def next_steps(state: ServerState, found: Sequence[Policy]) -> list[str]:
-    """What to do about policies that protect nothing new, a line each."""
+    """Advice about policies that protect nothing new, a line each."""
     from ..ddl import DropPitr
     from ..generations import target_text
 

@@ -38,7 +38,7 @@ from .windows import GC_TTL, Kept, Known, Policy, Snapshot, Verdict, judge, poli
 
 
 def read_known(connection: Connection, keys: Collection[Key]) -> Known:
-    """What keeps the history of tables: three statements. On an idle connection of ours."""
+    """Read what keeps the history of tables: three statements, on an idle connection of ours."""
     version = server.require_matrixone(connection)
     roll_back(connection)
     with server.session_zone(connection, "+00:00"), typed_errors():
@@ -120,7 +120,7 @@ def read_then(
 def read_verdicts(
     connection: Connection, keys: Collection[Key], moment: Moment
 ) -> dict[Key, Verdict]:
-    """What is known of tables' history at a moment.
+    """Read what is known of tables' history at a moment.
 
     :raises PitrValidationError: the moment lies in the future.
     """

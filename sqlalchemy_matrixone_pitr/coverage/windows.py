@@ -42,7 +42,7 @@ _SECOND: Final = dt.timedelta(seconds=1)
 
 
 class Kept(enum.Enum):
-    """What is known of a moment's history."""
+    """The knowledge about a moment's history."""
 
     KEPT = "kept"
     PROBABLE = "probable"
@@ -95,7 +95,7 @@ class Snapshot:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What an account has, read at one time.
+    """The policies and snapshots of an account, read at one time.
 
     :ivar ids: ids of the present databases and tables.
     :ivar made: when present databases were made.
@@ -114,7 +114,7 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What is known of a table's history at a moment.
+    """The knowledge about a table's history at a moment.
 
     :ivar by: the names of the policies or snapshots that keep it, or probably do.
     :ivar indexes: whether the table may be read through its indexes: they keep their history, too,

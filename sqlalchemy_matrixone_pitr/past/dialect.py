@@ -58,7 +58,7 @@ def names_a_moment(text: str) -> bool:
 
 
 class PastCompiler:
-    """What a compiler of statements of the past does otherwise; mixed into a dialect's own."""
+    """Mixin for a dialect's compiler that reads the past."""
 
     reads_past = True
 
@@ -258,7 +258,7 @@ def without_indexes(statement: str, tables: Collection[PastTable]) -> str:
 
 
 class PastDialect:
-    """What a dialect of the past does otherwise; mixed into the class of a dialect.
+    """Mixin for a dialect that reads the past.
 
     :ivar present: the dialect that it is a copy of.
     """
@@ -293,7 +293,7 @@ class PastDialect:
 
 
 class _PastInspector:
-    """What an Inspector of a connection of the past does otherwise."""
+    """Inspector of a connection that reads the past."""
 
     @property
     def dialect(self) -> Dialect:

@@ -1,4 +1,4 @@
-"""What a comparison with the past is asked first: the moment, the tables' shapes, what keeps it.
+"""The opening of a comparison with the past: the moment, the tables' shapes, what keeps it.
 
 The catalogue of the past is read on a side connection; the present one on the caller's, whose own
 uncommitted changes count.

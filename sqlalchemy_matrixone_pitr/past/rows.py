@@ -22,7 +22,7 @@ from .row_change import ChangeKind, Row, RowChange, RowReader, truth
 
 @dataclass(frozen=True, slots=True)
 class DiffSummary:
-    """How many rows changed since a moment."""
+    """Counts of rows that changed since a moment."""
 
     inserted: int = 0
     updated: int = 0
@@ -159,7 +159,7 @@ def diff_summary(
     columns: Iterable[Any] | None = None,
     allow_unprotected: bool = False,
 ) -> DiffSummary:
-    """How many rows of a table were inserted, updated and deleted since a moment.
+    """Count the rows of a table that were inserted, updated and deleted since a moment.
 
     As :func:`diff_rows`, but the server counts, where one statement can.
     """

@@ -208,17 +208,17 @@ class TableUndo:
         return or_(*(and_(*(c == v for c, v in zip(columns, key, strict=True))) for key in keys))
 
     def _is_new(self) -> ColumnElement[bool]:
-        """Of the present left joined to the past: rows that were inserted since."""
+        """Condition on the present left joined to the past: rows that were inserted since."""
         comparison = self.comparison
         return and_(comparison.missing(comparison.p), comparison.holds_now(comparison.c))
 
     def _is_gone(self) -> ColumnElement[bool]:
-        """Of the past left joined to the present: rows that were deleted since."""
+        """Condition on the past left joined to the present: rows that were deleted since."""
         comparison = self.comparison
         return and_(comparison.missing(comparison.c), comparison.holds_then(comparison.p))
 
     def _is_other(self) -> ColumnElement[bool]:
-        """Of the past joined to the present: rows that were updated since."""
+        """Condition on the past joined to the present: rows that were updated since."""
         comparison = self.comparison
         differs = comparison.any_differs(self.written, comparison.p, comparison.c)
         return and_(differs, self._holds_for_either(comparison.p, comparison.c))
@@ -372,7 +372,7 @@ class TableUndo:
         return self.conflicts
 
     def _comes_back(self) -> ColumnElement[bool]:
-        """Of the past left joined to the present: rows that are to be written."""
+        """Condition on the past left joined to the present: rows that are to be written."""
         comparison = self.comparison
         there = ~comparison.missing(comparison.c)
         written = []

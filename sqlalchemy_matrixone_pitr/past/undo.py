@@ -50,7 +50,7 @@ ALL_KINDS: Final = frozenset(ChangeKind)
 
 @dataclass(frozen=True, slots=True)
 class UndoneTable:
-    """What :func:`undo_changes` did to one table.
+    """The changes of :func:`undo_changes` to one table.
 
     :ivar name: ``database.table``.
     :ivar inserted: rows that were deleted since, and are there again.
@@ -74,7 +74,7 @@ class UndoneTable:
 
 @dataclass(frozen=True, slots=True)
 class UndoReport:
-    """What :func:`undo_changes` did; nothing of it is committed."""
+    """The changes of :func:`undo_changes`; none of them is committed."""
 
     at: Moment
     kinds: frozenset[ChangeKind]

@@ -42,7 +42,7 @@ class Action:
 
     @property
     def elements(self) -> tuple[PitrDDLElement, ...]:
-        """What is executed, in order."""
+        """The elements to execute, in order."""
         raise NotImplementedError
 
     @property
@@ -159,7 +159,7 @@ class Conflict:
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What a comparison was asked, so that it can be made again against a later state."""
+    """The arguments of a comparison, so that it can be made again against a later state."""
 
     declared: tuple[Pitr, ...]
     databases: frozenset[str]
@@ -170,7 +170,7 @@ class Scope:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Plan:
-    """What makes a server's policies those that are declared.
+    """The actions that make a server's policies those that are declared.
 
     :ivar actions: in the order in which they are to be done: Drop, Renew, Alter, Create, each by
         level and name.

@@ -1,4 +1,4 @@
-"""What can no longer be restored after an action, for people, and what may go with what."""
+"""Costs of actions in what can be restored, for people, and what may go with what."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ def may_go_with(
 
 
 def dropping_cost(pitr: Pitr) -> str:
-    """What a DROP costs, for people."""
+    """The cost of a DROP, for people."""
     return f"up to {pitr.range} of history of {target_text(pitr)} can no longer be restored"
 
 
 def replacing_cost(pitr: Pitr) -> str:
-    """What a renewal costs that has to drop the old generation, for people."""
+    """The cost of a renewal that has to drop the old generation, for people."""
     return (
         f"what was in {target_text(pitr)} before it was rebuilt can no longer be restored: the "
         f"server still takes {pitr.name} for active, and refuses a second one beside it"

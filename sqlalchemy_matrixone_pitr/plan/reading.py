@@ -23,7 +23,7 @@ def plan_pitrs(
     drop_undeclared: bool = False,
     include: Include | None = None,
 ) -> Plan:
-    """What makes the server's policies those that the metadata declare.
+    """Plan what makes the server's policies those that the metadata declare.
 
     Four reading statements, however many policies and tables (a few more where an account other
     than sys must look into the past for detached ones). The caller's transaction is not disturbed,
@@ -48,7 +48,7 @@ def plan_pitrs(
 def read_declared(
     bind: Bind, metadata: Schemas, *, with_parts: bool = True
 ) -> tuple[Bound, ServerState]:
-    """What is declared, as it is on a bind, and what the server has of it.
+    """Read what is declared, as it is on a bind, and what the server has of it.
 
     :param with_parts: see :func:`read_state`.
     """
