@@ -40,6 +40,7 @@ from sqlalchemy_matrixone_pitr.declarations import (
 )
 from sqlalchemy_matrixone_pitr.extent import in_words
 from sqlalchemy_matrixone_pitr.generations import (
+    object_of,
     policies,
     split_generation,
     target_of,
@@ -166,7 +167,7 @@ class _Written:
             return [], [AlterPitrOp.from_pitr(before, pitr.range, naming)]
         assert isinstance(action, Renew)
         front: list[PitrOp] = [self._drop(action.existing)] if action.destructive else []
-        if (action.pitr.database_name or "", action.pitr.table_name) not in self._objects:
+        if object_of(action.pitr) not in self._objects:
             return front, [CreatePitrOp.from_pitr(pitr, naming)]  # the migration makes it first
         renewal = RenewPitrOp(
             pitr.name,
@@ -183,7 +184,7 @@ class _Written:
     def _drop(self, pitr: Pitr) -> PitrOp:
         made = DropPitrOp.from_pitr(*self._as_written(pitr))
         if pitr.database_name is not None:
-            made.gone = (pitr.database_name, pitr.table_name) not in self._objects
+            made.gone = object_of(pitr) not in self._objects
         return made
 
     def _as_written(self, pitr: Pitr) -> tuple[Pitr, str | None]:

@@ -17,10 +17,10 @@ from typing import Any, Final, NamedTuple
 from sqlalchemy.engine import Connection
 
 from . import server
-from .catalog import CatalogObject, Objects, past_ids, read_objects, table_parts
+from .catalog import CatalogObject, ObjectKey, Objects, past_ids, read_objects, table_parts
 from .connections import roll_back
 from .extent import Key, Parts
-from .generations import split_generation
+from .generations import object_of, split_generation
 from .model import Pitr, PitrLevel, PitrStatus
 from .server import parse_time
 from .show import SYS, parse_pitr_rows, reset_current_account, show_pitr, typed_errors
@@ -55,7 +55,7 @@ class ServerState:
     parts: Mapping[Key, Parts] = field(default_factory=dict)
 
     @property
-    def rebuilt(self) -> frozenset[tuple[str, str | None]]:
+    def rebuilt(self) -> frozenset[ObjectKey]:
         """The tables of 4.x that were rebuilt: see :attr:`CatalogObject.rebuilt`."""
         return frozenset(key for key, found in self.objects.items() if found.rebuilt)
 
@@ -156,7 +156,7 @@ def _status_for_sys(
         status, obj_id, changed, _, _ = recorded[pitr.name]
         attached = True
         if pitr.database_name is not None:
-            found = objects.get((pitr.database_name, pitr.table_name))
+            found = objects.get(object_of(pitr))
             attached = found is not None and found.id == obj_id
         if status == 1 and attached:
             known.append(pitr.with_status(PitrStatus.ACTIVE))
@@ -196,15 +196,15 @@ def _status_by_ids(connection: Connection, pitrs: Sequence[Pitr], now: Objects) 
         then = past_ids(connection, [p for some in doubtful.values() for p in some], oldest)
         for moment in sorted(doubtful):
             for pitr in list(doubtful[moment]):
-                object_now = now[pitr.database_name or "", pitr.table_name]
-                if then.get((pitr.database_name or "", pitr.table_name)) == object_now.id:
+                object_now = now[object_of(pitr)]
+                if then.get(object_of(pitr)) == object_now.id:
                     statuses[id(pitr)] = _active(pitr, object_now)
                     doubtful[moment].remove(pitr)
     for moment, some in doubtful.items():
         then = past_ids(connection, some, moment) if some else {}
         for pitr in some:
-            object_now = now[pitr.database_name or "", pitr.table_name]
-            was = then.get((pitr.database_name or "", pitr.table_name))
+            object_now = now[object_of(pitr)]
+            was = then.get(object_of(pitr))
             statuses[id(pitr)] = (
                 PitrStatus.UNKNOWN
                 if was is None
@@ -218,7 +218,7 @@ def _status_by_ids(connection: Connection, pitrs: Sequence[Pitr], now: Objects) 
 def status_without_past(pitr: Pitr, now: Objects) -> PitrStatus | None:
     if pitr.database_name is None or pitr.created_time is None:
         return PitrStatus.ACTIVE  # an account that can ask has not been dropped
-    found = now.get((pitr.database_name, pitr.table_name))
+    found = now.get(object_of(pitr))
     if found is None:
         return PitrStatus.DETACHED
     if found.made < pitr.created_time:

@@ -30,6 +30,7 @@ from ..errors import (
     PitrPermissionError,
     PitrValidationError,
 )
+from ..generations import object_of
 from ..moment import Moment, MomentLike
 from ..names import SYSTEM_DATABASES, fold, plain, shorten
 from ..show import SYS, parse_pitr_rows, reading, reset_current_account, show_pitr, typed_errors
@@ -68,7 +69,7 @@ def read_known(connection: Connection, keys: Collection[Key]) -> Known:
             for pitr in pitrs:
                 known = status_without_past(pitr, objects)
                 told = pitr if known is None else pitr.with_status(known)
-                there = objects.get((pitr.database_name or "", pitr.table_name))
+                there = objects.get(object_of(pitr))
                 policies.append(policy_of(told, None if there is None else there.id))
     return Known(
         now=Moment(server.clock(connection)),

@@ -43,7 +43,7 @@ from ..catalog import (
 )
 from ..connections import idle, roll_back, side_connection
 from ..errors import PitrPermissionError, PitrRestoreError, from_dbapi_error
-from ..generations import target_of
+from ..generations import object_of, target_of
 from ..model import Pitr, PitrLevel, PitrStatus
 from ..renewal import renew_pitr
 from ..show import filters
@@ -216,7 +216,7 @@ def _detached(connection: Connection, before: ServerState) -> list[Pitr]:
         for pitr in before.pitrs
         if pitr.status is PitrStatus.ACTIVE and pitr.database_name is not None
     ]
-    keys = [(pitr.database_name or "", pitr.table_name) for pitr in active]
+    keys = [object_of(pitr) for pitr in active]
     now = object_ids(connection, keys) if keys else {}
     return [
         pitr
