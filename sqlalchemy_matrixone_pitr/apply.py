@@ -31,7 +31,7 @@ from .errors import (
 )
 from .generations import split_generation, target_of, target_text
 from .locking import DEFAULT_TIMEOUT, account_lock
-from .plan.actions import Action, Conflict, Drop, Plan, Renew
+from .plan.actions import Action, Conflict, Drop, Plan, Renew, stage_of
 from .plan.reading import replan
 from .report import ApplyReport, Failure, OnProgress, Outcome, Progress, carried
 from .sending import Sent, send
@@ -238,13 +238,13 @@ class Run:
         ]
 
     def stages(self) -> Iterator[list[int]]:
-        """Drops before renewals before the rest: what makes room before what needs it."""
-        stages: tuple[list[int], ...] = ([], [], [])
-        for number, action in enumerate(self.actions):
-            if number not in self.results:
-                which = 0 if isinstance(action, Drop) else 1 if isinstance(action, Renew) else 2
-                stages[which].append(number)
-        yield from filter(None, stages)
+        """The actions that are left to do, stage by stage."""
+        left = [number for number in range(len(self.actions)) if number not in self.results]
+        stages: dict[int, list[int]] = {}
+        for number in left:
+            stages.setdefault(stage_of(self.actions[number]), []).append(number)
+        for stage in sorted(stages):
+            yield stages[stage]
 
     # -- sending
 

@@ -20,7 +20,7 @@ from __future__ import annotations
 import datetime as dt
 import itertools
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
@@ -120,6 +120,18 @@ def target_text(target: Target | Pitr) -> str:
 def is_detached(pitr: Pitr) -> bool:
     """Whether a PITR surely protects nothing new any more."""
     return pitr.status is PitrStatus.DETACHED
+
+
+def is_active_on_server(pitr: Pitr, stale_active: Collection[str]) -> bool:
+    """Whether the server takes a PITR for active, and lets its object have no second one.
+
+    :param stale_active: as of :class:`~.status.ServerState`.
+
+    >>> week = Pitr.account("week", "7d").with_status(PitrStatus.DETACHED)
+    >>> is_active_on_server(week, []), is_active_on_server(week, ["week"])
+    (False, True)
+    """
+    return not is_detached(pitr) or pitr.name in stale_active
 
 
 @dataclass(frozen=True, slots=True)

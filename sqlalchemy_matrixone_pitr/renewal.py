@@ -33,6 +33,7 @@ from .generations import (
     expired,
     find_policy,
     generation_name,
+    is_active_on_server,
     is_detached,
     policies,
     split_generation,
@@ -236,7 +237,7 @@ def conflicting_pitr(state: ServerState, policy: Policy) -> Pitr | None:
     """A PITR of another policy that the server takes for active on the same object."""
     own = {pitr.name for pitr in policy.generations}
     for pitr in state.pitrs:
-        is_active = not is_detached(pitr) or pitr.name in state.stale_active
+        is_active = is_active_on_server(pitr, state.stale_active)
         if is_active and target_of(pitr) == policy.target and pitr.name not in own:
             return pitr
     return None

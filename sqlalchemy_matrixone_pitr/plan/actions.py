@@ -135,6 +135,23 @@ class Drop(Action):
         return (DropPitr.of(self.pitr),)
 
 
+ORDER: Final[tuple[type[Action], ...]] = (Drop, Renew, Alter, Create)
+"""The kinds of actions in the order in which they are done: what makes room before what needs it.
+
+Drops free names and objects for all others, renewals may drop too; Alter and Create need no order
+between them.
+"""
+
+
+def stage_of(action: Action) -> int:
+    """The stage in which an action is done; those of one stage may be done at once.
+
+    >>> [stage_of(kind(Pitr.account("nightly", "7d"), "")) for kind in ORDER]
+    [0, 1, 2, 2]
+    """
+    return min(ORDER.index(type(action)), ORDER.index(Alter))
+
+
 @dataclass(frozen=True, slots=True)
 class Conflict:
     """A declared policy that cannot be made so, and what stands in its way."""
@@ -252,7 +269,7 @@ class Plan:
         """
         counts = {
             f"to {kind.kind}": sum(isinstance(action, kind) for action in self.actions)
-            for kind in (Create, Alter, Renew, Drop)
+            for kind in reversed(ORDER)
         }
         counts["in conflict"] = len(self.conflicts)
         found = ", ".join(f"{count} {what}" for what, count in counts.items() if count)

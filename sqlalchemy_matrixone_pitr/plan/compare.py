@@ -13,13 +13,13 @@ from ..generations import (
     Target,
     expired,
     generation_name,
-    is_detached,
+    is_active_on_server,
     policies,
     target_of,
     target_text,
 )
 from ..model import Pitr, PitrLevel, PitrStatus
-from .actions import Action, Alter, Conflict, Create, Drop, Include, Plan, Renew, Scope
+from .actions import ORDER, Action, Alter, Conflict, Create, Drop, Include, Plan, Renew, Scope
 from .costs import dropping_cost, replacing_cost
 from .ranges import may_be_shorter
 
@@ -96,15 +96,12 @@ def _check_declared(wanted: Sequence[Pitr]) -> None:
             )
 
 
-_STAGES: Final = {kind: number for number, kind in enumerate((Drop, Renew, Alter, Create))}
-
-
 _LEVELS: Final = {level: number for number, level in enumerate(PitrLevel)}
 
 
 def _order(action: Action) -> tuple[int, int, str]:
-    """Drops and renewals come before what they free; the rest is for people."""
-    return _STAGES[type(action)], _LEVELS[action.pitr.level], action.pitr.name
+    """The key by which a plan is sorted: levels and names are for people."""
+    return ORDER.index(type(action)), _LEVELS[action.pitr.level], action.pitr.name
 
 
 class _Comparison:
@@ -154,7 +151,7 @@ class _Comparison:
 
     def _is_active(self, pitr: Pitr) -> bool:
         """Whether the server takes a PITR for active, and lets its object have no second one."""
-        return not is_detached(pitr) or pitr.name in self.stale_active
+        return is_active_on_server(pitr, self.stale_active)
 
     def _active(self, policy: Policy) -> Pitr:
         return next(pitr for pitr in reversed(policy.generations) if self._is_active(pitr))
@@ -293,7 +290,7 @@ class _Comparison:
         for pitr in policy.generations:
             if not self.drop_undeclared:
                 self.undeclared.append(pitr)
-            elif not is_detached(pitr) or pitr.name in self.stale_active:
+            elif self._is_active(pitr):
                 cost = dropping_cost(pitr)
                 self.actions.append(Drop(pitr, "it is not declared", pitr, True, cost))
             elif self._is_spent(policy, pitr):
