@@ -39,15 +39,14 @@ from sqlalchemy.engine import Connection, Transaction
 from sqlalchemy_matrixone_pitr import server
 from sqlalchemy_matrixone_pitr.catalog import object_ids, table_ids, table_parts
 from sqlalchemy_matrixone_pitr.connections import current_database, is_autocommit, query
-from sqlalchemy_matrixone_pitr.ddl import AlterPitr, CreatePitr, DropPitr
-from sqlalchemy_matrixone_pitr.declarations import Databases, metadatas
+from sqlalchemy_matrixone_pitr.ddl import CreatePitr, overlay
+from sqlalchemy_matrixone_pitr.declarations import Databases, unprotected_tables
 from sqlalchemy_matrixone_pitr.errors import PitrUnprotectedError
 from sqlalchemy_matrixone_pitr.extent import Extent, Parts, covers, kept_by
 from sqlalchemy_matrixone_pitr.generations import is_detached, split_generation
 from sqlalchemy_matrixone_pitr.model import Pitr, PitrRange, RangeLike
 from sqlalchemy_matrixone_pitr.names import fold, shorten
 from sqlalchemy_matrixone_pitr.plan.ranges import may_be_shorter
-from sqlalchemy_matrixone_pitr.schema import Unprotected, item_of
 from sqlalchemy_matrixone_pitr.show import reading
 from sqlalchemy_matrixone_pitr.status import ServerState, read_state
 from sqlalchemy_matrixone_pitr.transaction import pending_pitrs
@@ -436,14 +435,8 @@ def _unprotected(context: MigrationContext) -> set[tuple[str | None, str]]:
     if target is None:
         return set()
     assert context.connection is not None
-    databases = Databases.of(context.connection)
     given = list(target) if isinstance(target, tuple | list | set | frozenset) else target
-    return {
-        databases.key(table)
-        for metadata in metadatas(given)
-        for table in metadata.tables.values()
-        if isinstance(item_of(table), Unprotected)
-    }
+    return unprotected_tables(given, Databases.of(context.connection))
 
 
 def _is_empty(aside: Connection, database: str, table: str) -> bool:
@@ -587,16 +580,10 @@ class _Keeping:
 
 def _after_commit(connection: Connection, pitrs: list[Pitr]) -> dict[str, Pitr | None]:
     """The policies as this transaction will leave them; None is one that it drops."""
-    left: dict[str, Pitr | None] = {pitr.name: pitr for pitr in pitrs}
-    for element in pending_pitrs(connection):
-        pitr = left.get(element.pitr_name)
-        if pitr is None:
-            continue
-        if isinstance(element, DropPitr):
-            left[pitr.name] = None
-        elif isinstance(element, AlterPitr):
-            left[pitr.name] = pitr.with_range(element.range)
-    return left
+    # what is created in the place of a dropped one keeps nothing yet
+    waiting = [e for e in pending_pitrs(connection) if not isinstance(e, CreatePitr)]
+    left = {pitr.name: pitr for pitr in overlay(pitrs, waiting)}
+    return {pitr.name: left.get(pitr.name) for pitr in pitrs}
 
 
 # ----------------------------------------------------------------------------------------- messages

@@ -36,6 +36,7 @@ from .schema import (
     Given,
     OnRebuild,
     TablePitr,
+    Unprotected,
     attach,
     check_table,
     describe,
@@ -450,6 +451,16 @@ def tables_of(schemas: Schemas) -> frozenset[str]:
         for table in metadata.tables.values()
         if isinstance(item_of(table), TablePitr)
     )
+
+
+def unprotected_tables(schemas: Schemas, databases: Databases) -> set[tuple[str | None, str]]:
+    """The tables that are marked :class:`Unprotected`, by database and name."""
+    return {
+        databases.key(table)
+        for metadata in metadatas(schemas)
+        for table in metadata.tables.values()
+        if isinstance(item_of(table), Unprotected)
+    }
 
 
 def _require_all(

@@ -104,6 +104,37 @@ def covers(pitr: Pitr, database: str | None, table: str | None) -> bool:
     return table is not None and (pitr.database_name, pitr.table_name) == (database, table)
 
 
+class Covered:
+    """The objects that active policies are for: :func:`covers` for many tables and policies.
+
+    >>> covered = Covered([Pitr.database("week", "7d", database_name="shop")])
+    >>> ("shop", "orders") in covered, ("archive", "orders") in covered
+    (True, False)
+
+    :param pitrs: of one account; detached ones protect nothing.
+    :ivar everything: whether a policy is for the whole account.
+    :ivar tables: the table-level policies' names.
+    """
+
+    def __init__(self, pitrs: Iterable[Pitr]) -> None:
+        active = [pitr for pitr in pitrs if not is_detached(pitr)]
+        above = (pitr for pitr in active if pitr.level in (PitrLevel.CLUSTER, PitrLevel.ACCOUNT))
+        self.everything = any(covers(pitr, None, None) for pitr in above)
+        self._databases = {p.database_name for p in active if p.level is PitrLevel.DATABASE}
+        self.tables = {
+            (pitr.database_name, pitr.table_name): pitr.name
+            for pitr in active
+            if pitr.level is PitrLevel.TABLE
+        }
+
+    def has_database(self, database: str) -> bool:
+        """Whether a database is covered, and so all that is in it."""
+        return self.everything or database in self._databases
+
+    def __contains__(self, table: Key) -> bool:
+        return self.has_database(table[0]) or table in self.tables
+
+
 def kept_by(level: PitrLevel, parts: Parts, rules: Rules) -> Extent:
     """How much of a table a policy of a level keeps.
 
@@ -163,20 +194,12 @@ def shortfalls(
         what is not protected at all is another question.
     :param parts: of the tables in question.
     """
-    active = [pitr for pitr in pitrs if not is_detached(pitr)]
-    if any(covers(pitr, None, None) for pitr in active if pitr.level is not PitrLevel.DATABASE):
-        return ()
-    databases = {pitr.database_name for pitr in active if pitr.level is PitrLevel.DATABASE}
-    own = {
-        (pitr.database_name, pitr.table_name): pitr.name
-        for pitr in active
-        if pitr.level is PitrLevel.TABLE
-    }
+    covered = Covered(pitrs)
     found = []
     for key in sorted(parts):
         kept = kept_by(PitrLevel.TABLE, parts[key], rules)
-        if kept is not Extent.ALL and key in own and key[0] not in databases:
-            found.append(Shortfall(*key, own[key], parts[key], kept))
+        if kept is not Extent.ALL and key in covered.tables and not covered.has_database(key[0]):
+            found.append(Shortfall(*key, covered.tables[key], parts[key], kept))
     return tuple(found)
 
 

@@ -21,15 +21,13 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import Connection, Engine
 
     from ..declarations import Databases, Schemas
+    from ..extent import Key
     from ..status import ServerState
 
 ADMINISTRATORS: Final = ("moadmin", "accountadmin")
 """The roles that may change policies."""
 
 MOST_NAMES: Final = 5
-
-Table = tuple[str, str]
-"""A database, and a table in it."""
 
 
 class Verdict(enum.StrEnum):
@@ -232,17 +230,20 @@ def _unprotected(
     metadata: Schemas | None,
     named: Databases,
 ) -> Iterator[Finding]:
-    covered = _Covered(state)
+    from ..declarations import unprotected_tables
+    from ..extent import Covered
+
+    covered = Covered(state.pitrs)
     if covered.everything:
         return
-    accepted = _accepted(metadata, named)
+    accepted = unprotected_tables(metadata, named) if metadata is not None else ()
     bare = [
         table
         for table in catalogue.tables
         if table[0] in chosen
         and table not in accepted
         and not table[1].startswith("alembic_")
-        and not covered.is_covered(table)
+        and table not in covered
     ]
     if bare:
         yield Finding(
@@ -252,40 +253,6 @@ def _unprotected(
         )
     elif chosen:
         yield Finding("unprotected", Verdict.OK, "no table")
-
-
-def _accepted(metadata: Schemas | None, databases: Databases) -> set[tuple[str | None, str]]:
-    """Tables that are marked Unprotected."""
-    from ..declarations import metadatas
-    from ..schema import Unprotected, item_of
-
-    return {
-        databases.key(table)
-        for one in (metadatas(metadata) if metadata is not None else ())
-        for table in one.tables.values()
-        if isinstance(item_of(table), Unprotected)
-    }
-
-
-class _Covered:
-    """The objects that active policies are for."""
-
-    def __init__(self, state: ServerState) -> None:
-        from ..model import PitrLevel, PitrStatus
-
-        active = [pitr for pitr in state.pitrs if pitr.status is not PitrStatus.DETACHED]
-        self.everything = any(
-            pitr.level is PitrLevel.CLUSTER
-            or (pitr.level is PitrLevel.ACCOUNT and pitr.account_name is None)
-            for pitr in active
-        )
-        self.databases = {p.database_name for p in active if p.level is PitrLevel.DATABASE}
-        self.tables = {
-            (p.database_name, p.table_name) for p in active if p.level is PitrLevel.TABLE
-        }
-
-    def is_covered(self, table: Table) -> bool:
-        return self.everything or table[0] in self.databases or table in self.tables
 
 
 # ------------------------------------------------------------------------------------------- quirks
@@ -299,8 +266,8 @@ class _Catalogue:
     :ivar referred: those that foreign keys of other tables refer to.
     """
 
-    tables: Sequence[Table]
-    referred: Mapping[Table, Table]
+    tables: Sequence[Key]
+    referred: Mapping[Key, Key]
 
     @classmethod
     def read(cls, connection: Connection, databases: Collection[str]) -> _Catalogue:
@@ -335,10 +302,10 @@ class _Catalogue:
 def _quirks(state: ServerState, catalogue: _Catalogue) -> Iterator[Finding]:
     """Surprises of this version, where there is something they concern."""
     from .. import server
-    from ..extent import in_words, shortfalls
+    from ..extent import Covered, in_words, shortfalls
 
     rules = server.rules_of(state.version)
-    covered = _Covered(state)
+    covered = Covered(state.pitrs)
 
     def note(text: str) -> Finding:
         return Finding("quirk", Verdict.NOTE, text)
@@ -368,7 +335,7 @@ def _quirks(state: ServerState, catalogue: _Catalogue) -> Iterator[Finding]:
             )
     for line in in_words(shortfalls(state.pitrs, state.parts, rules)):
         yield note(line)
-    blocked = sorted(table for table in catalogue.referred if covered.is_covered(table))
+    blocked = sorted(table for table in catalogue.referred if table in covered)
     if blocked:
         yield note(
             f"RESTORE of {_some(_dotted(blocked))} alone restores nothing and says OK, while "
@@ -377,9 +344,9 @@ def _quirks(state: ServerState, catalogue: _Catalogue) -> Iterator[Finding]:
         )
 
 
-def _confused(tables: Sequence[Table]) -> Iterator[tuple[Table, Table]]:
+def _confused(tables: Sequence[Key]) -> Iterator[tuple[Key, Key]]:
     """Pairs of which the first one's name, as a pattern of LIKE, matches the second one's."""
-    by_length: dict[tuple[str, int], list[Table]] = {}
+    by_length: dict[tuple[str, int], list[Key]] = {}
     for table in tables:
         by_length.setdefault((table[0], len(table[1])), []).append(table)
     for alike in by_length.values():
@@ -394,7 +361,7 @@ def _confused(tables: Sequence[Table]) -> Iterator[tuple[Table, Table]]:
                     break
 
 
-def _dotted(tables: Sequence[Table]) -> list[str]:
+def _dotted(tables: Sequence[Key]) -> list[str]:
     return [".".join(table) for table in tables]
 
 
@@ -403,5 +370,5 @@ def _some(names: Sequence[str]) -> str:
     return ", ".join(names[:MOST_NAMES]) + (f" and {left} more" if left > 0 else "")
 
 
-def _many_tables(tables: Sequence[Table]) -> str:
+def _many_tables(tables: Sequence[Key]) -> str:
     return "1 table" if len(tables) == 1 else f"{len(tables)} tables"
