@@ -77,6 +77,40 @@ def level_of(
     return chosen
 
 
+def _existing_arguments(pitr: Pitr) -> dict[str, Any]:
+    """The ``existing_*`` that tell of a policy."""
+    return {
+        "existing_range": str(pitr.range),
+        "existing_level": pitr.level.value,
+        "existing_account": pitr.account_name,
+        "existing_database": pitr.database_name,
+        "existing_table": pitr.table_name,
+    }
+
+
+def _existing(
+    what: str,
+    name: str,
+    range: PitrRange | str,
+    level: str | None,
+    account: str | None,
+    database: str | None,
+    table: str | None,
+) -> Pitr:
+    """The policy that ``existing_*`` of an operation tell of.
+
+    :param what: the operation, for messages.
+    """
+    return Pitr(
+        name,
+        level_of(what, level, account, database, table, prefix="existing_"),
+        range,
+        account_name=account,
+        database_name=database,
+        table_name=table,
+    )
+
+
 def convention_name(
     operations: Operations,
     what: str,
@@ -226,17 +260,11 @@ class AlterPitrOp(PitrOp):
         self.name = check_pitr_name(name)
         self.range = PitrRange.of(range)
         self.existing_range = None if existing_range is None else PitrRange.of(existing_range)
-        self.existing: Pitr | None = None
         target = existing_level, existing_account, existing_database, existing_table
+        self.existing: Pitr | None = None
         if any(part is not None for part in target):
-            self.existing = Pitr(
-                self.name,
-                level_of("alter_pitr", *target, prefix="existing_"),
-                self.existing_range or self.range,
-                account_name=existing_account,
-                database_name=existing_database,
-                table_name=existing_table,
-            )
+            before = self.existing_range or self.range
+            self.existing = _existing("alter_pitr", self.name, before, *target)
 
     @classmethod
     def from_pitr(cls, pitr: Pitr, range: PitrRange, naming: str | None = None) -> Self:
@@ -247,11 +275,7 @@ class AlterPitrOp(PitrOp):
         made = cls(
             pitr.name,
             str(range),
-            existing_range=str(pitr.range),
-            existing_level=pitr.level.value,
-            existing_account=pitr.account_name,
-            existing_database=pitr.database_name,
-            existing_table=pitr.table_name,
+            **_existing_arguments(pitr),
         )
         return made.named_by(naming)
 
@@ -339,32 +363,17 @@ class DropPitrOp(PitrOp):
         self.if_exists = if_exists
         self.existing: Pitr | None = None
         if existing_range is not None:
-            self.existing = Pitr(
-                fit_pitr_name(self.name),
-                level_of(
-                    "drop_pitr",
-                    existing_level,
-                    existing_account,
-                    existing_database,
-                    existing_table,
-                    prefix="existing_",
-                ),
-                existing_range,
-                account_name=existing_account,
-                database_name=existing_database,
-                table_name=existing_table,
-            ).of_policy(self.name)
+            target = existing_level, existing_account, existing_database, existing_table
+            comes_back_as = fit_pitr_name(self.name)
+            self.existing = _existing("drop_pitr", comes_back_as, existing_range, *target)
+            self.existing = self.existing.of_policy(self.name)
 
     @classmethod
     def from_pitr(cls, pitr: Pitr, naming: str | None = None) -> Self:
         """The operation that drops a policy, and can bring it back."""
         made = cls(
             pitr.name,
-            existing_range=str(pitr.range),
-            existing_level=pitr.level.value,
-            existing_account=pitr.account_name,
-            existing_database=pitr.database_name,
-            existing_table=pitr.table_name,
+            **_existing_arguments(pitr),
         )
         return made.named_by(naming)
 
