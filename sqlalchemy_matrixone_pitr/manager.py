@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
 
 class _PitrMethods:
-    """Methods of both managers, which differ in how they create, read, alter, delete and restore.
+    """Methods of both managers, which differ in how they create, read, alter and delete.
 
     ``range_value`` and ``range_unit`` are the SDK's; a range such as ``"7d"`` takes the place of
     both: see :func:`range_of_arguments`.
@@ -105,6 +105,65 @@ class _PitrMethods:
     def exists(self, name: str) -> bool:
         """Whether this account has made a policy of that name, at any level and of any status."""
         return self._find(check_pitr_name(name), times=False) is not None
+
+    def list(
+        self,
+        level: PitrLevel | str | None = None,
+        account_name: str | None = None,
+        database_name: str | None = None,
+        table_name: str | None = None,
+        *,
+        generations: bool = False,
+    ) -> builtins.list[Pitr]:
+        """The policies that this account has made, newest first.
+
+        In a transaction they are as its COMMIT will leave them; those that wait come first.
+
+        :param generations: also the older generations of renewed policies.
+        """
+        found = self._list(
+            level=level,
+            account_name=account_name,
+            database_name=database_name,
+            table_name=table_name,
+        )
+        return found if generations else _newest(found)
+
+    def restore(
+        self,
+        name: str,
+        at: Moment | dt.datetime | str,
+        *,
+        level: PitrLevel | str | None = None,
+        account: str | None = None,
+        from_account: str | None = None,
+        database: str | None = None,
+        table: str | None = None,
+        check: bool = True,
+        renew: bool = False,
+    ) -> None:
+        """Restore a target from the policy, at once: see :class:`RestorePitr`.
+
+        No rollback undoes it, and it is never queued. Policies that it detached are named in a
+        warning.
+
+        :param check: False sends the statement without asking for foreign keys.
+        :param renew: True renews the policies that the restore detached.
+        :raises PitrRestoreError: the server would do nothing and say OK, or it refused.
+        :raises PitrPermissionError: this user may not ask for foreign keys.
+        :raises PitrTransactionError: inside a transaction, where a Session always is.
+        """
+        self._restore(
+            RestorePitr(
+                name, at, level, account, from_account, database, table, check=check, renew=renew
+            )
+        )
+
+    def _list(self, *, database_name: str | None, **scope: Any) -> builtins.list[Pitr]:
+        raise NotImplementedError
+
+    def _restore(self, element: RestorePitr) -> None:
+        raise NotImplementedError
 
     def _find(self, name: str, *, times: bool = True) -> Pitr | None:
         raise NotImplementedError
@@ -177,27 +236,8 @@ class PitrManager(_PitrMethods):
         self._send(element)
         return pitr
 
-    def list(
-        self,
-        level: PitrLevel | str | None = None,
-        account_name: str | None = None,
-        database_name: str | None = None,
-        table_name: str | None = None,
-        *,
-        generations: bool = False,
-    ) -> builtins.list[Pitr]:
-        """The policies that this account has made, newest first, filtered by the server.
-
-        :param generations: also the older generations of renewed policies.
-        """
-        found = get_pitrs(
-            self._engine,
-            level=level,
-            account_name=account_name,
-            database_name=database_name,
-            table_name=table_name,
-        )
-        return found if generations else _newest(found)
+    def _list(self, *, database_name: str | None, **scope: Any) -> list[Pitr]:
+        return get_pitrs(self._engine, database_name=database_name, **scope)
 
     def alter(
         self, name: str, range_value: int | RangeLike, range_unit: PitrUnit | str | None = None
@@ -238,31 +278,7 @@ class PitrManager(_PitrMethods):
         """Protect the policy's object again after it was rebuilt: see :func:`renew_pitr`."""
         return renew_pitr(self._engine, name, keep_history, timeout=self._timeout)
 
-    def restore(
-        self,
-        name: str,
-        at: Moment | dt.datetime | str,
-        *,
-        level: PitrLevel | str | None = None,
-        account: str | None = None,
-        from_account: str | None = None,
-        database: str | None = None,
-        table: str | None = None,
-        check: bool = True,
-        renew: bool = False,
-    ) -> None:
-        """Restore a target from the policy: see :class:`RestorePitr`. No rollback undoes it.
-
-        Policies that the restore detached are named in a warning.
-
-        :param check: False sends the statement without asking for foreign keys.
-        :param renew: True renews the policies that the restore detached.
-        :raises PitrRestoreError: the server would do nothing and say OK, or it refused.
-        :raises PitrPermissionError: this user may not ask for foreign keys.
-        """
-        element = RestorePitr(
-            name, at, level, account, from_account, database, table, check=check, renew=renew
-        )
+    def _restore(self, element: RestorePitr) -> None:
         element.check_dialect(self._engine.dialect)
         refuse_in_past(self._engine.get_execution_options(), type(element).__name__)
         element.send_aside(self._engine, {})
@@ -354,33 +370,15 @@ class TransactionPitrManager(_PitrMethods):
         self._execute(element)
         return pitr
 
-    def list(
-        self,
-        level: PitrLevel | str | None = None,
-        account_name: str | None = None,
-        database_name: str | None = None,
-        table_name: str | None = None,
-        *,
-        generations: bool = False,
-    ) -> builtins.list[Pitr]:
-        """The policies as they will be after COMMIT, newest first; waiting ones come before.
-
-        :param generations: also the older generations of renewed policies.
-        """
+    def _list(self, *, database_name: str | None, **scope: Any) -> list[Pitr]:
         connection = self._connection()
-        wanted = filters(
-            level=level,
-            account_name=account_name,
-            database_name=real_database(connection, database_name),
-            table_name=table_name,
-        )
+        wanted = filters(database_name=real_database(connection, database_name), **scope)
         waiting = pending_pitrs(connection)
         with reading(connection) as aside:
             # all of them where some wait: a name may be held by a policy that the filters leave out
             committed = read_pitrs(aside, {} if waiting else wanted)
             own = own_account(aside) if "account_name" in wanted else ""
-        found = [pitr for pitr in overlay(committed, waiting) if _matches(pitr, wanted, own)]
-        return found if generations else _newest(found)
+        return [pitr for pitr in overlay(committed, waiting) if _matches(pitr, wanted, own)]
 
     def alter(
         self, name: str, range_value: int | RangeLike, range_unit: PitrUnit | str | None = None
@@ -421,30 +419,8 @@ class TransactionPitrManager(_PitrMethods):
             self._execute(element)
         return renewed_pitr(policy, keep_history)
 
-    def restore(
-        self,
-        name: str,
-        at: Moment | dt.datetime | str,
-        *,
-        level: PitrLevel | str | None = None,
-        account: str | None = None,
-        from_account: str | None = None,
-        database: str | None = None,
-        table: str | None = None,
-        check: bool = True,
-        renew: bool = False,
-    ) -> None:
-        """Restore at once: only where no transaction has begun (or on AUTOCOMMIT), never queued.
-
-        See :meth:`PitrManager.restore`.
-
-        :raises PitrTransactionError: inside a transaction, where a Session always is.
-        """
-        self._execute(
-            RestorePitr(
-                name, at, level, account, from_account, database, table, check=check, renew=renew
-            )
-        )
+    def _restore(self, element: RestorePitr) -> None:
+        self._execute(element)
 
     def _find(self, name: str, *, times: bool = True) -> Pitr | None:
         connection = self._connection()
@@ -458,7 +434,7 @@ class TransactionPitrManager(_PitrMethods):
         return find_pitr(overlay(committed, waiting), name)
 
 
-def _newest(pitrs: builtins.list[Pitr]) -> builtins.list[Pitr]:
+def _newest(pitrs: list[Pitr]) -> list[Pitr]:
     """Each policy once: its newest generation; in the order they came in."""
     newest = {policy.current.name for policy in policies(pitrs)}
     return [pitr for pitr in pitrs if pitr.name in newest]
