@@ -34,7 +34,7 @@ from sqlalchemy_matrixone_pitr.model import Pitr, PitrLevel
 from sqlalchemy_matrixone_pitr.show import reading
 from sqlalchemy_matrixone_pitr.status import ServerState, read_state
 
-from .times import DOWNGRADE, TABLE, Progress, Row, read_rows
+from .times import DOWNGRADE, TABLE, Progress, Row, is_downgrade, read_rows
 
 V = TypeVar("V")
 
@@ -324,7 +324,7 @@ def _by_script(project: _Project, script: ScriptDirectory, revision: str) -> set
 
 def _by_rows(project: _Project, revision: str) -> set[str]:
     """Without the scripts: what has run tells what it followed."""
-    rows = {row.version_num: row for row in project.rows if not _is_downgrade(row)}
+    rows = {row.version_num: row for row in project.rows if not is_downgrade(row)}
 
     def resolve(name: str) -> set[str]:
         if name in ("current", "head", "heads"):
@@ -344,10 +344,6 @@ def _by_rows(project: _Project, revision: str) -> set[str]:
         return set()
     names = resolve(match["from"]) if match["from"] else set(project.heads)
     return _walk(names, int(match["steps"]), up, down)
-
-
-def _is_downgrade(row: Row) -> bool:
-    return row.version_num.startswith(DOWNGRADE)
 
 
 def _walk(

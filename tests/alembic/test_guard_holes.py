@@ -196,6 +196,76 @@ COMMITTED = {
     "alter_pitr": 'op.alter_pitr("{p}", "1h")',
 }
 
+SENT_BY_HAND = {
+    "DROP PITR": 'op.execute("DROP PITR {p}")',
+    "DROP PITR IF EXISTS": 'op.get_bind().exec_driver_sql("drop pitr if exists `{p}`")',
+    "ALTER PITR": "op.execute(\"ALTER PITR {p} RANGE 1 'h'\")",
+    "DropPitr": 'import sqlalchemy_matrixone_pitr as m; op.execute(m.DropPitr("{p}"))',
+    "AlterPitr": 'import sqlalchemy_matrixone_pitr as m; op.execute(m.AlterPitr("{p}", "1h"))',
+}
+
+
+@pytest.mark.parametrize("way", SENT_BY_HAND)
+def test_the_policy_of_what_is_committed_stays_whoever_sends_it(guarded: Project, way: str) -> None:
+    block = "with op.get_context().autocommit_block():\n    "
+    guarded.revision(2, f'{block}op.drop_table("orders")\n    {SENT_BY_HAND[way]}')
+    with pytest.raises(PitrUnprotectedError, match=r"is not sent: .* drop_table\('orders'\)"):
+        guarded.upgrade()
+    assert guarded.policies() == {"": "orders 7d detached"}
+
+
+def test_a_longer_range_by_hand(guarded: Project) -> None:
+    block = "with op.get_context().autocommit_block():\n    "
+    code = "op.drop_table('orders')\n    op.execute(\"ALTER PITR {p} RANGE 1 'mo'\")"
+    guarded.revision(2, block + code)
+    guarded.upgrade()
+    assert guarded.policies() == {"": "orders 1mo detached"}
+
+
+FAILED = """
+try:
+    {}
+except sa.exc.DBAPIError:
+    pass
+else:
+    raise AssertionError("done")
+{}
+"""
+
+NOT_MADE = {
+    "a table": ('op.create_table("more", sa.Column("id", sa.Integer))', 'op.drop_table("more")'),
+    "a column": (
+        'op.add_column("more", sa.Column("b", sa.Integer))',
+        'op.drop_column("more", "b")',
+    ),
+    "a database": ('op.execute("CREATE DATABASE {p}")', 'op.execute("DROP DATABASE {p}")'),
+    "a new name": (
+        'op.create_table("new", sa.Column("id", sa.Integer)); op.rename_table("new", "more")',
+        'op.drop_table("more")',
+    ),
+}
+
+
+@pytest.mark.parametrize("what", NOT_MADE)
+def test_a_statement_that_failed_has_made_nothing(guarded: Project, what: str) -> None:
+    made, lost = NOT_MADE[what]
+    guarded.revision(2, FAILED.replace("{}", made, 1).replace("{}", lost, 1))
+    with pytest.raises(PitrUnprotectedError, match="could not be brought back"):
+        guarded.upgrade()
+
+
+def test_what_was_rolled_back_is_not_made(guarded: Project) -> None:
+    code = """
+    op.rename_table("more", "old")
+    op.create_table("more", sa.Column("id", sa.Integer))
+    op.get_bind().get_transaction().rollback()
+    op.get_bind().begin()
+    op.drop_table("more")
+    """
+    guarded.revision(2, code)
+    with pytest.raises(PitrUnprotectedError, match="could not be brought back"):
+        guarded.upgrade()
+
 
 @pytest.mark.parametrize("operation", COMMITTED)
 def test_the_policy_of_what_is_committed_stays(guarded: Project, operation: str) -> None:

@@ -143,9 +143,15 @@ def test_another_database_is_not_looked_at(declared: Project, server: Server, pr
     try:
         server.query(f"CREATE TABLE {other}.t (id INT)")
         PitrManager(declared.engine).create_table_pitr(f"{prefix}_o", other, "t")
-        declared.revision(2, f'op.execute("ALTER TABLE {other}.t ADD COLUMN c INT")')
-        declared.upgrade()  # nobody is warned, nothing is renewed
-        assert sorted(declared.policies()) == ["", "_o"]
+        declared.upgrade()
+        declared.revision(2, add("a"))
+        with declared.engine.connect() as conn:
+            conn.execute(text(f"ALTER TABLE {other}.t ADD COLUMN c INT"))
+            declared.upgrade()  # nobody is warned of what another project does
+            conn.commit()
+        declared.revision(3, add("b"))
+        declared.upgrade()
+        assert sorted(declared.policies()) == ["", "__g2", "__g3", "_o"]
     finally:
         server.query(f"DROP DATABASE {other}")
 
@@ -156,3 +162,131 @@ def test_text_still_rebuilds(declared: Project) -> None:
     declared.revision(2, 'op.execute("ALTER TABLE orders ADD COLUMN x INT")')
     declared.upgrade()
     assert declared.policies() == {"": "orders 7d detached", "__g2": "orders 7d active"}
+
+
+def autocommit(project: Project) -> None:
+    env = project.where / "env.py"
+    env.write_text(env.read_text().replace("NullPool)", "NullPool, isolation_level='AUTOCOMMIT')"))
+
+
+BLOCK = "with op.get_context().autocommit_block():\n    "
+
+
+def test_made_in_an_autocommit_block_and_rebuilt_after_it(declared: Project) -> None:
+    declared.revision(1, BLOCK + CREATE.replace("\n", "\n    ") + "\n" + add("a"))
+    declared.upgrade()
+    assert declared.policies() == {"": "orders 7d detached", "__g2": "orders 7d active"}
+
+
+def test_made_anew_in_an_autocommit_block_and_rebuilt_by_the_next_revision(
+    declared: Project,
+) -> None:
+    """The policy is an old one, of which only history was left."""
+    block = BLOCK + CREATE.replace("\n", "\n    ")
+    declared.revision(1, block, 'op.drop_table("orders")')
+    declared.upgrade()
+    declared.downgrade()
+    declared.revision(2, add("a"))
+    declared.upgrade()
+    assert declared.policies() == {
+        "": "orders 7d detached",
+        "__g2": "orders 7d detached",
+        "__g3": "orders 7d active",
+    }
+
+
+def test_each_revision_renews_where_all_is_sent_at_once(declared: Project) -> None:
+    autocommit(declared)
+    declared.revision(2, add("a"))
+    declared.revision(3, add("b"))
+    declared.upgrade()
+    assert declared.policies() == {
+        "": "orders 7d detached",
+        "__g2": "orders 7d detached",
+        "__g3": "orders 7d active",
+    }
+
+
+AGAIN = "is there again, and its policy .* protects nothing new: mo-pitr renew"
+
+
+@pytest.mark.parametrize("template", ["online", "external"])
+@pytest.mark.parametrize("steps", [("head",), ("0002", "head")])
+def test_a_table_that_an_upgrade_makes_again_is_named(
+    declared: Project, template: str, steps: tuple[str, ...]
+) -> None:
+    declared.upgrade()
+    declared.template(template)
+    declared.revision(2, 'op.drop_table("orders")')
+    declared.revision(3, CREATE.splitlines()[0])
+    for step in steps[:-1]:
+        declared.upgrade(step)
+    with pytest.warns(SAWarning, match=AGAIN):
+        declared.upgrade()
+    assert declared.policies() == {"": "orders 7d detached"}
+
+
+def test_unless_a_later_revision_creates_its_policy(declared: Project) -> None:
+    declared.upgrade()
+    declared.revision(2, 'op.drop_table("orders")')
+    declared.revision(3, CREATE.splitlines()[0])
+    declared.revision(4, CREATE.splitlines()[1])
+    declared.upgrade()
+    assert declared.policies() == {"": "orders 7d detached", "__g2": "orders 7d active"}
+
+
+def test_a_downgrade_of_one_transaction_that_makes_a_table_again(declared: Project) -> None:
+    """While the committed table is there still."""
+    declared.template("external")
+    table, policy = CREATE.splitlines()
+    declared.revision(2, 'op.drop_table("orders")', table)
+    declared.revision(3, table + "\n" + policy, 'op.drop_table("orders")')
+    declared.upgrade()
+    assert declared.policies() == {"": "orders 7d active"}
+    declared.downgrade("0001")
+    assert declared.policies() == {"": "orders 7d detached", "__g2": "orders 7d active"}
+
+
+def test_what_an_abandoned_revision_has_rebuilt_is_renewed_by_the_next_one(
+    declared: Project,
+) -> None:
+    """Its file is gone, and another one in its place."""
+    declared.upgrade()
+    declared.revision(2, BLOCK + add("a") + '\nop.execute("INSERT INTO nosuch VALUES (1)")')
+    with pytest.raises(DBAPIError):
+        declared.upgrade()
+    assert declared.policies() == {"": "orders 7d detached"}
+    declared.revision(2, "pass")
+    script = declared.where / "versions" / "0002.py"
+    script.write_text(script.read_text().replace("'0002'", "'0002b'"))
+    declared.upgrade()
+    assert declared.policies() == {"": "orders 7d detached", "__g2": "orders 7d active"}
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        'op.add_column("orders", sa.Column("a", sa.Integer), schema="{p}o")',
+        'op.get_bind().execute(sa.text("ALTER TABLE {p}o.orders ADD COLUMN a INT"))',
+        BLOCK + 'op.execute("ALTER TABLE `{p}o`.orders ADD COLUMN a INT")',
+    ],
+)
+@pytest.mark.parametrize("times", [True, False])
+def test_a_table_that_a_statement_names_with_its_database(
+    project: Project, server: Server, prefix: str, code: str, times: bool
+) -> None:
+    other = f"{prefix}o"
+    project.config.attributes["pitr"] = {"record_times": times}
+    project.revision(1, "pass")
+    project.upgrade()
+    server.query(f"CREATE DATABASE {other}")
+    try:
+        for table in ("orders", "more"):
+            server.query(f"CREATE TABLE {other}.{table} (id INT PRIMARY KEY)")
+            server.query(f"CREATE PITR {prefix}_{table} FOR TABLE {other} {table} RANGE 7 'd'")
+        project.revision(2, code)
+        with pytest.warns(SAWarning, match=rf"table {other}\.orders was rebuilt") as caught:
+            project.upgrade()
+        assert len(caught) == 1
+    finally:
+        server.query(f"DROP DATABASE {other}")

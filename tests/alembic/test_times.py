@@ -10,8 +10,14 @@ import time
 
 import pytest
 from sqlalchemy import create_engine, text
+from sqlalchemy.exc import DBAPIError
 
-from sqlalchemy_matrixone_pitr import PitrManager, PitrNotFoundError, PitrValidationError
+from sqlalchemy_matrixone_pitr import (
+    Moment,
+    PitrManager,
+    PitrNotFoundError,
+    PitrValidationError,
+)
 from sqlalchemy_matrixone_pitr.alembic import restore_point
 from tests.alembic.conftest import Project
 from tests.cli import SCRIPT
@@ -360,3 +366,19 @@ def test_of_a_user_who_may_not_read_the_catalogue(
     finally:
         server.query(f"DROP USER {user}")
         server.query(f"DROP ROLE {role}")
+
+
+def test_a_failed_revision_of_a_life_before_a_downgrade(project: Project) -> None:
+    """The time of its next run is its own: what was there then is dropped."""
+    project.revision(1, TABLE, 'op.drop_table("orders")')
+    project.upgrade()
+    block = "with op.get_context().autocommit_block():\n    "
+    block += 'op.execute("ALTER TABLE orders ADD COLUMN x INT")'
+    project.revision(2, block + '\nop.execute("INSERT INTO nosuch VALUES (1)")')
+    with pytest.raises(DBAPIError):
+        project.upgrade()
+    failed = Moment.now(project.engine)
+    project.downgrade()
+    project.revision(2, block)
+    project.upgrade()
+    assert Moment.of(restore_point(project.engine, "0002").moment) > failed
