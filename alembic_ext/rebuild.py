@@ -99,6 +99,7 @@ class _Run:
         waited included.
     :ivar names: of the PITRs that there were then, less those that the run has made since.
     :ivar waiting: what waited for COMMIT then.
+    :ivar began: the server's time when the run began.
     :ivar runs: whether a revision is doing its work.
     :ivar stop: ends the listening to its statements.
     :ivar rebuilt: tables that were rebuilt while no policy of them was known.
@@ -117,6 +118,7 @@ class _Run:
     rebuilt: set[Key] = field(default_factory=set)
     made_again: set[Key] = field(default_factory=set)
     named: set[ObjectKey] = field(default_factory=set)
+    began: dt.datetime | None = None
     runs: bool = False
     stop: Callable[[], None] | None = None
 
@@ -264,6 +266,7 @@ class AfterRevision:
             run.ids = dict(table_ids(aside, databases))
             run.protected = {(p.name, _key(p)): not p.detached for p in run.policies}
             run.names = frozenset(pitr.name for pitr in state.pitrs)
+        run.began = now
         if self._record_times:
             run.recorder = Recorder.of(ctx, names.current, now, heads)
         run.stop = _listen(run, connection, ctx._version)
@@ -271,7 +274,7 @@ class AfterRevision:
 
     def __call__(self, *, ctx: MigrationContext, step: Any, **kw: Any) -> None:
         if ctx.as_sql:
-            end_revision(ctx, self._metadata)
+            end_revision(ctx, self._metadata, is_upgrade=step.is_upgrade)
             return
         run, connection = self._runs.get(ctx), ctx.connection
         if step.is_stamp or run is None or connection is None:
@@ -506,7 +509,7 @@ def _learn(run: _Run, connection: Connection) -> None:
     new = {database for database, _ in run.named} - {database for database, _ in run.ids}
     if not new:
         return
-    moment = None if run.recorder is None else run.recorder.moment
+    moment = run.began if run.recorder is None else run.recorder.moment
     try:
         with reading(connection) as aside:
             run.ids |= table_ids(aside, new, at=moment)

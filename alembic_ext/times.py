@@ -58,7 +58,9 @@ _CREATE: Final = (
 
 _COLUMNS: Final = ("migrated", "version_table", "version_num", "began", "touched")
 
-_SELECT: Final = f"SELECT {', '.join(_COLUMNS)} FROM {{table}} WHERE migrated = :migrated"
+_ALL: Final = f"SELECT {', '.join(_COLUMNS)} FROM {{table}}"
+
+_SELECT: Final = f"{_ALL} WHERE migrated = :migrated"
 
 _UPDATED: Final = ", ".join(f"{column} = VALUES({column})" for column in ("began", "touched"))
 
@@ -143,10 +145,10 @@ def is_downgrade(row: Row) -> bool:
     return row.version_num.startswith(DOWNGRADE)
 
 
-def read_rows(connection: Connection, schema: str, database: str | None) -> list[Row]:
-    """The rows of a database, from the table in a schema."""
-    statement = text(_SELECT.format(table=qualified(schema)))
-    return [Row.parse(row) for row in connection.execute(statement, {"migrated": database or ""})]
+def read_rows(connection: Connection, schema: str) -> list[Row]:
+    """The rows in the table of a schema."""
+    statement = text(_ALL.format(table=qualified(schema)))
+    return [Row.parse(row) for row in connection.execute(statement)]
 
 
 def _create(aside: Connection, schema: str | None) -> None:

@@ -382,3 +382,34 @@ def test_a_failed_revision_of_a_life_before_a_downgrade(project: Project) -> Non
     project.revision(2, block)
     project.upgrade()
     assert Moment.of(restore_point(project.engine, "0002").moment) > failed
+
+
+@one_dialect
+def test_of_tenants(project: Project, server: Server, database: str, prefix: str) -> None:
+    """Each has its own version table; the connection is for one database, and says so of none."""
+    tenants = f"{prefix}t1", f"{prefix}t2"
+    column = 'op.add_column("orders", sa.Column("c", sa.Integer), schema=context.config.attributes'
+    project.revision(1, TABLE[:-1] + ', schema="app")')
+    project.revision(2, f'from alembic import context\n{column}["tenant"])')
+    project.template("translated")
+    for tenant in tenants:
+        server.query(f"CREATE DATABASE {tenant}")
+    try:
+        for to in ("0001", "0002"):
+            for tenant in tenants:
+                project.config.attributes |= {"tenant": tenant, "schema_map": {"app": tenant}}
+                project.options(version_table_schema=tenant)
+                project.upgrade(to)
+                if to == "0001":
+                    PitrManager(project.engine).create_database_pitr(f"{prefix}{tenant}", tenant)
+            time.sleep(1.6)
+        for tenant in tenants:
+            engine = create_engine(server.url(database=tenant.upper()))
+            [statement] = restore_point(engine, "0002").statements
+            engine.dispose()
+            assert statement.startswith(f"RESTORE DATABASE `{tenant}` TABLE `orders` FROM PITR")
+        with pytest.raises(PitrValidationError, match=f"in the databases {', '.join(tenants)}"):
+            restore_point(project.engine, "0002")
+    finally:
+        for tenant in tenants:
+            server.query(f"DROP DATABASE {tenant}")
