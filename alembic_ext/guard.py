@@ -13,6 +13,9 @@ Session on that connection
 what is sent on another connection, or         no
 through a cursor of the driver's
 PREPARE from a variable, CALL of a procedure   no: what they do is not in their text
+DROP PITR, ALTER PITR, after a loss that is    yes, as text too
+committed
+DROP ACCOUNT, RESTORE, DATA BRANCH             no
 DELETE or UPDATE with a WHERE, REPLACE, a      no: which rows they change is not in their text
 narrower type, a foreign key's CASCADE
 =============================================  =============================================
@@ -252,7 +255,7 @@ class _Run:
     stop: Callable[[], None] | None = None
 
     def begin_statement(self) -> None:
-        """What a statement has done that failed, or was refused, is not known."""
+        """Forget what a statement before was to do that failed, or was refused."""
         if self.before is not None:
             self.known = self.before
         self.before = self.known.copy()
@@ -564,8 +567,8 @@ def _look_at_operation(operations: Operations, op: DropPitrOp | AlterPitrOp) -> 
 
 
 def _after_text(act: Act) -> Callable[[Pitr], Pitr | None]:
-    """What a policy is after ALTER PITR or DROP PITR; a range that is none is the server's to
-    refuse."""
+    """Give the function that leaves a policy as ALTER PITR or DROP PITR does; a range that is none
+    is the server's to refuse."""
 
     def after(pitr: Pitr) -> Pitr | None:
         if act.range is None:

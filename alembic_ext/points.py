@@ -249,7 +249,7 @@ class _Project:
 
 
 def _projects(connection: Connection, database: str | None) -> dict[str, list[_Project]]:
-    """What is recorded of a database, by version tables: in the database itself, else from where
+    """The records of a database, by version tables: in the database itself, else from where
     Alembic's ``version_table_schema`` has put it.
 
     Of a tenant, whose migrations run on a connection for another database, what its own database

@@ -493,7 +493,7 @@ def _listen(run: _Run, connection: Connection, version: Table) -> Callable[[], N
 
 
 def _named(statement: str, dialect: Dialect) -> Iterator[ObjectKey]:
-    """What a statement changes that it names with its database."""
+    """The objects that a statement changes and names with their database."""
     for act in acts_sent(statement, dialect):
         if act.verb in (Verb.CREATE_DATABASE, Verb.DROP_DATABASE):
             yield fold(act.name[1]), None
