@@ -13,9 +13,6 @@ Session on that connection
 what is sent on another connection, or         no
 through a cursor of the driver's
 PREPARE from a variable, CALL of a procedure   no: what they do is not in their text
-DROP PITR, ALTER PITR, after a loss that is    yes, as text too
-committed
-DROP ACCOUNT, RESTORE, DATA BRANCH             no
 DELETE or UPDATE with a WHERE, REPLACE, a      no: which rows they change is not in their text
 narrower type, a foreign key's CASCADE
 =============================================  =============================================
@@ -44,7 +41,7 @@ from sqlalchemy_matrixone_pitr.catalog import object_ids, table_ids, table_parts
 from sqlalchemy_matrixone_pitr.connections import current_database, is_autocommit, query
 from sqlalchemy_matrixone_pitr.ddl import CreatePitr, overlay
 from sqlalchemy_matrixone_pitr.declarations import Databases, unprotected_tables
-from sqlalchemy_matrixone_pitr.errors import PitrUnprotectedError, PitrValidationError
+from sqlalchemy_matrixone_pitr.errors import PitrUnprotectedError
 from sqlalchemy_matrixone_pitr.extent import Extent, Parts, covers, kept_by
 from sqlalchemy_matrixone_pitr.generations import is_detached, split_generation
 from sqlalchemy_matrixone_pitr.model import Pitr, PitrRange, RangeLike
@@ -58,7 +55,7 @@ from .alters import WATCHED
 from .ops import AlterPitrOp, DropPitrOp
 from .refusals import as_refusals
 from .registration import register
-from .sqltext import Act, Verb, acts_sent
+from .sqltext import Act, Verb, acts
 from .steps import Heads, on_run, watch_runs
 from .watch import around, before
 
@@ -124,7 +121,7 @@ def guard_migrations(require: RangeLike = "1h") -> None:
         on_run(_begin_step, _end_run)
         before(WATCHED, _listen_by_hand)
         around((ops.DropTableOp, ops.DropColumnOp), _name_drop)
-        before((DropPitrOp, AlterPitrOp), _look_at_operation)
+        before((DropPitrOp, AlterPitrOp), _look_at_policy)
 
 
 def _config_of_env() -> Config | None:
@@ -187,20 +184,26 @@ class _Passed:
 
 
 @dataclass
-class _Known:
-    """The names that statements have made and changed.
+class _Run:
+    """The state of a migration context's run so far.
 
+    :ivar passed: of the revision that runs.
+    :ivar earlier: what revisions before it have lost in the same transaction.
     :ivar renamed: what each renamed table was called before, and in which transaction.
     :ivar made: tables that the run has made, by their present names, and databases.
     :ivar columns: that the run has added, of tables by their present names.
+    :ivar operation: what is being done, where it has a better name than its text.
+    :ivar stop: ends the listening.
     """
 
+    passed: list[_Passed] = field(default_factory=list)
+    earlier: list[_Passed] = field(default_factory=list)
     renamed: dict[Key, tuple[Key, Transaction | None]] = field(default_factory=dict)
     made: set[Key] = field(default_factory=set)
     columns: set[tuple[Key, str]] = field(default_factory=set)
-
-    def copy(self) -> _Known:
-        return _Known(dict(self.renamed), set(self.made), set(self.columns))
+    is_upgrade: bool = True
+    operation: str | None = None
+    stop: Callable[[], None] | None = None
 
     def rename(self, old: Key, new: Key, transaction: Transaction | None) -> None:
         self.renamed[new] = old, transaction
@@ -230,41 +233,6 @@ class _Known:
         if key in self.made or (key[0], None) in self.made:
             return True
         return bool(loss.columns) and {(key, column) for column in loss.columns} <= self.columns
-
-
-@dataclass
-class _Run:
-    """The state of a migration context's run so far.
-
-    :ivar passed: of the revision that runs.
-    :ivar earlier: what revisions before it have lost in the same transaction.
-    :ivar known: what the run has made and renamed, with what is being sent.
-    :ivar before: what was known before the statement that is being sent; None is sent.
-    :ivar committed: what was known at the last COMMIT.
-    :ivar operation: what is being done, where it has a better name than its text.
-    :ivar stop: ends the listening.
-    """
-
-    passed: list[_Passed] = field(default_factory=list)
-    earlier: list[_Passed] = field(default_factory=list)
-    known: _Known = field(default_factory=_Known)
-    before: _Known | None = None
-    committed: _Known = field(default_factory=_Known)
-    is_upgrade: bool = True
-    operation: str | None = None
-    stop: Callable[[], None] | None = None
-
-    def begin_statement(self) -> None:
-        """Forget what a statement before was to do that failed, or was refused."""
-        if self.before is not None:
-            self.known = self.before
-        self.before = self.known.copy()
-
-    def commit(self) -> None:
-        self.committed = self.known.copy()
-
-    def roll_back(self) -> None:
-        self.known, self.before = self.committed.copy(), None
 
 
 _runs: weakref.WeakKeyDictionary[MigrationContext, _Run] = weakref.WeakKeyDictionary()
@@ -306,32 +274,8 @@ def _listen(context: MigrationContext) -> None:
         if found is not None and found in _runs:
             _look_at(found, statement)
 
-    run = _run(context)
-
-    def sent(conn: Connection, cursor: Any, statement: str, *rest: Any) -> None:
-        if acts_sent(statement, conn.dialect):
-            run.before = None
-
-    def committed(conn: Connection) -> None:
-        run.commit()
-
-    def rolled_back(conn: Connection) -> None:
-        run.roll_back()
-
-    listeners: dict[str, Callable[..., None]] = {
-        "before_cursor_execute": look,
-        "after_cursor_execute": sent,
-        "commit": committed,
-        "rollback": rolled_back,
-    }
-
-    def stop() -> None:
-        for name, listener in listeners.items():
-            event.remove(connection, name, listener)
-
-    for name, listener in listeners.items():
-        event.listen(connection, name, listener)
-    run.stop = stop
+    event.listen(connection, "before_cursor_execute", look)
+    _run(context).stop = lambda: event.remove(connection, "before_cursor_execute", look)
 
 
 # -------------------------------------------------------------------------------------- statements
@@ -367,15 +311,13 @@ _LOSES: Final = {
 
 def _look_at(context: MigrationContext, statement: str) -> None:
     """Refuse a statement, as it is about to be sent, or remember what it does."""
-    found = acts_sent(statement, context.dialect)
+    if context.dialect.paramstyle.endswith("format"):
+        statement = statement.replace("%%", "%")
+    found = acts(statement)
     if not found or _requirement(context) is None:
         return
     run = _run(context)
-    run.begin_statement()
     for act in found:
-        if act.verb in (Verb.ALTER_PITR, Verb.DROP_PITR):
-            _look_at_policy(context, act.name[1], _after_text(act), act.statement)
-            continue
         database, name = act.name
         of_database = act.verb in (Verb.DROP_DATABASE, Verb.CREATE_DATABASE)
         key = (fold(name), None) if of_database else _key(context, database, name)
@@ -386,7 +328,7 @@ def _look_at(context: MigrationContext, statement: str) -> None:
             columns = frozenset(fold(column) for column in act.columns)
             named = None if of_database else database
             check(context, Loss(shown, named, None if of_database else name, columns), key)
-        _remember(context, run.known, act, key)
+        _remember(context, run, act, key)
 
 
 def _is_version_table(context: MigrationContext, key: Key) -> bool:
@@ -397,7 +339,7 @@ def _is_version_table(context: MigrationContext, key: Key) -> bool:
     return schema is None or key[0] == fold(schema)
 
 
-def _remember(context: MigrationContext, known: _Known, act: Act, key: Key) -> None:
+def _remember(context: MigrationContext, run: _Run, act: Act, key: Key) -> None:
     """Remember what a statement makes, renames and drops, for those that follow."""
     connection = context.connection
     assert connection is not None
@@ -405,16 +347,16 @@ def _remember(context: MigrationContext, known: _Known, act: Act, key: Key) -> N
         case Verb.CREATE_TABLE | Verb.CREATE_DATABASE:
             is_there = act.conditional and object_ids(connection, [(key[0] or "", key[1])])
             if not is_there:
-                known.forget(key)
-                known.made.add(key)
+                run.forget(key)
+                run.made.add(key)
         case Verb.RENAME_TABLE if act.new_name is not None:
-            known.rename(key, _key(context, *act.new_name), connection.get_transaction())
+            run.rename(key, _key(context, *act.new_name), connection.get_transaction())
         case Verb.DROP_TABLE | Verb.DROP_DATABASE:
-            known.forget(key)
+            run.forget(key)
         case Verb.ALTER_TABLE | Verb.ADD_COLUMN | Verb.DROP_COLUMN:
-            known.columns -= {(key, fold(column)) for column in act.columns}
-            known.rename_columns(key, act.renamed)
-            known.columns |= {(key, fold(column)) for column in act.added}
+            run.columns -= {(key, fold(column)) for column in act.columns}
+            run.rename_columns(key, act.renamed)
+            run.columns |= {(key, fold(column)) for column in act.added}
 
 
 # ------------------------------------------------------------------------------------------ losses
@@ -427,11 +369,11 @@ def check(context: MigrationContext, loss: Loss, key: Key) -> None:
     :raises PitrUnprotectedError: no active policy covers the object for long enough.
     """
     connection, required, run = context.connection, _requirement(context), _run(context)
-    if connection is None or required is None or run.known.has_made(loss, key):
+    if connection is None or required is None or run.has_made(loss, key):
         return
     with reading(connection) as aside:
         state = read_state(aside, databases=[] if key[0] is None else [key[0]])
-        committed = _committed(connection, state, key, dict(run.known.renamed))
+        committed = _committed(connection, state, key, dict(run.renamed))
         if committed is None:
             return
         keeping = _Keeping.read(aside, state, committed)
@@ -555,62 +497,38 @@ def _ids_here(
 # ---------------------------------------------------------------------------------------- policies
 
 
-def _look_at_operation(operations: Operations, op: DropPitrOp | AlterPitrOp) -> None:
-    shown = f"{'alter' if isinstance(op, AlterPitrOp) else 'drop'}_pitr({op.name!r})"
-
-    def after(pitr: Pitr) -> Pitr | None:
-        if isinstance(op, AlterPitrOp):
-            return pitr.with_range(op.range)
-        return pitr if op.if_exists and is_detached(pitr) else None  # which stays, as history
-
-    _look_at_policy(operations.migration_context, op.name, after, shown)
-
-
-def _after_text(act: Act) -> Callable[[Pitr], Pitr | None]:
-    """Give the function that leaves a policy as ALTER PITR or DROP PITR does; a range that is none
-    is the server's to refuse."""
-
-    def after(pitr: Pitr) -> Pitr | None:
-        if act.range is None:
-            return None
-        try:
-            return pitr.with_range(act.range)
-        except PitrValidationError:
-            return pitr
-
-    return after
-
-
-def _look_at_policy(
-    context: MigrationContext, name: str, after: Callable[[Pitr], Pitr | None], shown: str
-) -> None:
-    """Refuse to drop or shorten what alone covers a loss of this revision that is committed.
-
-    :param name: the policy's, or of one of its generations.
-    :param after: a policy as it is left; None is dropped.
-    """
+def _look_at_policy(operations: Operations, op: DropPitrOp | AlterPitrOp) -> None:
+    """Refuse to drop or shorten what alone covers a loss of this revision that is committed."""
+    context = operations.migration_context
     connection, required = context.connection, _requirement(context)
     if connection is None or required is None or context not in _runs:
         return
     now = connection.get_transaction()
-    at_once = is_autocommit(connection)
-    over = [p for p in _runs[context].passed if at_once or p.transaction is not now]
+    over = [p for p in _runs[context].passed if p.transaction is not now]
     if not over:
         return
     with reading(connection) as aside:
         pitrs = read_state(aside).pitrs
     for passed in over:
         left = _after_commit(connection, [pitr for pitr in pitrs if pitr.name in passed.by])
-        for found, pitr in left.items():
-            if pitr is not None and fold(name) in (found, split_generation(found)[0]):
-                left[found] = after(pitr)
+        for name, pitr in left.items():
+            if pitr is not None and op.name in (name, split_generation(name)[0]):
+                left[name] = _after(op, pitr)
         if any(pitr and not may_be_shorter(required, pitr.range) for pitr in left.values()):
             continue
+        shown = "alter_pitr" if isinstance(op, AlterPitrOp) else "drop_pitr"
         raise PitrUnprotectedError(
-            f"{shown} is not sent: it alone could bring back for {required} what "
+            f"{shown}({op.name!r}) is not sent: it alone could bring back for {required} what "
             f"{passed.loss.operation} of this revision has dropped, which is committed. Do it in "
             f"a later revision. {_override(context)}."
         )
+
+
+def _after(op: DropPitrOp | AlterPitrOp, pitr: Pitr) -> Pitr | None:
+    """A policy as the operation leaves it."""
+    if isinstance(op, AlterPitrOp):
+        return pitr.with_range(op.range)
+    return pitr if op.if_exists and is_detached(pitr) else None  # which stays, as history
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,6 @@ Scripts are for clients in autocommit. Nothing is asked of a server:
 from __future__ import annotations
 
 import dataclasses
-import functools
 import logging
 import re
 import weakref
@@ -25,7 +24,6 @@ from configparser import InterpolationError
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 
-from alembic.ddl.impl import DefaultImpl
 from alembic.operations import Operations, ops
 from alembic.operations.batch import BatchOperationsImpl
 from alembic.runtime.migration import MigrationContext
@@ -64,45 +62,8 @@ DATABASE: Final = "matrixone_pitr_database"
 
 def watch_scripts() -> None:
     """Let scripts know which tables their revisions rebuild; for the process, once."""
-    before([kind for kind in WATCHED if kind is not ops.ExecuteSQLOp], _note)
+    before(WATCHED, _note)
     after_batches(_note_batch)
-    _watch_text()
-
-
-_contexts: weakref.WeakKeyDictionary[DefaultImpl, weakref.ref[MigrationContext]] = (
-    weakref.WeakKeyDictionary()
-)
-
-
-def _watch_text() -> None:
-    """See what is written as text: by ``op.execute``, ``context.execute`` and ``impl.execute``."""
-    make = MigrationContext.__init__
-    by_context, by_impl = MigrationContext.execute, DefaultImpl.execute
-
-    @functools.wraps(make)
-    def made(self: MigrationContext, *args: Any, **kw: Any) -> None:
-        make(self, *args, **kw)
-        _contexts[self.impl] = weakref.ref(self)
-
-    @functools.wraps(by_context)
-    def of_context(self: MigrationContext, sql: Any, *args: Any, **kw: Any) -> None:
-        _note_text(self, sql)
-        by_context(self, sql, *args, **kw)
-
-    @functools.wraps(by_impl)
-    def of_impl(self: DefaultImpl, sql: Any, *args: Any, **kw: Any) -> None:
-        if self in _contexts:
-            _note_text(_contexts[self](), sql)
-        by_impl(self, sql, *args, **kw)
-
-    MigrationContext.__init__ = made  # type: ignore[method-assign]
-    MigrationContext.execute = of_context  # type: ignore[method-assign]
-    DefaultImpl.execute = of_impl  # type: ignore[method-assign]
-
-
-def _note_text(context: MigrationContext | None, sql: Any) -> None:
-    if context is not None and context.as_sql and context.dialect.name in SUPPORTED_DIALECTS:
-        _script(context).note(altered(ops.ExecuteSQLOp(sql), context.dialect))
 
 
 def _note(operations: Operations, operation: ops.MigrateOperation) -> None:
@@ -122,11 +83,9 @@ def hold(context: MigrationContext, element: PitrDDLElement) -> None:
     _script(context).hold(element)
 
 
-def end_revision(
-    context: MigrationContext, metadata: Schemas | None, *, is_upgrade: bool = True
-) -> None:
+def end_revision(context: MigrationContext, metadata: Schemas | None) -> None:
     """Write what was held, and renew what the revision has rebuilt."""
-    _script(context).end_revision(metadata, is_upgrade=is_upgrade)
+    _script(context).end_revision(metadata)
 
 
 _scripts: weakref.WeakKeyDictionary[MigrationContext, _Script] = weakref.WeakKeyDictionary()
@@ -290,7 +249,7 @@ class _Script:
 
     # -- at its end
 
-    def end_revision(self, metadata: Schemas | None, *, is_upgrade: bool) -> None:
+    def end_revision(self, metadata: Schemas | None) -> None:
         declared = self._declared(metadata)
         for element in list(self._held):
             if isinstance(element, CreatePitr) and self._is_gone(element.pitr):
@@ -304,18 +263,11 @@ class _Script:
             effect = self._effects.get(_key(made.pitr), Effect.MAY_MAKE)
             if effect > Effect.MAKES and made.attached and name not in self._fresh:
                 self._ended(made, effect, declared.get(name))
-            elif effect is Effect.MAKES and not made.attached:
-                self._say_again(made.pitr)
         for name, declaration in sorted(declared.items()):
             pitr = declaration.pitr
             effect = self._effects.get(_key(pitr), Effect.MAY_MAKE)
-            if name in self._made:
-                continue
-            if Effect.MAKES < effect < Effect.RENAMES:
+            if name not in self._made and Effect.MAKES < effect < Effect.RENAMES:
                 self._say(pitr, effect)
-            elif effect is Effect.MAKES and not is_upgrade:
-                self._say_again(pitr)
-            self._say_renamed(pitr, effect)
         output = self.context.impl.static_output
         for element in self._held:
             for line in self._written(element):
@@ -354,7 +306,6 @@ class _Script:
         renew = declaration is not None and declaration.on_rebuild == "renew"
         if effect in (Effect.RENAMES, Effect.DROPS):
             made.attached = False
-            self._say_renamed(made.pitr, effect)
         elif made.stale and effect is Effect.REBUILDS:
             made.attached = False
             self._say_stale(made.pitr)
@@ -371,21 +322,6 @@ class _Script:
         self._notes.append(
             f"-- This revision {ends} the protection of {target_text(pitr)} by {pitr.name}; "
             f"afterwards: mo-pitr renew {pitr.name}"
-        )
-
-    def _say_renamed(self, pitr: Pitr, effect: Effect) -> None:
-        if effect is Effect.RENAMES:
-            self._notes.append(
-                f"-- This revision renames {target_text(pitr)}, and its policy {pitr.name} stays "
-                "with the old name, and protects nothing new: create one of another name for the "
-                "new one"
-            )
-
-    def _say_again(self, pitr: Pitr) -> None:
-        self._notes.append(
-            f"-- This revision makes {target_text(pitr)} again: a policy {pitr.name} of before "
-            "does not protect it, unless a later revision creates it; afterwards: mo-pitr renew "
-            f"{pitr.name}"
         )
 
     def _say_stale(self, pitr: Pitr, takes: str = "takes") -> None:

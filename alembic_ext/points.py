@@ -31,11 +31,10 @@ from sqlalchemy_matrixone_pitr.errors import PitrNotFoundError, PitrValidationEr
 from sqlalchemy_matrixone_pitr.extent import Extent, Parts, covers, kept_by
 from sqlalchemy_matrixone_pitr.generations import is_detached, policies, split_generation
 from sqlalchemy_matrixone_pitr.model import Pitr, PitrLevel
-from sqlalchemy_matrixone_pitr.names import fold
 from sqlalchemy_matrixone_pitr.show import reading
 from sqlalchemy_matrixone_pitr.status import ServerState, read_state
 
-from .times import DOWNGRADE, TABLE, Progress, Row, is_downgrade, read_rows
+from .times import DOWNGRADE, TABLE, Progress, Row, read_rows
 
 V = TypeVar("V")
 
@@ -81,37 +80,27 @@ def restore_point(
     """
     with reading(engine) as connection:
         database = current_database(connection)
-        database = None if database is None else fold(database)
-        found = [
-            (name, project, row)
-            for name, projects in _projects(connection, database).items()
-            if version_table in (None, name)
-            for project in projects
-            if (row := _find(project, revision, script)) is not None
-        ]
+        projects = _projects(connection, database)
+        found = {}
+        for name, project in projects.items():
+            if version_table in (None, name):
+                row = _find(project, revision, script)
+                if row is not None:
+                    found[name] = row
         if not found:
             raise PitrNotFoundError(
                 f"revision {revision!r} is not recorded of database {database}: only revisions "
                 "that ran with pitr_options() in env.py are",
                 name=revision,
             )
-        names = {name for name, _, _ in found}
-        if len(names) > 1:
+        if len(found) > 1:
             raise PitrValidationError(
                 f"revision {revision!r} is recorded of several projects, with the version tables "
-                f"{', '.join(sorted(names))}: say which one, as version_table",
+                f"{', '.join(sorted(found))}: say which one, as version_table",
                 name=revision,
             )
-        if len(found) > 1:
-            places = sorted({project.place for _, project, _ in found})
-            raise PitrValidationError(
-                f"revision {revision!r} is recorded of several migrations on a connection for "
-                f"database {database}, in the databases {', '.join(places)}: connect to the one "
-                "that is meant",
-                name=revision,
-            )
-        [(_, project, row)] = found
-        return _point(connection, row, project)
+        [(name, row)] = found.items()
+        return _point(connection, row, projects[name])
 
 
 def _point(connection: Connection, row: Row, project: _Project) -> RestorePoint:
@@ -237,24 +226,18 @@ class _Project:
     """What one version table's revisions have recorded.
 
     :ivar heads: the versions that the database has.
-    :ivar place: the database of the version table.
     """
 
     rows: list[Row]
     heads: list[str]
-    place: str
 
     def row(self, revision: str) -> Row | None:
         return next((row for row in self.rows if row.version_num == revision), None)
 
 
-def _projects(connection: Connection, database: str | None) -> dict[str, list[_Project]]:
-    """The records of a database, by version tables: in the database itself, else from where
-    Alembic's ``version_table_schema`` has put it.
-
-    Of a tenant, whose migrations run on a connection for another database, what its own database
-    has: they have changed tables there.
-    """
+def _projects(connection: Connection, database: str | None) -> dict[str, _Project]:
+    """By their version tables: of the database itself, else from where Alembic's
+    ``version_table_schema`` has put them."""
     places = connection.execute(
         text(
             "SELECT reldatabase FROM mo_catalog.mo_tables WHERE account_id = current_account_id() "
@@ -262,21 +245,15 @@ def _projects(connection: Connection, database: str | None) -> dict[str, list[_P
         ),
         {"table": TABLE},
     ).scalars()
-    here: dict[str, list[_Project]] = {}
-    elsewhere: dict[str, list[_Project]] = {}
-    for place in sorted(places):
-        rows: dict[tuple[str, str], list[Row]] = {}
-        for row in read_rows(connection, place):
-            rows.setdefault((row.version_table, row.migrated), []).append(row)
-        for (name, migrated), of_project in rows.items():
-            touched = {of for row in of_project for of, _ in row.touched or ()}
-            if migrated == (database or "") or place == database in touched:
-                project = _Project(of_project, _versions(connection, place, name), place)
-                (here if place == database else elsewhere).setdefault(name, []).append(project)
-    for name, projects in here.items():
-        own = [project for project in projects if project.rows[0].migrated == database]
-        here[name] = own or projects
-    return elsewhere | here
+    found: dict[str, _Project] = {}
+    for place in sorted(places, key=lambda place: (place != database, place)):
+        rows: dict[str, list[Row]] = {}
+        for row in read_rows(connection, place, database):
+            rows.setdefault(row.version_table, []).append(row)
+        for name, of_project in rows.items():
+            if name not in found:
+                found[name] = _Project(of_project, _versions(connection, place, name))
+    return found
 
 
 def _versions(connection: Connection, place: str, version_table: str) -> list[str]:
@@ -347,7 +324,7 @@ def _by_script(project: _Project, script: ScriptDirectory, revision: str) -> set
 
 def _by_rows(project: _Project, revision: str) -> set[str]:
     """Without the scripts: what has run tells what it followed."""
-    rows = {row.version_num: row for row in project.rows if not is_downgrade(row)}
+    rows = {row.version_num: row for row in project.rows if not _is_downgrade(row)}
 
     def resolve(name: str) -> set[str]:
         if name in ("current", "head", "heads"):
@@ -367,6 +344,10 @@ def _by_rows(project: _Project, revision: str) -> set[str]:
         return set()
     names = resolve(match["from"]) if match["from"] else set(project.heads)
     return _walk(names, int(match["steps"]), up, down)
+
+
+def _is_downgrade(row: Row) -> bool:
+    return row.version_num.startswith(DOWNGRADE)
 
 
 def _walk(

@@ -9,14 +9,12 @@ each revision once. Policies are read before the run, and again where the id of 
 policy, or that is to have one, has changed, or the revision has changed policies.
 
 =============================================  =============================================
-a table of the migrated databases, or one      its policy
-that a statement names with its database
+a table of the migrated databases              its policy
 =============================================  =============================================
 rebuilt by this revision                       renewed where declared so, else named
 rebuilt, and a policy appears meanwhile        renewed, if it is found detached after COMMIT;
                                                where nobody declares it, named at the run's end
 made by a downgrade, with an old policy        renewed where declared so, else named
-made by an upgrade, with an old policy         named at the run's end, if it is detached still
 renamed                                        named: a policy stays with the old name
 not protected when the revision began          left: it was dropped, or ended, before
 ended by a run of this revision that failed    renewed where declared so, else named
@@ -32,7 +30,7 @@ import logging
 import threading
 import warnings
 import weakref
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -40,11 +38,11 @@ from alembic.operations import Operations
 from alembic.operations.ops import MigrateOperation
 from alembic.runtime.migration import MigrationContext, MigrationInfo
 from sqlalchemy import Table, bindparam, event, text
-from sqlalchemy.engine import Connection, Dialect
+from sqlalchemy.engine import Connection
 from sqlalchemy.exc import SAWarning, SQLAlchemyError
 
 from sqlalchemy_matrixone_pitr import server
-from sqlalchemy_matrixone_pitr.catalog import Key, ObjectKey, object_ids, table_ids
+from sqlalchemy_matrixone_pitr.catalog import Key, object_ids, table_ids
 from sqlalchemy_matrixone_pitr.connections import is_autocommit, query
 from sqlalchemy_matrixone_pitr.ddl import CreatePitr
 from sqlalchemy_matrixone_pitr.declarations import (
@@ -77,7 +75,6 @@ from .elements import (
     made_by,
 )
 from .offline import end_revision
-from .sqltext import Verb, acts_sent
 from .steps import Heads, on_run, watch_runs
 from .times import Recorder
 from .toimpl import alters, creates, drops, take_changes
@@ -99,12 +96,9 @@ class _Run:
         waited included.
     :ivar names: of the PITRs that there were then, less those that the run has made since.
     :ivar waiting: what waited for COMMIT then.
-    :ivar began: the server's time when the run began.
     :ivar runs: whether a revision is doing its work.
     :ivar stop: ends the listening to its statements.
     :ivar rebuilt: tables that were rebuilt while no policy of them was known.
-    :ivar made_again: tables that upgrades have made, of whose name a policy was that had ended.
-    :ivar named: tables of other databases that statements have named, and other databases.
     """
 
     databases: frozenset[str]
@@ -116,29 +110,22 @@ class _Run:
     names: frozenset[str] = frozenset()
     waiting: set[TransactionalDDLElement] = field(default_factory=set)
     rebuilt: set[Key] = field(default_factory=set)
-    made_again: set[Key] = field(default_factory=set)
-    named: set[ObjectKey] = field(default_factory=set)
-    began: dt.datetime | None = None
     runs: bool = False
     stop: Callable[[], None] | None = None
 
-    def is_concerned(self, key: Key) -> bool:
-        """Whether a table has a policy, or is to have one, or may have one."""
-        of_policies = (*self.protected, *self.declared)
-        return any(key == of for _, of in of_policies) or self._is_named(key)
+    def concerned(self) -> set[Key]:
+        """The tables that have a policy, or are to have one."""
+        return {key for _, key in (*self.protected, *self.declared)}
 
     def is_migrated(self, key: Key) -> bool:
-        return key[0] in self.databases or self._is_named(key)
-
-    def _is_named(self, key: Key) -> bool:
-        return not self.named.isdisjoint((key, (key[0], None)))
+        return key[0] in self.databases
 
     def read(self, aside: Connection) -> ServerState:
         """The policies of tables, and their tables."""
         tables = {table for _, (_, table) in self.declared}
         wanted = filters(level=PitrLevel.TABLE)
         state = read_state(aside, wanted, databases=self.databases, tables=tables)
-        self.policies = [p for p in policies(state.pitrs) if self.is_migrated(_key(p))]
+        self.policies = [p for p in policies(state.pitrs) if p.target[2] in self.databases]
         return state
 
 
@@ -183,6 +170,9 @@ def watch_revisions() -> None:
 _lock = threading.Lock()
 _watched = False
 
+_named: weakref.WeakKeyDictionary[MigrationContext, set[str]] = weakref.WeakKeyDictionary()
+"""The databases that a run's operations name."""
+
 
 def _callback_of(context: MigrationContext) -> AfterRevision | None:
     found = (c for c in context.on_version_apply_callbacks if isinstance(c, AfterRevision))
@@ -212,6 +202,8 @@ def _note(operations: Operations, operation: MigrateOperation) -> None:
     for found in altered(operation, context.dialect):
         if found.effect >= Effect.RENAMES and context.connection is not None:
             look_for_objects(context.connection)
+        if found.schema:
+            _named.setdefault(context, set()).add(fold(found.schema))
 
 
 class AfterRevision:
@@ -231,14 +223,15 @@ class AfterRevision:
     ) -> None:
         """Read what there is before the first revision, and take the time of each."""
         run = self._runs.get(ctx)
-        if run is None or run.recorder is not None:
-            with reading(connection) as aside:
-                if run is None:
-                    run = self._runs[ctx] = self._start(ctx, connection, aside, heads)
-                if run.recorder is not None:
-                    earlier = run.recorder.begin(step, connection, aside, run.ids)
-                    if earlier is not None:
-                        _go_back(run, aside, earlier)
+        if run is not None and run.recorder is None:
+            return
+        with reading(connection) as aside:
+            if run is None:
+                run = self._runs[ctx] = self._start(ctx, connection, aside, heads)
+            if run.recorder is not None:
+                earlier = run.recorder.begin(step, connection, aside, run.ids)
+                if earlier is not None:
+                    _go_back(run, aside, earlier)
         run.runs = True
 
     def _start(
@@ -266,15 +259,14 @@ class AfterRevision:
             run.ids = dict(table_ids(aside, databases))
             run.protected = {(p.name, _key(p)): not p.detached for p in run.policies}
             run.names = frozenset(pitr.name for pitr in state.pitrs)
-        run.began = now
         if self._record_times:
             run.recorder = Recorder.of(ctx, names.current, now, heads)
-        run.stop = _listen(run, connection, ctx._version)
+            run.stop = _listen(run, run.recorder, connection, ctx._version)
         return run
 
     def __call__(self, *, ctx: MigrationContext, step: Any, **kw: Any) -> None:
         if ctx.as_sql:
-            end_revision(ctx, self._metadata, is_upgrade=step.is_upgrade)
+            end_revision(ctx, self._metadata)
             return
         run, connection = self._runs.get(ctx), ctx.connection
         if step.is_stamp or run is None or connection is None:
@@ -284,7 +276,8 @@ class AfterRevision:
         changes = take_changes(ctx)
         look_for_objects(connection)
         if run.ids is not None:
-            _learn(run, connection)
+            if run.recorder is not None:
+                _learn(run, connection, _named.pop(ctx, set()), run.recorder.moment)
             here = table_ids(connection, run.databases | {database for database, _ in run.ids})
             self._look(run, connection, here, is_upgrade=step.is_upgrade, changes=changes)
             there = set(here.values())
@@ -307,23 +300,13 @@ class AfterRevision:
         if run.recorder is not None:
             committed = error is None or isinstance(error, PitrAfterCommitError)
             run.recorder.end(connection, committed=committed)
-        if error is None and (run.rebuilt or run.made_again):
-            self._look_at_rest(run, connection)
-
-    def _look_at_rest(self, run: _Run, connection: Connection) -> None:
-        """Name the policies that no revision of the run has brought back."""
-        is_open = connection.in_transaction() and not is_autocommit(connection)
-        with reading(connection) as aside:
-            state = run.read(aside)
-        for policy in run.policies:
-            if _key(policy) in run.rebuilt and (policy.detached or is_open):
-                _warn_rebuilt(policy)  # what is committed is the table as it was
-            elif _key(policy) in run.made_again:
-                again = NameWhereDetached(renewed_pitr(policy))
-                if is_open:
-                    connection.execute(again)
-                else:
-                    again.decide(state)
+        if run.rebuilt and error is None:
+            is_open = connection.in_transaction() and not is_autocommit(connection)
+            with reading(connection) as aside:
+                run.read(aside)
+            for policy in run.policies:
+                if _key(policy) in run.rebuilt and (policy.detached or is_open):
+                    _warn_rebuilt(policy)  # what is committed is the table as it was
 
     def _log_unprivileged(self) -> None:
         """Users who are no administrators migrate too; where policies are declared it matters."""
@@ -356,7 +339,7 @@ class AfterRevision:
         keys = run.ids.keys() | here.keys()
         changed = {key for key in keys if run.ids.get(key) != here.get(key)}
         changes = changes or not run.waiting.issuperset(pending_pitrs(connection))
-        if not changes and not any(map(run.is_concerned, changed)):
+        if not changes and not changed & run.concerned():
             run.rebuilt |= {key for key in changed if key in run.ids and run.is_migrated(key)}
             return
         found = _read(run, connection, here)
@@ -366,20 +349,15 @@ class AfterRevision:
             declaration = found.declared.get((policy.name, key))
             if found.rebuilt(key) and found.protected[policy.name, key]:
                 self._renew_or_warn(connection, policy, declaration, known)
-            elif found.appeared(key) and not found.protected[policy.name, key]:
-                if is_upgrade:
-                    run.made_again.add(key)  # a later revision may create its policy
-                else:
-                    self._renew_or_name(connection, policy, renew=declaration is not None)
+            elif found.appeared(key) and policy.detached and not is_upgrade:
+                self._renew_or_name(connection, policy, renew=declaration is not None)
         listed = {(policy.name, _key(policy)) for policy in found.policies}
         for (name, key), declaration in found.declared.items():
             if found.rebuilt(key) and (name, key) not in listed:
                 self._renew_newcomer(connection, declaration.pitr, known)
         self._name_renamed(connection, found)
-        if is_autocommit(connection):  # what this revision does is done
-            found = _read(run, connection, here)
         run.protected = self._protected_after(connection, found)
-        run.rebuilt = {key for key in run.rebuilt if not run.is_concerned(key)}
+        run.rebuilt -= run.concerned()
         run.waiting = set(pending_pitrs(connection))
         run.names = frozenset(
             [
@@ -450,9 +428,9 @@ class AfterRevision:
         """Which policies will protect their tables when what waits is sent."""
         after = {}
         for policy in found.policies:
-            committed = found.state.objects.get(_key(policy))
-            stays = committed is not None and found.here.get(_key(policy)) == committed.id
-            after[policy.name, _key(policy)] = stays and not policy.detached
+            name, key = policy.name, _key(policy)
+            stays = key in found.here and not found.rebuilt(key)
+            after[name, key] = found.protected[name, key] and stays
         for element in pending_pitrs(connection):
             for name, key in after:
                 if creates(element, name):
@@ -466,9 +444,10 @@ class AfterRevision:
         return after
 
 
-def _listen(run: _Run, connection: Connection, version: Table) -> Callable[[], None]:
-    """See each statement of a revision, but for what Alembic itself records: what it names, and
-    that its time is to be written first.
+def _listen(
+    run: _Run, recorder: Recorder, connection: Connection, version: Table
+) -> Callable[[], None]:
+    """Tell the recorder of each statement of a revision, but for what Alembic itself records.
 
     :returns: what ends it.
     """
@@ -476,45 +455,27 @@ def _listen(run: _Run, connection: Connection, version: Table) -> Callable[[], N
     def look(
         conn: Connection, cursor: Any, statement: str, parameters: Any, context: Any, many: bool
     ) -> None:
-        if not run.runs:
-            return
-        compiled = getattr(context, "compiled", None)
-        written = getattr(getattr(compiled, "statement", None), "table", None)
-        if written is version:
-            return
-        run.named |= {
-            key for key in _named(statement, connection.dialect) if key[0] not in run.databases
-        }
-        if run.recorder is not None:
-            run.recorder.note(connection)
+        if run.runs:
+            compiled = getattr(context, "compiled", None)
+            written = getattr(getattr(compiled, "statement", None), "table", None)
+            if written is not version:
+                recorder.note(connection)
 
     event.listen(connection, "before_cursor_execute", look)
     return lambda: event.remove(connection, "before_cursor_execute", look)
 
 
-def _named(statement: str, dialect: Dialect) -> Iterator[ObjectKey]:
-    """The objects that a statement changes and names with their database."""
-    for act in acts_sent(statement, dialect):
-        if act.verb in (Verb.CREATE_DATABASE, Verb.DROP_DATABASE):
-            yield fold(act.name[1]), None
-            continue
-        for name in (act.name, act.new_name):
-            if name is not None and name[0] is not None:
-                yield fold(name[0]), fold(name[1])
-
-
-def _learn(run: _Run, connection: Connection) -> None:
-    """Take the ids in databases that statements have named for the first time, as they were."""
+def _learn(run: _Run, connection: Connection, named: set[str], moment: dt.datetime) -> None:
+    """Take the ids in databases that operations have named for the first time, as they were."""
     assert run.ids is not None
-    new = {database for database, _ in run.named} - {database for database, _ in run.ids}
+    new = named - run.databases - {database for database, _ in run.ids}
     if not new:
         return
-    moment = run.began if run.recorder is None else run.recorder.moment
     try:
         with reading(connection) as aside:
             run.ids |= table_ids(aside, new, at=moment)
     except SQLAlchemyError as error:
-        log.warning("what is changed in %s is not known: %s", ", ".join(sorted(new)), error)
+        log.warning("what is changed in %s is not recorded: %s", ", ".join(sorted(new)), error)
 
 
 def _read(run: _Run, connection: Connection, here: Mapping[Key, int]) -> _Found:
@@ -526,18 +487,13 @@ def _read(run: _Run, connection: Connection, here: Mapping[Key, int]) -> _Found:
     protected = {}
     for policy in run.policies:
         name, key = policy.name, _key(policy)
-        committed = state.objects.get(key)
-        if (name, key) in run.protected and policy.current.name in run.names:
+        if (name, key) in run.protected:
             protected[name, key] = run.protected[name, key]
-        elif not policy.detached:  # made since, for the table as it is committed
-            protected[name, key] = True
-            if committed is not None:
-                before[key] = committed.id
-        elif committed is not None and run.ids.get(key) != committed.id:
+        elif policy.detached and key in state.objects:
             # made by an autocommit block of this revision, and ended by it
             protected[name, key], before[key] = True, None
         else:
-            protected[name, key] = run.protected.get((name, key), False)
+            protected[name, key] = not policy.detached
     return _Found(state, run.policies, run.declared, before, here, protected)
 
 

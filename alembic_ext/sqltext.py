@@ -40,24 +40,21 @@ class Verb(enum.Enum):
     CREATE_TABLE = enum.auto()
     CREATE_DATABASE = enum.auto()
     DELETE_ROWS = enum.auto()
-    """All of them, or all of a partition: without a WHERE, or with one that is always true."""
+    """All of them: without a WHERE, or with one that is always true."""
     UPDATE_ROWS = enum.auto()
     """The same."""
-    ALTER_PITR = enum.auto()
-    DROP_PITR = enum.auto()
 
 
 class Act(NamedTuple):
     """One object, and what a statement does to it.
 
-    :ivar name: a table's; of a database, or a PITR, the second part.
+    :ivar name: a table's; of a database the second part.
     :ivar statement: as written, comments left out at its ends.
     :ivar new_name: of a table that is renamed.
     :ivar conditional: ``IF EXISTS`` or ``IF NOT EXISTS`` is said.
     :ivar columns: that are dropped, or set by an UPDATE.
     :ivar added: columns that are added.
     :ivar renamed: columns that get another name: old and new.
-    :ivar range: that a PITR gets.
     """
 
     verb: Verb
@@ -68,7 +65,6 @@ class Act(NamedTuple):
     columns: tuple[str, ...] = ()
     added: tuple[str, ...] = ()
     renamed: tuple[tuple[str, str], ...] = ()
-    range: str | None = None
 
 
 def acts(sql: str) -> list[Act]:
@@ -80,15 +76,6 @@ def acts(sql: str) -> list[Act]:
     if _FIRST_WORD.search(sql) is None:
         return []
     return [act for statement in _statements(sql) for act in _read(_Reader(sql, statement))]
-
-
-def acts_sent(statement: str, dialect: Dialect) -> list[Act]:
-    """The same of a text as it is given to a cursor, where a percent sign may be doubled."""
-    return acts(_single_percent(statement, dialect))
-
-
-def _single_percent(statement: str, dialect: Dialect) -> str:
-    return statement.replace("%%", "%") if dialect.paramstyle.endswith("format") else statement
 
 
 def acts_of(element: Executable | str, dialect: Dialect) -> list[Act]:
@@ -104,7 +91,7 @@ def _compiled(element: Executable | str, dialect: Dialect) -> str:
         compiled = str(clause.compile(dialect=dialect))
     except SQLAlchemyError:
         return ""
-    return _single_percent(compiled, dialect)
+    return compiled.replace("%%", "%") if dialect.paramstyle.endswith("format") else compiled
 
 
 # ----------------------------------------------------------------------------------------- tokens
@@ -236,17 +223,6 @@ class _Reader:
             if not self.take(","):
                 return
 
-    def takes_analyze(self) -> bool:
-        """Take the options of an EXPLAIN, words or a list in parentheses; whether it executes."""
-        start = self.at
-        if self.take("("):
-            while self.peek() is not None and not self.take(")"):
-                self.at += 1
-        else:
-            while self.take("ANALYZE VERBOSE"):
-                pass
-        return any(token.value.upper() == "ANALYZE" for token in self.tokens[start : self.at])
-
     def before(self, words: str) -> _Reader:
         """Take what comes before one of the words outside of parentheses, or all of the rest."""
         depth, start = 0, self.at
@@ -281,8 +257,6 @@ _NO_COLUMN = "INDEX KEY CONSTRAINT FOREIGN PRIMARY CHECK PARTITION UNIQUE FULLTE
 
 
 def _read(reader: _Reader) -> Iterator[Act]:
-    if reader.take("DESC DESCRIBE EXPLAIN") and not reader.takes_analyze():
-        return
     if reader.is_next("WITH"):
         reader.before("DELETE INSERT REPLACE SELECT UPDATE")
     if reader.take("DROP"):
@@ -322,8 +296,6 @@ def _one(reader: _Reader, verb: Verb, conditional: bool = False) -> Iterator[Act
 def _drop(reader: _Reader) -> Iterator[Act]:
     if reader.take("DATABASE SCHEMA"):
         yield from _one(reader, Verb.DROP_DATABASE, reader.condition())
-    elif reader.take("PITR"):
-        yield from _one(reader, Verb.DROP_PITR, reader.condition())
     elif reader.take("TABLE"):
         following = reader.peek(1)
         if reader.is_next("TEMPORARY") and following is not None and following.kind != "mark":
@@ -334,9 +306,6 @@ def _drop(reader: _Reader) -> Iterator[Act]:
 
 
 def _alter(reader: _Reader) -> Iterator[Act]:
-    if reader.take("PITR"):
-        yield from _alter_pitr(reader)
-        return
     name = reader.name() if reader.take("TABLE") else None
     if name is None:
         return
@@ -346,8 +315,6 @@ def _alter(reader: _Reader) -> Iterator[Act]:
     added: list[str] = []
     renamed: list[tuple[str, str]] = []
     for item in reader.items():
-        if item.is_next("DROP TRUNCATE") and item.is_next("PARTITION", 1):
-            yield Act(Verb.DELETE_ROWS, name, reader.statement)
         if item.take("DROP"):
             if not item.is_next(_NO_COLUMN):
                 verb = Verb.DROP_COLUMN
@@ -380,15 +347,6 @@ def _alter(reader: _Reader) -> Iterator[Act]:
         )
     if new_name is not None:
         yield Act(Verb.RENAME_TABLE, name, reader.statement, new_name)
-
-
-def _alter_pitr(reader: _Reader) -> Iterator[Act]:
-    conditional = reader.condition()
-    name = reader.name()
-    if name is not None and reader.take("RANGE"):
-        value, unit = reader.peek(), reader.peek(1)
-        range = f"{value.value}{unit.value[1:-1]}" if value and unit else ""
-        yield Act(Verb.ALTER_PITR, name, reader.statement, conditional=conditional, range=range)
 
 
 def _added(item: _Reader) -> Iterator[str]:

@@ -58,9 +58,7 @@ _CREATE: Final = (
 
 _COLUMNS: Final = ("migrated", "version_table", "version_num", "began", "touched")
 
-_ALL: Final = f"SELECT {', '.join(_COLUMNS)} FROM {{table}}"
-
-_SELECT: Final = f"{_ALL} WHERE migrated = :migrated"
+_SELECT: Final = f"SELECT {', '.join(_COLUMNS)} FROM {{table}} WHERE migrated = :migrated"
 
 _UPDATED: Final = ", ".join(f"{column} = VALUES({column})" for column in ("began", "touched"))
 
@@ -140,15 +138,10 @@ class Row:
         )
 
 
-def is_downgrade(row: Row) -> bool:
-    """Whether a row is of a downgrade."""
-    return row.version_num.startswith(DOWNGRADE)
-
-
-def read_rows(connection: Connection, schema: str) -> list[Row]:
-    """The rows in the table of a schema."""
-    statement = text(_ALL.format(table=qualified(schema)))
-    return [Row.parse(row) for row in connection.execute(statement)]
+def read_rows(connection: Connection, schema: str, database: str | None) -> list[Row]:
+    """The rows of a database, from the table in a schema."""
+    statement = text(_SELECT.format(table=qualified(schema)))
+    return [Row.parse(row) for row in connection.execute(statement, {"migrated": database or ""})]
 
 
 def _create(aside: Connection, schema: str | None) -> None:
@@ -207,12 +200,6 @@ def _log_failure(rows: Iterable[Row], error: Exception) -> None:
     log.warning("the time of revision %s is not recorded: %s", names, error)
 
 
-def _has_changed(aside: Connection, failed: Row, ids: Mapping[Key, int | None]) -> bool:
-    """Whether a table is another one since a revision began."""
-    then = table_ids(aside, [failed.migrated], at=failed.began)
-    return not set(then.values()) <= set(ids.values())
-
-
 # --------------------------------------------------------------------------------------- recording
 
 
@@ -223,7 +210,6 @@ class Recorder:
     :ivar began: the server's time; nothing was committed since, unless ``old`` says so.
     :ivar heads: the versions before the step that runs; None is not known.
     :ivar failed: what earlier runs have left in their middle, by revision; None is not known yet.
-    :ivar abandoned: those of them after which no revision has been committed, until one begins.
     :ivar has_table: whether the table of rows is there.
     :ivar may_make_table: whether it may be made now: not where that would wait for Alembic's own,
         or for what revisions before have changed in the same transaction.
@@ -241,7 +227,6 @@ class Recorder:
     heads: list[str] | None
     old: bool = False
     failed: dict[str, Row] | None = None
-    abandoned: dict[str, Row] = field(default_factory=dict)
     has_table: bool = False
     may_make_table: bool = False
     rows: list[Row] = field(default_factory=list)
@@ -324,43 +309,30 @@ class Recorder:
                 raise
             return {}
         self.has_table = True
-        failed, done = {}, []
-        for row in map(Row.parse, found):
-            if row.progress is Progress.PARTIAL and row.migrated:
-                failed[row.version_num] = row
-            elif row.progress is Progress.COMMITTED:
-                done.append(row)
-        for later in done:
-            for name, row in list(failed.items()):
-                if later.began > row.began and is_downgrade(later):
-                    del failed[name]  # what it had changed is another life's
-        self.abandoned = {
-            name: row
-            for name, row in failed.items()
-            if all(row.began >= later.began for later in done)
+        return {
+            row.version_num: row
+            for row in map(Row.parse, found)
+            if row.progress is Progress.PARTIAL and row.migrated
         }
-        return failed
 
     def _earlier(
         self, aside: Connection, ids: Mapping[Key, int | None] | None
     ) -> dt.datetime | None:
         """When an earlier run of the revision began that has committed something; the rows take its
-        time. Or of a revision in whose place this one is: it was the last one that began."""
+        time."""
         assert self.failed is not None
         moments = []
         for number, row in enumerate(self.rows):
-            self.abandoned.pop(row.version_num, None)
             failed = self.failed.pop(row.version_num, None)
-            if failed is None or ids is None or not _has_changed(aside, failed, ids):
+            if failed is None or ids is None:
+                continue
+            then = table_ids(aside, [failed.migrated], at=failed.began)
+            if set(then.values()) <= set(ids.values()):
                 continue
             self.rows[number] = dataclasses.replace(
                 row, began=failed.began, progress=Progress.PARTIAL
             )
             moments.append(failed.began)
-        if ids is not None:
-            abandoned = self.abandoned.values()
-            moments += [row.began for row in abandoned if _has_changed(aside, row, ids)]
-        self.abandoned = {}
         return min(moments, default=None)
 
     def note(self, connection: Connection) -> None:

@@ -19,8 +19,10 @@ from .aio import (
     plan_pitrs_async,
     prune_history_async,
     renew_pitr_async,
+    restore_copy_async,
     undo_changes_async,
     undo_sql_async,
+    undrop_async,
 )
 from .apply import apply_plan
 from .coverage.reading import check_kept
@@ -53,7 +55,8 @@ from .manager import PitrManager, TransactionPitrManager
 from .model import Pitr, PitrLevel, PitrRange, PitrStatus, PitrUnit, RangeLike, RecoveryWindow
 from .moment import Moment, MomentLike
 from .past.changes import Change, NotThere, find_change, find_changes
-from .past.dropped import DroppedObject, dropped_objects
+from .past.copies import CopiedTable, CopyReport
+from .past.dropped import DroppedObject, dropped_objects, undrop
 from .past.elements import as_of
 from .past.row_change import ChangeKind, RowChange
 from .past.rows import DiffSummary, RowChanges, diff_rows, diff_summary
@@ -66,6 +69,7 @@ from .plan.reading import plan_pitrs
 from .reflection import get_pitrs, get_recovery_windows
 from .renewal import prune_history, renew_pitr
 from .report import ApplyReport, Failure
+from .restore.copy import restore_copy
 from .schema import DatabasePitr, TablePitr, Unprotected
 from .startup import ensure_pitrs, install_engine_hook
 from .transaction import pending_pitrs
@@ -81,6 +85,8 @@ __all__ = [
     "Change",
     "ChangeKind",
     "Conflict",
+    "CopiedTable",
+    "CopyReport",
     "Create",
     "CreatePitr",
     "DatabasePitr",
@@ -169,8 +175,12 @@ __all__ = [
     "prune_history_async",
     "renew_pitr",
     "renew_pitr_async",
+    "restore_copy",
+    "restore_copy_async",
     "undo_changes",
     "undo_changes_async",
     "undo_sql",
     "undo_sql_async",
+    "undrop",
+    "undrop_async",
 ]

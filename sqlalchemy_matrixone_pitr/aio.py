@@ -21,7 +21,7 @@ from .manager import PitrManager, TransactionPitrManager
 from .moment import Moment, MomentLike
 from .past.changes import find_change, find_changes
 from .past.comparison import Target, Where
-from .past.dropped import dropped_objects
+from .past.dropped import dropped_objects, undrop
 from .past.row_change import RowChange
 from .past.rows import RowChanges, diff_rows, diff_summary
 from .past.session import past_arguments, past_engines, prepare
@@ -29,6 +29,7 @@ from .past.undo import undo_changes, undo_sql
 from .plan.reading import plan_pitrs
 from .reflection import get_pitrs, get_recovery_windows
 from .renewal import prune_history, renew_pitr
+from .restore.copy import restore_copy
 from .startup import ensure_pitrs
 
 if TYPE_CHECKING:
@@ -177,6 +178,8 @@ find_change_async = _awaited(find_change)
 diff_summary_async = _awaited(diff_summary)
 undo_sql_async = _awaited(undo_sql)
 dropped_objects_async = _awaited(dropped_objects)
+undrop_async = _awaited(undrop)
+restore_copy_async = _awaited(restore_copy)
 undo_changes_async = _awaited(undo_changes)
 
 

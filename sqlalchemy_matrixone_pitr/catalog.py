@@ -522,3 +522,47 @@ def inventory(
             present = Present(name, table, int(rel_id), bool(partitioned))
             found[Identity(True, int(logical_id))] = present
     return found
+
+
+def kinds_in(
+    connection: Connection, database: str, *, at: MomentLike | None = None
+) -> dict[str, str]:
+    """What is in a database by name, with its kind: ``r`` table, ``v`` view, ``S`` sequence, ``e``
+    external table; parts of tables are left out."""
+    statement = text(
+        f"SELECT relname, relkind FROM mo_catalog.mo_tables{_then(at)} "
+        "WHERE account_id = current_account_id() AND reldatabase = :database"
+    )
+    rows = query(connection, statement, {"database": database})
+    return {name: kind for name, kind in rows if not is_part(name)}
+
+
+def numbered_columns(connection: Connection, database: str, *, at: MomentLike) -> list[Key]:
+    """The tables of a database that have an AUTO_INCREMENT column, with its name."""
+    statement = text(
+        f"SELECT att_relname, attname FROM mo_catalog.mo_columns{_then(at)} "
+        "WHERE account_id = current_account_id() AND att_database = :database "
+        "AND att_is_auto_increment = 1"
+    )
+    rows = query(connection, statement, {"database": database})
+    return sorted(
+        (table, column)
+        for table, column in rows
+        if not is_part(table) and not column.startswith("__mo_")
+    )
+
+
+def routines_in(connection: Connection, database: str, *, at: MomentLike) -> list[str] | None:
+    """The functions and procedures of a database; None where this user may not know."""
+    then = _then(at)
+    statement = text(
+        f"SELECT name FROM mo_catalog.mo_user_defined_function{then} WHERE db = :database "
+        f"UNION ALL SELECT name FROM mo_catalog.mo_stored_procedure{then} WHERE db = :database"
+    )
+    try:
+        return sorted(row[0] for row in query(connection, statement, {"database": database}))
+    except DBAPIError as error:
+        if error.connection_invalidated:
+            raise
+        roll_back(connection)
+        return None

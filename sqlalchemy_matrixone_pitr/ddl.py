@@ -25,7 +25,7 @@ from sqlalchemy.sql.compiler import DDLCompiler, IdentifierPreparer
 from sqlalchemy.sql.ddl import ExecutableDDLElement
 
 from . import server
-from .catalog import has_table
+from .catalog import ObjectKey, has_table
 from .connections import is_autocommit
 from .declarations import Databases
 from .errors import (
@@ -421,6 +421,46 @@ def recovery_window_statement(
     return f"SHOW RECOVERY_WINDOW FOR {target}"
 
 
+# ---------------------------------------------------------------------------------------- copies
+
+
+class CopyElement(ExecutableDDLElement):
+    """Base of the statements that copy the past; the names are the server's.
+
+    :param source: a database and a table in it, or a database and None.
+    :param into: of the copy.
+    """
+
+    def __init__(self, source: ObjectKey, into: ObjectKey, at: Moment) -> None:
+        self.source = source
+        self.into = into
+        self.at = at
+
+    def __str__(self) -> str:
+        return str(self.compile(dialect=display_dialect()))
+
+
+class Clone(CopyElement):
+    """``CREATE TABLE into CLONE source {MO_TS = n}``, or ``CREATE DATABASE``.
+
+    >>> print(Clone(("shop", "t"), ("shop", "copy"), Moment.parse("2026-11-22 09:30Z")))
+    CREATE TABLE `shop`.`copy` CLONE `shop`.`t` {MO_TS = 1795339800000000000}
+    """
+
+
+class CopyRows(CopyElement):
+    """``INSERT INTO into (columns) SELECT columns FROM source {MO_TS = n}``.
+
+    :param columns: without generated ones, which take no values.
+    """
+
+    def __init__(
+        self, source: ObjectKey, into: ObjectKey, at: Moment, columns: Iterable[str]
+    ) -> None:
+        super().__init__(source, into, at)
+        self.columns = tuple(columns)
+
+
 # --------------------------------------------------------------------------------------- visitors
 
 
@@ -564,4 +604,44 @@ def _visit_restore(element: RestorePitr, compiler: DDLCompiler, **kw: Any) -> st
         f"FROM PITR {_name(compiler, element.name)}",
         _text(compiler, element.at),
         f"AS {_name(compiler, element.from_account)}" if element.from_account else None,
+    )
+
+
+def back_quoted(*names: str | None) -> str:
+    """A database, or a table in it, quoted for a statement that is sent as text to the driver.
+
+    >>> back_quoted("shop", "orders")
+    '`shop`.`orders`'
+    """
+    return ".".join(_back_quoted(_plain_preparer(), name) for name in names if name is not None)
+
+
+@functools.cache
+def _plain_preparer() -> IdentifierPreparer:
+    return display_dialect().identifier_preparer
+
+
+def _key(compiler: DDLCompiler, key: ObjectKey) -> str:
+    return ".".join(_name(compiler, name) for name in key if name is not None)
+
+
+@compiles(Clone)
+def _visit_clone(element: Clone, compiler: DDLCompiler, **kw: Any) -> str:
+    return _words(
+        "CREATE",
+        "DATABASE" if element.into[1] is None else "TABLE",
+        _key(compiler, element.into),
+        "CLONE",
+        _key(compiler, element.source),
+        element.at.sql,
+    )
+
+
+@compiles(CopyRows)
+def _visit_copy_rows(element: CopyRows, compiler: DDLCompiler, **kw: Any) -> str:
+    columns = ", ".join(_name(compiler, column) for column in element.columns)
+    return _words(
+        f"INSERT INTO {_key(compiler, element.into)} ({columns})",
+        f"SELECT {columns} FROM {_key(compiler, element.source)}",
+        element.at.sql,
     )

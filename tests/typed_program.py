@@ -31,6 +31,8 @@ from sqlalchemy_matrixone_pitr import (
     Change,
     ChangeKind,
     Conflict,
+    CopiedTable,
+    CopyReport,
     Create,
     CreatePitr,
     DatabasePitr,
@@ -119,10 +121,14 @@ from sqlalchemy_matrixone_pitr import (
     prune_history_async,
     renew_pitr,
     renew_pitr_async,
+    restore_copy,
+    restore_copy_async,
     undo_changes,
     undo_changes_async,
     undo_sql,
     undo_sql_async,
+    undrop,
+    undrop_async,
 )
 from sqlalchemy_matrixone_pitr.emulator import Emulator
 
@@ -271,11 +277,16 @@ async def take_back_async(engine: AsyncEngine, connection: AsyncConnection) -> U
 
 def dropped(engine: Engine) -> list[str]:
     found: list[DroppedObject] = dropped_objects(engine, database="shop", since="7d ago")
-    return [one.name for one in found if one.kept is Kept.KEPT and not one.recreated]
+    back = [undrop(engine, one, into=f"{one.name}_back") for one in found if one.kept is Kept.KEPT]
+    copy: CopyReport = restore_copy(engine, Order, found[0].last, "orders_then")
+    tables: tuple[CopiedTable, ...] = copy.tables
+    return [report.into for report in (*back, copy)] + [table.name for table in tables]
 
 
-async def dropped_async(engine: AsyncEngine) -> list[DroppedObject]:
-    return await dropped_objects_async(engine, since=Moment.parse("2026-11-22 09:30Z"))
+async def dropped_async(engine: AsyncEngine) -> CopyReport:
+    found = await dropped_objects_async(engine, since=Moment.parse("2026-11-22 09:30Z"))
+    await undrop_async(engine, found[0])
+    return await restore_copy_async(engine, "shop.orders", "1h ago", "shop.orders_then")
 
 
 def errors(engine: Engine) -> list[str]:

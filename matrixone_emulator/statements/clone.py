@@ -11,6 +11,7 @@ from dataclasses import replace
 from ..errors import SqlError
 from ..types.definition import DatabaseVersion, Named, Version
 from .keys import refuse_keyless_parent
+from .show_create import printed_default
 from .workspace import Workspace
 
 
@@ -22,23 +23,35 @@ def copy_table(
     name: str,
     *,
     old_database: str = "",
+    cloned: bool = False,
 ) -> Version:
-    """*source* with its rows of transaction *number* as a new table of *home*."""
+    """*source* with its rows of transaction *number* as a new table of *home*.
+
+    CLONE reads the definition from SHOW CREATE TABLE, with what that doubles.
+    """
     keys = tuple(
         replace(key, parent_database=home.name) if key.parent_database == old_database else key
         for key in source.definition.foreign_keys
     )
     definition = replace(source.definition, name=name, foreign_keys=keys)
+    if cloned:
+        columns = tuple(
+            column
+            if column.default is None or not column.default.startswith("'")
+            else replace(column, default=printed_default(column.default, session.rules))
+            for column in definition.columns
+        )
+        definition = replace(definition, columns=columns)
     if old_database and definition.view_database == old_database:
         definition = replace(definition, view_database=home.name)
     text = session.store.sources.get(source.version, "")
     rows = session.catalogue.rows_sql(source, number) if definition.view is None else ""
     version = session.catalogue.add_table(home, definition, source=text)
     if rows:
-        columns = ", ".join(column.key for column in definition.columns)
+        names = ", ".join(column.key for column in definition.columns)
         session.run(
-            f"INSERT INTO {version.table} ({columns}, _from) "
-            f"SELECT {columns}, {session.number} FROM {rows}"
+            f"INSERT INTO {version.table} ({names}, _from) "
+            f"SELECT {names}, {session.number} FROM {rows}"
         )
         start = definition.auto_start
         session.store.next_block(source.physical, version.physical, start)
@@ -101,8 +114,12 @@ def clone_table(
 
     def work() -> None:
         for key in past.definition.foreign_keys:
+            own = (key.parent_database, key.parent_table) == (past.database, past.name)
+            if not own and session.catalogue.parent(past, key) is None:
+                named = f"{session.context.database}.{key.parent_table}"
+                raise SqlError(1146, f"no such table {named}")
             refuse_keyless_parent(session, past, past.definition, key)
-        version = copy_table(session, past, number, home, name)
+        version = copy_table(session, past, number, home, name, cloned=True)
         session.emit("create_table", version, 0, version.id)
 
     without_foreign_keys(session, work)
@@ -125,7 +142,13 @@ def clone_database(session: Workspace, source: str, moment: str, name: str) -> N
         session.emit("create_database", home, 0, home.id)
         for version in parents_first(session.catalogue.tables(past, number)):
             copied = copy_table(
-                session, version, number, home, version.name, old_database=past.name
+                session,
+                version,
+                number,
+                home,
+                version.name,
+                old_database=past.name,
+                cloned=True,
             )
             for key in copied.definition.foreign_keys:
                 refuse_keyless_parent(session, copied, copied.definition, key)

@@ -30,16 +30,17 @@ from sqlalchemy.engine import Connection
 
 from .. import server
 from ..catalog import Identity, Inventory, Key, ObjectKey, Present, inventory
-from ..connections import AS_OF, Bind, roll_back, unwrap
+from ..connections import ALLOW_UNPROTECTED, AS_OF, Bind, roll_back, unwrap
 from ..coverage.reading import read_known
 from ..coverage.windows import GC_TTL, Kept, Known, Policy, Verdict, judge
 from ..declarations import Databases
-from ..errors import PastError, PitrValidationError
+from ..errors import PastError, PastNotKeptError, PitrValidationError
 from ..extent import covers
 from ..model import Pitr
 from ..moment import Moment, MomentLike
 from ..names import check_database_name, shorten
 from ..show import read_pitrs, reading, typed_errors
+from .copies import CopyReport, destination, make_copy, own_engine
 from .opening import to_moment
 
 _SECOND: Final = dt.timedelta(seconds=1)
@@ -62,6 +63,7 @@ class DroppedObject:
     :ivar recreated: whether something has its name by now.
     :ivar with_database: of a table: whether it went with its whole database.
     :ivar tables: of a database: the tables that it had.
+    :ivar indexes: whether the history of its indexes is kept, too.
     """
 
     database_name: str
@@ -75,6 +77,7 @@ class DroppedObject:
     recreated: bool = False
     with_database: bool = False
     tables: tuple[str, ...] = ()
+    indexes: bool = True
 
     @property
     def name(self) -> str:
@@ -100,6 +103,7 @@ class DroppedObject:
             "recreated": self.recreated,
             "with_database": self.with_database,
             "tables": list(self.tables),
+            "indexes": self.indexes,
         }
 
     def __str__(self) -> str:
@@ -175,6 +179,75 @@ def dropped_objects(
         history = _History(connection, wanted)
         drops = list(_drops(history, _grid(start, now, samples)))
         return _described(connection, history, drops, now)
+
+
+def undrop(
+    bind: Bind,
+    object: DroppedObject,
+    *,
+    into: str | None = None,
+    allow_unprotected: bool = False,
+) -> CopyReport:
+    """Bring a dropped table or database back, as it was at its last moment.
+
+    In one transaction, on a connection of its own: it takes effect at once and as a whole, with as
+    many rows as there were, or not at all. It is a new object to the server: a policy that was for
+    the old one by name does not protect it (:func:`renew_pitr`).
+
+    :param object: of :func:`dropped_objects`.
+    :param into: another name, which must be free: of a table ``"db.table"``, or ``"table"`` in its
+        database. None is its own.
+    :param allow_unprotected: bring back what no policy surely keeps, too: where the server has
+        collected it, it comes back empty.
+    :raises PastNotKeptError: nothing surely keeps its rows.
+    :raises PastError: the catalogue of its last moment does not have it.
+    :raises PitrRestoreError: its name is taken, its database is not there, or the server refused;
+        nothing was made.
+    :raises PitrTransactionError: the bind is in a transaction.
+
+    >>> import time
+    >>> from sqlalchemy import create_engine, text
+    >>> engine = create_engine(url)
+    >>> with engine.begin() as conn:
+    ...     made = conn.execute(text("CREATE TABLE boxes (id INT PRIMARY KEY)"))
+    ...     made = conn.execute(text("INSERT INTO boxes VALUES (1), (2)"))
+    >>> time.sleep(0.1)
+    >>> start = Moment.now(engine)
+    >>> time.sleep(0.1)
+    >>> with engine.begin() as conn:
+    ...     gone = conn.execute(text("DROP TABLE boxes"))
+    >>> (dropped,) = dropped_objects(engine, database=engine.url.database, since=start)
+    >>> undrop(engine, dropped, allow_unprotected=True).rows
+    2
+    """
+    found = own_engine(bind, "undrop()")
+    if not isinstance(object, DroppedObject):
+        raise PitrValidationError(
+            f"undrop takes a DroppedObject, of dropped_objects(), not {shorten(object)}"
+        )
+    source: ObjectKey = (object.database_name, object.table_name)
+    target = source if into is None else destination(into, source)
+    with reading(found) as connection, typed_errors():
+        now = Moment(server.clock(connection))
+        history = _History(connection, object.database_name)
+        present = _find(history.at(object.last), source)
+        if present is None or present[1].id != object.object_id:
+            raise PastError(
+                f"{object.kind} {object.name} is not in the catalogue of {object.last}: the server "
+                "has forgotten it, or this is another server"
+            )
+        drop = _Drop(present[1], object.last, object.gone)
+        (judged,) = _described(connection, history, [drop], now)
+        tables = _tables_of(present[1], history.at(object.last))
+    allowed = allow_unprotected or found.get_execution_options().get(ALLOW_UNPROTECTED)
+    if judged.kept is not Kept.KEPT and not allowed:
+        raise PastNotKeptError(
+            f"nothing surely keeps the rows of {object.kind} {object.name} at {object.last}: "
+            f"{judged.reason}. Where the server has collected them, it would come back empty. "
+            "allow_unprotected=True brings it back all the same"
+        )
+    sure = judged.kept is Kept.KEPT and judged.indexes
+    return make_copy(found, source, object.last, target, indexes_kept=dict.fromkeys(tables, sure))
 
 
 # ------------------------------------------------------------------------------------ the catalogue
@@ -292,6 +365,7 @@ def _described(
                 recreated=drop.present.key in there,
                 with_database=of_table and (drop.present.database_name, None) not in left,
                 tables=() if of_table else tuple(table for _, table in tables[drop]),
+                indexes=all(verdict.indexes for verdict in verdicts),
             )
         )
     found.sort(key=lambda dropped: (dropped.database_name, dropped.table_name or ""))

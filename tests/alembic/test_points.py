@@ -96,7 +96,7 @@ ROWS = [
     ],
 )
 def test_by_what_has_run(revision: str, found: set[str]) -> None:
-    assert _by_rows(_Project(ROWS, ["1975ea83b712"], "shop"), revision) == found
+    assert _by_rows(_Project(ROWS, ["1975ea83b712"]), revision) == found
 
 
 @one_dialect

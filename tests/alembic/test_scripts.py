@@ -230,36 +230,3 @@ def test_a_url_that_is_not_of_this_database(project: Project, url: str) -> None:
 def test_names_it_has_not_made_stay_as_they_stand(declared: Project) -> None:
     declared.revision(2, 'op.alter_pitr("{p}", "9d")\nop.drop_table("t")')
     assert lines(declared, "0001:0002")[0] == as_it_stands(declared.prefix)
-
-
-@pytest.mark.parametrize(
-    "code",
-    [
-        'context.execute("ALTER TABLE t ADD COLUMN c INT")',
-        'op.get_context().execute(sa.text("ALTER TABLE t ADD COLUMN c INT"))',
-        'op.get_context().impl.execute("ALTER TABLE t ADD COLUMN c INT")',
-        'op.execute("ALTER TABLE t ADD COLUMN c INT")',
-    ],
-)
-def test_text_by_any_road(declared: Project, code: str) -> None:
-    declared.revision(2, f"from alembic import context\n{code}")
-    assert lines(declared)[1:] == [
-        f"CREATE PITR `{declared.prefix}__g2` FOR TABLE `shop` `t` RANGE 7 'd';"
-    ]
-
-
-def test_a_table_that_is_made_again(declared: Project) -> None:
-    declared.revision(2, 'op.drop_table("t")', TABLE)
-    declared.revision(3, TABLE, 'op.drop_table("t")')
-    [_, said] = lines(declared)
-    assert said.startswith("-- This revision makes table shop.t again: ")
-    assert said.endswith(f"afterwards: mo-pitr renew {declared.prefix}")
-    down = declared.script(lambda: declared.downgrade("0003:0001", sql=True))
-    assert pitr_lines(down) == [said]
-
-
-def test_a_table_that_is_renamed(declared: Project) -> None:
-    declared.revision(2, 'op.rename_table("t", "u")', 'op.rename_table("u", "t")')
-    said = "-- This revision renames table shop.t, and its policy "
-    assert lines(declared)[1].startswith(said)
-    assert lines(declared, "0001:0002")[0].startswith(said)

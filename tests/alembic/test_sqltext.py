@@ -246,30 +246,3 @@ def test_what_the_dialect_cannot_compile_does_nothing() -> None:
     table = Table("t", MetaData(), Column("id", Integer))
     upsert = mysql_insert(table).values(id=1).on_duplicate_key_update(id=2)
     assert acts_of(upsert, sqlite.dialect()) == []
-
-
-@pytest.mark.parametrize(
-    ("sql", "found"),
-    [
-        ("EXPLAIN ANALYZE DELETE FROM orders", [Verb.DELETE_ROWS]),
-        ("explain analyze verbose update orders set a = 1", [Verb.UPDATE_ROWS]),
-        ("EXPLAIN (ANALYZE TRUE, VERBOSE) DELETE FROM orders", [Verb.DELETE_ROWS]),
-        ("DESC ANALYZE WITH c AS (SELECT 1) DELETE FROM orders", [Verb.DELETE_ROWS]),
-        ("EXPLAIN DELETE FROM orders", []),
-        ("EXPLAIN VERBOSE DELETE FROM orders", []),
-        ("DESCRIBE orders", []),
-        ("ALTER TABLE orders TRUNCATE PARTITION p0, p1", [Verb.DELETE_ROWS]),
-        ("ALTER TABLE shop.orders DROP PARTITION p0", [Verb.DELETE_ROWS]),
-        ("ALTER TABLE orders ADD PARTITION (PARTITION p2 VALUES LESS THAN (9))", []),
-        ("DROP PITR IF EXISTS orders_week", [Verb.DROP_PITR]),
-        ("ALTER PITR orders_week RANGE 1 'h'", [Verb.ALTER_PITR]),
-        ("CREATE PITR orders_week FOR DATABASE shop RANGE 1 'h'", []),
-    ],
-)
-def test_what_loses_rows_or_policies(sql: str, found: list[Verb]) -> None:
-    assert [act.verb for act in acts(sql) if act.verb is not Verb.ALTER_TABLE] == found
-
-
-def test_the_range_of_a_policy() -> None:
-    [act] = acts("ALTER PITR IF EXISTS `orders_week` RANGE 14 'D';")
-    assert (act.name, act.range) == ((None, "orders_week"), "14D")

@@ -10,14 +10,8 @@ import time
 
 import pytest
 from sqlalchemy import create_engine, text
-from sqlalchemy.exc import DBAPIError
 
-from sqlalchemy_matrixone_pitr import (
-    Moment,
-    PitrManager,
-    PitrNotFoundError,
-    PitrValidationError,
-)
+from sqlalchemy_matrixone_pitr import PitrManager, PitrNotFoundError, PitrValidationError
 from sqlalchemy_matrixone_pitr.alembic import restore_point
 from tests.alembic.conftest import Project
 from tests.cli import SCRIPT
@@ -366,50 +360,3 @@ def test_of_a_user_who_may_not_read_the_catalogue(
     finally:
         server.query(f"DROP USER {user}")
         server.query(f"DROP ROLE {role}")
-
-
-def test_a_failed_revision_of_a_life_before_a_downgrade(project: Project) -> None:
-    """The time of its next run is its own: what was there then is dropped."""
-    project.revision(1, TABLE, 'op.drop_table("orders")')
-    project.upgrade()
-    block = "with op.get_context().autocommit_block():\n    "
-    block += 'op.execute("ALTER TABLE orders ADD COLUMN x INT")'
-    project.revision(2, block + '\nop.execute("INSERT INTO nosuch VALUES (1)")')
-    with pytest.raises(DBAPIError):
-        project.upgrade()
-    failed = Moment.now(project.engine)
-    project.downgrade()
-    project.revision(2, block)
-    project.upgrade()
-    assert Moment.of(restore_point(project.engine, "0002").moment) > failed
-
-
-@one_dialect
-def test_of_tenants(project: Project, server: Server, database: str, prefix: str) -> None:
-    """Each has its own version table; the connection is for one database, and says so of none."""
-    tenants = f"{prefix}t1", f"{prefix}t2"
-    column = 'op.add_column("orders", sa.Column("c", sa.Integer), schema=context.config.attributes'
-    project.revision(1, TABLE[:-1] + ', schema="app")')
-    project.revision(2, f'from alembic import context\n{column}["tenant"])')
-    project.template("translated")
-    for tenant in tenants:
-        server.query(f"CREATE DATABASE {tenant}")
-    try:
-        for to in ("0001", "0002"):
-            for tenant in tenants:
-                project.config.attributes |= {"tenant": tenant, "schema_map": {"app": tenant}}
-                project.options(version_table_schema=tenant)
-                project.upgrade(to)
-                if to == "0001":
-                    PitrManager(project.engine).create_database_pitr(f"{prefix}{tenant}", tenant)
-            time.sleep(1.6)
-        for tenant in tenants:
-            engine = create_engine(server.url(database=tenant.upper()))
-            [statement] = restore_point(engine, "0002").statements
-            engine.dispose()
-            assert statement.startswith(f"RESTORE DATABASE `{tenant}` TABLE `orders` FROM PITR")
-        with pytest.raises(PitrValidationError, match=f"in the databases {', '.join(tenants)}"):
-            restore_point(project.engine, "0002")
-    finally:
-        for tenant in tenants:
-            server.query(f"DROP DATABASE {tenant}")

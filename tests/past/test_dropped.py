@@ -27,6 +27,7 @@ from sqlalchemy_matrixone_pitr import (
     RestorePitr,
     dropped_objects,
     dropped_objects_async,
+    undrop,
 )
 from tests.conftest import Server
 from tests.past.tables import say, take_moment
@@ -76,6 +77,7 @@ def test_a_drop(matrixone_engine: Engine, database: str, prefix: str, start: Mom
         "recreated": False,
         "with_database": False,
         "tables": [],
+        "indexes": True,
     }
 
 
@@ -240,12 +242,14 @@ def test_a_tenant(tenant_engine: Engine, prefix: str) -> None:
     say(tenant_engine, "DROP TABLE t")
     (t,) = dropped_objects(tenant_engine, since=start)
     assert (t.table_name, t.kept, t.kept_by) == ("t", Kept.KEPT, (f"{prefix}_t",))
+    assert undrop(tenant_engine, t, into="back").rows == 0
     protect(tenant_engine, Pitr.database(f"{prefix}_d", "1d"))
     say(tenant_engine, "DROP TABLE u")
     take_moment(tenant_engine)
     say(tenant_engine, f"DROP DATABASE {prefix}")
-    whole, u, _ = dropped_objects(tenant_engine, since=start)
-    assert (whole.table_name, whole.tables, whole.kept) == (None, (), Kept.KEPT)
+    whole, back, u, _ = dropped_objects(tenant_engine, since=start)
+    assert (whole.table_name, whole.tables, whole.kept) == (None, ("back",), Kept.KEPT)
+    assert (back.table_name, back.with_database, back.kept_by) == ("back", True, (f"{prefix}_d",))
     assert (u.table_name, u.kept, u.kept_by) == ("u", Kept.KEPT, (f"{prefix}_d",))
 
 

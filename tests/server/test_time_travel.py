@@ -638,3 +638,28 @@ def test_ids_go_and_come_at_one_moment(past: Past, since_3: None) -> None:
     last = last_with(past.say, "t", at, moment(past.say).nanoseconds)
     assert ids(past.say, last) == before
     assert ids(past.say, last + 1) == {}
+
+
+def test_a_clone_refers_to_the_parents_of_its_source(past: Past, since_3: None) -> None:
+    """Whatever database is chosen; they must be there."""
+    say = past.say
+    say.ok(
+        "CREATE TABLE ~.c (id INT PRIMARY KEY, t INT, "
+        "CONSTRAINT f FOREIGN KEY (t) REFERENCES ~.t (id))",
+        "CREATE DATABASE ~_b",
+        "CREATE TABLE ~_b.t (id INT PRIMARY KEY)",
+    )
+    at = then(moment(say).nanoseconds)
+    say.ok("USE ~_b", f"CREATE TABLE ~_b.c CLONE ~.c {at}")
+    assert "REFERENCES `~`.`t` (`id`)" in say.ok("SHOW CREATE TABLE ~_b.c").rows[0][1]
+    say.ok("USE ~", "DROP TABLE ~_b.c", "DROP TABLE ~.c", "DROP TABLE ~.t")
+    assert say.error(f"CREATE TABLE ~.c CLONE ~.c {at}") == (1146, "no such table ~.t")
+    assert say.ok("SHOW TABLES FROM ~").column == []
+
+
+def test_quotes_of_a_default_in_a_clone(past: Past, server: Server, since_3: None) -> None:
+    """Since 4.0 they are doubled."""
+    past.say.ok("CREATE TABLE ~.q (id INT PRIMARY KEY, v VARCHAR(9) DEFAULT 'it''s')")
+    past.say.ok("CREATE TABLE ~.r CLONE ~.q", "INSERT INTO ~.r (id) VALUES (1)")
+    doubled = server.version >= (4,)
+    assert past.say.value("SELECT v FROM ~.r") == ("it''s" if doubled else "it's")

@@ -1,0 +1,433 @@
+"""Copies of tables and databases as they were, made in one transaction of their own.
+
+A CLONE commits by itself, but not after BEGIN. So a copy is made between BEGIN and COMMIT on a
+connection of its own: its rows are counted first, and whatever goes wrong leaves nothing.
+
+==============================  ===================================================================
+a table                         is copied by
+==============================  ===================================================================
+whose indexes' history is kept  CLONE
+or that has none
+whose indexes' history is not   its definition of then, as SHOW CREATE TABLE gives it, and INSERT
+kept (a table's own policy)     ... SELECT of its rows: a CLONE would have broken indexes
+==============================  ===================================================================
+
+A database with a table of the second kind is copied table by table.
+
+Source: docs/server.md, Clones; Garbage collection; Dropped objects.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy.engine import Connection, Engine
+from sqlalchemy.exc import DBAPIError
+
+from .. import server
+from ..catalog import (
+    Inventory,
+    Key,
+    ObjectKey,
+    foreign_keys,
+    inventory,
+    kinds_in,
+    names_of,
+    numbered_columns,
+    object_ids,
+    read_shape,
+    routines_in,
+    table_parts,
+)
+from ..connections import (
+    Bind,
+    is_autocommit,
+    kill_on_abort,
+    refuse_in_past,
+    send,
+    side_connection,
+    unwrap,
+)
+from ..ddl import Clone, CopyRows, back_quoted
+from ..errors import PastError, PitrRestoreError, PitrTransactionError, PitrValidationError
+from ..moment import Moment
+from ..names import check_database_name, check_target_name, plain, shorten
+
+
+@dataclass(frozen=True, slots=True)
+class CopiedTable:
+    """A table of a copy.
+
+    :ivar name: ``database.table`` of the copy.
+    :ivar rows: how many it has, as many as the original had then.
+    :ivar cloned: by CLONE; otherwise by its definition and its rows.
+    """
+
+    name: str
+    rows: int
+    cloned: bool
+
+
+@dataclass(frozen=True, slots=True)
+class CopyReport:
+    """What a copy has, and what it lacks.
+
+    :ivar source: ``database`` or ``database.table``.
+    :ivar into: the copy's name.
+    :ivar at: the moment as of which.
+    :ivar lacks: what the copy has not, or has otherwise, each in a sentence.
+    """
+
+    source: str
+    into: str
+    at: Moment
+    tables: tuple[CopiedTable, ...]
+    lacks: tuple[str, ...]
+
+    @property
+    def rows(self) -> int:
+        return sum(table.rows for table in self.tables)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON."""
+        return {
+            "source": self.source,
+            "into": self.into,
+            "at": str(self.at),
+            "tables": [
+                {"name": table.name, "rows": table.rows, "cloned": table.cloned}
+                for table in self.tables
+            ],
+            "rows": self.rows,
+            "lacks": list(self.lacks),
+        }
+
+    def __str__(self) -> str:
+        tables = f"{len(self.tables)} table{'' if len(self.tables) == 1 else 's'}"
+        rows = f"{self.rows} row{'' if self.rows == 1 else 's'}"
+        lines = [f"{self.into}: {tables}, {rows}, as {self.source} was at {self.at}"]
+        return "\n".join([*lines, *(f"  {lack}" for lack in self.lacks)])
+
+
+def own_engine(bind: Bind, what: str) -> Engine | Connection:
+    """The bind, if a copy may be made beside it.
+
+    :raises PitrTransactionError: it is in a transaction, with which a copy would not be undone.
+    :raises PastWriteError: it reads the past.
+    """
+    found = unwrap(bind, what)
+    refuse_in_past(found.get_execution_options(), what)
+    if isinstance(found, Connection) and found.in_transaction() and not is_autocommit(found):
+        raise PitrTransactionError(
+            f"{what} takes effect at once, on a connection of its own, and this transaction would "
+            "neither see it nor undo it: commit or roll back first, or give the engine"
+        )
+    return found
+
+
+def destination(into: str, source: ObjectKey) -> ObjectKey:
+    """The names of a copy; one without a database is beside its source."""
+    if not isinstance(into, str):
+        raise PitrValidationError(f"into is the name of the copy, not {shorten(into)}")
+    database, dot, name = plain(into).rpartition(".")
+    if source[1] is None:
+        if dot:
+            raise PitrValidationError(
+                f"{shorten(into)} is no database's name: the copy of a database is one"
+            )
+        return check_database_name(into), None
+    if dot:
+        return check_database_name(database), check_target_name(name, "table name")
+    return source[0], check_target_name(into, "table name")
+
+
+def make_copy(
+    bind: Engine | Connection,
+    source: ObjectKey,
+    at: Moment,
+    into: ObjectKey,
+    *,
+    indexes_kept: Mapping[Key, bool],
+) -> CopyReport:
+    """Copy a table or database.
+
+    :param indexes_kept: tables whose indexes' history is surely kept; none where it is unknown.
+    :raises PastError: the source was not there.
+    :raises PitrRestoreError: the destination is there, or the server refused; nothing was made.
+    """
+    with side_connection(bind) as connection:
+        version = server.require_matrixone(connection)
+        there = inventory(connection, version, at=at, database=source[0]) or {}
+        tables = sorted(
+            (one.database_name, one.table_name)
+            for one in there.values()
+            if one.table_name is not None and source[1] in (None, one.table_name)
+        )
+        if source not in {one.key for one in there.values()}:
+            raise PastError(
+                f"{_named(source)} was not there at {at}, as a database or table: it was made "
+                "later or dropped before, or this moment is before all that the server remembers"
+            )
+        _check_free(connection, into)
+        _check_parents(connection, source, at)
+        parts = table_parts(connection, tables, at=at)
+        by_rows = {
+            key
+            for key in tables
+            if key in parts and parts[key].indexes and not indexes_kept.get(key, False)
+        }
+        routines = None if source[1] else routines_in(connection, source[0], at=at)
+        connection.rollback()
+        work = _Copy(connection, version, source, at, into, routines)
+        with _transaction(bind.engine, connection, work):
+            copied = work.make(tables, by_rows)
+            lacks = tuple(work.lacks(copied, there))
+    return CopyReport(_named(source), _named(into), at, tuple(copied), lacks)
+
+
+def _named(key: ObjectKey) -> str:
+    return ".".join(filter(None, key))
+
+
+def _check_free(connection: Connection, into: ObjectKey) -> None:
+    now = Moment(server.clock(connection))
+    version = server.require_matrixone(connection)
+    found = inventory(connection, version, at=now, database=into[0]) or {}
+    has_database = any(one.key == (into[0], None) for one in found.values())
+    if into[1] is None and has_database:
+        raise PitrRestoreError(
+            f"database {into[0]} is there, and is left as it is: choose another name with into="
+        )
+    if into[1] is None:
+        return
+    if not has_database:
+        raise PitrRestoreError(
+            f"there is no database {into[0]} for {_named(into)}: create it, or choose one with "
+            "into='database.table'"
+        )
+    if into[1] in kinds_in(connection, into[0]):
+        raise PitrRestoreError(
+            f"{_named(into)} is there, and is left as it is: choose another name with into="
+        )
+
+
+def _check_parents(connection: Connection, source: ObjectKey, at: Moment) -> None:
+    """
+    :raises PitrRestoreError: foreign keys refer to what is gone.
+    """
+    needed = {
+        key.parent
+        for key in foreign_keys(connection, of=[source[0]], at=at)
+        if not key.to_itself
+        and (key.table == source if source[1] is not None else key.parent[0] != source[0])
+    }
+    missing = sorted(needed - object_ids(connection, needed).keys())
+    if missing:
+        raise PitrRestoreError(
+            f"foreign keys of {_named(source)} refer to {names_of(missing)}, which is not there: "
+            "bring that back first. Nothing was made"
+        )
+
+
+@contextlib.contextmanager
+def _transaction(engine: Engine, connection: Connection, work: _Copy) -> Iterator[None]:
+    """BEGIN and COMMIT, or a ROLLBACK that leaves nothing; as text, so that no setting of the
+    engine's makes each statement commit by itself."""
+    committing = False
+    try:
+        with kill_on_abort(engine, connection):
+            connection.exec_driver_sql("BEGIN")
+            yield
+            committing = True
+            connection.exec_driver_sql("COMMIT")
+    except BaseException as error:
+        _undo(connection)
+        left = (
+            f"whether {_named(work.into)} was made is unknown: look for it"
+            if committing
+            else f"{_named(work.into)} was not made, and nothing is left of it"
+        )
+        if isinstance(error, DBAPIError):
+            raise PitrRestoreError(
+                f"{_named(work.source)} as of {work.at} was not copied: {error.orig}. {left}",
+                statement=error.statement,
+                orig=error.orig,
+            ) from error
+        error.add_note(left)
+        raise
+
+
+def _undo(connection: Connection) -> None:
+    if connection.invalidated:  # its end is the transaction's
+        return
+    try:
+        connection.exec_driver_sql("ROLLBACK")
+    except Exception:  # noqa: BLE001 - the first error is what is reported
+        connection.invalidate()
+
+
+_NAME: Final = "`(?:[^`]|``)*`"
+_HEAD: Final = re.compile(f"CREATE TABLE {_NAME}")
+_REFERENCE: Final = re.compile(
+    rf"^(  CONSTRAINT {_NAME} FOREIGN KEY \([^)]*\) REFERENCES )({_NAME})(?= \()", re.MULTILINE
+)
+
+
+def _qualified(definition: str, database: str) -> str:
+    """A definition whose foreign keys name their parents' database, which SHOW CREATE TABLE leaves
+    out where it is the table's own.
+
+    >>> line = "  CONSTRAINT `f` FOREIGN KEY (`p`) REFERENCES `parent` (`id`)"
+    >>> _qualified(line, "shop")
+    '  CONSTRAINT `f` FOREIGN KEY (`p`) REFERENCES `shop`.`parent` (`id`)'
+    """
+    return _REFERENCE.sub(lambda found: f"{found[1]}{back_quoted(database)}.{found[2]}", definition)
+
+
+class _Copy:
+    """The statements of one copy, in a transaction."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        version: server.Version,
+        source: ObjectKey,
+        at: Moment,
+        into: ObjectKey,
+        routines: list[str] | None,
+    ) -> None:
+        self._connection = connection
+        self._routines = routines
+        self._version = version
+        self.source = source
+        self.at = at
+        self.into = into
+
+    @property
+    def _parents_in(self) -> str:
+        """The database of parents that had been in the table's own: a database's keys stay inside
+        its copy, a table's refer to the parents that the original had."""
+        return self.into[0] if self.source[1] is None else self.source[0]
+
+    def _target(self, table: Key) -> Key:
+        return self.into[0], table[1] if self.into[1] is None else self.into[1]
+
+    def make(self, tables: list[Key], by_rows: Collection[Key]) -> list[CopiedTable]:
+        whole = self.source[1] is None
+        if not by_rows:
+            send(self._connection, Clone(self.source, self.into, self.at))
+        elif whole:
+            self._say(f"CREATE DATABASE {back_quoted(self.into[0])}")
+        if by_rows:
+            for table in self._parents_first(tables):
+                self._by_rows(table)
+        return [self._counted(table, not by_rows) for table in tables]
+
+    def _by_rows(self, table: Key) -> None:
+        shape = read_shape(self._connection, self._version, table, at=self.at)
+        assert shape is not None  # the caller has seen it
+        target = self._target(table)
+        definition = _qualified(self._definition(table, self.at), self._parents_in)
+        text, found = _HEAD.subn(lambda _: f"CREATE TABLE {back_quoted(*target)}", definition, 1)
+        if not found:
+            raise PitrRestoreError(f"the definition of {_named(table)} is not understood: {text}")
+        self._say(text)
+        columns = [column.name for column in shape.columns if not column.generated]
+        send(self._connection, CopyRows(table, target, self.at, columns))
+
+    def _parents_first(self, tables: list[Key]) -> list[Key]:
+        keys = foreign_keys(self._connection, of=[self.source[0]], at=self.at)
+        ordered: list[Key] = []
+        left = list(tables)
+        while left:
+            waiting = {key.table for key in keys if key.parent in left and not key.to_itself}
+            free = [table for table in left if table not in waiting] or left
+            ordered += free
+            left = [table for table in left if table not in free]
+        return ordered
+
+    def _counted(self, table: Key, cloned: bool) -> CopiedTable:
+        """
+        :raises PitrRestoreError: the copy has not as many rows as the original had.
+        """
+        target = self._target(table)
+        then = self._count(f"{back_quoted(*table)} {self.at.sql}")
+        made = self._count(back_quoted(*target))
+        if then != made:
+            raise PitrRestoreError(
+                f"{_named(table)} had {then} rows at {self.at}, and its copy {_named(target)} has "
+                f"{made}: it was not made"
+            )
+        return CopiedTable(_named(target), made, cloned)
+
+    def _count(self, read: str) -> int:
+        return int(self._ask(f"SELECT count(*) FROM {read}")[0])
+
+    def _definition(self, table: Key, at: Moment | None = None) -> str:
+        then = "" if at is None else f" {at.sql}"
+        return str(self._ask(f"SHOW CREATE TABLE {back_quoted(*table)}{then}")[1])
+
+    def _ask(self, statement: str) -> Any:
+        return self._connection.exec_driver_sql(statement.replace("%", "%%")).one()
+
+    def _say(self, statement: str) -> None:
+        self._connection.exec_driver_sql(statement.replace("%", "%%"))
+
+    # -------------------------------------------------------------------------- what it has not
+
+    def lacks(self, copied: Collection[CopiedTable], there: Inventory) -> Iterator[str]:
+        database, table = self.source
+        if table is None:
+            yield from self._missing(database)
+        cloned = all(one.cloned for one in copied)
+        numbered = [
+            f"{name}.{column}"
+            for name, column in numbered_columns(self._connection, database, at=self.at)
+            if table in (None, name)
+        ]
+        if numbered and cloned:
+            yield (
+                f"AUTO_INCREMENT of {', '.join(numbered)} goes on with the next block of numbers, "
+                "10001 for a small table"
+            )
+        yield "no policy is for it by name: make one, if no policy above it keeps it"
+        parents = {
+            key.parent
+            for key in foreign_keys(self._connection, of=[self.into[0]])
+            if (key.parent[0] != self.into[0] if table is None else key.table == self.into)
+            and key.parent != self.into
+        }
+        if parents:
+            yield (
+                f"its foreign keys refer to {names_of(sorted(parents))}, of which RESTORE does "
+                "nothing as long as they do"
+            )
+        for one in there.values():
+            if one.table_name is not None and table in (None, one.table_name):
+                yield from self._changed((one.database_name, one.table_name))
+
+    def _missing(self, database: str) -> Iterator[str]:
+        then = kinds_in(self._connection, database, at=self.at)
+        now = kinds_in(self._connection, self.into[0])
+        for kind, what in (("S", "sequences"), ("v", "views"), ("e", "external tables")):
+            names = sorted(name for name in then if then[name] == kind and name not in now)
+            if names:
+                yield f"it has not the {what} {', '.join(names)}"
+        if self._routines is None:
+            yield "it has none of the functions and procedures, if there were any"
+        elif self._routines:
+            yield f"it has not the functions and procedures {', '.join(self._routines)}"
+
+    def _changed(self, table: Key) -> Iterator[str]:
+        target = self._target(table)
+        then = _qualified(self._definition(table, self.at), self._parents_in)
+        now = _qualified(self._definition(target), self.into[0])
+        if _HEAD.sub("", then, count=1) != _HEAD.sub("", now, count=1):
+            yield (
+                f"the definition of {_named(target)} is not that of {_named(table)}: compare SHOW "
+                "CREATE TABLE of both (4.2.0 doubles quotes in defaults)"
+            )
