@@ -23,6 +23,11 @@ class MatrixOneImpl(MySQLImpl):
     ``transactional_ddl`` stays False although the server's DDL is transactional: True would put
     BEGIN and COMMIT into scripts, where PITR statements are refused, and would run all revisions in
     one transaction by default. Online a migration is atomic all the same.
+
+    >>> register_impl()
+    >>> from alembic.migration import MigrationContext
+    >>> MigrationContext.configure(url="matrixone+pymysql://").impl.transactional_ddl
+    False
     """
 
 

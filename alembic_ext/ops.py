@@ -158,7 +158,12 @@ class PitrOp(MigrateOperation):
 
 
 class CreatePitrOp(PitrOp):
-    """``op.create_pitr``."""
+    """``op.create_pitr``.
+
+    >>> create = CreatePitrOp("orders_week", "7d", table="orders")
+    >>> create.pitr, create.reverse()
+    (Pitr('orders_week', 'table', '7d', table_name='orders'), DropPitrOp('orders_week'))
+    """
 
     def __init__(
         self,
@@ -244,7 +249,11 @@ class CreatePitrOp(PitrOp):
 
 
 class AlterPitrOp(PitrOp):
-    """``op.alter_pitr``."""
+    """``op.alter_pitr``.
+
+    >>> AlterPitrOp("orders_week", "14d", existing_range="7d").reverse().to_diff_tuple()
+    ('modify_pitr_range', 'orders_week', '14d', '7d')
+    """
 
     def __init__(
         self,
@@ -341,6 +350,10 @@ class DropPitrOp(PitrOp):
 
     Somebody else's policy may have a name that ``create_pitr`` does not take; undone, it comes back
     with ``_`` for what its name cannot have.
+
+    >>> drop = DropPitrOp("orders_week", existing_range="7d", existing_table="orders")
+    >>> drop.reverse().pitr
+    Pitr('orders_week', 'table', '7d', table_name='orders')
 
     :ivar gone: whether the policy's object was not there any more: undone, the policy is renewed,
         if the object is there again.
@@ -443,7 +456,11 @@ class DropPitrOp(PitrOp):
 
 
 class RenewPitrOp(PitrOp):
-    """``op.renew_pitr``."""
+    """``op.renew_pitr``.
+
+    >>> RenewPitrOp("orders_week", range="7d", table="orders", generation=2).pitr.name
+    'orders_week__g2'
+    """
 
     def __init__(
         self,

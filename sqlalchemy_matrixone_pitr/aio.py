@@ -135,7 +135,18 @@ class _AsyncPitrMethods:
 
 
 class AsyncPitrManager(_AsyncPitrMethods):
-    """:class:`PitrManager` on an AsyncEngine: each call takes effect at once."""
+    """:class:`PitrManager` on an AsyncEngine: each call takes effect at once.
+
+    >>> import asyncio
+    >>> from sqlalchemy.ext.asyncio import create_async_engine
+    >>> async def protect():
+    ...     engine = create_async_engine(url.replace("pymysql", "aiomysql"))
+    ...     nightly = await AsyncPitrManager(engine).create_account_pitr("nightly", None, "7d")
+    ...     await engine.dispose()
+    ...     return nightly
+    >>> asyncio.run(protect())
+    Pitr('nightly', 'account', '7d')
+    """
 
     def __init__(
         self, bind: AsyncEngine, *, serialize: bool = False, timeout: float = DEFAULT_TIMEOUT
@@ -148,7 +159,23 @@ class AsyncPitrManager(_AsyncPitrMethods):
 
 
 class AsyncTransactionPitrManager(_AsyncPitrMethods):
-    """:class:`TransactionPitrManager` in an AsyncConnection's or AsyncSession's transaction."""
+    """:class:`TransactionPitrManager` in an AsyncConnection's or AsyncSession's transaction.
+
+    >>> import asyncio
+    >>> from sqlalchemy.ext.asyncio import create_async_engine
+    >>> async def roll_back():
+    ...     engine = create_async_engine(url.replace("pymysql", "aiomysql"))
+    ...     async with engine.connect() as conn:
+    ...         pitrs = AsyncTransactionPitrManager(conn)
+    ...         await pitrs.create_account_pitr("weekly", range_value="7d")
+    ...         there = await pitrs.exists("weekly")
+    ...         await conn.rollback()
+    ...         afterwards = await pitrs.exists("weekly")
+    ...     await engine.dispose()
+    ...     return there, afterwards
+    >>> asyncio.run(roll_back())
+    (True, False)
+    """
 
     def __init__(
         self,

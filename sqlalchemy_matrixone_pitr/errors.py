@@ -46,6 +46,17 @@ if TYPE_CHECKING:
 class PitrError(SQLAlchemyError):
     """Base of every error of this package.
 
+    >>> Pitr.account("nightly", "200d")
+    Traceback (most recent call last):
+    ...
+    sqlalchemy_matrixone_pitr.errors.PitrValidationError: ...
+    >>> from sqlalchemy import create_engine
+    >>> try:
+    ...     PitrManager(create_engine(url)).get("nightly")
+    ... except PitrError as error:
+    ...     type(error).__name__, error.name
+    ('PitrNotFoundError', 'nightly')
+
     :param message: what went wrong: the value, the limit and what to do.
     :param name: the PITR's name, where one is concerned.
     :param errno: the server's error code, where the server answered.
@@ -140,7 +151,12 @@ class PastConflictError(PastError):
 
 class PastNotKeptWarning(SAWarning):
     """No policy and no snapshot keeps the history of a moment, which the server has not collected
-    yet, as far as its default settings tell."""
+    yet, as far as its default settings tell.
+
+    >>> import warnings
+    >>> with warnings.catch_warnings(action="error", category=PastNotKeptWarning):
+    ...     pass  # what is probable only is an error here
+    """
 
 
 class PitrAfterCommitError(PitrError):
@@ -148,6 +164,16 @@ class PitrAfterCommitError(PitrError):
 
     Its rows and tables are stored and stay stored: ``rollback()`` on the connection is still needed
     before further work, as after any failed commit, and undoes nothing.
+
+    >>> from sqlalchemy import create_engine
+    >>> with create_engine(url).connect() as conn:
+    ...     result = conn.execute(CreatePitr(Pitr.database("d", "7d", database_name="nowhere")))
+    ...     try:
+    ...         conn.commit()
+    ...     except PitrAfterCommitError as error:
+    ...         conn.rollback()
+    ...         [element.name for element in error.failed], type(error.__cause__).__name__
+    (['d'], 'PitrTargetError')
 
     :ivar done: elements that took effect, in order.
     :ivar failed: elements that the server refused; ``__cause__`` says why.

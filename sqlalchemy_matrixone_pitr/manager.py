@@ -316,6 +316,16 @@ class TransactionPitrManager(_PitrMethods):
 
     An error after COMMIT is a :class:`PitrAfterCommitError`. With a Session it is raised when the
     session's transaction has ended: its objects are persistent, the session is usable.
+
+    >>> from sqlalchemy import create_engine
+    >>> engine = create_engine(url)
+    >>> with engine.begin() as conn:
+    ...     pitrs = TransactionPitrManager(conn)
+    ...     nightly = pitrs.create_account_pitr("nightly", range_value=7)
+    ...     pitrs.exists("nightly"), PitrManager(engine).exists("nightly")
+    (True, False)
+    >>> PitrManager(engine).exists("nightly")
+    True
     """
 
     def __init__(

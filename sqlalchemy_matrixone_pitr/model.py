@@ -24,7 +24,11 @@ MAX_RANGE: Final = 100
 
 
 class PitrLevel(enum.StrEnum):
-    """The kind of object that a PITR protects; the value is the server's own word."""
+    """The kind of object that a PITR protects; the value is the server's own word.
+
+    >>> Pitr.account("nightly", "7d").level
+    <PitrLevel.ACCOUNT: 'account'>
+    """
 
     CLUSTER = "cluster"
     ACCOUNT = "account"
@@ -33,7 +37,11 @@ class PitrLevel(enum.StrEnum):
 
 
 class PitrUnit(enum.StrEnum):
-    """The unit of a range, as the server calls it. Months and years are calendar ones."""
+    """The unit of a range, as the server calls it. Months and years are calendar ones.
+
+    >>> PitrRange.parse("3mo").unit is PitrUnit.MONTH
+    True
+    """
 
     HOUR = "h"
     DAY = "d"
@@ -46,6 +54,14 @@ class PitrStatus(enum.StrEnum):
 
     ``DETACHED``: the object was dropped, rebuilt, truncated or restored since; the PITR is listed
     but protects nothing new. ``UNKNOWN``: this account cannot tell.
+
+    >>> from sqlalchemy import create_engine
+    >>> engine = create_engine(url)
+    >>> _ = PitrManager(engine).create_account_pitr("weekly", range_value="7d")
+    >>> [pitr.status.value for pitr in get_pitrs(engine, with_status=True)]
+    ['active']
+    >>> PitrManager(engine).delete("weekly")
+    True
     """
 
     ACTIVE = "active"
@@ -472,6 +488,10 @@ class RecoveryWindow:
     Shown beside coverage, never a source of it: the server leaves out tables that are protected
     (docs/server.md, SHOW RECOVERY_WINDOW). Times are aware, UTC, cut to microseconds. A snapshot
     is a single moment: its start equals its end.
+
+    >>> from sqlalchemy import create_engine
+    >>> [window for window in get_recovery_windows(create_engine(url)) if window.source == "pitr"]
+    []
     """
 
     level: PitrLevel

@@ -51,7 +51,15 @@ OnProgress: TypeAlias = Callable[[Progress], object]
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """An action, or a conflict that no action is for, and why it was not done."""
+    """An action, or a conflict that no action is for, and why it was not done.
+
+    >>> from sqlalchemy import MetaData, create_engine
+    >>> engine, metadata = create_engine(url), MetaData()
+    >>> declare_pitrs(metadata, Pitr.database("archive", "7d", database_name="nowhere"))
+    >>> [failure] = apply_plan(engine, plan_pitrs(engine, metadata)).failed
+    >>> failure.action.pitr.name, type(failure.error).__name__
+    ('archive', 'PitrTargetError')
+    """
 
     action: Action | Conflict
     error: Exception
@@ -60,6 +68,13 @@ class Failure:
 @dataclass(slots=True)
 class ApplyReport:
     """The outcome of each action of a plan; each is in exactly one list.
+
+    >>> from sqlalchemy import MetaData, create_engine
+    >>> engine, metadata = create_engine(url), MetaData()
+    >>> declare_pitrs(metadata, Pitr.account("nightly", "7d"))
+    >>> report = apply_plan(engine, plan_pitrs(engine, metadata))
+    >>> report.ok, [action.pitr.name for action in report.done]
+    (True, ['nightly'])
 
     :ivar done: took effect.
     :ivar skipped: was so already when its turn came; nothing was sent.

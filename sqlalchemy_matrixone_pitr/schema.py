@@ -114,6 +114,12 @@ class DatabasePitr:
 
     With a name of its own it is the same as :meth:`Pitr.database`.
 
+    >>> from sqlalchemy import MetaData
+    >>> metadata = MetaData()
+    >>> declare_pitrs(metadata, DatabasePitr("7d", database_name="shop"))
+    >>> declared_pitrs(metadata)
+    [Pitr('pitr_shop', 'database', '7d', database_name='shop')]
+
     :param database_name: None is the connection's default database.
     """
 

@@ -49,6 +49,33 @@ def test_all_that_a_public_module_has_is_exported(name: str) -> None:
     assert sorted(found) == exported
 
 
+def has_example(kind: type) -> bool:
+    """In its docstring, a method's, or that of a class of ours that it is one of."""
+    return any(
+        ">>> " in (getattr(found, "__doc__", None) or "")
+        for base in kind.__mro__
+        if base.__module__.startswith(("sqlalchemy_matrixone_pitr", "alembic_ext", "matrixone_em"))
+        for found in (base, *vars(base).values())
+    )
+
+
+SHOWN_BY_FUNCTIONS = {"AsyncRowChanges", "RestorePoint"}
+"""Of classes that only a function gives, the function has the example; so has ``past``."""
+
+
+def test_public_classes_have_an_example() -> None:
+    """``tests/integration/test_docs.py`` runs them."""
+    without = {
+        name
+        for module in map(importlib.import_module, PUBLIC)
+        for name in module.__all__
+        if isinstance(found := getattr(module, name), type)
+        and ".past." not in found.__module__
+        and not has_example(found)
+    }
+    assert without == SHOWN_BY_FUNCTIONS
+
+
 def test_what_public_signatures_name_is_public() -> None:
     names = (
         "Action",

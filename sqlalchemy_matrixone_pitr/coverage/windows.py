@@ -42,7 +42,11 @@ _SECOND: Final = dt.timedelta(seconds=1)
 
 
 class Kept(enum.Enum):
-    """The knowledge about a moment's history."""
+    """The knowledge about a moment's history.
+
+    >>> Kept.NOT_KEPT.value
+    'not kept'
+    """
 
     KEPT = "kept"
     PROBABLE = "probable"
@@ -115,6 +119,14 @@ class Known:
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """The knowledge about a table's history at a moment.
+
+    >>> from sqlalchemy import create_engine
+    >>> engine = create_engine(url)
+    >>> with engine.begin() as conn:
+    ...     result = conn.exec_driver_sql("CREATE TABLE notes (id INT PRIMARY KEY)")
+    >>> [verdict] = check_kept(engine, "notes", Moment.now(engine), allow_unprotected=True)
+    >>> verdict.table_name, verdict.kept.value
+    ('notes', 'probable')
 
     :ivar by: the names of the policies or snapshots that keep it, or probably do.
     :ivar indexes: whether the table may be read through its indexes: they keep their history, too,

@@ -21,6 +21,10 @@ Include: TypeAlias = Callable[[Pitr], bool]
 class Action:
     """One change that a Plan makes.
 
+    >>> [create] = compare([Pitr.account("nightly", "7d")], []).actions
+    >>> create.kind, create.statements
+    ('create', ("CREATE PITR `nightly` FOR ACCOUNT RANGE 7 'd'",))
+
     :ivar pitr: what there will be; of a Drop, what there is.
     :ivar existing: what there is.
     :ivar reason: why, for people.
@@ -82,7 +86,11 @@ class Action:
 
 
 class Create(Action):
-    """A policy that the server does not have."""
+    """A policy that the server does not have.
+
+    >>> print(*compare([Pitr.account("nightly", "7d")], []).actions)
+    + create nightly, the current account, 7d: ...
+    """
 
     __slots__ = ()
     kind = "create"
@@ -94,7 +102,12 @@ class Create(Action):
 
 
 class Alter(Action):
-    """A policy with another range. The server's shown recovery window starts anew."""
+    """A policy with another range. The server's shown recovery window starts anew.
+
+    >>> there = Pitr.account("nightly", "1d").with_status(PitrStatus.ACTIVE)
+    >>> print(*compare([Pitr.account("nightly", "7d")], [there]).actions)
+    ~ alter nightly, the current account, 1d -> 7d: ...
+    """
 
     __slots__ = ()
     kind = "alter"
@@ -110,6 +123,11 @@ class Renew(Action):
 
     Where the server takes the old one for active still, it must be dropped first, which is
     destructive: ``existing`` is then what is dropped.
+
+    >>> orders = Pitr.table("orders_week", "orders", "7d", database_name="shop")
+    >>> [renew] = compare([orders], [orders.with_status(PitrStatus.DETACHED)]).actions
+    >>> renew.statements
+    ("CREATE PITR `orders_week__g2` FOR TABLE `shop` `orders` RANGE 7 'd'",)
     """
 
     __slots__ = ()
@@ -124,7 +142,13 @@ class Renew(Action):
 
 
 class Drop(Action):
-    """A policy that is not declared, or whose target moves."""
+    """A policy that is not declared, or whose target moves.
+
+    >>> there = Pitr.account("nightly", "7d").with_status(PitrStatus.ACTIVE)
+    >>> [drop] = compare([Pitr.account("weekly", "7d")], [there], drop_undeclared=True).actions[:1]
+    >>> drop.destructive, drop.statements
+    (True, ('DROP PITR `nightly`',))
+    """
 
     __slots__ = ()
     kind = "drop"
@@ -154,7 +178,13 @@ def stage_of(action: Action) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Conflict:
-    """A declared policy that cannot be made so, and what stands in its way."""
+    """A declared policy that cannot be made so, and what stands in its way.
+
+    >>> there = Pitr.account("nightly", "7d").with_status(PitrStatus.ACTIVE)
+    >>> [conflict] = compare([Pitr.account("weekly", "7d")], [there]).conflicts
+    >>> conflict.pitr.name, conflict.existing.name
+    ('weekly', 'nightly')
+    """
 
     pitr: Pitr
     existing: Pitr
