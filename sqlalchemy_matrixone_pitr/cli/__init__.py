@@ -12,6 +12,7 @@
 ``adoption``          import
 ``doctor``            doctor
 ``restore_point``     restore-point
+``past``              when, diff, undo; how it reads SQL is in ``sqlparts``
 ``servers``           serve, demo; what the demo does is in ``demo``
 ====================  ==================================================
 
@@ -19,7 +20,7 @@
 exit code   meaning
 ==========  ========================================
 0           done, or in sync
-1           drift: the server is not as declared
+1           drift: the server is not as declared; of undo: rows still differ
 2           an error, or wrong usage
 130         interrupted
 ==========  ========================================

@@ -12,7 +12,7 @@ import sys
 
 import click
 
-from . import adoption, declared, doctor, policies, restore_point, servers
+from . import adoption, declared, doctor, past, policies, restore_point, servers
 from .console import Console, flushed
 from .errors import CliError, notes, short_errors
 
@@ -69,6 +69,9 @@ for command in (
     policies.renew,
     policies.prune,
     restore_point.restore_point,
+    past.when,
+    past.diff,
+    past.undo,
 ):
     mo_pitr.add_command(command)
 

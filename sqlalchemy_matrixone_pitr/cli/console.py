@@ -223,6 +223,26 @@ class Console:
             task = bar.add_task("apply", total=total)
             yield lambda: bar.advance(task)
 
+    @contextlib.contextmanager
+    def working(self, what: str) -> Iterator[Callable[[str], None]]:
+        """The time that something takes, and how far it is, on a terminal with colour."""
+        if not (self._colour and self._terminal):
+            yield lambda so_far: None
+            return
+        with needs("cli"):
+            from rich.console import Console as RichConsole
+            from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+        with Progress(
+            SpinnerColumn(),
+            TextColumn("{task.description}", markup=False),
+            TimeElapsedColumn(),
+            console=RichConsole(file=self._stream),
+            transient=True,
+        ) as shown:
+            task = shown.add_task(printable(what), total=None)
+            yield lambda so_far: shown.update(task, description=printable(f"{what}: {so_far}"))
+
 
 def warn(text: str) -> None:
     """A warning on standard error, in a command's words."""

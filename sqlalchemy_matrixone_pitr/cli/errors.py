@@ -173,6 +173,18 @@ _COMMANDS: Final = tuple(
         (r"\blist\(\) shows them", "`mo-pitr show` lists them"),
         (r"(?:pass )?(?:\bwith )?\ballow_destructive=True", "--allow-destructive"),
         (r"\bkeep_history=False", "--drop-history"),
+        (
+            r"\ballow_unprotected=True, or the execution option matrixone_allow_unprotected, reads",
+            "--allow-unprotected reads",
+        ),
+        (r"\ballow_unprotected=True", "--allow-unprotected"),
+        (r"\bon_conflict='(\w+)'", r"--on-conflict \1"),
+        (r"\bdiff_rows\(\)", "`mo-pitr diff`"),
+        (r"\Awhere (?=names|compares|takes|is on)", "--where "),
+        (
+            r"narrow since and until, or give a longer resolution or max_reads",
+            "narrow --since and --until, or give a longer --resolution, or --latest",
+        ),
         (r"\bdrop_undeclared=True", "--drop-undeclared"),
         (r"\bkeep_going=True", "--keep-going"),
         (r"\btimeout=(\d+(?:\.\d+)?)", r"--timeout \1"),

@@ -42,7 +42,7 @@ def restore_point(engine: Engine, revision: str, version_table: str | None, as_j
     """
     with needs("alembic"):
         from ..alembic import restore_point as find
-    point = find(engine, revision, version_table=version_table, script=_script())
+    point = find(engine, revision, version_table=version_table, script=project_script())
     console = Console()
     if as_json:
         console.json(
@@ -71,7 +71,7 @@ def restore_point(engine: Engine, revision: str, version_table: str | None, as_j
     return 1 if point.lost else 0
 
 
-def _script() -> ScriptDirectory | None:
+def project_script() -> ScriptDirectory | None:
     """The project of ``-c``, whose revisions a short or relative identifier is one of."""
     from alembic.config import Config
     from alembic.script import ScriptDirectory
