@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import weakref
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from sqlalchemy import MetaData, Table, event
@@ -12,7 +12,7 @@ from sqlalchemy.engine import Connection
 
 from . import server
 from .apply import conflict_error, warn_not_done
-from .catalog import is_part, object_ids, objects_here
+from .catalog import ObjectKey, is_part, object_ids, objects_here
 from .ddl import AlterPitr, CreatePitr, DropPitr, overlay
 from .declarations import (
     Bound,
@@ -28,7 +28,6 @@ from .generations import object_of, policies, target_of
 from .model import Pitr, PitrLevel, PitrStatus
 from .plan.actions import Create, Drop, Renew
 from .plan.compare import compare
-from .plan.costs import may_go_with
 from .show import reading
 from .status import ServerState, read_state
 from .transaction import pending_pitrs, take_back
@@ -193,7 +192,7 @@ def _to_drop(
         for policy in policies(overlay(state.pitrs, pending_pitrs(connection)))
         if (policy.name, policy.target) in wanted
         for pitr in policy.generations
-        if may_go_with(pitr, going, inside)
+        if _may_go_with(pitr, going, inside)
     ]
     taken = (CreatePitr, AlterPitr)
     take_back(connection, lambda e: isinstance(e, taken) and e.pitr_name in found)
@@ -203,6 +202,28 @@ def _to_drop(
 
 def _is_of_table(pitr: Pitr) -> bool:
     return pitr.level is PitrLevel.TABLE
+
+
+def _may_go_with(pitr: Pitr, going: _Targets, left: Collection[ObjectKey]) -> bool:
+    """Whether a policy protects nothing but tables that ``drop_all`` drops, and may go with them.
+
+    One for an account or the cluster always protects more.
+
+    :param going: databases and tables.
+    :param left: what else is in their databases.
+
+    >>> nightly = Pitr.database("nightly", "7d", database_name="shop")
+    >>> _may_go_with(nightly, {("shop", "orders")}, []), _may_go_with(nightly, set(), [])
+    (True, False)
+    >>> _may_go_with(nightly, {("shop", "orders")}, [("shop", "notes")])
+    False
+    """
+    if pitr.level is PitrLevel.TABLE:
+        return (pitr.database_name, pitr.table_name) in going
+    if pitr.level is not PitrLevel.DATABASE:
+        return False
+    database = pitr.database_name
+    return any(of == database for of, _ in going) and not any(of == database for of, _ in left)
 
 
 def _missing(

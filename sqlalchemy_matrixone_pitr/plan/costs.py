@@ -1,36 +1,9 @@
-"""Costs of actions in what can be restored, for people, and what may go with what."""
+"""The history that can no longer be restored after an action, for people."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
-
 from ..generations import target_text
-from ..model import Pitr, PitrLevel
-
-
-def may_go_with(
-    pitr: Pitr,
-    going: Collection[tuple[str | None, str | None]],
-    left: Collection[tuple[str | None, str | None]],
-) -> bool:
-    """Whether a policy protects nothing but tables that are being dropped, so that it may go with
-    them. One for an account or the cluster always protects more.
-
-    :param going: databases and tables.
-    :param left: what else is in their databases.
-
-    >>> nightly = Pitr.database("nightly", "7d", database_name="shop")
-    >>> may_go_with(nightly, [("shop", "orders")], []), may_go_with(nightly, [], [])
-    (True, False)
-    >>> may_go_with(nightly, [("shop", "orders")], [("shop", "notes")])
-    False
-    """
-    if pitr.level is PitrLevel.TABLE:
-        return (pitr.database_name, pitr.table_name) in going
-    if pitr.level is not PitrLevel.DATABASE:
-        return False
-    database = pitr.database_name
-    return any(of == database for of, _ in going) and not any(of == database for of, _ in left)
+from ..model import Pitr
 
 
 def dropping_cost(pitr: Pitr) -> str:
