@@ -93,7 +93,7 @@ from .errors import (
     server_answer,
 )
 from .listeners import add_listener, surround_listeners
-from .sqltext import without_literals
+from .without_literals import without_literals
 
 if TYPE_CHECKING:
     from sqlalchemy.engine.interfaces import ExceptionContext
@@ -164,7 +164,7 @@ class TransactionalDDLElement(ExecutableDDLElement):
         return execute(connection, self, execution_options)
 
     def _send(self, connection: Connection, options: Mapping[str, Any]) -> CursorResult[Any]:
-        """Through SQLAlchemy's own execution of DDL, now.
+        """Send it now, through SQLAlchemy's own execution of DDL.
 
         A subclass may send other elements in its place, or nothing: it gives the options on to
         their ``_send()``, and :func:`flush` reports what was sent.
@@ -824,7 +824,9 @@ def _on_engine_connect(connection: Connection) -> None:
 
 
 def _make_autocommit_real(connection: Connection) -> None:
-    """On other dialects than ours: the driver trusts the lying bit and may have sent nothing.
+    """Set AUTOCOMMIT by a statement, on other dialects than ours.
+
+    The driver trusts the lying bit and may have sent nothing.
 
     Where it has not, what was written so far was meant to be committed. Where it has, a ``BEGIN``
     sent as text is the caller's to end.

@@ -34,7 +34,7 @@ from ..connections import AS_OF
 from ..errors import PastError, PastWriteError, driver_code_and_text
 from ..names import shorten
 from ..server import SUPPORTED_DIALECTS
-from ..sqltext import without_literals
+from ..without_literals import without_literals
 from .options import PAST_TABLES, PastTable
 
 LEAVE_OUT: Final = (
