@@ -145,7 +145,7 @@ class _Written:
         self._dropped = [action.pitr for action in plan.actions if isinstance(action, Drop)]
 
     def drops(self) -> list[PitrOp]:
-        """For the front of the migration: a policy's newest generation first.
+        """The drops for the front of the migration: a policy's newest generation first.
 
         Each with the range of the newest one: brought back is one policy.
         """

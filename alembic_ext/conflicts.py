@@ -59,7 +59,7 @@ def summary(conflicts: Sequence[Conflict]) -> list[str]:
 
 
 def warn_of(conflicts: Sequence[Conflict]) -> None:
-    """To whoever runs Alembic, in one message."""
+    """Warn whoever runs Alembic, in one message."""
     log.warning("%s", "\n  ".join(summary(conflicts)))
 
 
@@ -71,6 +71,6 @@ def render(autogen_context: AutogenContext, op: PitrConflictsOp) -> list[str]:
 
 
 def do_nothing(operations: Operations, op: PitrConflictsOp) -> None:
-    """For programs that run operations which they have not written to a file."""
+    """Do nothing, in programs that run operations without writing them to a file."""
     if op.conflicts:
         warnings.warn("\n  ".join(summary(op.conflicts)), SAWarning, stacklevel=2)

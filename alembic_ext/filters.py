@@ -21,7 +21,7 @@ from sqlalchemy_matrixone_pitr.status import ServerState
 
 @dataclass(frozen=True, slots=True)
 class NoTable:
-    """In the place of a Table, of a policy that is for more than one."""
+    """A stand-in for the Table of a policy that is for more than one table."""
 
     schema: str | None
     name: str | None = None

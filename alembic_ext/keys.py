@@ -66,7 +66,7 @@ class DeclaredKeysInspector(MatrixOneInspector):
 
     @classmethod
     def of(cls, connection: Connection, tables: Iterable[Table]) -> DeclaredKeysInspector:
-        """Not through ``inspect()``, which asks the dialect for its own class."""
+        """Make one directly: ``inspect()`` asks the dialect for its own class."""
         inspector = cls.__new__(cls)
         inspector._init_connection(connection)
         default = inspector.default_schema_name

@@ -64,7 +64,7 @@ def as_refusal(error: E) -> E:
 
 class _Refusal(Exception):
     def __str__(self) -> str:
-        """With the notes, which Alembic's command line would not print."""
+        """The message and the notes, which Alembic's command line would not print."""
         return "\n".join((super().__str__(), *getattr(self, "__notes__", ())))
 
 

@@ -19,13 +19,13 @@ from .ops import AlterPitrOp, CreatePitrOp, DropPitrOp, PitrOp, RenewPitrOp
 
 LINE = 88
 INDENT = 4
-"""Of the body of ``upgrade()``, which Alembic adds."""
+"""The indentation of the body of ``upgrade()``, which Alembic adds."""
 
 Rendered = tuple[list[object], dict[str, object]]
 
 
 def _name(op: PitrOp) -> str | None:
-    """None lets the naming convention make the name when the migration runs."""
+    """Render a name; None lets the naming convention make it when the migration runs."""
     return op.name if op.naming is None else None
 
 

@@ -24,7 +24,7 @@ from sqlalchemy.sql.base import Executable
 from sqlalchemy.sql.elements import ClauseElement
 
 Name: TypeAlias = tuple[str | None, str]
-"""Of a table: its database, where the text names one, and its own name; as written."""
+"""A table: its database, where the text names one, and its own name; as written."""
 
 
 class Verb(enum.Enum):
@@ -253,7 +253,7 @@ class _Reader:
 # -------------------------------------------------------------------------------------- statements
 
 _NO_COLUMN = "INDEX KEY CONSTRAINT FOREIGN PRIMARY CHECK PARTITION UNIQUE FULLTEXT"
-"""What ADD and DROP in an ALTER TABLE are for, where it is not a column."""
+"""Words after ADD and DROP in an ALTER TABLE that say that it is no column."""
 
 
 def _read(reader: _Reader) -> Iterator[Act]:
@@ -376,7 +376,7 @@ _NO_ALIAS = (
     "AS CROSS FORCE FULL IGNORE INNER JOIN LEFT LIMIT NATURAL ON ORDER OUTER PARTITION RIGHT SET "
     "STRAIGHT_JOIN USE USING WHERE"
 )
-"""What follows a table's name, where that is not another name for it."""
+"""Words that follow a table's name, and are no other name for it."""
 
 _HINTS = "IGNORE LOW_PRIORITY QUICK"
 

@@ -1,4 +1,4 @@
-"""When the steps of a run begin, and when the run ends: Alembic has a hook for neither.
+"""Hooks for the beginning of each step of a run, and for its end: Alembic has neither.
 
 A MigrationContext takes the function that gives the steps from its option ``fn``. While its
 ``run_migrations()`` is at work, that function gives the same steps, and tells of each before it is

@@ -36,8 +36,11 @@ def alter_pitr(operations: Operations, operation: AlterPitrOp) -> None:
 
 
 def drop_pitr(operations: Operations, operation: DropPitrOp) -> None:
-    """One that this transaction was about to create, several revisions run in one, is not created;
-    what it would have renewed is history, and stays."""
+    """Drop a policy.
+
+    One that this transaction was about to create, several revisions run in one, is not created;
+    what it would have renewed is history, and stays.
+    """
     name = _expected_name(operations, operation)
     if operations.migration_context.as_sql:
         _run(operations, DropPitr.named(name, operation.if_exists))

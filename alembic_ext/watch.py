@@ -1,4 +1,4 @@
-"""Looking at an operation before and around it, and at a batch when it is done, whoever does it."""
+"""Observers of operations, before and around them, and of batches that are done."""
 
 from __future__ import annotations
 

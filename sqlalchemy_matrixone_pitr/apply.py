@@ -1,4 +1,4 @@
-"""Making a Plan so: under the account lock, on a few connections at once, with a full report.
+"""Apply a Plan: under the account lock, on a few connections at once, with a full report.
 
 The plan is compared with the server once more under the lock: what another process has done
 meanwhile is skipped, and what the plan did not show is not done. Each statement is sent once. Where
@@ -228,7 +228,7 @@ class Run:
 
     @functools.cached_property
     def _drops_not_done(self) -> list[Action]:
-        """Known when the first action after the Drops is sent."""
+        """The Drops that were not done; read when the first action after them is sent."""
         so = (Outcome.DONE, Outcome.SKIPPED)
         return [
             action
@@ -312,7 +312,7 @@ class Run:
             raise errors[0]
 
     def _wait_for(self, threads: Sequence[threading.Thread]) -> None:
-        """After an interruption: the outcome of what is on its way belongs in the report.
+        """Wait after an interruption for what is on its way: its outcome belongs in the report.
 
         Interrupted once more, it is unknown.
         """
@@ -327,7 +327,7 @@ class Run:
             raise
 
     def _end_what_is_sent(self) -> None:
-        """Statements may wait on the server for as long as somebody else's transaction lasts."""
+        """End statements, which may wait on the server for somebody else's transaction."""
         for session in tuple(self.sending):
             end_for_sure(self.engine, session)
 
@@ -422,7 +422,7 @@ class Run:
             self.results[number] = _Result(Outcome.DONE, sent.error)
 
     def _not_done(self, number: int, sent: Sent, dropped: bool) -> None:
-        """Of an action that did not come about; somebody else may have done it."""
+        """Record an action that was not done; somebody else may have done it."""
         error, action = sent.error, self.actions[number]
         assert error is not None
         self.results[number] = _Result(sent.outcome, error)

@@ -353,7 +353,7 @@ def end_session(engine: Engine, session: int) -> None:
 
 
 _PATIENCE: Final = 20
-"""How often a session that is being ended is looked for."""
+"""The number of looks for a session that is being ended."""
 
 
 def end_for_sure(engine: Engine, session: int, *, raising: bool = False) -> None:

@@ -280,7 +280,7 @@ class RestorePitr(PitrDDLElement):
         return copied
 
     def instant(self, connection: Connection) -> Moment:
-        """Its moment, asked on an idle connection."""
+        """The restore's moment, asked on an idle connection."""
         if not isinstance(self.at, str):
             return Moment.of(self.at)
         seconds, _, fraction = self.at.partition(".")
@@ -532,7 +532,7 @@ def _database(element: PitrDDLElement, compiler: DDLCompiler, name: str | None) 
 
 @compiles(CreatePitr, *SUPPORTED_DIALECTS)
 def _visit_create(element: CreatePitr, compiler: DDLCompiler, **kw: Any) -> str:
-    """With ``INTERNAL`` for a table of 4.x.
+    """Compile CREATE PITR, with ``INTERNAL`` for a table of 4.x.
 
     Without it the server records the table's logical id. Once the table has been rebuilt, even by a
     transaction that the statement waits for, its garbage collection does not look for that: the

@@ -200,7 +200,7 @@ class Databases:
 
     @classmethod
     def of(cls, bind: Bind, options: Mapping[str, Any] | None = None) -> Databases:
-        """Those of a bind.
+        """The declared databases of a bind.
 
         :param options: its execution options, where a statement adds some.
         """
@@ -253,7 +253,7 @@ class Databases:
 
 
 class _OfEngine(Databases):
-    """Those of connections that an Engine makes."""
+    """The declared databases on connections that an Engine makes."""
 
     def known(self) -> Databases:
         return Databases(self._map)

@@ -29,10 +29,10 @@ from .reflection import get_pitrs
 from .transaction import note_failed_savepoint
 
 _GENERATED_NAME: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-"""The server names a foreign key so that has been given no name."""
+"""Names that the server gives to foreign keys without one."""
 
 _DEFAULT_RULES: Final = ("RESTRICT", "NO ACTION")
-"""What the server shows of a foreign key without a rule: the first up to 4.2, then the second."""
+"""Rules that the server shows for a foreign key without one: the first up to 4.2."""
 
 
 def is_generated(name: str | None) -> bool:
@@ -247,7 +247,7 @@ class MatrixOneDialect(MySQLDialect):
         return False
 
     def do_rollback_to_savepoint(self, connection: Connection, name: str) -> None:
-        """Not implemented by the server: the transaction is damaged, and must not be committed."""
+        """Refuse what the server does not implement: the transaction is damaged from here on."""
         note_failed_savepoint(connection, name)
         super().do_rollback_to_savepoint(connection, name)  # type: ignore[no-untyped-call]
 
@@ -265,7 +265,7 @@ class MatrixOneDialect(MySQLDialect):
         ]
 
     def _get_default_schema_name(self, connection: Connection) -> str:
-        """None where none is chosen: MatrixOne says ``''`` where MySQL says NULL."""
+        """The current database, or None: MatrixOne says ``''`` where MySQL says NULL."""
         return super()._get_default_schema_name(connection) or None  # type: ignore[return-value]
 
     def _get_server_version_info(self, connection: Connection) -> tuple[int, ...]:

@@ -43,7 +43,7 @@ class Extent(enum.IntEnum):
     ALL = 2
 
     def __str__(self) -> str:
-        """In words.
+        """The extent in words.
 
         >>> str(Extent.ROWS)
         'rows only'

@@ -41,7 +41,7 @@ _COARSER: Final = (
     (10**14, 10**6, "milliseconds"),
     (10**17, 10**3, "microseconds"),
 )
-"""What an integer below a limit counts, as far as its size tells, and nanoseconds in one of it."""
+"""Limits below which an integer counts another unit, and the nanoseconds of that unit."""
 
 
 @dataclass(frozen=True, slots=True, order=True, repr=False)
@@ -232,7 +232,7 @@ class Moment:
 
 
 def _hear_of_moments() -> None:
-    """From the first moment on no engine ignores the execution option that takes one."""
+    """Install the listeners: from the first moment on no engine ignores the execution option."""
     from .past.listening import listen
 
     listen()

@@ -37,7 +37,7 @@ from .names import (
 )
 
 OnRebuild: TypeAlias = Literal["renew", "warn"]
-"""What a migration does about a table's policy when it has rebuilt the table."""
+"""The choices for a table's policy when a migration has rebuilt the table."""
 
 _KEY: Final = "matrixone_pitr"
 _ATTRIBUTE: Final = "_matrixone_pitr"

@@ -31,7 +31,7 @@ UNFIT_DRIVERS: Final = ("mysqlconnector",)
 
 OLDEST_SUPPORTED: Final[Version] = (2, 1, 0)
 DEVELOPMENT: Final[Version] = (999, 0, 0)
-"""What a development build counts as: its version is empty, and it is newer than any release."""
+"""The version of a development build, whose own is empty: newer than any release."""
 
 MEASURED: Final[tuple[Version, ...]] = ((2, 2, 0), (3, 0, 9), (3, 0, 18), (4, 2, 0))
 """The versions that this package was measured on, as they call themselves (2.2.2 says 2.2.0)."""

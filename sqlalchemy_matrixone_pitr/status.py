@@ -140,7 +140,7 @@ def recorded_ids(connection: Connection) -> dict[str, Recorded]:
 def _status_for_sys(
     connection: Connection, pitrs: Sequence[Pitr], objects: Objects
 ) -> tuple[list[Pitr], frozenset[str], dict[str, dt.datetime]]:
-    """By the catalogue: the status column **and** the object's present id.
+    """Statuses by the catalogue: the status column **and** the object's present id.
 
     The status alone is not enough: on 3.0.9 TRUNCATE and RESTORE leave it 1 with a stale id, and
     4.x may record another id than the present one for a table that was rebuilt before.
@@ -177,7 +177,7 @@ def _changed_time(value: int | dt.datetime | str) -> dt.datetime:
 
 
 def _status_by_ids(connection: Connection, pitrs: Sequence[Pitr], now: Objects) -> list[Pitr]:
-    """For accounts that cannot read mo_pitr: the object's id now against its id at the creation.
+    """Statuses for accounts that cannot read mo_pitr: the object's id now against that at creation.
 
     The past is asked only where the object was changed since, first once for all: an id that was
     there before the oldest of those PITRs, and still is, has not changed at all.

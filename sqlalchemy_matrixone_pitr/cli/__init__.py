@@ -31,7 +31,7 @@ from __future__ import annotations
 import sys
 
 EXTRA = ("click", "rich")
-"""What the extra ``cli`` brings."""
+"""The packages of the extra ``cli``."""
 
 
 def main() -> None:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 WAITING = "Waiting for what is on its way; Ctrl-C again leaves at once.\n"
 
 _TO_COPY = re.compile(r"(?:DROP PITR )?`[^`]*`")
-"""What is copied: commands, statements."""
+"""Parts of a line that people copy, and that no line break may split."""
 
 MOST_NAMES = 20
 """So many names are printed of what a plan leaves alone."""

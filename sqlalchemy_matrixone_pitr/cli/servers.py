@@ -138,7 +138,7 @@ def _prepare(emulator: Emulator, databases: Sequence[str], init: str | None) -> 
 
 
 def _quoted(name: str) -> str:
-    """As no statement with ``no_parameters`` doubles ``%``, the compiler's quoting does not fit."""
+    """Quote a name for a statement without parameters, in which no ``%`` is doubled."""
     return "`{}`".format(name.replace("`", "``"))
 
 

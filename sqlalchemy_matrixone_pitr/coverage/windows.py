@@ -71,7 +71,7 @@ class Policy:
 
     @property
     def made(self) -> Moment:
-        """From when on it was surely there: SHOW PITR gives whole seconds."""
+        """The moment from which it was surely there: SHOW PITR gives whole seconds."""
         if self.created is not None:
             return self.created
         assert self.pitr.created_time is not None  # every PITR that was read has one
@@ -290,7 +290,7 @@ class _Best:
 
 
 def _reach(policy: Policy, now: Moment) -> tuple[Moment, Moment, Moment]:
-    """From when on a policy keeps surely, probably, and how far its range reaches."""
+    """The moments from which a policy surely keeps, probably keeps, and that its range reaches."""
     reach = Moment.of(policy.pitr.range.start(now.datetime()))
     sure = policy.made
     if policy.changed > sure:

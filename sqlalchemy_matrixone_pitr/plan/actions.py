@@ -12,7 +12,7 @@ from ..generations import split_generation, target_of, target_text
 from ..model import Pitr
 
 FORMAT_VERSION: Final = 1
-"""Of :meth:`Plan.to_dict`; it grows when a key changes its meaning or goes."""
+"""The version of :meth:`Plan.to_dict`; it grows when a key changes its meaning or goes."""
 
 Include: TypeAlias = Callable[[Pitr], bool]
 
@@ -306,7 +306,7 @@ class Plan:
         return found or "in sync"
 
     def __repr__(self) -> str:
-        """For a terminal: the summary, then a line each, thirty at most."""
+        """Text for a terminal: the summary, then a line each, thirty at most."""
         items = [*self.conflicts, *self.actions]
         lines = [f"  {item}" for item in items[:30]]
         if len(items) > 30:

@@ -1,4 +1,4 @@
-"""Whether a range may be shorter than another."""
+"""The comparison of ranges whose units differ."""
 
 from __future__ import annotations
 
