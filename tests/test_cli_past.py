@@ -183,7 +183,7 @@ def test_diff(call: Call, at: str) -> None:
         "7    id: 7, item: 'desk', price: 1, code: 7     inserted",
         "",
         f"shop.orders since {at}: 1 inserted, 1 updated, 1 deleted",
-        f"Bring them back: mo-pitr undo shop.orders --at '{at}'",
+        f"Undo them: mo-pitr undo shop.orders --at '{at}'",
     ]
 
 
@@ -300,7 +300,7 @@ def test_undo(call: Call, at: str, engine: Engine) -> None:
         "Nothing differs any more from what was there.\n"
     )
     assert rows(engine) == BEFORE
-    assert "There is nothing to bring back." in call("undo", "orders", "--at", at).out
+    assert "There is nothing to undo." in call("undo", "orders", "--at", at).out
 
 
 def test_nothing_is_done_unasked(call: Call, at: str, engine: Engine) -> None:
@@ -402,7 +402,8 @@ def test_a_person_is_asked(
     at: str, engine: Engine, environment: dict[str, str], tmp_path: Path, answer: str
 ) -> None:
     code, shown = on_terminal(["undo", "orders", "--at", at], environment, tmp_path, f"{answer}\n")
-    assert "Bring 3 rows back as of " in shown
+    asked = f"As of {at}: delete 1, change back 1, insert 1 rows? [y/N]"
+    assert asked in shown.replace("\r\n", "\n")
     if answer == "y":
         assert (code, rows(engine)) == (0, BEFORE)
     else:

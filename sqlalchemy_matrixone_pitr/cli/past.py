@@ -400,7 +400,7 @@ def diff(
     then = moments.of("--at", at)
     later = None if until is None else moments.of("--until", until)
     with (
-        Console(error=True).working(f"comparing {table}") as progress,
+        _progress(f"comparing {table}", printing=as_csv or as_json) as progress,
         diff_rows(
             engine,
             table,
@@ -421,6 +421,15 @@ def diff(
         for _ in found:
             pass  # they are counted
     _show_rows(found, shown, where)
+
+
+def _progress(
+    what: str, *, printing: bool
+) -> contextlib.AbstractContextManager[Callable[[str], None]]:
+    """The time and the count, unless rows are printed on the terminal meanwhile."""
+    if printing and Console().width is not None:
+        return contextlib.nullcontext(lambda so_far: None)
+    return Console(error=True).working(what)
 
 
 class _Seen:
@@ -478,7 +487,7 @@ def _show_rows(found: _Seen, shown: Sequence[RowChange], where: str | None) -> N
             console.line(f"Not compared, since the table had them {had} only: {', '.join(columns)}")
     if shown and changes.until is None and changes.key:
         again = "" if where is None else f" --where {shlex.quote(where)}"
-        console.as_it_is(f"Bring them back: {_command('undo', name, changes.at)}{again}")
+        console.as_it_is(f"Undo them: {_command('undo', name, changes.at)}{again}")
 
 
 def _row(change: RowChange) -> str:
@@ -629,13 +638,11 @@ def undo(
         preview = wanted.preview()
         if not as_json:
             wanted.show(preview)
-        rows = wanted.rows(preview)
-        if not rows or dry_run:
+        if not wanted.rows(preview) or dry_run:
             if as_json:
                 wanted.print_json(preview, None)
             return 0
-        many = "1 row" if rows == 1 else f"{rows:,} rows"
-        if not yes and not confirmed(f"Bring {many} back as of {wanted.at}?"):
+        if not yes and not confirmed(wanted.question(preview)):
             raise CliError(NOTHING_CHANGED)
     report = wanted.do(None if yes else preview)
     if as_json:
@@ -712,6 +719,18 @@ class _Undo:
         """How many rows will change."""
         return sum(getattr(summary, kind) for summary in preview for kind in self.kinds)
 
+    def question(self, preview: Sequence[DiffSummary]) -> str:
+        """The changes to be made, the opposite of those since."""
+        opposite = {"inserted": "delete", "updated": "change back", "deleted": "insert"}
+        made = {
+            opposite[kind]: many
+            for kind in self.kinds
+            if (many := sum(getattr(summary, kind) for summary in preview))
+        }
+        parts = [f"{verb} {many:,}" for verb, many in made.items()]
+        rows = "row" if sum(made.values()) == 1 else "rows"
+        return f"As of {self.at}: {', '.join(parts)} {rows}?"
+
     def show(self, preview: Sequence[DiffSummary]) -> None:
         console = Console()
         for name, summary in zip(self.names, preview, strict=True):
@@ -719,7 +738,7 @@ class _Undo:
         if len(self.kinds) < len(KINDS):
             console.line(f"Only what was {' or '.join(self.kinds)} is taken back.")
         if not self.rows(preview):
-            console.line("There is nothing to bring back.")
+            console.line("There is nothing to undo.")
 
     def do(self, preview: Sequence[DiffSummary] | None) -> UndoReport:
         """Write, and commit.
@@ -734,8 +753,8 @@ class _Undo:
                     now = self.preview(connection)
                     if now != preview:
                         raise CliError(
-                            f"meanwhile others have changed rows, and there are {self.rows(now)} "
-                            f"to bring back now. {NOTHING_CHANGED} Run it again"
+                            f"meanwhile others have changed rows, and {self.rows(now)} are to be "
+                            f"undone now. {NOTHING_CHANGED} Run it again"
                         )
                 with Console(error=True).working(f"writing {', '.join(self.names)}"):
                     report = undo_changes(connection, self.tables, self.at, **self._options)
