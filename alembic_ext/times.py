@@ -12,7 +12,7 @@ something in its middle (``autocommit_block``, or an AUTOCOMMIT connection), and
 one since, the next run keeps the earlier time: only that is before all that the revision has done.
 
 On a database whose version table is not committed yet, the first revision's row is written after
-its COMMIT: until then a table that another connection makes would wait for Alembic's own. So are
+its COMMIT: until then what another connection writes may wait for Alembic's own table. So are
 those of revisions that run in the transaction of an earlier one: a failure undoes them with it.
 
 What goes wrong here is logged, and never fails a migration. Changed rows leave no trace here.
@@ -229,6 +229,7 @@ class Recorder:
     failed: dict[str, Row] | None = None
     has_table: bool = False
     may_make_table: bool = False
+    may_write: bool = True
     rows: list[Row] = field(default_factory=list)
     tried: bool = False
     written: bool = False
@@ -256,7 +257,9 @@ class Recorder:
         """
         self._settle(connection)
         is_first = self.failed is None
-        self.may_make_table = not connection.in_transaction() or (is_first and bool(self.heads))
+        is_new = is_first and not self.heads  # Alembic has just made its own table, it may be
+        self.may_make_table = not connection.in_transaction() or (is_first and not is_new)
+        self.may_write = not (is_new and connection.in_transaction())
         self.rows, self.tried, self.written = [], False, False
         try:
             if self.old:
@@ -342,7 +345,7 @@ class Recorder:
         """
         if is_autocommit(connection) and any(r.progress is Progress.BEGUN for r in self.rows):
             self._mark_partial()
-            self.may_make_table, self.tried = True, False
+            self.may_make_table, self.may_write, self.tried = True, True, False
         elif self.open:
             return
         if not self.tried:
@@ -400,7 +403,7 @@ class Recorder:
             self.old = True
 
     def _try_to_write(self, connection: Connection, rows: list[Row]) -> None:
-        if not self.has_table and not self.may_make_table:
+        if not self.may_write or not (self.has_table or self.may_make_table):
             return
         try:
             with side_connection(connection) as aside:
