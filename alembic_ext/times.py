@@ -232,7 +232,6 @@ class Recorder:
     may_write: bool = True
     rows: list[Row] = field(default_factory=list)
     tried: bool = False
-    written: bool = False
     open: list[tuple[RootTransaction | None, list[Row]]] = field(default_factory=list)
     committed: list[Row] = field(default_factory=list)
 
@@ -260,7 +259,7 @@ class Recorder:
         is_new = is_first and not self.heads  # Alembic has just made its own table, it may be
         self.may_make_table = not connection.in_transaction() or (is_first and not is_new)
         self.may_write = not (is_new and connection.in_transaction())
-        self.rows, self.tried, self.written = [], False, False
+        self.rows, self.tried = [], False
         try:
             if self.old:
                 self.began, self.old = server.utc_now(aside), False
@@ -364,8 +363,6 @@ class Recorder:
         :param touched: the tables that it dropped or rebuilt; None is not known.
         """
         rows = [dataclasses.replace(row, touched=touched) for row in self.rows]
-        if self.tried and not self.written and not self.open:
-            self._try_to_write(connection, rows)
         done = [dataclasses.replace(row, progress=Progress.COMMITTED) for row in rows]
         at_once = is_autocommit(connection)
         self.open.append((None if at_once else connection.get_transaction(), done))
@@ -408,7 +405,6 @@ class Recorder:
         try:
             with side_connection(connection) as aside:
                 self._write(aside, rows)
-            self.written = True
         except SQLAlchemyError as error:
             names = ", ".join(row.version_num for row in rows)
             log.debug("the time of %s is not written before its COMMIT: %s", names, error)
