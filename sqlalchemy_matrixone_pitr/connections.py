@@ -39,6 +39,10 @@ AS_OF: Final = "matrixone_as_of"
 ALLOW_UNPROTECTED: Final = "matrixone_allow_unprotected"
 """Execution option beside it: True reads moments that nothing keeps, too."""
 
+SCANNED: Final = "matrixone_past_scanned"
+"""Execution option of ours beside that one: tables, by their keys, whose kept history was asked for
+before, and which are not to be read through an index."""
+
 _BY_HAND: Final = "matrixone_pitr_autocommit"
 """Execution option of a side connection of :func:`autocommit_connection`."""
 

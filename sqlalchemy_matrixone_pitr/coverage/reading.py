@@ -22,7 +22,7 @@ from sqlalchemy.exc import DBAPIError, NoInspectionAvailable
 
 from .. import server
 from ..catalog import Key, ObjectKey, read_objects
-from ..connections import ALLOW_UNPROTECTED, Bind, query, roll_back, unwrap
+from ..connections import ALLOW_UNPROTECTED, SCANNED, Bind, query, roll_back, unwrap
 from ..declarations import Databases
 from ..errors import (
     PastNotKeptError,
@@ -288,7 +288,11 @@ def check_statement(
     """
     if options.get(ALLOW_UNPROTECTED):
         check_past(connection, moment)
-        return frozenset()
+        scanned = options.get(SCANNED)
+        if not scanned:
+            return frozenset()
+        of = Databases.of(connection, options)
+        return frozenset(key for key in tables if (of.real(key[0]), fold(key[1])) in scanned)
     schemas = options.get("schema_translate_map") or {}
     question = (moment, frozenset(tables), frozenset(schemas.items()))
     answered = _answered.setdefault(connection, {})

@@ -22,7 +22,16 @@ from sqlalchemy.sql import visitors
 
 from .. import server
 from ..catalog import Key
-from ..connections import ALLOW_UNPROTECTED, AS_OF, Bind, idle, roll_back, side_connection, unwrap
+from ..connections import (
+    ALLOW_UNPROTECTED,
+    AS_OF,
+    SCANNED,
+    Bind,
+    idle,
+    roll_back,
+    side_connection,
+    unwrap,
+)
 from ..coverage.windows import Kept
 from ..declarations import Databases
 from ..errors import PastError, PitrValidationError, is_not_there
@@ -98,7 +107,9 @@ def find_changes(
     of a table is a change as any other; ALTER and TRUNCATE in between do not matter.
 
     :param statement: a SELECT of one row and one column, of Core or of mapped classes; as text it
-        names its moment, ``text("SELECT count(*) FROM orders {MO_TS = :moment}")``.
+        names its moment, ``text("SELECT count(*) FROM orders {MO_TS = :moment}")``. A text is sent
+        as it is: with a condition on an indexed column it may read an index whose history a
+        table-level policy does not keep, which a Core statement never does.
     :param since: a Moment, an aware datetime, nanoseconds, or text as :meth:`Moment.parse` reads
         it; relative ones count from the server's clock. ``until`` likewise; None is the present.
     :param resolution: how far apart ``before`` and ``after`` of a change may be.
@@ -183,8 +194,13 @@ def _find(
         side.rollback()
         verdicts = check_unless(found, keys, [start], allow_unprotected)
         later = [v for v in verdicts if v.kept is Kept.ABSENT]
-        check_unless(found, [(v.database_name, v.table_name) for v in later], [end], False)
-        reader = _Reader(side, statement, schemas, max_reads)
+        verdicts += check_unless(
+            found, [(v.database_name, v.table_name) for v in later], [end], False
+        )
+        scanned = frozenset(
+            (v.database_name, v.table_name) for v in verdicts if v.by and not v.indexes
+        )
+        reader = _Reader(side, statement, schemas, scanned, max_reads)
         yield from _backwards(reader, _grid(start, end, samples), resolution)
 
 
@@ -247,12 +263,21 @@ class _Reader:
     """The answers of a statement, each read once."""
 
     def __init__(
-        self, connection: Connection, statement: Any, schemas: Any, max_reads: int
+        self,
+        connection: Connection,
+        statement: Any,
+        schemas: Any,
+        scanned: frozenset[Key],
+        max_reads: int,
     ) -> None:
         self._connection = connection
         self._statement = statement
         self._is_text = isinstance(statement, TextClause)
-        self._options = {"schema_translate_map": schemas, ALLOW_UNPROTECTED: True}
+        self._options = {
+            "schema_translate_map": schemas,
+            ALLOW_UNPROTECTED: True,  # asked already
+            SCANNED: scanned,
+        }
         self._max_reads = max_reads
         self._answers: dict[Moment, Any] = {}
         self.missing: DBAPIError | None = None

@@ -242,3 +242,32 @@ def test_no_index_is_read_under_a_tables_policy(plain: Engine, database: str, pr
         found = connection.scalars(select(as_of(crates, later).c.id)).all()
         assert sorted(found) == list(range(1, 10))
         assert "LIMIT" not in sent[-1]
+
+
+def test_a_change_is_not_looked_for_through_an_index(plain: Engine, prefix: str) -> None:
+    from sqlalchemy import event
+
+    from sqlalchemy_matrixone_pitr import find_changes
+
+    with plain.begin() as connection:
+        connection.execute(text("ALTER TABLE crates ADD UNIQUE KEY uv (v)"))
+        connection.execute(crates.insert(), [{"id": 7, "v": "v7"}])
+    protect(plain, Pitr.table(f"{prefix}_t", "crates", "1d"))
+    then = take_moment(plain)
+    with plain.begin() as connection:
+        connection.execute(crates.delete().where(crates.c.id == 7))
+    sent: list[str] = []
+
+    def note(*arguments: Any) -> None:
+        sent.append(arguments[2])
+
+    event.listen(Engine, "before_cursor_execute", note)
+    try:
+        wanted = select(crates.c.id).where(crates.c.v == "v7")
+        [change] = find_changes(plain, wanted, since=then, samples=2)
+    finally:
+        event.remove(Engine, "before_cursor_execute", note)
+    assert (change.value_before, change.value_after) == (7, None)
+    reads = [statement for statement in sent if "crates.v = " in statement]
+    assert reads
+    assert all("LIMIT 18446744073709551615) AS crates" in statement for statement in reads)
