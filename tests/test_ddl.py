@@ -234,3 +234,16 @@ def test_quoting_can_be_undone(database: str, table: str) -> None:
         else:
             first, rest = first + rest[0], rest[1:]
     assert (first, second) == (fold(f"x{database}"), fold(f"x{table}"))
+
+
+def test_a_moment_of_a_str_subclass_is_its_text() -> None:
+    class Text(str):
+        def __str__(self) -> str:
+            return "another"
+
+        def partition(self, separator: str) -> tuple[str, str, str]:
+            raise AssertionError
+
+    element = RestorePitr("p", Text("2026-11-22 09:30:00.5"), database="d")
+    assert type(element.at) is str
+    assert str(element) == "RESTORE DATABASE `d` FROM PITR `p` '2026-11-22 09:30:00.5'"

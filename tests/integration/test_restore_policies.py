@@ -20,6 +20,7 @@ from sqlalchemy_matrixone_pitr import (
     get_pitrs,
 )
 from tests.conftest import Server
+from tests.proxy import Proxy
 from tests.server.conftest import PASSWORD, account_for_tests
 
 
@@ -58,6 +59,20 @@ def test_of_a_table(engine: Engine, database: str, prefix: str, moment: dt.datet
     # what protects nothing any more is not told again
     PitrManager(engine).restore(f"{prefix}_d", moment, database=database, table="t")
     PitrManager(engine).restore(f"{prefix}_d", moment, database=database, table="u")
+
+
+def test_an_error_behind_a_done_restore_is_no_error_of_it(
+    server: Server, database: str, prefix: str, moment: dt.datetime, proxy: Proxy
+) -> None:
+    server.query("INSERT INTO t VALUES (1)", database)
+    proxy.on("^RESTORE", lambda: proxy.cut("^SELECT reldatabase", "before"))
+    url = server.url("matrixone+pymysql", database, port=proxy.port)
+    engine = create_engine(url)
+    said = rf"table {database}.t is restored; which policies protect it still could not be read"
+    with pytest.warns(SAWarning, match=said):
+        PitrManager(engine).restore(f"{prefix}_d", moment, database=database, table="t")
+    engine.dispose()
+    assert server.query("SELECT * FROM t", database) == []
 
 
 def test_of_a_database(engine: Engine, database: str, prefix: str, moment: dt.datetime) -> None:
