@@ -58,7 +58,8 @@ class PitrStatus(enum.StrEnum):
     >>> from sqlalchemy import create_engine
     >>> engine = create_engine(url)
     >>> _ = PitrManager(engine).create_account_pitr("weekly", range_value="7d")
-    >>> [pitr.status.value for pitr in get_pitrs(engine, with_status=True)]
+    >>> found = get_pitrs(engine, level="account", with_status=True)
+    >>> [pitr.status.value for pitr in found if pitr.name == "weekly"]
     ['active']
     >>> PitrManager(engine).delete("weekly")
     True
@@ -490,7 +491,8 @@ class RecoveryWindow:
     is a single moment: its start equals its end.
 
     >>> from sqlalchemy import create_engine
-    >>> [window for window in get_recovery_windows(create_engine(url)) if window.source == "pitr"]
+    >>> engine = create_engine(url)
+    >>> get_recovery_windows(engine, database_name=engine.url.database)
     []
     """
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+import alembic
 import pytest
 from alembic.util import CommandError
 from sqlalchemy import (
@@ -224,6 +225,10 @@ def test_tables_are_dropped_after_what_refers_to_them(project: Project) -> None:
     project.upgrade()
 
 
+@pytest.mark.skipif(
+    tuple(map(int, alembic.__version__.split(".")[:3])) < (1, 18, 3),
+    reason="Alembic before 1.18.3 cannot reflect a key to a table that is not declared",
+)
 def test_a_table_is_dropped_after_the_key_that_referred_to_it(project: Project) -> None:
     project.declare(models(to_parent(), to_parent("q", name="fk_q")))
     project.autogenerate("keys")
