@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 from sqlalchemy import Connection, event, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.util import await_only
 
 from sqlalchemy_matrixone_pitr import (
@@ -145,6 +146,50 @@ def test_the_session_is_usable_after_a_cancelled_commit(
 
     asyncio.run(main())
     assert pitr_names() == []
+
+
+def test_a_cancelled_commit_of_two_binds(
+    make_engine: MakeEngine, server: Server, database: str, prefix: str, proxy: Proxy
+) -> None:
+    """The first bind is committed, the second is rolled back, and its statement with it."""
+    server.query("CREATE TABLE u (id INT PRIMARY KEY)", database)
+
+    class Base(DeclarativeBase):
+        pass
+
+    class First(Base):
+        __tablename__ = "t"
+        id: Mapped[int] = mapped_column(primary_key=True)
+
+    class Second(Base):
+        __tablename__ = "u"
+        id: Mapped[int] = mapped_column(primary_key=True)
+
+    async def main() -> list[str]:
+        first, second = make_engine(port=proxy.port), make_engine(port=proxy.port)
+        session = AsyncSession(binds={First: first, Second: second})
+        session.add(First(id=1))
+        await session.flush()
+        for model in (First, Second):
+            manager = AsyncTransactionPitrManager(session, {"mapper": model})
+            table = model.__tablename__
+            await manager.create(Pitr.table(f"{prefix}_{table}", table, "1d", database_name=prefix))
+        task = asyncio.ensure_future(session.commit())
+        cancel_at_sqlalchemys_own_commit(proxy, lambda: task.cancel())
+        with pytest.raises(asyncio.CancelledError) as caught:
+            await task
+        await session.close()
+        await first.dispose()
+        await second.dispose()
+        return getattr(caught.value, "__notes__", [])
+
+    (note,) = asyncio.run(main())
+    assert note.splitlines() == [
+        "The transaction is committed; its PITR statements are not all done.",
+        f"  not tried: CREATE PITR `{prefix}_t` FOR TABLE `{prefix}` `t` RANGE 1 'd'",
+    ]
+    assert server.query("SELECT * FROM t", database) == [(1,)]
+    assert server.query(f"SHOW PITR WHERE database_name = '{database}'") == []
 
 
 # ----------------------------------------------------------------------------------------- gathered
