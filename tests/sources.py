@@ -1,4 +1,4 @@
-"""Who imports whom, read from the sources; late imports count, those for type checkers do not."""
+"""Who imports whom, read from the sources; late imports count."""
 
 from __future__ import annotations
 
@@ -18,10 +18,14 @@ def modules(package: str) -> dict[str, Path]:
     return found
 
 
-def imported(name: str, path: Path) -> Iterator[str]:
-    """The full names that a module imports."""
+def imported(name: str, path: Path, *, typing: bool = False) -> Iterator[str]:
+    """The full names that a module imports.
+
+    :param typing: those for type checkers too.
+    """
     package = name if path.name == "__init__.py" else name.rpartition(".")[0]
-    for node in _executed(ast.parse(path.read_text())):
+    tree = ast.parse(path.read_text())
+    for node in ast.walk(tree) if typing else _executed(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -39,13 +43,13 @@ def _executed(node: ast.AST) -> Iterator[ast.AST]:
         yield from _executed(child)
 
 
-def dependencies(package: str) -> dict[str, set[str]]:
+def dependencies(package: str, *, typing: bool = False) -> dict[str, set[str]]:
     """Each module of a package with those of the package that it imports."""
     names = modules(package)
     return {
         name: {
             target if target in names else target.rpartition(".")[0]
-            for target in imported(name, path)
+            for target in imported(name, path, typing=typing)
             if target.split(".")[0] == package
         }
         for name, path in names.items()

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import ast
 import sys
-from collections.abc import Iterator
 from graphlib import TopologicalSorter
 from pathlib import Path
 
 import matrixone_emulator
+from tests.sources import dependencies, imported, modules
 
 PACKAGE = matrixone_emulator.__name__
 SOURCES = Path(matrixone_emulator.__file__).parent
@@ -30,40 +30,6 @@ ORDER = (
 """The sub-packages, and the modules beside them: each imports only what stands before it"""
 
 
-def modules() -> dict[str, Path]:
-    """The emulator's modules by their names, packages by their own."""
-    found = {}
-    for path in sorted(SOURCES.rglob("*.py")):
-        parts = [PACKAGE, *path.relative_to(SOURCES).with_suffix("").parts]
-        found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
-    return found
-
-
-def imported(name: str, path: Path) -> Iterator[str]:
-    """The full names that a module imports, also where it imports them late."""
-    package = name if path.name == "__init__.py" else name.rpartition(".")[0]
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            base = package.split(".")[: len(package.split(".")) + 1 - node.level]
-            origin = ".".join((*base, node.module or "") if node.level else (node.module or "",))
-            for alias in node.names:
-                yield f"{origin.rstrip('.')}.{alias.name}"
-
-
-def dependencies() -> dict[str, set[str]]:
-    """Each module of the emulator with those of its own that it imports."""
-    names = modules()
-    found: dict[str, set[str]] = {}
-    for name, path in names.items():
-        found[name] = set()
-        for target in imported(name, path):
-            if target.split(".")[0] == PACKAGE:
-                found[name].add(target if target in names else target.rpartition(".")[0])
-    return found
-
-
 def place(module: str) -> int:
     """How high in ORDER the part is that a module belongs to."""
     return ORDER.index(module.split(".")[1])
@@ -72,8 +38,8 @@ def place(module: str) -> int:
 def test_only_the_standard_library_and_sqlglot_are_imported() -> None:
     tops = {
         (target.split(".")[0], name)
-        for name, path in modules().items()
-        for target in imported(name, path)
+        for name, path in modules(PACKAGE).items()
+        for target in imported(name, path, typing=True)
     }
     assert {(top, name) for top, name in tops if top not in sys.stdlib_module_names} == {
         (top, name) for top, name in tops if top in (PACKAGE, "sqlglot")
@@ -88,7 +54,7 @@ def test_every_part_has_its_place() -> None:
 def test_imports_run_one_way_between_the_parts() -> None:
     upwards = {
         f"{name} imports {target}"
-        for name, targets in dependencies().items()
+        for name, targets in dependencies(PACKAGE, typing=True).items()
         for target in targets
         if name != PACKAGE and place(target) > place(name)
     }
@@ -96,13 +62,13 @@ def test_imports_run_one_way_between_the_parts() -> None:
 
 
 def test_no_module_imports_itself_in_the_end() -> None:
-    assert list(TopologicalSorter(dependencies()).static_order())[-1] == PACKAGE
+    assert list(TopologicalSorter(dependencies(PACKAGE, typing=True)).static_order())[-1] == PACKAGE
 
 
 def test_no_class_is_longer_than_300_lines() -> None:
     long = [
         f"{name}.{node.name}: {(node.end_lineno or 0) - node.lineno + 1}"
-        for name, path in modules().items()
+        for name, path in modules(PACKAGE).items()
         for node in ast.walk(ast.parse(path.read_text()))
         if isinstance(node, ast.ClassDef) and (node.end_lineno or 0) - node.lineno >= 300
     ]
