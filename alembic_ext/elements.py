@@ -46,6 +46,7 @@ from sqlalchemy_matrixone_pitr.generations import (
     find_pitr,
     find_policy,
     is_detached,
+    object_of,
     split_generation,
     target_of,
     target_text,
@@ -210,7 +211,7 @@ class CreateWhereMissing(MigrationElement, CreatePitr):
         return self.renewal(state, policy)
 
     def renewal(self, state: ServerState, policy: Policy) -> PitrDDLElement | None:
-        """Of a policy that protects nothing any more."""
+        """The renewal of a policy that protects nothing any more."""
         return next_generation(state, policy, self.pitr.range)
 
     def decide_protected(self, other: Pitr) -> PitrDDLElement | None:
@@ -382,7 +383,7 @@ def next_generation(
     range: PitrRange,
     replaceable: frozenset[str] = frozenset(),
 ) -> CreatePitr | None:
-    """What renews a policy that protects nothing any more; a warning where nothing can.
+    """The element that renews a policy that protects nothing; a warning where nothing can.
 
     :param replaceable: generations that may be dropped where they are in the way.
     """
@@ -516,10 +517,6 @@ class DropNewest(_OfNewest, DropPitr):
         if self.is_foreign(there) or (self.if_active and is_detached(there)):
             return None
         return DropPitr.of(there)
-
-
-def object_of(pitr: Pitr) -> tuple[str, str | None]:
-    return pitr.database_name or "", pitr.table_name
 
 
 def _warn_missing(name: str, what: str) -> None:

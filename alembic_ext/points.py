@@ -149,7 +149,7 @@ _UNFIT: Final = re.compile(r"[\s`\"']")
 
 
 def _if_known(connection: Connection, read: Callable[[], dict[Key, V]]) -> dict[Key, V]:
-    """What is read of an earlier catalogue; nothing where that is gone."""
+    """Read an earlier catalogue; nothing where that is gone."""
     try:
         return read()
     except DBAPIError as error:

@@ -479,7 +479,7 @@ def _learn(run: _Run, connection: Connection, named: set[str], moment: dt.dateti
 
 
 def _read(run: _Run, connection: Connection, here: Mapping[Key, int]) -> _Found:
-    """What the revision has left, and which policies protected their tables before it."""
+    """Read what the revision has left, and which policies protected their tables before it."""
     assert run.ids is not None
     with reading(connection) as aside:
         state = run.read(aside)
@@ -520,7 +520,7 @@ def _go_back(run: _Run, aside: Connection, earlier: dt.datetime) -> None:
 
 
 def _renewing(pitr: Pitr, known: frozenset[str] | None) -> RenewWhereDetached:
-    """What renews the policy of a table that the transaction has."""
+    """The element that renews the policy of a table that the transaction has."""
     element = RenewWhereDetached(pitr).with_real_names()
     element.was_there, element.known = True, known
     return element

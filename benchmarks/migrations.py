@@ -142,7 +142,7 @@ class _Bench:
     _numbers: Iterator[int] = field(default_factory=itertools.count)
 
     def upgrade(self, bodies: list[str], *, ours: bool) -> Action:
-        """What upgrades a database by revisions."""
+        """A function that upgrades a database by revisions."""
         where = self.directory / f"migrations_{next(self._numbers)}"
         (where / "versions").mkdir(parents=True)
         (where / "env.py").write_text(ENV)

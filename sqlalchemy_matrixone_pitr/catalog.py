@@ -527,8 +527,8 @@ def inventory(
 def kinds_in(
     connection: Connection, database: str, *, at: MomentLike | None = None
 ) -> dict[str, str]:
-    """What is in a database by name, with its kind: ``r`` table, ``v`` view, ``S`` sequence, ``e``
-    external table; parts of tables are left out."""
+    """The objects in a database by name, with their kind: ``r`` table, ``v`` view, ``S`` sequence,
+    ``e`` external table; parts of tables are left out."""
     statement = text(
         f"SELECT relname, relkind FROM mo_catalog.mo_tables{_then(at)} "
         "WHERE account_id = current_account_id() AND reldatabase = :database"

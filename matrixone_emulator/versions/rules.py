@@ -136,7 +136,7 @@ class Rules:
     truncate_checks_parents: bool = False
     rename_column_rebuilds: bool = True
     own_key_stops: frozenset[str] = frozenset()
-    """What a table cannot take which has a foreign key to itself: clauses of ALTER, and TRUNCATE"""
+    """Clauses of ALTER, and TRUNCATE, that a table with a foreign key to itself cannot take"""
     same_length_rebuilds: bool = True
     """MODIFY to the same length gives the table a new id"""
     rebuild_skips_numbers: bool = False
