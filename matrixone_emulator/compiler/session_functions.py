@@ -79,34 +79,23 @@ class SessionFunctions:
 
     def local(self, value: Stored) -> str | None:
         """A stored TIMESTAMP in the session's time zone."""
-        if value is None:
-            return None
-        zone = self.context.time_zone
-        text = str(value)
-        if zone is datetime.UTC:
-            return text
-        moment = parse_moment(text)
-        if moment is None:
-            return text
-        try:
-            shown = moment.replace(tzinfo=datetime.UTC).astimezone(zone).replace(tzinfo=None)
-        except (OverflowError, ValueError):
-            return text
-        return moment_text(shown)
+        return self._moved(value, datetime.UTC, self.context.time_zone)
 
     def utc(self, value: Stored) -> str | None:
         """A moment in the session's time zone as a stored TIMESTAMP."""
+        return self._moved(value, self.context.time_zone, datetime.UTC)
+
+    @staticmethod
+    def _moved(value: Stored, source: datetime.tzinfo, target: datetime.tzinfo) -> str | None:
+        """A moment of one zone as the text of another; what is no moment stays as it is."""
         if value is None:
             return None
-        zone = self.context.time_zone
         text = str(value)
-        if zone is datetime.UTC:
-            return text
-        moment = parse_moment(text)
+        moment = None if source is target else parse_moment(text)
         if moment is None:
             return text
         try:
-            shown = moment.replace(tzinfo=zone).astimezone(datetime.UTC).replace(tzinfo=None)
+            shown = moment.replace(tzinfo=source).astimezone(target).replace(tzinfo=None)
         except (OverflowError, ValueError):
             return text
         return moment_text(shown)
