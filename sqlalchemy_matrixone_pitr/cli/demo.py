@@ -319,7 +319,15 @@ def say(text: str) -> None:
 def show_statements() -> Iterator[None]:
     """Print what is executed on any engine: on the class, for the manager makes engines aside."""
 
-    def show(conn: Any, cursor: Any, statement: str, *rest: Any) -> None:
+    last: Any = None
+
+    def show(
+        conn: Any, cursor: Any, statement: str, parameters: Any, context: Any, many: bool
+    ) -> None:
+        nonlocal last
+        if context is last:  # an engine with options hears the listeners of the class twice
+            return
+        last = context
         if not statement.lstrip().startswith(QUESTIONS):
             one_line = " ".join(statement.split())
             if one_line.startswith(("CREATE TABLE", "INSERT", "DELETE")):
