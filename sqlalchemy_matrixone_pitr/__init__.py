@@ -55,13 +55,13 @@ from .manager import PitrManager, TransactionPitrManager
 from .model import Pitr, PitrLevel, PitrRange, PitrStatus, PitrUnit, RangeLike, RecoveryWindow
 from .moment import Moment, MomentLike
 from .past.changes import Change, NotThere, find_change, find_changes
+from .past.conflicts import UndoConflict
 from .past.copies import CopiedTable, CopyReport
 from .past.dropped import DroppedObject, dropped_objects, undrop
 from .past.elements import as_of
 from .past.row_change import ChangeKind, RowChange
 from .past.rows import DiffSummary, RowChanges, diff_rows, diff_summary
 from .past.session import moment_of, past_session
-from .past.statements import UndoConflict
 from .past.undo import UndoneTable, UndoReport, undo_changes, undo_sql
 from .plan.actions import Action, Alter, Conflict, Create, Drop, Plan, Renew
 from .plan.compare import compare

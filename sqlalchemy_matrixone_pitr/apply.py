@@ -9,9 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import queue
-import threading
-import time
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -21,7 +18,7 @@ from typing import Final
 from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import SAWarning
 
-from .connections import autocommit_connection, end_for_sure
+from .connections import autocommit_connection
 from .errors import (
     PitrAlreadyExistsError,
     PitrNotFoundError,
@@ -37,13 +34,10 @@ from .report import ApplyReport, Failure, OnProgress, Outcome, Progress, carried
 from .sending import Sent, send
 from .show import reading
 from .status import ServerState, read_state
+from .workers import Workers
 
 MOST_CONNECTIONS: Final = 64
 """More connections than that change nothing but the load on the server."""
-
-
-PATIENCE: Final = 2.0
-"""Seconds that statements get to come to an end when an apply is interrupted."""
 
 
 def apply_plan(
@@ -158,13 +152,9 @@ class Run:
         self.plan: Plan | None = None
         self.results: dict[int, _Result] = {}
         self.conflicts: list[Failure] = []
-        self.stop = threading.Event()
-        self.sending: set[int] = set()
-        """Sessions that have a statement on its way."""
+        self.workers = Workers(engine)
         self.begun: set[int] = set()
         self.told = 0
-        self.raised: BaseException | None = None
-        """By ``on_progress``."""
 
     def report(self) -> ApplyReport:
         """Report each action; one that has begun and has not ended is unknown."""
@@ -220,7 +210,7 @@ class Run:
         ]
         failed = any(result.outcome is Outcome.FAILED for result in settled.values())
         if (failed or self.conflicts) and not self.keep_going:
-            self.stop.set()
+            self.workers.stop.set()
         for number, result in settled.items():
             self.results[number] = result
         for number in settled:
@@ -251,127 +241,17 @@ class Run:
     def send(self, numbers: Iterable[int]) -> None:
         """Send actions; without several connections in this order, one right after the other."""
         todo = deque(numbers)
-        workers = min(self.concurrency, len(todo))
-        if self.engine.dialect.is_async:
-            self._send_in_tasks(todo, workers)
-        elif workers <= 1:
-            self._work(todo, self._record)
-        else:
-            self._send_in_threads(todo, workers)
+        self.workers.run(todo, min(self.concurrency, len(todo)), self._work, self._record)
         for number in todo:
             self.results[number] = _Result(Outcome.NOT_TRIED)
         for number in todo:
             self._record(number)
 
-    def _send_in_threads(self, todo: deque[int], workers: int) -> None:
-        ended: queue.SimpleQueue[int | None] = queue.SimpleQueue()
-        errors: list[BaseException] = []
-
-        def work() -> None:
-            try:
-                self._work(todo, ended.put)
-            except BaseException as error:  # noqa: BLE001 - raised by the thread that waits
-                self._note_error(error, errors)
-            finally:
-                ended.put(None)
-
-        threads = [
-            threading.Thread(target=work, name=f"apply {number}", daemon=True)
-            for number in range(workers)
-        ]
-        running = workers
-        try:
-            for thread in threads:
-                thread.start()
-            while running:
-                number = ended.get()
-                if number is None:
-                    running -= 1
-                else:
-                    self._record(number)
-        except BaseException:
-            self.stop.set()
-            self._wait_for(threads)
-            raise
-        self._raise_one_of(errors, todo)
-
-    def _note_error(self, error: BaseException, errors: list[BaseException]) -> None:
-        """Record why one of several workers ended: could not connect means one worker fewer."""
-        errors.append(error)
-        if self._is_fatal(error):
-            self.stop.set()
-
-    def _is_fatal(self, error: BaseException) -> bool:
-        return error is self.raised or not isinstance(error, Exception)
-
-    def _raise_one_of(self, errors: Sequence[BaseException], todo: deque[int]) -> None:
-        for error in errors:
-            if self._is_fatal(error):
-                raise error
-        if errors and todo and not self.stop.is_set():
-            raise errors[0]
-
-    def _wait_for(self, threads: Sequence[threading.Thread]) -> None:
-        """Wait after an interruption for what is on its way: its outcome belongs in the report.
-
-        Interrupted once more, it is unknown.
-        """
-        try:
-            while alive := [thread for thread in threads if thread.is_alive()]:
-                end = time.monotonic() + PATIENCE
-                for thread in alive:
-                    thread.join(max(0.0, end - time.monotonic()))
-                self._end_what_is_sent()
-        except BaseException:
-            self._end_what_is_sent()
-            raise
-
-    def _end_what_is_sent(self) -> None:
-        """End statements, which may wait on the server for somebody else's transaction."""
-        for session in tuple(self.sending):
-            end_for_sure(self.engine, session)
-
-    def _send_in_tasks(self, todo: deque[int], workers: int) -> None:
-        import asyncio
-
-        from sqlalchemy.util import await_only, greenlet_spawn
-
-        errors: list[BaseException] = []
-
-        async def work() -> None:
-            try:
-                await greenlet_spawn(self._work, todo, self._record)
-            except BaseException as error:
-                self._note_error(error, errors)
-                if self._is_fatal(error):
-                    raise
-
-        async def wait_for(tasks: Sequence[asyncio.Task[None]]) -> None:
-            try:
-                while (await asyncio.wait(tasks, timeout=PATIENCE))[1]:
-                    await greenlet_spawn(self._end_what_is_sent)
-            except BaseException:
-                await greenlet_spawn(self._end_what_is_sent)
-                await asyncio.wait(tasks, timeout=PATIENCE)
-                raise
-
-        async def all_of_them() -> None:
-            tasks = [asyncio.ensure_future(work()) for _ in range(workers)]
-            try:
-                await asyncio.gather(*tasks)
-            except BaseException:
-                self.stop.set()
-                await wait_for(tasks)
-                raise
-
-        await_only(all_of_them())
-        self._raise_one_of(errors, todo)
-
     def _work(self, todo: deque[int], tell: Callable[[int], object]) -> None:
         """Do actions until there are none, on one connection; on a new one where it is lost."""
-        while todo and not self.stop.is_set():
+        while todo and not self.workers.stop.is_set():
             with autocommit_connection(self.engine) as (connection, session):
-                while not self.stop.is_set() and not connection.invalidated:
+                while not self.workers.stop.is_set() and not connection.invalidated:
                     try:
                         number = todo.popleft()
                     except IndexError:
@@ -404,11 +284,11 @@ class Run:
                         self._not_done(number, Sent(Outcome.FAILED, error), len(left) < count)
                         return
                 self.begun.add(number)
-                self.sending.add(session)
+                self.workers.sending.add(session)
                 try:
                     sent = send(self.engine, connection, session, left[0])
                 finally:
-                    self.sending.discard(session)
+                    self.workers.sending.discard(session)
                 if sent.outcome is Outcome.DONE:
                     left.popleft()
                     continue
@@ -430,7 +310,7 @@ class Run:
             self.results[number] = _Result(Outcome.SKIPPED, error)
             return
         if not self.keep_going:
-            self.stop.set()
+            self.workers.stop.set()
         if dropped and action.existing is not None:
             error.add_note(
                 f"{action.existing.name} has been dropped: {target_text(action.pitr)} is "
@@ -473,8 +353,8 @@ class Run:
         try:
             self.on_progress(told)
         except BaseException as error:
-            self.raised = error
-            self.stop.set()
+            self.workers.fatal = error
+            self.workers.stop.set()
             raise
 
     def _depends_on_a_failure(self, action: Action) -> bool:

@@ -39,7 +39,7 @@ from typing import TYPE_CHECKING, Any, Final
 from sqlalchemy.exc import DBAPIError, SAWarning, SQLAlchemyError
 
 if TYPE_CHECKING:
-    from .past.statements import UndoConflict
+    from .past.conflicts import UndoConflict
     from .transaction import TransactionalDDLElement
 
 

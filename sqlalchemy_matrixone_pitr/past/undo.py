@@ -35,10 +35,11 @@ from ..errors import PastConflictError, PastError, PitrTransactionError, PitrVal
 from ..moment import Moment, MomentLike
 from ..names import shorten
 from .comparison import Comparison, Target, Where
+from .conflicts import UndoConflict
 from .opening import open_comparisons
 from .row_change import ChangeKind
 from .rows import DiffSummary, count
-from .statements import TableUndo, UndoConflict, in_order, parents_first
+from .statements import TableUndo, in_order, parents_first
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session, scoped_session
