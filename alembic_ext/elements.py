@@ -82,7 +82,7 @@ HOW_TO_REPAIR = (
 
 @dataclass(slots=True)
 class Batch:
-    """What the elements of one revision share while they are sent: the account lock is held.
+    """State that the elements of one revision share while they are sent; the account lock is held.
 
     :ivar state: the policies of the account, with what the elements before have done.
     """
@@ -110,7 +110,7 @@ def _batch(connection: Connection, elements: Sequence[TransactionalDDLElement]) 
 
 
 class MigrationElement(PitrDDLElement):
-    """What the elements of a migration have in common."""
+    """Base of the elements of a migration."""
 
     note_on_failure = HOW_TO_REPAIR
     independent = True
@@ -142,7 +142,7 @@ class MigrationElement(PitrDDLElement):
         return sent
 
     def decide(self, state: ServerState) -> PitrDDLElement | None:
-        """What is sent now; None is nothing.
+        """Return the element to send now; None is nothing.
 
         :param state: the policies there are, read under the account lock.
         """
@@ -163,7 +163,7 @@ def made_by(connection: Connection) -> frozenset[str]:
 
 
 def _done(element: PitrDDLElement) -> str:
-    """What a statement has done, as Alembic says what it runs.
+    """Describe the effect of a statement, as Alembic describes its own.
 
     >>> _done(DropPitr("orders_week"))
     'Dropped PITR orders_week'
@@ -198,7 +198,7 @@ class CreateWhereMissing(MigrationElement, CreatePitr):
         return self.decide_policy(state, find_policy(state.pitrs, name, target))
 
     def decide_policy(self, state: ServerState, policy: Policy | None) -> PitrDDLElement | None:
-        """What is sent, by what there is of the policy."""
+        """Return the element to send, given the generations that exist."""
         if policy is not None and not policy.detached:
             return self.decide_attached(policy.current)
         if object_of(self.pitr) not in state.objects and self.allow_missing():
@@ -215,7 +215,7 @@ class CreateWhereMissing(MigrationElement, CreatePitr):
         return next_generation(state, policy, self.pitr.range)
 
     def decide_protected(self, other: Pitr) -> PitrDDLElement | None:
-        """Of a policy that protects nothing, on an object that another one protects."""
+        """Decide for a policy that protects nothing, on an object that another one protects."""
         raise PitrAlreadyExistsError(
             f"PITR {self.name!r} is not created: {target_text(other)} has the policy {other.name} "
             f"({other.range}), and the server takes one active policy per object: alter that one, "
@@ -224,7 +224,7 @@ class CreateWhereMissing(MigrationElement, CreatePitr):
         )
 
     def creation(self) -> CreatePitr:
-        """Of a policy that is not there at all."""
+        """Decide for a policy that does not exist."""
         return CreatePitr(self.pitr, self.if_not_exists)
 
     def allow_missing(self) -> bool:
@@ -237,7 +237,7 @@ class CreateWhereMissing(MigrationElement, CreatePitr):
         return bool(self.was_there)
 
     def decide_attached(self, there: Pitr) -> PitrDDLElement | None:
-        """Of a policy that protects its object."""
+        """Decide for a policy that protects its object."""
         if there.range != self.pitr.range and not self.if_not_exists:
             raise PitrAlreadyExistsError(
                 f"PITR {there.name!r} is there with range {there.range}, the migration creates it "
@@ -421,7 +421,7 @@ def _warn_not_renewed(policy: Policy, why: str) -> None:
 
 
 class _OfNewest(MigrationElement):
-    """Of a policy's newest generation.
+    """Base of the elements that change a policy's newest generation.
 
     :ivar policy: the name that the migration gives.
     :ivar expected: the policy, where the migration says what it is for: another one of that name is
@@ -436,7 +436,7 @@ class _OfNewest(MigrationElement):
 
     @property
     def wanted(self) -> Target | None:
-        """What the policy is for, where the migration says it."""
+        """The policy's target, if the migration names it."""
         return None if self.expected is None else target_of(self.expected)
 
     def resolve(self, connection: Connection, options: Mapping[str, Any]) -> Self:

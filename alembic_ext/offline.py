@@ -99,7 +99,7 @@ def _script(context: MigrationContext) -> _Script:
 
 
 def _write_rest(*, ctx: MigrationContext, **kw: Any) -> None:
-    """Where env.py does without ``pitr_options()``."""
+    """Write the rest for an env.py without ``pitr_options()``."""
     end_revision(ctx, None)
 
 
@@ -130,7 +130,7 @@ class _Made:
 
 
 class _Script:
-    """What one ``--sql`` run writes."""
+    """The text that one ``--sql`` run writes."""
 
     def __init__(self, context: MigrationContext) -> None:
         self._context = weakref.ref(context)
@@ -224,7 +224,7 @@ class _Script:
         self._fresh.add(name)
 
     def _hold_drop(self, element: DropPitr) -> None:
-        """What this revision was about to create is not created, as online."""
+        """Leave out a creation of this revision that is dropped again, as online."""
         made = self._made[element.name]
         name, if_exists = made.current, element.if_exists
         if element.name in self._fresh:

@@ -185,7 +185,7 @@ def _touched(
 
 
 def _leftovers(row: Row, project: _Project, then: dict[Key, int], now: dict[Key, int]) -> list[str]:
-    """What a RESTORE of tables leaves as it is."""
+    """The objects that a RESTORE of tables leaves as they are."""
     warnings = []
     if row.progress is not Progress.COMMITTED and row.version_num not in project.heads:
         warnings.append(
@@ -223,7 +223,7 @@ def _afterwards(row: Row, state: ServerState, restored: Collection[Key]) -> list
 
 @dataclass(frozen=True, slots=True)
 class _Project:
-    """What one version table's revisions have recorded.
+    """The times that one version table's revisions have recorded.
 
     :ivar heads: the versions that the database has.
     """
@@ -365,7 +365,7 @@ def _walk(
 
 
 def _in_order(connection: Connection, tables: Collection[Key], moment: dt.datetime) -> list[Key]:
-    """What a foreign key refers to comes first; else by name."""
+    """Order by foreign keys, the referred-to first; else by name."""
     if len(tables) < 2:
         return list(tables)
     referred: dict[Key, set[Key]] = {key: set() for key in sorted(tables)}

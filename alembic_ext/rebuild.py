@@ -85,7 +85,7 @@ log = logging.getLogger("alembic.runtime.matrixone_pitr")
 
 @dataclass
 class _Run:
-    """What is known of one migration context's run.
+    """State of one migration context's run.
 
     :ivar databases: the migrated ones.
     :ivar declared: the policies of tables in them.
@@ -131,7 +131,7 @@ class _Run:
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """What one revision has left, seen before its COMMIT.
+    """Findings on one revision, taken before its COMMIT.
 
     :ivar before: the tables' ids when it began; None is surely another one than now.
     :ivar here: their ids now, in its own transaction.
@@ -373,7 +373,7 @@ class AfterRevision:
         declaration: Declaration | None,
         known: frozenset[str],
     ) -> None:
-        """What this revision does with the policy itself comes first."""
+        """Renew or warn, unless the revision itself changes the policy."""
         if _is_touched(connection, policy.name):
             return
         if declaration is None or declaration.on_rebuild != "renew":
@@ -386,7 +386,7 @@ class AfterRevision:
         connection.execute(_renewing(renewed, known))
 
     def _renew_or_name(self, connection: Connection, policy: Policy, *, renew: bool) -> None:
-        """Of a table that is there again. Whether its policy protects it is seen after COMMIT."""
+        """Renew for a table that is there again, or name it: its policy is looked at after COMMIT."""
         if _is_touched(connection, policy.name):
             return
         pitr = renewed_pitr(policy)
@@ -425,7 +425,7 @@ class AfterRevision:
     def _protected_after(
         self, connection: Connection, found: _Found
     ) -> dict[tuple[str, Key], bool]:
-        """Which policies will protect their tables when what waits is sent."""
+        """The policies that will protect their tables when the queue is sent."""
         after = {}
         for policy in found.policies:
             name, key = policy.name, _key(policy)

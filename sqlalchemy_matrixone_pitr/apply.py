@@ -385,7 +385,7 @@ def _effect(action: Action) -> tuple[object, ...]:
 
 
 def _policy(of: Action | Conflict) -> tuple[object, ...]:
-    """Which declared policy an action or a conflict is about, whichever generation it makes."""
+    """The declared policy of an action or a conflict, whichever generation it makes."""
     return split_generation(of.pitr.name)[0], target_of(of.pitr)
 
 

@@ -1,4 +1,4 @@
-"""How much of a table a policy keeps. Pure: nothing is read.
+"""Parts of a table that a policy keeps. Pure: nothing is read.
 
 A UNIQUE key, an index and a partition are tables of their own to the server, and a table-level
 policy names only the table itself. Once garbage collection has run, a RESTORE says OK and brings:
@@ -36,7 +36,7 @@ MOST_NAMES: Final = 20
 
 
 class Extent(enum.IntEnum):
-    """How much of a table is kept; more is greater."""
+    """Part of a table that is kept; more is greater."""
 
     NOTHING = 0
     ROWS = 1
@@ -136,7 +136,7 @@ class Covered:
 
 
 def kept_by(level: PitrLevel, parts: Parts, rules: Rules) -> Extent:
-    """How much of a table a policy of a level keeps.
+    """The part of a table that a policy of a level keeps.
 
     >>> from sqlalchemy_matrixone_pitr.server import rules_of
     >>> unique = Parts(("uq_code",))

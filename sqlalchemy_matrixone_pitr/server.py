@@ -1,4 +1,4 @@
-"""Which server this is, and what its clock says.
+"""The server's version, its rules and its clock.
 
 The version comes from the handshake where the driver keeps it (pymysql, aiomysql and asyncmy do, no
 round trip), else from ``SELECT version()``. Times are made zone-proof here, once for the package.

@@ -1,4 +1,4 @@
-"""When a statement reaches the server: now, or after the COMMIT of its transaction.
+"""Decide when a statement reaches the server: now, or after the COMMIT of its transaction.
 
 The rule that users learn is SQLAlchemy's own: *a PITR statement takes effect when its transaction
 commits, and a rollback discards it; on an AUTOCOMMIT connection it takes effect at once.*

@@ -1,4 +1,4 @@
-"""Which server a command talks to, and an engine for it that does not wait for ever."""
+"""The server that a command talks to, and an engine for it that does not wait for ever."""
 
 from __future__ import annotations
 

@@ -77,7 +77,7 @@ class Order(Base):
 
 
 class Later(DeclarativeBase):
-    """What the shop adds later."""
+    """A table that the shop adds later."""
 
 
 class Invoice(Later):

@@ -1,4 +1,4 @@
-"""When did the answer of a SELECT change? A grid of moments first, then bisection.
+"""Search for the moment at which the answer of a SELECT changed: a grid, then bisection.
 
 An answer that flips and flips back between two samples of the grid is not seen; all others are, and
 found to the resolution asked for. With the defaults an hour takes 32 reads, and 7 more for each
@@ -100,7 +100,7 @@ def find_changes(
     tables: Iterable[Target] | None = None,
     allow_unprotected: bool = False,
 ) -> list[Change]:
-    """When the answer of a SELECT of one value changed, the earliest first.
+    """Find when the answer of a SELECT of one value changed, the earliest first.
 
     The answer is read at ``samples`` moments from ``since`` to ``until``; between two that differ
     it is bisected. A moment at which the table did not exist is an answer too, so that the dropping
