@@ -386,7 +386,7 @@ class AfterRevision:
         connection.execute(_renewing(renewed, known))
 
     def _renew_or_name(self, connection: Connection, policy: Policy, *, renew: bool) -> None:
-        """Renew for a table that is there again, or name it: its policy is looked at after COMMIT."""
+        """Renew for a table that is there again, or name it; its policy is seen after COMMIT."""
         if _is_touched(connection, policy.name):
             return
         pitr = renewed_pitr(policy)
