@@ -25,8 +25,8 @@ from .aio import (
     undrop_async,
 )
 from .apply import apply_plan
+from .coverage.model import Kept, Verdict
 from .coverage.reading import check_kept
-from .coverage.windows import Kept, Verdict
 from .ddl import AlterPitr, CreatePitr, DropPitr, RestorePitr
 from .declarations import declare_pitrs, declared_pitrs
 from .errors import (

@@ -35,7 +35,8 @@ from ..moment import Moment, MomentLike
 from ..names import SYSTEM_DATABASES, fold, plain, shorten
 from ..show import SYS, parse_pitr_rows, reading, reset_current_account, show_pitr, typed_errors
 from ..status import recorded_ids, status_without_past
-from .windows import GC_TTL, Kept, Known, Policy, Snapshot, Verdict, judge, policy_of
+from .model import GC_TTL, Kept, Known, Policy, Snapshot, Verdict
+from .windows import judge, policy_of
 
 
 def read_known(connection: Connection, keys: Collection[Key]) -> Known:

@@ -26,121 +26,13 @@ from __future__ import annotations
 
 import datetime as dt
 import enum
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final
 
 from ..catalog import Key, ObjectKey
 from ..model import Pitr, PitrLevel, PitrStatus
 from ..moment import Moment
-
-GC_TTL: Final = dt.timedelta(hours=1)
-"""How long the server keeps what nothing protects, by default."""
-
-_SECOND: Final = dt.timedelta(seconds=1)
-"""SHOW PITR gives times in whole seconds."""
-
-
-class Kept(enum.Enum):
-    """The knowledge about a moment's history.
-
-    >>> Kept.NOT_KEPT.value
-    'not kept'
-    """
-
-    KEPT = "kept"
-    PROBABLE = "probable"
-    """It has not been collected, as far as the server's default settings tell."""
-    NOT_KEPT = "not kept"
-    ABSENT = "absent"
-    """There was no such object then: the server says so by an error of its own."""
-
-
-@dataclass(frozen=True, slots=True)
-class Policy:
-    """A PITR, and the id of the object that it was made for.
-
-    :ivar object_id: None for levels above the database, and where this account cannot know it.
-    :ivar created: when it was made, more exactly than SHOW PITR says it; and ``modified``.
-    """
-
-    pitr: Pitr
-    object_id: int | None = None
-    created: Moment | None = None
-    modified: Moment | None = None
-
-    @property
-    def made(self) -> Moment:
-        """The moment from which it was surely there: SHOW PITR gives whole seconds."""
-        if self.created is not None:
-            return self.created
-        assert self.pitr.created_time is not None  # every PITR that was read has one
-        return Moment.of(self.pitr.created_time) + _SECOND
-
-    @property
-    def changed(self) -> Moment:
-        """When its range was last changed; when it was made where it never was."""
-        if self.modified is not None:
-            return self.modified
-        modified = self.pitr.modified_time or self.pitr.created_time
-        assert modified is not None
-        return Moment.of(modified) + _SECOND
-
-
-@dataclass(frozen=True, slots=True)
-class Snapshot:
-    """A snapshot of an account, a database or a table."""
-
-    name: str
-    at: Moment
-    database_name: str | None = None
-    table_name: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Known:
-    """The policies and snapshots of an account, read at one time.
-
-    :ivar ids: ids of the present databases and tables.
-    :ivar made: when present databases were made.
-    :ivar partitioned: tables that have partitions.
-    :ivar keeps_partitions: whether a table's policy keeps the rows of its partitions (before 4.0).
-    """
-
-    now: Moment
-    policies: Collection[Policy]
-    ids: Mapping[ObjectKey, int]
-    made: Mapping[str, Moment]
-    partitioned: frozenset[Key] = frozenset()
-    keeps_partitions: bool = False
-    snapshots: Collection[Snapshot] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """The knowledge about a table's history at a moment.
-
-    >>> from sqlalchemy import create_engine
-    >>> engine = create_engine(url)
-    >>> with engine.begin() as conn:
-    ...     result = conn.exec_driver_sql("CREATE TABLE notes (id INT PRIMARY KEY)")
-    >>> [verdict] = check_kept(engine, "notes", Moment.now(engine), allow_unprotected=True)
-    >>> verdict.table_name, verdict.kept.value
-    ('notes', 'probable')
-
-    :ivar by: the names of the policies or snapshots that keep it, or probably do.
-    :ivar indexes: whether the table may be read through its indexes: they keep their history, too,
-        and it has no partitions (4.2.0 then answers from the present).
-    :ivar reason: why it is not sure, and which policy would have kept it; empty where it is.
-    """
-
-    database_name: str
-    table_name: str
-    moment: Moment
-    kept: Kept
-    by: tuple[str, ...] = ()
-    indexes: bool = True
-    reason: str = ""
+from .model import GC_TTL, SECOND, Kept, Known, Policy, Verdict
 
 
 def judge(
@@ -203,7 +95,7 @@ def _fits(
         if not named and pitr.level is PitrLevel.DATABASE:
             return _Fit.NO
         made = known.made.get(database)
-        same = pitr.level is PitrLevel.DATABASE and made is not None and moment > made + _SECOND
+        same = pitr.level is PitrLevel.DATABASE and made is not None and moment > made + SECOND
         if not same:
             return None
         id_then = known.ids.get(object_key)

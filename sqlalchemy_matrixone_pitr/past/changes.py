@@ -32,7 +32,7 @@ from ..connections import (
     side_connection,
     unwrap,
 )
-from ..coverage.windows import Kept
+from ..coverage.model import Kept
 from ..declarations import Databases
 from ..errors import PastError, PitrValidationError, is_not_there
 from ..moment import Moment, MomentLike

@@ -31,8 +31,9 @@ from sqlalchemy.engine import Connection
 from .. import server
 from ..catalog import Identity, Inventory, Key, ObjectKey, Present, inventory
 from ..connections import ALLOW_UNPROTECTED, AS_OF, Bind, roll_back, unwrap
+from ..coverage.model import GC_TTL, Kept, Known, Policy, Verdict
 from ..coverage.reading import read_known
-from ..coverage.windows import GC_TTL, Kept, Known, Policy, Verdict, judge
+from ..coverage.windows import judge
 from ..declarations import Databases
 from ..errors import PastError, PastNotKeptError, PitrValidationError
 from ..extent import covers

@@ -15,8 +15,8 @@ from sqlalchemy.exc import DBAPIError
 from .. import server
 from ..catalog import Key, TableShape, names_of, read_shape
 from ..connections import ALLOW_UNPROTECTED, AS_OF, Bind, roll_back, side_connection, unwrap
+from ..coverage.model import Kept, Verdict
 from ..coverage.reading import ask, say
-from ..coverage.windows import Kept, Verdict
 from ..declarations import Databases
 from ..errors import PastError, PastNotKeptError, PitrValidationError, is_not_there
 from ..moment import Moment, MomentLike

@@ -9,13 +9,8 @@ import pytest
 
 from sqlalchemy_matrixone_pitr import Kept, Moment, Pitr, PitrStatus, Verdict
 from sqlalchemy_matrixone_pitr.catalog import ObjectKey
-from sqlalchemy_matrixone_pitr.coverage.windows import (
-    Known,
-    Policy,
-    Snapshot,
-    judge,
-    policy_of,
-)
+from sqlalchemy_matrixone_pitr.coverage.model import Known, Policy, Snapshot
+from sqlalchemy_matrixone_pitr.coverage.windows import judge, policy_of
 
 NOW = dt.datetime(2026, 11, 29, 12, tzinfo=dt.UTC)
 KEY = ("shop", "orders")

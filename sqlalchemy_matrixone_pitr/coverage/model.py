@@ -1,0 +1,218 @@
+"""Values about the history that is kept: what is known, what follows from it. No I/O.
+
+:mod:`.windows` computes :class:`Window`, :class:`Gap` and :class:`Verdict` from :class:`Known`.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import enum
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from ..catalog import Key, ObjectKey
+from ..model import Pitr, PitrLevel, PitrRange
+from ..moment import Moment
+
+GC_TTL: Final = dt.timedelta(hours=1)
+"""How long the server keeps what nothing protects, by default."""
+
+SECOND: Final = dt.timedelta(seconds=1)
+"""SHOW PITR gives times in whole seconds."""
+
+
+class Kept(enum.Enum):
+    """The knowledge about a moment's history.
+
+    >>> Kept.NOT_KEPT.value
+    'not kept'
+    """
+
+    KEPT = "kept"
+    PROBABLE = "probable"
+    """It has not been collected, as far as the server's default settings tell."""
+    NOT_KEPT = "not kept"
+    ABSENT = "absent"
+    """There was no such object then: the server says so by an error of its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """A PITR, and the id of the object that it was made for.
+
+    :ivar object_id: None for levels above the database, and where this account cannot know it.
+    :ivar created: when it was made, more exactly than SHOW PITR says it; and ``modified``.
+    """
+
+    pitr: Pitr
+    object_id: int | None = None
+    created: Moment | None = None
+    modified: Moment | None = None
+
+    @property
+    def made(self) -> Moment:
+        """The moment from which it was surely there: SHOW PITR gives whole seconds."""
+        if self.created is not None:
+            return self.created
+        assert self.pitr.created_time is not None  # every PITR that was read has one
+        return Moment.of(self.pitr.created_time) + SECOND
+
+    @property
+    def changed(self) -> Moment:
+        """When its range was last changed; when it was made where it never was."""
+        if self.modified is not None:
+            return self.modified
+        modified = self.pitr.modified_time or self.pitr.created_time
+        assert modified is not None
+        return Moment.of(modified) + SECOND
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A snapshot of an account, a database or a table."""
+
+    name: str
+    at: Moment
+    database_name: str | None = None
+    table_name: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """The policies and snapshots of an account, read at one time.
+
+    :ivar ids: ids of the present databases and tables.
+    :ivar made: when present databases were made.
+    :ivar partitioned: tables that have partitions.
+    :ivar keeps_partitions: whether a table's policy keeps the rows of its partitions (before 4.0).
+    """
+
+    now: Moment
+    policies: Collection[Policy]
+    ids: Mapping[ObjectKey, int]
+    made: Mapping[str, Moment]
+    partitioned: frozenset[Key] = frozenset()
+    keeps_partitions: bool = False
+    snapshots: Collection[Snapshot] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The knowledge about a table's history at a moment.
+
+    >>> from sqlalchemy import create_engine
+    >>> engine = create_engine(url)
+    >>> with engine.begin() as conn:
+    ...     result = conn.exec_driver_sql("CREATE TABLE notes (id INT PRIMARY KEY)")
+    >>> [verdict] = check_kept(engine, "notes", Moment.now(engine), allow_unprotected=True)
+    >>> verdict.table_name, verdict.kept.value
+    ('notes', 'probable')
+
+    :ivar by: the names of the policies or snapshots that keep it, or probably do.
+    :ivar indexes: whether the table may be read through its indexes: they keep their history, too,
+        and it has no partitions (4.2.0 then answers from the present).
+    :ivar reason: why it is not sure, and which policy would have kept it; empty where it is.
+    """
+
+    database_name: str
+    table_name: str
+    moment: Moment
+    kept: Kept
+    by: tuple[str, ...] = ()
+    indexes: bool = True
+    reason: str = ""
+
+
+class WindowKind(enum.StrEnum):
+    """The kind of source that keeps a window.
+
+    >>> WindowKind("detached") is WindowKind.DETACHED
+    True
+    """
+
+    POLICY = "policy"
+    """An active policy: the window ends now, and moves on."""
+    DETACHED = "detached"
+    """A policy whose object is gone or another one by now: the window shrinks until it is over."""
+    SNAPSHOT = "snapshot"
+    """A snapshot: one instant, so that ``begin`` equals ``end``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A span of time whose every moment one policy or snapshot keeps of a table.
+
+    >>> week = Moment.parse("2026-11-22 09:30:00Z")
+    >>> window = Window(week, None, "orders_week", PitrLevel.TABLE, WindowKind.POLICY)
+    >>> week in window, week - dt.timedelta(seconds=1) in window
+    (True, False)
+
+    :ivar begin: the earliest moment.
+    :ivar end: None is now; of a detached policy the moment at which the table was dropped, rebuilt
+        or truncated, which the window does not contain; of a snapshot ``begin``.
+    :ivar by: the name of the policy, or of its generation, or of the snapshot.
+    :ivar level: of the policy or snapshot.
+    :ivar kept: :attr:`Kept.KEPT`, or :attr:`Kept.PROBABLE` where this account cannot be sure.
+    :ivar indexes: whether UNIQUE keys, indexes and partitions that the table has now are kept too;
+        False is ``rows only``.
+    :ivar range: of the policy, which decides when ``begin`` moves on; None of a snapshot.
+    :ivar since: from when on everything is kept that had this name, also before the table was
+        there: where a database's policy is older than the table, this is earlier than ``begin``.
+    :ivar reason: why it is not sure; empty where it is.
+    """
+
+    begin: Moment
+    end: Moment | None
+    by: str
+    level: PitrLevel
+    kind: WindowKind
+    kept: Kept = Kept.KEPT
+    indexes: bool = True
+    range: PitrRange | None = None
+    since: Moment | None = None
+    reason: str = ""
+
+    def __contains__(self, moment: Moment) -> bool:
+        if self.kind is WindowKind.SNAPSHOT:
+            return moment == self.begin
+        return self.begin <= moment and (self.end is None or moment < self.end)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON; times are texts in UTC."""
+        return {
+            "begin": self.begin.text(),
+            "end": None if self.end is None else self.end.text(),
+            "by": self.by,
+            "level": self.level.value,
+            "kind": self.kind.value,
+            "kept": self.kept.value,
+            "indexes": self.indexes,
+            "range": None if self.range is None else str(self.range),
+            "reason": self.reason,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """A span of time of a table that nothing keeps, between what is kept or after it.
+
+    :ivar begin: its first moment, at which a policy was detached.
+    :ivar end: None is now: nothing protects the table any more.
+    :ivar reason: why, for people.
+    """
+
+    begin: Moment
+    end: Moment | None
+    reason: str
+
+    def __contains__(self, moment: Moment) -> bool:
+        return self.begin <= moment and (self.end is None or moment < self.end)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON; times are texts in UTC."""
+        return {
+            "begin": self.begin.text(),
+            "end": None if self.end is None else self.end.text(),
+            "reason": self.reason,
+        }

@@ -1,0 +1,120 @@
+"""The report of a coverage: its tables, what is at risk, and both for machines. Pure values.
+
+:func:`~.coverage.coverage` reads and computes it.
+"""
+
+from __future__ import annotations
+
+import bisect
+import itertools
+from dataclasses import dataclass
+from typing import Any
+
+from ..model import Pitr, PitrRange, RangeLike, RecoveryWindow
+from ..moment import Moment
+from ..names import fold
+from .model import Window
+from .risks import Risk
+from .table import TableCoverage
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A difference between the windows that the server shows and those that were computed.
+
+    :ivar server: the server's window; None where it shows none.
+    :ivar computed: ours; None where there is none.
+    :ivar reason: why they differ, for people.
+    """
+
+    database_name: str
+    table_name: str
+    server: RecoveryWindow | None
+    computed: Window | None
+    reason: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON; times are texts in UTC."""
+        shown = self.server
+        return {
+            "database_name": self.database_name,
+            "table_name": self.table_name,
+            "server": None
+            if shown is None
+            else {
+                "begin": Moment.of(shown.start).text(),
+                "end": Moment.of(shown.end).text(),
+                "by": shown.source_name,
+                "kind": shown.source,
+            },
+            "computed": None if self.computed is None else self.computed.to_dict(),
+            "reason": self.reason,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class CoverageReport:
+    """What can be restored of the tables of an account, at one time.
+
+    :ivar account: the account that asked; ``sys`` alone knows the recorded ids.
+    :ivar now: the server's clock.
+    :ivar at: the moment in question; None where none was given.
+    :ivar tables: sorted by database and name; also tables that are gone but named by a policy.
+    :ivar pitrs: every policy that was read, with its status, also those for nothing in ``tables``.
+    :ivar required: the range that was asked for; None where none was.
+    :ivar server_windows: SHOW RECOVERY_WINDOW, where it was asked for.
+    :ivar differences: of these from the computed windows.
+    """
+
+    account: str
+    now: Moment
+    tables: tuple[TableCoverage, ...]
+    pitrs: tuple[Pitr, ...] = ()
+    at: Moment | None = None
+    required: PitrRange | None = None
+    server_windows: tuple[RecoveryWindow, ...] | None = None
+    differences: tuple[Difference, ...] = ()
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing is at risk within a day, and each table meets its requirement."""
+        return not self.at_risk()
+
+    @property
+    def exit_code(self) -> int:
+        """0 where :attr:`ok`, else 1, for programs."""
+        return 0 if self.ok else 1
+
+    def table(self, database_name: str, table_name: str) -> TableCoverage:
+        """The coverage of one table.
+
+        :raises KeyError: it is not in the report.
+        """
+        wanted = fold(database_name), fold(table_name)
+        found = bisect.bisect_left(self.tables, wanted, key=lambda table: table.key)
+        if found == len(self.tables) or self.tables[found].key != wanted:
+            raise KeyError(".".join(wanted))
+        return self.tables[found]
+
+    def by_database(self) -> dict[str, tuple[TableCoverage, ...]]:
+        """The tables of each database, in order."""
+        return {
+            name: tuple(tables)
+            for name, tables in itertools.groupby(self.tables, lambda table: table.database_name)
+        }
+
+    def at_risk(self, within: RangeLike = "24h") -> tuple[Risk, ...]:
+        """What is lost, or will be within a time, unless somebody acts; the gravest first.
+
+        :param within: how far ahead to look.
+        :raises PitrValidationError: ``within`` is no range.
+        """
+        raise NotImplementedError
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON; times are texts in UTC."""
+        raise NotImplementedError
+
+    def to_prometheus(self) -> str:
+        """Gauges in Prometheus' text format 0.0.4."""
+        raise NotImplementedError
