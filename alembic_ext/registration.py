@@ -27,9 +27,9 @@ from .toimpl import alter_pitr, create_pitr, drop_pitr, renew_pitr
 from .unnamed import (
     DropUnnamedConstraintOp,
     drop_unnamed_constraint,
+    render as render_unnamed,
     write_unnamed,
 )
-from .unnamed import render as render_unnamed
 
 _lock = threading.Lock()
 _done = False

@@ -12,8 +12,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final, cast
 
-from sqlalchemy import UniqueConstraint, event
-from sqlalchemy import types as sqltypes
+from sqlalchemy import UniqueConstraint, event, types as sqltypes
 from sqlalchemy.dialects.mysql.aiomysql import MySQLDialect_aiomysql
 from sqlalchemy.dialects.mysql.asyncmy import MySQLDialect_asyncmy
 from sqlalchemy.dialects.mysql.base import MySQLDDLCompiler, MySQLDialect

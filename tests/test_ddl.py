@@ -6,8 +6,7 @@ import datetime as dt
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from sqlalchemy import Column, Integer, MetaData, Table, create_mock_engine, event, make_url
 from sqlalchemy.dialects import mysql
 from sqlalchemy.exc import CompileError

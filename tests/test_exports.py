@@ -3,9 +3,11 @@
 from __future__ import annotations
 import __future__
 
+import ast
 import importlib
 import subprocess
 import sys
+from pathlib import Path
 from types import ModuleType
 
 import pytest
@@ -39,6 +41,8 @@ def test_all_that_a_public_module_has_is_exported(name: str) -> None:
     """But for modules, which importing one anywhere adds to its package, and __future__'s."""
     module = importlib.import_module(name)
     exported: list[str] = module.__all__
+    for each in exported:  # those of the package itself are loaded when they are first used
+        getattr(module, each)
     found = {
         name
         for name, value in vars(module).items()
@@ -102,11 +106,39 @@ def test_the_core_imports_sqlalchemy_only() -> None:
 import sys
 import sqlalchemy
 before = set(sys.modules)
-import sqlalchemy_matrixone_pitr
+from sqlalchemy_matrixone_pitr import *
 new = {name.partition(".")[0] for name in set(sys.modules) - before}
 print(sorted(name for name in new if name not in sys.stdlib_module_names))
 """
     assert run(code).strip() == "['sqlalchemy', 'sqlalchemy_matrixone_pitr']"
+
+
+def test_a_name_is_loaded_when_it_is_used() -> None:
+    code = """
+import sys
+import sqlalchemy_matrixone_pitr as package
+print("sqlalchemy" in sys.modules, "Pitr" in vars(package), "Pitr" in dir(package))
+package.Pitr
+print("sqlalchemy" in sys.modules, "Pitr" in vars(package), hasattr(package, "Pitre"))
+import sqlalchemy_matrixone_pitr.coverage.windows, sqlalchemy_matrixone_pitr.restore.copy
+print([name for name in package.__all__ if not callable(getattr(package, name))])
+"""
+    assert run(code).splitlines() == [
+        "False False True",
+        "True True False",
+        "['MomentLike', 'RangeLike']",
+    ]
+
+
+def test_type_checkers_see_what_is_loaded() -> None:
+    tree = ast.parse(Path(str(sqlalchemy_matrixone_pitr.__file__)).read_text())
+    seen = {
+        alias.name: node.module
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and node.level == 1
+        for alias in node.names
+    }
+    assert seen == sqlalchemy_matrixone_pitr._HOMES
 
 
 def test_neither_orm_nor_asyncio_nor_drivers_are_imported() -> None:
@@ -114,7 +146,7 @@ def test_neither_orm_nor_asyncio_nor_drivers_are_imported() -> None:
 import sys
 import sqlalchemy
 before = set(sys.modules)  # SQLAlchemy 2.0 imports greenlet itself
-import sqlalchemy_matrixone_pitr
+from sqlalchemy_matrixone_pitr import *
 unwanted = {"sqlalchemy.orm", "sqlalchemy.ext.asyncio", "sqlalchemy.dialects.mysql", "greenlet",
             "pymysql", "sqlglot", "click", "rich", "alembic"}
 print(sorted(unwanted & (set(sys.modules) - before)))
@@ -126,7 +158,7 @@ def test_without_greenlet() -> None:
     code = """
 import sys
 sys.modules["greenlet"] = None
-import sqlalchemy_matrixone_pitr
+from sqlalchemy_matrixone_pitr import *
 from sqlalchemy import create_engine
 print(create_engine("matrixone+pymysql://").dialect.is_matrixone)
 """

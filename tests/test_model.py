@@ -8,8 +8,7 @@ import unicodedata
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from sqlalchemy_matrixone_pitr import (
     Pitr,

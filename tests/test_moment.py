@@ -7,8 +7,7 @@ import pickle
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from sqlalchemy_matrixone_pitr import Moment, PitrValidationError
 

@@ -6,8 +6,7 @@ import re
 from typing import NamedTuple
 
 from ..errors import SqlError
-from .scanner import Kind, Source, as_bytes, as_text, scan
-from .scanner import Token as Word
+from .scanner import Kind, Source, Token as Word, as_bytes, as_text, scan
 
 _OPERATORS = ("<=>", "->>", "<>", "!=", ">=", "<=", ":=", "||", "&&", "<<", ">>", "->")
 _FIRST_OF_OPERATORS = frozenset("<>!:|&-")

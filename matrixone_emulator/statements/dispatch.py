@@ -8,8 +8,7 @@ from sqlglot import exp
 
 from ..compiler.query import Compiler
 from ..errors import SqlError
-from ..parsing import ddl as ddlparse
-from ..parsing import dialect
+from ..parsing import ddl as ddlparse, dialect
 from ..parsing.ddl_statements import (
     AlterTable,
     CreateDatabase,

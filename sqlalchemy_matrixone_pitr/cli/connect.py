@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import configparser
 import contextlib
 import os
 from collections.abc import Callable, Iterator
@@ -68,6 +66,8 @@ def on_engine(where: Where, work: Callable[[Engine], _R]) -> _R:
 
         try:
             if url.get_dialect().is_async:
+                import asyncio
+
                 return asyncio.run(_on_async_engine(where, url, options, work))
             with _options_that_fit():
                 engine = create_engine(url, execution_options=options)
@@ -93,6 +93,8 @@ def on_engine(where: Where, work: Callable[[Engine], _R]) -> _R:
 async def _on_async_engine(
     where: Where, url: URL, options: dict[str, Any], work: Callable[[Engine], _R]
 ) -> _R:
+    import asyncio
+
     from sqlalchemy.ext.asyncio import create_async_engine
     from sqlalchemy.util import greenlet_spawn
 
@@ -172,6 +174,8 @@ class _Limit:
         return connection
 
     def _within(self, driver: Any) -> Callable[..., Any]:
+        import asyncio
+
         async def connect(*arguments: Any, **options: Any) -> Any:
             return await asyncio.wait_for(
                 driver.connect(*arguments, **options), self._where.timeout
@@ -220,6 +224,8 @@ def parsed(url: str) -> URL:
 
 def _url_of(config: str, section: str) -> str:
     """``sqlalchemy.url`` of a section of an alembic.ini."""
+    import configparser
+
     parser = configparser.ConfigParser({"here": str(Path(config).resolve().parent)})
     try:
         parser.read(config, "utf-8-sig")

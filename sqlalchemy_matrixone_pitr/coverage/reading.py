@@ -15,8 +15,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
-from sqlalchemy import Table, bindparam, text
-from sqlalchemy import inspect as inspect_
+from sqlalchemy import Table, bindparam, inspect as inspect_, text
 from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import DBAPIError, NoInspectionAvailable
 

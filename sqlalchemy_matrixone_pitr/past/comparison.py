@@ -36,6 +36,7 @@ from sqlalchemy import (
     cast,
     false,
     func,
+    inspect as inspect_,
     literal_column,
     null,
     or_,
@@ -44,7 +45,6 @@ from sqlalchemy import (
     type_coerce,
     union_all,
 )
-from sqlalchemy import inspect as inspect_
 from sqlalchemy.exc import NoInspectionAvailable
 from sqlalchemy.sql import FromClause, visitors
 from sqlalchemy.sql.elements import ColumnClause, quoted_name

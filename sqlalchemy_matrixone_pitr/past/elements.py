@@ -12,8 +12,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeVar, cast, overload
 
-from sqlalchemy import BigInteger, Join, Table, bindparam
-from sqlalchemy import inspect as inspect_
+from sqlalchemy import BigInteger, Join, Table, bindparam, inspect as inspect_
 from sqlalchemy.exc import CompileError, NoInspectionAvailable
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql import FromClause, TableClause, visitors

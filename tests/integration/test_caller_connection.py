@@ -17,9 +17,9 @@ from sqlalchemy import (
     event,
     func,
     select,
+    table as from_name,
     text,
 )
-from sqlalchemy import table as from_name
 from sqlalchemy.orm import Session
 
 from sqlalchemy_matrixone_pitr import (

@@ -19,9 +19,9 @@ from sqlalchemy import (
     Table,
     UniqueConstraint,
     create_engine,
+    inspect as sa_inspect,
     text,
 )
-from sqlalchemy import inspect as sa_inspect
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.schema import CreateTable
 

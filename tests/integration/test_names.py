@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, given, settings, strategies as st
 from sqlalchemy import Engine, create_engine
 
 from sqlalchemy_matrixone_pitr import Pitr, PitrManager, PitrRange, PitrUnit, PitrValidationError

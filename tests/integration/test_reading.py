@@ -8,8 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, create_engine, inspect, select, table, text
-from sqlalchemy import column as sa_column
+from sqlalchemy import Engine, column as sa_column, create_engine, inspect, select, table, text
 from sqlalchemy.exc import SAWarning
 from sqlalchemy.orm import Session
 

@@ -15,6 +15,7 @@ from sqlalchemy import (
     Select,
     Subquery,
     Table,
+    column as column_,
     event,
     exists,
     func,
@@ -28,7 +29,6 @@ from sqlalchemy import (
     union_all,
     update,
 )
-from sqlalchemy import column as column_
 from sqlalchemy.dialects import mysql, postgresql, sqlite
 from sqlalchemy.exc import CompileError
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, aliased, mapped_column

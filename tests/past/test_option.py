@@ -17,6 +17,7 @@ from sqlalchemy import (
     MetaData,
     Sequence,
     Table,
+    column as column_,
     create_engine,
     delete,
     event,
@@ -31,7 +32,6 @@ from sqlalchemy import (
     union_all,
     update,
 )
-from sqlalchemy import column as column_
 from sqlalchemy.dialects.mysql import match
 from sqlalchemy.schema import CreateTable, DropTable
 from sqlalchemy.sql.ddl import DDL
