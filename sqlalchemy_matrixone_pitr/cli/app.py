@@ -12,7 +12,19 @@ import sys
 
 import click
 
-from . import adoption, declared, doctor, past, policies, restore_point, servers
+from . import (
+    adoption,
+    copying,
+    declared,
+    diff,
+    doctor,
+    dropped,
+    policies,
+    restore_point,
+    servers,
+    undo,
+    when,
+)
 from .console import Console, flushed
 from .errors import CliError, notes, short_errors
 
@@ -69,9 +81,12 @@ for command in (
     policies.renew,
     policies.prune,
     restore_point.restore_point,
-    past.when,
-    past.diff,
-    past.undo,
+    when.when,
+    diff.diff,
+    undo.undo,
+    dropped.dropped,
+    dropped.undrop,
+    copying.copy,
 ):
     mo_pitr.add_command(command)
 

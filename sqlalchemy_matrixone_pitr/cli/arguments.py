@@ -18,6 +18,8 @@ from .metadata import load_metadata
 
 NOTHING_SENT = "Nothing was sent."
 
+NOTHING_CHANGED = "Nothing was changed."
+
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, and nothing else.")
 sql_option = click.option(
     "--sql", "as_sql", is_flag=True, help="Print what is to be done as a script."
@@ -158,6 +160,16 @@ class _Sent:
         from sqlalchemy import Engine, event
 
         event.remove(Engine, "before_cursor_execute", self._note)
+
+
+@contextlib.contextmanager
+def unchanged() -> Iterator[None]:
+    """Say of what is interrupted that nothing was changed."""
+    try:
+        yield
+    except (KeyboardInterrupt, click.Abort) as interrupt:
+        interrupt.add_note(NOTHING_CHANGED)
+        raise
 
 
 def confirmed(question: str) -> bool:

@@ -180,6 +180,11 @@ _COMMANDS: Final = tuple(
         (r"\ballow_unprotected=True", "--allow-unprotected"),
         (r"\bon_conflict='(\w+)'", r"--on-conflict \1"),
         (r"\bdiff_rows\(\)", "`mo-pitr diff`"),
+        (r"\bdropped_objects\(\)", "`mo-pitr dropped`"),
+        (r"\bundrop\(\)", "`mo-pitr undrop`"),
+        (r"\brestore_copy\(\)", "`mo-pitr copy`"),
+        (r" with into='database\.table'", ", as database.table"),
+        (r" with into=(?=\s|\Z)", ""),
         (r"\Awhere (?=names|compares|takes|is on)", "--where "),
         (
             r"narrow since and until, or give a longer resolution or max_reads",

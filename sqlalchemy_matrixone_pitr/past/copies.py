@@ -27,10 +27,10 @@ from typing import Any, Final
 
 from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.schema import ExecutableDDLElement
 
 from .. import server
 from ..catalog import (
-    Inventory,
     Key,
     ObjectKey,
     foreign_keys,
@@ -52,7 +52,7 @@ from ..connections import (
     side_connection,
     unwrap,
 )
-from ..ddl import Clone, CopyRows, back_quoted
+from ..ddl import Clone, CopyRows, back_quoted, display_dialect
 from ..errors import PastError, PitrRestoreError, PitrTransactionError, PitrValidationError
 from ..moment import Moment
 from ..names import check_database_name, check_target_name, plain, shorten
@@ -113,6 +113,25 @@ class CopyReport:
         return "\n".join([*lines, *(f"  {lack}" for lack in self.lacks)])
 
 
+@dataclass(frozen=True, slots=True)
+class CopyPreview:
+    """A copy before it is made.
+
+    :ivar tables: with the rows that they would have.
+    :ivar statements: what would be sent, in order.
+    """
+
+    source: str
+    into: str
+    at: Moment
+    tables: tuple[CopiedTable, ...]
+    statements: tuple[str, ...]
+
+    @property
+    def rows(self) -> int:
+        return sum(table.rows for table in self.tables)
+
+
 def own_engine(bind: Bind, what: str) -> Engine | Connection:
     """The bind, if a copy may be made beside it.
 
@@ -145,21 +164,45 @@ def destination(into: str, source: ObjectKey) -> ObjectKey:
     return source[0], check_target_name(into, "table name")
 
 
-def make_copy(
-    bind: Engine | Connection,
-    source: ObjectKey,
-    at: Moment,
-    into: ObjectKey,
-    *,
-    indexes_kept: Mapping[Key, bool],
-) -> CopyReport:
-    """Copy a table or database.
+@dataclass(frozen=True, slots=True)
+class Copying:
+    """A copy that is to be made of what was there.
 
-    :param indexes_kept: tables whose indexes' history is surely kept; none where it is unknown.
-    :raises PastError: the source was not there.
-    :raises PitrRestoreError: the destination is there, or the server refused; nothing was made.
+    :ivar into: the copy's database and table; of a database, its name and None.
+    :ivar indexes_kept: tables whose indexes' history is surely kept; none where it is unknown.
     """
-    with side_connection(bind) as connection:
+
+    bind: Engine | Connection
+    source: ObjectKey
+    at: Moment
+    into: ObjectKey
+    indexes_kept: Mapping[Key, bool]
+
+    def make(self) -> CopyReport:
+        """Make the copy.
+
+        :raises PastError: the source was not there.
+        :raises PitrRestoreError: the destination is there, or the server refused; nothing was made.
+        """
+        with (
+            side_connection(self.bind) as connection,
+            self._work(connection) as work,
+            _transaction(self.bind.engine, connection, work),
+        ):
+            copied = work.make()
+            lacks = tuple(work.lacks(copied))
+        return CopyReport(_named(self.source), _named(self.into), self.at, tuple(copied), lacks)
+
+    def preview(self) -> CopyPreview:
+        """Read what would be made; the same errors, before anything is sent."""
+        with side_connection(self.bind) as connection, self._work(connection) as work:
+            tables = tuple(work.expected())
+            statements = ("BEGIN", *map(_text, work.statements()), "COMMIT")
+        return CopyPreview(_named(self.source), _named(self.into), self.at, tables, statements)
+
+    @contextlib.contextmanager
+    def _work(self, connection: Connection) -> Iterator[_Copy]:
+        source, at = self.source, self.at
         version = server.require_matrixone(connection)
         there = inventory(connection, version, at=at, database=source[0]) or {}
         tables = sorted(
@@ -172,21 +215,23 @@ def make_copy(
                 f"{_named(source)} was not there at {at}, as a database or table: it was made "
                 "later or dropped before, or this moment is before all that the server remembers"
             )
-        _check_free(connection, into)
+        _check_free(connection, self.into)
         _check_parents(connection, source, at)
         parts = table_parts(connection, tables, at=at)
         by_rows = {
             key
             for key in tables
-            if key in parts and parts[key].indexes and not indexes_kept.get(key, False)
+            if key in parts and parts[key].indexes and not self.indexes_kept.get(key, False)
         }
         routines = None if source[1] else routines_in(connection, source[0], at=at)
         connection.rollback()
-        work = _Copy(connection, version, source, at, into, routines)
-        with _transaction(bind.engine, connection, work):
-            copied = work.make(tables, by_rows)
-            lacks = tuple(work.lacks(copied, there))
-    return CopyReport(_named(source), _named(into), at, tuple(copied), lacks)
+        yield _Copy(connection, version, self, tables, by_rows, routines)
+
+
+def _text(statement: ExecutableDDLElement | str) -> str:
+    if isinstance(statement, str):
+        return statement
+    return str(statement.compile(dialect=display_dialect()))
 
 
 def _named(key: ObjectKey) -> str:
@@ -289,23 +334,25 @@ def _qualified(definition: str, database: str) -> str:
 
 
 class _Copy:
-    """The statements of one copy, in a transaction."""
+    """The statements of one copy, on an idle connection or in a transaction."""
 
     def __init__(
         self,
         connection: Connection,
         version: server.Version,
-        source: ObjectKey,
-        at: Moment,
-        into: ObjectKey,
+        wanted: Copying,
+        tables: list[Key],
+        by_rows: Collection[Key],
         routines: list[str] | None,
     ) -> None:
         self._connection = connection
-        self._routines = routines
         self._version = version
-        self.source = source
-        self.at = at
-        self.into = into
+        self._tables = tables
+        self._by_rows = by_rows
+        self._routines = routines
+        self.source = wanted.source
+        self.at = wanted.at
+        self.into = wanted.into
 
     @property
     def _parents_in(self) -> str:
@@ -316,18 +363,16 @@ class _Copy:
     def _target(self, table: Key) -> Key:
         return self.into[0], table[1] if self.into[1] is None else self.into[1]
 
-    def make(self, tables: list[Key], by_rows: Collection[Key]) -> list[CopiedTable]:
-        whole = self.source[1] is None
-        if not by_rows:
-            send(self._connection, Clone(self.source, self.into, self.at))
-        elif whole:
-            self._say(f"CREATE DATABASE {back_quoted(self.into[0])}")
-        if by_rows:
-            for table in self._parents_first(tables):
-                self._by_rows(table)
-        return [self._counted(table, not by_rows) for table in tables]
+    def statements(self) -> Iterator[ExecutableDDLElement | str]:
+        if not self._by_rows:
+            yield Clone(self.source, self.into, self.at)
+            return
+        if self.source[1] is None:
+            yield f"CREATE DATABASE {back_quoted(self.into[0])}"
+        for table in self._parents_first(self._tables):
+            yield from self._of_rows(table)
 
-    def _by_rows(self, table: Key) -> None:
+    def _of_rows(self, table: Key) -> Iterator[ExecutableDDLElement | str]:
         shape = read_shape(self._connection, self._version, table, at=self.at)
         assert shape is not None  # the caller has seen it
         target = self._target(table)
@@ -335,9 +380,23 @@ class _Copy:
         text, found = _HEAD.subn(lambda _: f"CREATE TABLE {back_quoted(*target)}", definition, 1)
         if not found:
             raise PitrRestoreError(f"the definition of {_named(table)} is not understood: {text}")
-        self._say(text)
+        yield text
         columns = [column.name for column in shape.columns if not column.generated]
-        send(self._connection, CopyRows(table, target, self.at, columns))
+        yield CopyRows(table, target, self.at, columns)
+
+    def make(self) -> list[CopiedTable]:
+        for statement in self.statements():
+            if isinstance(statement, str):
+                self._connection.exec_driver_sql(statement.replace("%", "%%"))
+            else:
+                send(self._connection, statement)
+        return [self._counted(table) for table in self._tables]
+
+    def expected(self) -> Iterator[CopiedTable]:
+        """The tables of the copy, with as many rows as the originals had."""
+        for table in self._tables:
+            rows = self._count(f"{back_quoted(*table)} {self.at.sql}")
+            yield CopiedTable(_named(self._target(table)), rows, not self._by_rows)
 
     def _parents_first(self, tables: list[Key]) -> list[Key]:
         keys = foreign_keys(self._connection, of=[self.source[0]], at=self.at)
@@ -350,7 +409,7 @@ class _Copy:
             left = [table for table in left if table not in free]
         return ordered
 
-    def _counted(self, table: Key, cloned: bool) -> CopiedTable:
+    def _counted(self, table: Key) -> CopiedTable:
         """
         :raises PitrRestoreError: the copy has not as many rows as the original had.
         """
@@ -362,7 +421,7 @@ class _Copy:
                 f"{_named(table)} had {then} rows at {self.at}, and its copy {_named(target)} has "
                 f"{made}: it was not made"
             )
-        return CopiedTable(_named(target), made, cloned)
+        return CopiedTable(_named(target), made, not self._by_rows)
 
     def _count(self, read: str) -> int:
         return int(self._ask(f"SELECT count(*) FROM {read}")[0])
@@ -374,12 +433,9 @@ class _Copy:
     def _ask(self, statement: str) -> Any:
         return self._connection.exec_driver_sql(statement.replace("%", "%%")).one()
 
-    def _say(self, statement: str) -> None:
-        self._connection.exec_driver_sql(statement.replace("%", "%%"))
-
     # -------------------------------------------------------------------------- what it has not
 
-    def lacks(self, copied: Collection[CopiedTable], there: Inventory) -> Iterator[str]:
+    def lacks(self, copied: Collection[CopiedTable]) -> Iterator[str]:
         database, table = self.source
         if table is None:
             yield from self._missing(database)
@@ -406,9 +462,8 @@ class _Copy:
                 f"its foreign keys refer to {names_of(sorted(parents))}, of which RESTORE does "
                 "nothing as long as they do"
             )
-        for one in there.values():
-            if one.table_name is not None and table in (None, one.table_name):
-                yield from self._changed((one.database_name, one.table_name))
+        for one in self._tables:
+            yield from self._changed(one)
 
     def _missing(self, database: str) -> Iterator[str]:
         then = kinds_in(self._connection, database, at=self.at)

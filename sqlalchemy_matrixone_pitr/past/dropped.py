@@ -41,7 +41,7 @@ from ..model import Pitr
 from ..moment import Moment, MomentLike
 from ..names import check_database_name, shorten
 from ..show import read_pitrs, reading, typed_errors
-from .copies import CopyReport, destination, make_copy, own_engine
+from .copies import Copying, CopyReport, destination, own_engine
 from .opening import to_moment
 
 _SECOND: Final = dt.timedelta(seconds=1)
@@ -221,6 +221,13 @@ def undrop(
     >>> undrop(engine, dropped, allow_unprotected=True).rows
     2
     """
+    return undropping(bind, object, into=into, allow_unprotected=allow_unprotected).make()
+
+
+def undropping(
+    bind: Bind, object: DroppedObject, *, into: str | None, allow_unprotected: bool
+) -> Copying:
+    """The copy that :func:`undrop` makes, with its checks."""
     found = own_engine(bind, "undrop()")
     if not isinstance(object, DroppedObject):
         raise PitrValidationError(
@@ -248,7 +255,7 @@ def undrop(
             "allow_unprotected=True brings it back all the same"
         )
     sure = judged.kept is Kept.KEPT and judged.indexes
-    return make_copy(found, source, object.last, target, indexes_kept=dict.fromkeys(tables, sure))
+    return Copying(found, source, object.last, target, dict.fromkeys(tables, sure))
 
 
 # ------------------------------------------------------------------------------------ the catalogue

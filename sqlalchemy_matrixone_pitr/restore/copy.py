@@ -15,7 +15,7 @@ from ..errors import PastError
 from ..moment import Moment, MomentLike
 from ..names import check_database_name, plain
 from ..past.comparison import Target, find_table
-from ..past.copies import CopyReport, destination, make_copy, own_engine
+from ..past.copies import Copying, CopyReport, destination, own_engine
 from ..past.opening import check_unless, to_moment
 
 
@@ -57,6 +57,13 @@ def restore_copy(
     >>> report.rows, report.tables[0].name == f"{name}_then"
     (2, True)
     """
+    return copying(bind, source, at, into, allow_unprotected=allow_unprotected).make()
+
+
+def copying(
+    bind: Bind, source: Target, at: MomentLike | str, into: str, *, allow_unprotected: bool
+) -> Copying:
+    """The copy that :func:`restore_copy` makes, with its checks."""
     found = own_engine(bind, "restore_copy()")
     key = _source(source, Databases.of(bind))
     target = destination(into, key)
@@ -66,7 +73,7 @@ def restore_copy(
         tables = _tables(connection, version, key, moment)
     verdicts = check_unless(found, tables, [moment], allow_unprotected, surely=True)
     kept = {(one.database_name, one.table_name): bool(one.by) and one.indexes for one in verdicts}
-    return make_copy(found, key, moment, target, indexes_kept=kept)
+    return Copying(found, key, moment, target, kept)
 
 
 def _source(source: Target, databases: Databases) -> ObjectKey:
