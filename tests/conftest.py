@@ -19,7 +19,7 @@ import sys
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import hypothesis
 import pymysql
@@ -31,6 +31,9 @@ from tests.combinations import ASYNC_SCHEMES, SYNC_SCHEMES, more_than_once, supe
 from tests.imports import modules_from
 from tests.interrupts import Interrupt
 from tests.proxy import Proxy
+
+if TYPE_CHECKING:
+    from matrixone_emulator import Emulator
 
 ROOT = Path(__file__).parents[1]
 LIVE = os.environ.get("MATRIXONE_URL")
@@ -49,6 +52,8 @@ class Server:
     password: str
     version: tuple[int, ...]
     live: bool
+    emulator: Emulator | None = None
+    """The emulator itself, for what no statement does"""
 
     def url(
         self,
@@ -221,7 +226,8 @@ def server(request: pytest.FixtureRequest) -> Iterator[Server]:
     version_text: str = request.param
     # On a busy machine a lock may be had late; nothing here waits for the server to give up.
     with Emulator(version=version_text, lock_timeout=60.0) as emulator:
-        yield Server(emulator.host, emulator.port, "dump", "111", numbers(version_text), False)
+        where = (emulator.host, emulator.port, "dump", "111")
+        yield Server(*where, numbers(version_text), live=False, emulator=emulator)
 
 
 def numbers(version: str) -> tuple[int, ...]:

@@ -11,8 +11,9 @@ from ..errors import SqlError
 from ..parsing.lexer import TIME_MARK
 from ..types.columns import SqlType
 from .expressions import Expressions
+from .indexes import looked_up
 from .operators import CompileContext, CompiledQuery
-from .scope import Scope, Source, SourceColumn, Value
+from .scope import Lookup, Scope, Source, SourceColumn, Value
 
 
 @dataclass
@@ -26,6 +27,7 @@ class ResolvedTable:
     view: exp.Expr | None = None
     view_labels: list[str] = field(default_factory=list)
     parameters: dict[str, object] = field(default_factory=dict)
+    lookups: tuple[Lookup, ...] = ()
 
 
 class Session(CompileContext, Protocol):
@@ -40,6 +42,7 @@ class Cte:
     alias: str
     labels: list[str]
     types: list[SqlType]
+    query: CompiledQuery | None = None
 
 
 class FromCompiler(Expressions):
@@ -57,6 +60,8 @@ class FromCompiler(Expressions):
         self._counter = 0
         self._ctes: list[Cte] = []
         self._derived_depth = 0
+        self.merged: exp.Expr | None = None
+        """The query that is part of the one around it, whose conditions reach its tables"""
 
     def fresh(self) -> str:
         self._counter += 1
@@ -89,7 +94,8 @@ class FromCompiler(Expressions):
         condition = ""
         on, using = join.args.get("on"), join.args.get("using")
         if on is not None:
-            condition = f" ON {self.condition(on, scope)}"
+            reached = [right] if side else scope.sources
+            condition = f" ON {self.condition(on, scope)}{self.looked_up(on, scope, reached)}"
         elif using or method == "NATURAL":
             names = [column.name for column in using or []] or [
                 column.name for column in right.columns if any(s.find(column.name) for s in before)
@@ -101,6 +107,10 @@ class FromCompiler(Expressions):
         for inner in join.this.args.get("joins") or []:
             sql += self.join(inner, scope)
         return sql
+
+    def looked_up(self, where: exp.Expr, scope: Scope, sources: list[Source]) -> str:
+        """The condition behind WHERE or ON for what its look-ups by an index do not find."""
+        return looked_up(where, scope, self.context.rules, sources)
 
     def _using(self, names: list[str], before: list[Source], right: Source) -> str:
         parts = []
@@ -124,11 +134,7 @@ class FromCompiler(Expressions):
                 for join in table.args.get("joins") or []:
                     inner_sql += self.join(join, scope)
                 return f"({inner_sql})"
-            self._derived_depth += 1
-            try:
-                inner = self.query(node.this, scope.outer)
-            finally:
-                self._derived_depth -= 1
+            inner = self._inner(node.this, scope.outer)
             return self._derived(inner, node.alias, list(node.alias_column_names), scope)
         if isinstance(node, exp.Values):
             return self._derived(
@@ -149,7 +155,8 @@ class FromCompiler(Expressions):
                             zip(cte.labels, cte.types, strict=True)
                         )
                     ]
-                    self._add(Source(alias, "", columns, "", name), scope)
+                    lookups = cte.query.lookups_of(inner_alias) if cte.query else ()
+                    self._add(Source(alias, "", columns, "", name, lookups=lookups), scope)
                     return f"{cte.alias} AS {inner_alias}"
         resolved = self.session.resolve(database, name.lower(), moment)
         self.reads.append((resolved.database, resolved.name))
@@ -163,21 +170,37 @@ class FromCompiler(Expressions):
             return self._view(resolved, alias, scope)
         own = self.fresh()
         columns = [SourceColumn(n, f"{own}.{key}", kind) for n, key, kind in resolved.columns]
-        self._add(Source(alias, own, columns, resolved.database, resolved.name), scope)
+        lookups = tuple(one.of(own) for one in resolved.lookups)
+        self._add(
+            Source(alias, own, columns, resolved.database, resolved.name, lookups=lookups), scope
+        )
         return f"{resolved.sql} AS {own}"
+
+    def _inner(self, node: exp.Expr, outer: Scope | None) -> CompiledQuery:
+        """A query in FROM."""
+        self._derived_depth += 1
+        self.merged = node
+        try:
+            return self.query(node, outer)
+        finally:
+            self._derived_depth -= 1
 
     def _view(self, resolved: ResolvedTable, alias: str, scope: Scope) -> str:
         assert resolved.view is not None
-        self._derived_depth += 1
-        try:
-            inner = self.query(resolved.view, None)
-        finally:
-            self._derived_depth -= 1
+        inner = self._inner(resolved.view, None)
         labels = resolved.view_labels or inner.labels
         own = self.fresh()
         inner.labels = labels
         self._add(
-            Source(alias, own, inner.source_columns(own), resolved.database, resolved.name), scope
+            Source(
+                alias,
+                own,
+                inner.source_columns(own),
+                resolved.database,
+                resolved.name,
+                lookups=inner.lookups_of(own),
+            ),
+            scope,
         )
         return f"({inner.sql}) AS {own}"
 
@@ -185,7 +208,8 @@ class FromCompiler(Expressions):
         own = self.fresh()
         if names:
             inner.labels = [*names, *inner.labels[len(names) :]]
-        self._add(Source(alias, own, inner.source_columns(own)), scope)
+        lookups = inner.lookups_of(own)
+        self._add(Source(alias, own, inner.source_columns(own), lookups=lookups), scope)
         return f"({inner.sql}) AS {own}"
 
     @staticmethod

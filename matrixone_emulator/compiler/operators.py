@@ -31,7 +31,7 @@ from .convert import (
     convert,
     truth,
 )
-from .scope import Scope, SourceColumn, Value
+from .scope import Lookup, Scope, SourceColumn, Value
 
 
 class CompileContext(Protocol):
@@ -56,6 +56,21 @@ class CompiledQuery:
     types: list[SqlType]
     for_update: bool = False
     reads: list[tuple[str, str]] = field(default_factory=list)
+    lookups: list[Lookup] = field(default_factory=list)
+    """Indexes that the query around it may look up, whose conditions are columns f0, f1, ..."""
+
+    def lookups_of(self, alias: str) -> tuple[Lookup, ...]:
+        """The indexes as the query around it calls them."""
+        return tuple(
+            Lookup(
+                tuple(key and f"{alias}.{key}" for key in one.columns),
+                one.unique,
+                f"{alias}.{one.found}",
+                one.primary and f"{alias}.{one.primary}",
+                one.table,
+            )
+            for one in self.lookups
+        )
 
     def source_columns(self, alias: str) -> list[SourceColumn]:
         return [

@@ -15,7 +15,7 @@ from .from_clause import Cte, FromCompiler
 from .group_checks import check_aggregates, check_group
 from .headings import heading
 from .operators import CompiledQuery
-from .scope import Scope, Source, Value
+from .scope import Lookup, Scope, Source, Value
 
 
 class Compiler(FromCompiler):
@@ -72,11 +72,14 @@ class Compiler(FromCompiler):
                 word = "UNION" if body.args.get("distinct") else "UNION ALL"
                 sql = f"{first.sql} {word} {second.sql}"
             else:
+                self.merged = body
                 inner = self.query(body, outer)
-                entry = Cte(name, alias, named or inner.labels, inner.types)
+                entry = Cte(name, alias, named or inner.labels, inner.types, inner)
                 self._ctes.append(entry)
                 sql = inner.sql
             columns = ", ".join(f"k{index}" for index in range(len(entry.types)))
+            for one in entry.query.lookups if entry.query else ():
+                columns += f", {one.found}"
             parts.append(f"{alias}({columns}) AS ({sql})")
         return f"WITH {'RECURSIVE ' if clause.args.get('recursive') else ''}{', '.join(parts)} "
 
@@ -159,6 +162,7 @@ class Compiler(FromCompiler):
 
     def select(self, node: exp.Select, outer: Scope | None) -> CompiledQuery:
         scope = Scope(outer=outer)
+        merged = self.merged is node and _is_merged(node)
         from_sql = self.from_clause(node, scope)
         labels: list[str] = []
         values: list[Value] = []
@@ -168,14 +172,20 @@ class Compiler(FromCompiler):
                 scope.aliases.setdefault(labels[-1].lower(), values[-1])
         columns = ", ".join(f"{value.sql} AS k{index}" for index, value in enumerate(values))
         distinct = "DISTINCT " if node.args.get("distinct") is not None else ""
-        sql = f"SELECT {distinct}{columns}{from_sql}"
         having = node.args.get("having")
         if check_aggregates(node) or having is not None:
             check_group(node, scope, self.context.rules)
+            merged = False
+        lookups: list[Lookup] = []
+        if merged:
+            lookups, conditions = _passed_on(scope, values)
+            columns += conditions
+        sql = f"SELECT {distinct}{columns}{from_sql}"
         where = node.args.get("where")
         if where is not None:
             hidden, scope.aliases = scope.aliases, {}
             sql += f" WHERE {self.condition(where.this, scope)}"
+            sql += self.looked_up(where.this, scope, scope.sources)
             scope.aliases = hidden
         group = node.args.get("group")
         if group is not None:
@@ -190,7 +200,8 @@ class Compiler(FromCompiler):
             sql += f" ORDER BY {self.select_order(order, scope, values, bool(distinct))}"
         sql += self.limit(node)
         types = [value.type for value in values]
-        return CompiledQuery(sql, labels, types, bool(node.args.get("locks")), self.reads)
+        locks = bool(node.args.get("locks"))
+        return CompiledQuery(sql, labels, types, locks, self.reads, lookups)
 
     def select_item(
         self, item: exp.Expr, scope: Scope, labels: list[str], values: list[Value]
@@ -277,6 +288,29 @@ class Compiler(FromCompiler):
         if isinstance(node, exp.Literal) and node.name.isdigit():
             return node.name if len(node.name) < 19 else "9223372036854775807"
         raise self.unsupported()
+
+
+def _is_merged(node: exp.Select) -> bool:
+    """Whether the conditions of the query around it reach the tables of a query in FROM.
+
+    Behind a LIMIT, DISTINCT or a window they do not; behind GROUP BY the server is not known to
+    take an index.
+    """
+    kept = ("limit", "offset", "distinct", "group")
+    return all(node.args.get(key) is None for key in kept) and node.find(exp.Window) is None
+
+
+def _passed_on(scope: Scope, values: list[Value]) -> tuple[list[Lookup], str]:
+    """The indexes of a query's tables by its columns, and their conditions as more columns."""
+    names = {value.sql: f"k{index}" for index, value in reversed(list(enumerate(values)))}
+    lookups: list[Lookup] = []
+    columns = ""
+    for one in (lookup for source in scope.sources for lookup in source.lookups):
+        keys = tuple(names.get(key, "") for key in one.columns)
+        name = f"f{len(lookups)}"
+        lookups.append(Lookup(keys, one.unique, name, names.get(one.primary, ""), one.table))
+        columns += f", {one.found} AS {name}"
+    return lookups, columns
 
 
 def variable_text(value: Value) -> Value:

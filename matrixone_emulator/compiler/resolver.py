@@ -26,6 +26,7 @@ from ..types.definition import DatabaseVersion, Version
 from ..types.values import moment_text
 from ..versions.rules import Rules
 from .from_clause import ResolvedTable
+from .scope import Lookup
 
 _UPPER = frozenset(
     [
@@ -189,6 +190,8 @@ class Resolver:
                 raise unsupported(self.statement_text)
             return self.virtual_source(home.name, name, virtual, at)
         version = self.catalogue.table(home, name, number)
+        if version is None and self.catalogue.hidden(home, name, number) is not None:
+            raise unsupported(self.statement_text)
         if version is None:
             code = self.rules.missing_table_code
             raise SqlError(code, f'SQL parser error: table "{name}" does not exist')
@@ -196,7 +199,24 @@ class Resolver:
         if definition.view is not None:
             return self._view(version, moment)
         columns = [(column.name, column.key, column.type) for column in definition.columns]
-        return ResolvedTable(home.name, name, self.catalogue.rows_sql(version, number), columns)
+        rows = self.catalogue.rows_sql(version, at)
+        return ResolvedTable(home.name, name, rows, columns, lookups=self._lookups(version, at))
+
+    def _lookups(self, version: Version, at: int | None) -> tuple[Lookup, ...]:
+        """The indexes of a table, where one of them lacks rows: of then, or for good."""
+        definition = version.definition
+        found = [
+            index.found if self.store.collector.keeps(version.index_objects(index), at) else "0"
+            for index in definition.indexes
+        ]
+        if not any(found):
+            return ()
+        primary = definition.primary[0] if definition.primary else ""
+        return tuple(
+            Lookup(index.columns, index.unique, condition or "1", primary)
+            for index, condition in zip(definition.indexes, found, strict=True)
+            if not index.algorithm
+        )
 
     def _view(self, version: Version, moment: str) -> ResolvedTable:
         """Resolve a view, which has no past of its own: *moment* is that of its tables."""

@@ -28,6 +28,30 @@ class SourceColumn:
     type: SqlType
 
 
+@dataclass(frozen=True, slots=True)
+class Lookup:
+    """A secondary index of a table of FROM, and the rows that it finds: all as sqlite text."""
+
+    columns: tuple[str, ...]
+    unique: bool
+    found: str
+    """The condition on the rows that it has"""
+    primary: str = ""
+    """The first column of the table's primary key"""
+    table: str = ""
+    """The table that it is an index of, among those of one query"""
+
+    def of(self, alias: str) -> Lookup:
+        """The same for a table that FROM calls *alias*."""
+        return Lookup(
+            tuple(f"{alias}.{key}" for key in self.columns),
+            self.unique,
+            self.found.replace("_lacks", f"{alias}._lacks"),
+            self.primary and f"{alias}.{self.primary}",
+            alias,
+        )
+
+
 @dataclass
 class Source:
     """One table of FROM; *alias* is what columns are qualified with."""
@@ -39,6 +63,8 @@ class Source:
     name: str = ""
     merged: set[str] = field(default_factory=set)
     """Columns of USING and NATURAL that an earlier table shows."""
+    lookups: tuple[Lookup, ...] = ()
+    """The table's indexes, where one of them lacks rows"""
 
     def find(self, name: str) -> SourceColumn | None:
         lower = name.lower()

@@ -17,6 +17,7 @@ from ..errors import SqlError
 from ..parsing.grammar import AlterPitr, DropPitr
 from ..parsing.scanner import unescape
 from ..statements.storage import Event
+from ..storage.collecting import Place
 from ..system.accounts import SYS, SYS_ID, Identity, no_privilege
 from ..versions.rules import Rules
 from .ranges import UNITS, range_start
@@ -127,6 +128,23 @@ class Catalog:
             yield
         finally:
             self.barrier = None
+
+    # -- garbage collection ------------------------------------------------------------
+
+    def reaches(self, now: int) -> dict[Place, int]:
+        """The oldest moment that policies keep, by the objects whose ids they recorded.
+
+        The status does not count, detached ones keep what they kept: docs/server.md, Garbage
+        collection.
+        """
+        since: dict[Place, int] = {}
+        for row in self.rows():
+            if row.unit not in UNITS:
+                continue
+            start = range_start(now, row.length, row.unit)
+            place = row.place
+            since[place] = min(start, since.get(place, start))
+        return since
 
     # -- life --------------------------------------------------------------------------
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ..statements.storage import Event
+from ..storage.collecting import Level, Place
 
 HIDDEN = "sys_mo_catalog_pitr"
 
@@ -27,7 +28,7 @@ class PitrRow:
     create_account: int
     create_time: int
     modified_time: int
-    level: str
+    level: Level
     account_id: int
     account_name: str
     database: str
@@ -40,6 +41,11 @@ class PitrRow:
     # A second row of one primary key, left by the race of 3.0.9: seen by reads, not by name.
     ghost: bool = False
     ghost_until: int | None = None
+
+    @property
+    def place(self) -> Place:
+        """The object whose history it keeps."""
+        return ("cluster", 0) if self.level == "cluster" else (self.level, self.object_id)
 
 
 def affected_by(event: Event) -> Callable[[PitrRow], bool]:

@@ -15,20 +15,18 @@ from types import TracebackType
 from typing import TextIO
 from urllib.parse import quote
 
-from ..clock import Clock, utc
+from ..clock import Clock
 from ..parsing.redact import redacted
-from ..pitr import show_pitr
 from ..pitr.catalog import Catalog
-from ..pitr.table import pitr_columns, pitr_table
 from ..statements.administration import Administration
 from ..statements.storage import Storage
+from ..storage.collecting import Kept
 from ..system.accounts import SYS_ID, Accounts
 from ..system.variables import GlobalVariables
-from ..types.columns import Column, ColumnType
 from ..versions.rules import RULES, rules_of
 from .client import Client
-from .session import Session
 from .state import Server
+from .tables import add_tables
 
 VERSIONS = tuple(RULES)
 """The versions whose rules it was compared with."""
@@ -184,6 +182,42 @@ class Emulator:
         """Move the server's clock forward."""
         self._running().clock.advance(by)
 
+    def collect_garbage(self, ttl: datetime.timedelta = datetime.timedelta(hours=1)) -> None:
+        """Collect garbage at once, as the server does when it will: history that nothing keeps.
+
+        Afterwards reads of a moment that is gone, CLONE and RESTORE of it answer OK with no rows.
+        Policies keep what their ranges reach back to, and what is younger than *ttl* stays: the
+        server's ``gc-ttl``, an hour by default. It takes everything that a real server may take,
+        also rows that a real one has happened to keep so far.
+
+        >>> import datetime, time
+        >>> import pymysql
+        >>> with Emulator() as server:
+        ...     where = {"host": server.host, "port": server.port, "autocommit": True}
+        ...     connection = pymysql.connect(user="dump", password="111", **where)
+        ...     cursor = connection.cursor()
+        ...     for statement in (
+        ...         "CREATE DATABASE shop",
+        ...         "CREATE TABLE shop.orders (id INT PRIMARY KEY)",
+        ...         "INSERT INTO shop.orders VALUES (1)",
+        ...     ):
+        ...         done = cursor.execute(statement)
+        ...     moment = int(server.now().timestamp() * 1_000_000) * 1000
+        ...     server.advance(datetime.timedelta(hours=2))
+        ...     server.collect_garbage()
+        ...     cursor.execute(f"SELECT id FROM shop.orders {{MO_TS = {moment}}}")
+        0
+
+        :raises ValueError: *ttl* is negative.
+        """
+        if ttl < datetime.timedelta():
+            raise ValueError(f"what is still to come cannot be collected: ttl={ttl}")
+        server = self._running()
+        now = server.clock.now()
+        kept = Kept(since=server.catalog.reaches(now))
+        nanoseconds = ttl // datetime.timedelta(microseconds=1) * 1_000
+        server.storage.store.collector.collect(now - nanoseconds, kept)
+
     def now(self) -> datetime.datetime:
         """The server's time, in UTC."""
         micros = self._running().clock.now() // 1_000
@@ -232,7 +266,7 @@ class Emulator:
         accounts = Accounts(clock)
         catalog = Catalog(clock, self._rules, _MO_CATALOG_ID)
         storage.on_commit.append(catalog.on_commit)
-        self._add_tables(storage, accounts, catalog)
+        add_tables(storage, accounts, catalog, self._rules)
         return Server(
             self._rules,
             clock,
@@ -244,64 +278,6 @@ class Emulator:
             self._lock_timeout,
             random.Random(1),
             self._kill,
-        )
-
-    def _add_tables(self, storage: Storage, accounts: Accounts, catalog: Catalog) -> None:
-        text, number, stamp = ColumnType.VAR_STRING, ColumnType.LONG, ColumnType.TIMESTAMP
-
-        def columns(**kinds: ColumnType) -> list[Column]:
-            return [Column(name, kind) for name, kind in kinds.items()]
-
-        storage.virtual_table(
-            "mo_catalog",
-            "mo_pitr",
-            pitr_columns(self._rules),
-            lambda context: pitr_table(catalog.rows_inside(context.pending_events), self._rules),
-            sys_only=True,
-        )
-        storage.virtual_table(
-            show_pitr.DATABASE,
-            show_pitr.TABLE,
-            show_pitr.columns(self._rules, filtered=True),
-            lambda context: context.pitr.listed() if isinstance(context, Session) else (),
-        )
-        storage.virtual_table(
-            "mo_catalog",
-            "mo_account",
-            columns(
-                account_id=number,
-                account_name=text,
-                admin_name=text,
-                status=text,
-                created_time=stamp,
-                comments=text,
-            ),
-            lambda context: [
-                (a.id, a.name, a.admin, a.status, utc(a.created), a.comment) for a in accounts.all()
-            ],
-            sys_only=True,
-        )
-        storage.virtual_table(
-            "mo_catalog",
-            "mo_role",
-            columns(role_id=number, role_name=text),
-            lambda context: [
-                (number, name)
-                for account in accounts.all()
-                if account.id == context.account_id
-                for name, number in account.roles.items()
-            ],
-        )
-        storage.virtual_table(
-            "mo_catalog",
-            "mo_user",
-            columns(user_id=number, user_name=text, status=text, default_role=number),
-            lambda context: [
-                (user.id, user.name, "unlock", account.roles.get(user.default_role, 0))
-                for account in accounts.all()
-                if account.id == context.account_id
-                for user in account.users.values()
-            ],
         )
 
     def _accept(self, listener: socket.socket) -> None:

@@ -54,7 +54,7 @@ def alter_table(session: Workspace, statement: AlterTable) -> Result:
     definition = version.definition
     for action in statement.actions:
         definition = changed(session, version, definition, action)
-    definition = sorted_indexes(definition)
+    definition = _refilled(version.definition, sorted_indexes(definition), statement.actions)
     for key in definition.foreign_keys:
         refuse_keyless_parent(session, version, definition, key)
     session.storage.locks.wait_free(
@@ -69,6 +69,21 @@ def alter_table(session: Workspace, statement: AlterTable) -> Result:
         session.store.next_block(version.physical, new.physical, start)
     session.emit("rebuild_table", new, version.id, new.id)
     return Result()
+
+
+def _refilled(before: TableDef, definition: TableDef, actions: list[Action]) -> TableDef:
+    """The definition with the indexes sound that the rebuild fills from the rows.
+
+    The server copies the others as they are, also those that lack rows: it looks for the names of
+    the changed columns among those of the indexes.
+    """
+    changed_ones = {action.name.lower() for action in actions if action.name}
+    every = before.primary != definition.primary
+    indexes = tuple(
+        replace(index, mark="") if every or index.name in changed_ones else index
+        for index in definition.indexes
+    )
+    return replace(definition, indexes=indexes)
 
 
 def _refuse_null_key(definition: TableDef, column: ColumnDef, spec: ColumnSpec) -> None:
@@ -499,12 +514,13 @@ def rebuild(session: Workspace, version: Version, definition: TableDef) -> Versi
             return session.catalogue.rebuild(home, version, definition)
         writer = RowWriter(session, session.statement_text)
         keys = ", ".join(old_columns)
-        rows = session.run(f"SELECT {keys} FROM {version.table} ORDER BY rowid").fetchall()
+        look = f"SELECT {keys}, _lacks FROM {version.table} ORDER BY rowid"
+        rows = session.run(look).fetchall()
         order = {key: index for index, key in enumerate(old_columns)}
         new = session.catalogue.rebuild(home, version, definition, copy=False)
         targets = ", ".join(column.key for column in definition.columns)
-        marks = ", ".join("?" * (len(definition.columns) + 1))
-        sql = f"INSERT INTO {new.table} ({targets}, _from) VALUES ({marks})"
+        marks = ", ".join("?" * (len(definition.columns) + 2))
+        sql = f"INSERT INTO {new.table} ({targets}, _from, _lacks) VALUES ({marks})"
         auto = definition.auto_column
         for number, row in enumerate(rows, 1):
             stored: list[Stored] = []
@@ -525,7 +541,7 @@ def rebuild(session: Workspace, version: Version, definition: TableDef) -> Versi
             if generated.has_generated(definition):
                 writer.fill(definition, stored)
             try:
-                session.run(sql, [*stored, session.number])
+                session.run(sql, [*stored, session.number, row[-1]])
             except sqlite3.IntegrityError as error:
                 raise constraint_error(error, new, stored, session.rules) from None
         return new

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from ..errors import SqlError
-from ..types.definition import DatabaseVersion, Named, Version
+from ..types.definition import DatabaseVersion, IndexDef, Named, Version
 from .keys import refuse_keyless_parent
 from .show_create import printed_default
 from .workspace import Workspace
@@ -18,22 +18,26 @@ from .workspace import Workspace
 def copy_table(
     session: Workspace,
     source: Version,
-    number: int | None,
+    at: int | None,
     home: DatabaseVersion,
     name: str,
     *,
     old_database: str = "",
     cloned: bool = False,
+    rows: str = "",
 ) -> Version:
-    """*source* with its rows of transaction *number* as a new table of *home*.
+    """*source* with its rows of *at*, or *rows*, as a new table of *home*.
 
-    CLONE reads the definition from SHOW CREATE TABLE, with what that doubles.
+    Rows and indexes are copied apart, each as far as its history is kept: an index whose history
+    is lost lacks every row that is not. CLONE reads the definition from SHOW CREATE TABLE, with
+    what that doubles.
     """
     keys = tuple(
         replace(key, parent_database=home.name) if key.parent_database == old_database else key
         for key in source.definition.foreign_keys
     )
-    definition = replace(source.definition, name=name, foreign_keys=keys)
+    indexes, lacking = _copied_indexes(session, source, at)
+    definition = replace(source.definition, name=name, foreign_keys=keys, indexes=indexes)
     if cloned:
         columns = tuple(
             column
@@ -45,17 +49,31 @@ def copy_table(
     if old_database and definition.view_database == old_database:
         definition = replace(definition, view_database=home.name)
     text = session.store.sources.get(source.version, "")
-    rows = session.catalogue.rows_sql(source, number) if definition.view is None else ""
+    if definition.view is None:
+        rows = rows or session.catalogue.rows_sql(source, at)
     version = session.catalogue.add_table(home, definition, source=text)
     if rows:
         names = ", ".join(column.key for column in definition.columns)
         session.run(
-            f"INSERT INTO {version.table} ({names}, _from) "
-            f"SELECT {names}, {session.number} FROM {rows}"
+            f"INSERT INTO {version.table} ({names}, _from, _lacks) "
+            f"SELECT {names}, {session.number}, _lacks || '{lacking}' FROM {rows}"
         )
         start = definition.auto_start
         session.store.next_block(source.physical, version.physical, start)
     return version
+
+
+def _copied_indexes(
+    session: Workspace, source: Version, at: int | None
+) -> tuple[tuple[IndexDef, ...], str]:
+    """The indexes of a copy, and the marks of those that lack every row of it."""
+    indexes, lacking = [], ""
+    for index in source.definition.indexes:
+        if not session.store.collector.keeps(source.index_objects(index), at):
+            index = replace(index, mark=index.mark or f"[{index.id}]")
+            lacking += index.mark
+        indexes.append(index)
+    return tuple(indexes), lacking
 
 
 def without_foreign_keys(session: Workspace, work: Callable[[], None]) -> None:
@@ -88,7 +106,7 @@ def parents_first(versions: list[Version]) -> list[Version]:
 
 
 def check_clone(session: Workspace, source: Named, moment: str) -> tuple[Version, int | None]:
-    """The table to copy, and the transaction as of which."""
+    """The table to copy, and the moment as of which."""
     at = session.moment(moment) if moment else None
     number = session.catalogue.number_at(at)
     past_home = session.catalogue.database(
@@ -103,14 +121,14 @@ def check_clone(session: Workspace, source: Named, moment: str) -> tuple[Version
         )
     if past.definition.view is not None:
         raise SqlError.internal(f"{past.database}.{past.name} is not BASE TABLE")
-    return past, number
+    return past, at
 
 
 def clone_table(
     session: Workspace, source: Named, moment: str, home: DatabaseVersion, name: str
 ) -> None:
     """CREATE TABLE ... CLONE db.t {MO_TS = n}: a copy beside the original."""
-    past, number = check_clone(session, source, moment)
+    past, at = check_clone(session, source, moment)
 
     def work() -> None:
         for key in past.definition.foreign_keys:
@@ -119,7 +137,7 @@ def clone_table(
                 named = f"{session.context.database}.{key.parent_table}"
                 raise SqlError(1146, f"no such table {named}")
             refuse_keyless_parent(session, past, past.definition, key)
-        version = copy_table(session, past, number, home, name, cloned=True)
+        version = copy_table(session, past, at, home, name, cloned=True)
         session.emit("create_table", version, 0, version.id)
 
     without_foreign_keys(session, work)
@@ -144,7 +162,7 @@ def clone_database(session: Workspace, source: str, moment: str, name: str) -> N
             copied = copy_table(
                 session,
                 version,
-                number,
+                at,
                 home,
                 version.name,
                 old_database=past.name,

@@ -203,7 +203,12 @@ def create_table(session: Workspace, statement: CreateTable) -> Result:
             raise SqlError.internal(f"{pattern.database}.{pattern.name} is not BASE TABLE")
         for key in pattern.definition.foreign_keys:
             refuse_keyless_parent(session, pattern, pattern.definition, key)
-        definition = replace(pattern.definition, name=name, foreign_keys=(), auto_start=1)
+        definition = replace(
+            pattern.definition.with_new_indexes(sound=True),
+            name=name,
+            foreign_keys=(),
+            auto_start=1,
+        )
     elif statement.select:
         return create_as_select(session, home, statement)
     else:
@@ -357,9 +362,8 @@ def truncate(session: Workspace, statement: Truncate) -> Result:
     if session.rules.truncate_checks_parents:
         for key in version.definition.foreign_keys:
             refuse_keyless_parent(session, version, version.definition, key)
-    new = session.catalogue.rebuild(
-        home_of(session, version), version, version.definition, copy=False
-    )
+    empty = version.definition.with_new_indexes(sound=True)
+    new = session.catalogue.rebuild(home_of(session, version), version, empty, copy=False)
     session.emit("truncate_table", new, version.id, new.id)
     return Result()
 

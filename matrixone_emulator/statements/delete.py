@@ -36,12 +36,7 @@ class Deleter(RowWriter):
             for join in one.args.get("joins") or []:
                 from_sql += self.compiler.join(join, scope)
         self.forbid_reading(scope)
-        where = tree.args.get("where")
-        tail = f" WHERE {self.compiler.condition(where.this, scope)}" if where is not None else ""
-        order = tree.args.get("order")
-        if order is not None:
-            tail += f" ORDER BY {self.compiler.ordering(order, scope)}"
-        tail += self.compiler.limit(tree)
+        tail = self.tail(tree, scope)
         if self.truncates(tree, scope):
             version = self.session.need_table(scope.sources[0].database, scope.sources[0].name)
             if version.definition.view is None and not self.session.catalogue.children(version):
@@ -55,17 +50,13 @@ class Deleter(RowWriter):
             version = self.session.need_table(source.database, source.name)
             if version.definition.view is not None:
                 raise SqlError(20301, "invalid input: cannot insert/update/delete from view")
-            rows.append(
-                (
-                    version,
-                    self.session.run(
-                        f"SELECT DISTINCT {source.sql}.rowid FROM {from_sql}{tail}"
-                        if len(scope.sources) > 1
-                        else f"SELECT {source.sql}.rowid FROM {from_sql}{tail}",
-                        self.compiler.parameters,
-                    ).fetchall(),
-                )
-            )
+            found = self.session.run(
+                f"SELECT DISTINCT {source.sql}.rowid FROM {from_sql}{tail}"
+                if len(scope.sources) > 1
+                else f"SELECT {source.sql}.rowid FROM {from_sql}{tail}",
+                self.compiler.parameters,
+            ).fetchall()
+            rows.append((version, self.reached(version, version.definition.indexes, found)))
         changed = WriteResult()
         for version, found in rows:
             try:
@@ -96,7 +87,8 @@ class Deleter(RowWriter):
             top = session.run(f"SELECT max({auto.key}) FROM {version.table}").fetchone()[0]
             session.store.counters[version.physical] = int(top or 0) + 1
         home = session.need_database(version.database)
-        new = session.catalogue.rebuild(home, version, version.definition, copy=False)
+        empty = version.definition.with_new_indexes(sound=True)
+        new = session.catalogue.rebuild(home, version, empty, copy=False)
         if version.physical in session.store.counters:
             session.store.counters[new.physical] = session.store.counters[version.physical]
         session.emit("truncate_table", new, version.id, new.id)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from sqlglot import exp
@@ -14,7 +15,7 @@ from ..parsing.dialect import parse_expression
 from ..parsing.lexer import TIME_MARK
 from ..parsing.redact import unsupported
 from ..types.columns import BOOL, SqlType, varchar
-from ..types.definition import ColumnDef, TableDef, Version
+from ..types.definition import ColumnDef, IndexDef, TableDef, Version
 from ..types.values import Stored, store
 from . import generated
 from .constraints import not_null, strict_bool
@@ -82,6 +83,32 @@ class RowWriter:
         """Refuse (1093, from 4.x on) subqueries that read the one table that is changed."""
         if len(scope.sources) == 1 and self.session.rules.target_cannot_be_read:
             self.compiler.written = (scope.sources[0].database, scope.sources[0].name)
+
+    def tail(self, tree: exp.Expr, scope: Scope) -> str:
+        """WHERE, ORDER BY and LIMIT of a change."""
+        where, order = tree.args.get("where"), tree.args.get("order")
+        text = ""
+        if where is not None:
+            text = f" WHERE {self.compiler.condition(where.this, scope)}"
+            text += self.compiler.looked_up(where.this, scope, scope.sources)
+        if order is not None:
+            text += f" ORDER BY {self.compiler.ordering(order, scope)}"
+        return text + self.compiler.limit(tree)
+
+    def reached(
+        self, version: Version, indexes: Iterable[IndexDef], rows: list[tuple[Stored, ...]]
+    ) -> list[tuple[Stored, ...]]:
+        """Those of the rows found (rowid, ...) that are changed where *indexes* are, too.
+
+        The server joins rows with the entries of these indexes, and so leaves out those that a
+        secondary one lacks: docs/server.md, Garbage collection.
+        """
+        there = [index.found for index in indexes if index.found and not index.unique]
+        if not there:
+            return rows
+        look = f"SELECT rowid FROM {version.table} WHERE {' AND '.join(there)}"
+        rowids = {row[0] for row in self.session.run(look)}
+        return [row for row in rows if row[0] in rowids]
 
     # -- values ------------------------------------------------------------------------
 
@@ -169,9 +196,13 @@ class RowWriter:
             if column.auto_increment and isinstance(stored[-1], int):
                 self.record_number(version, column, stored[-1])
         sets = ", ".join(f"{column.key} = ?" for column in columns)
+        lacks = "_lacks"
+        for index in rewritten(version.definition, columns):
+            if index.mark:
+                lacks = f"replace({lacks}, '{index.mark}', '')"
         try:
             self.session.run(
-                f"UPDATE {version.table} SET {sets}, _from = ? WHERE rowid = ?",
+                f"UPDATE {version.table} SET {sets}, _lacks = {lacks}, _from = ? WHERE rowid = ?",
                 [*stored, self.session.number, rowid],
             )
         except sqlite3.IntegrityError as error:
@@ -190,6 +221,13 @@ class RowWriter:
             sets = ", ".join(f"{key} = ?" for key, _ in new)
             values = [cell for _, cell in new]
             self.session.run(f"UPDATE {version.table} SET {sets} WHERE rowid = ?", [*values, rowid])
+
+
+def rewritten(definition: TableDef, columns: list[ColumnDef]) -> list[IndexDef]:
+    """The indexes that an UPDATE of these columns writes: new entries have the new values."""
+    keys = {column.key for column in columns}
+    every = not keys.isdisjoint(definition.primary)
+    return [index for index in definition.indexes if every or not keys.isdisjoint(index.columns)]
 
 
 class ConstraintViolation(Exception):

@@ -13,7 +13,7 @@ from ..types.definition import ColumnDef, Version
 from ..types.values import Stored
 from . import generated
 from .constraints import constraint_error
-from .row_writer import ConstraintViolation, RowWriter, WriteResult
+from .row_writer import ConstraintViolation, RowWriter, WriteResult, rewritten
 from .workspace import Workspace
 
 
@@ -44,12 +44,7 @@ class Updater(RowWriter):
             if isinstance(node, (exp.Var, exp.Column)) and node.name.upper() == "DEFAULT":
                 node = parse_expression(column.default or "NULL")
             groups.setdefault(position, []).append((column, self.compiler.value(node, scope)))
-        where = tree.args.get("where")
-        tail = f" WHERE {self.compiler.condition(where.this, scope)}" if where is not None else ""
-        order = tree.args.get("order")
-        if order is not None:
-            tail += f" ORDER BY {self.compiler.ordering(order, scope)}"
-        tail += self.compiler.limit(tree)
+        tail = self.tail(tree, scope)
         changed = WriteResult()
         work: list[tuple[Version, list[ColumnDef], list[SqlType], list[tuple[Stored, ...]]]] = []
         for position, pairs in groups.items():
@@ -67,6 +62,7 @@ class Updater(RowWriter):
                 f"SELECT {source.sql}.rowid, {cells} FROM {from_sql}{tail}",
                 self.compiler.parameters,
             ).fetchall()
+            rows = self.reached(version, rewritten(version.definition, columns), rows)
             work.append((version, columns, [value.type for _, value in pairs], rows))
         for version, columns, types, rows in work:
             changed.affected += self.update_rows(version, columns, types, rows)

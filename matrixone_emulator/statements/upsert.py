@@ -9,7 +9,7 @@ from sqlglot import exp
 
 from ..compiler.scope import Scope, Source, SourceColumn, Value
 from ..errors import SqlError
-from ..types.definition import ColumnDef, Version
+from ..types.definition import ColumnDef, IndexDef, Version
 from ..types.values import Stored
 from .constraints import constraint_error
 from .row_writer import RowWriter
@@ -30,10 +30,10 @@ def conflicting_rows(session: Workspace, version: Version, row: list[Stored]) ->
     definition = version.definition
     position = {column.key: index for index, column in enumerate(definition.columns)}
     found: list[int] = []
-    groups = [definition.primary] if definition.primary else []
-    groups += [index.columns for index in definition.indexes if index.unique]
-    for keys in groups:
-        test = " AND ".join(f"{key} = ?" for key in keys)
+    groups = [(definition.primary, "")] if definition.primary else []
+    groups += [(index.columns, index.found) for index in definition.indexes if index.unique]
+    for keys, there in groups:
+        test = " AND ".join([*(f"{key} = ?" for key in keys), *([there] if there else [])])
         values = [row[position[key]] for key in keys]
         for (rowid,) in session.run(f"SELECT rowid FROM {version.table} WHERE {test}", values):
             if rowid not in found:
@@ -52,7 +52,7 @@ def refuse_unique_conflict(session: Workspace, version: Version, row: list[Store
         columns = next(
             index.columns
             for index in definition.indexes
-            if index.unique and _is_there(session, version, index.columns, row, place)
+            if index.unique and _is_there(session, version, index, row, place)
         )
         names = ", ".join(f"{version.table}.{key}" for key in columns)
         error = sqlite3.IntegrityError(f"UNIQUE constraint failed: {names}")
@@ -62,12 +62,13 @@ def refuse_unique_conflict(session: Workspace, version: Version, row: list[Store
 def _is_there(
     session: Workspace,
     version: Version,
-    keys: tuple[str, ...],
+    index: IndexDef,
     row: list[Stored],
     place: dict[str, int],
 ) -> bool:
-    test = " AND ".join(f"{key} = ?" for key in keys)
-    values = [row[place[key]] for key in keys]
+    test = " AND ".join(f"{key} = ?" for key in index.columns)
+    test += f" AND {index.found}" if index.found else ""
+    values = [row[place[key]] for key in index.columns]
     sql = f"SELECT 1 FROM {version.table} WHERE {test}"
     return session.run(sql, values).fetchone() is not None
 

@@ -23,7 +23,7 @@ from ..parsing.refusals import refuse_empty_list
 from ..storage.records import DatabaseInfo, Result, SessionContext, TableInfo
 from ..storage.shared import Shared
 from ..types.columns import UBIGINT, Column, SqlType
-from ..types.definition import DatabaseVersion, Version
+from ..types.definition import DatabaseVersion, IndexDef, Version
 from ..types.values import Stored, load
 from .transaction import Transaction
 
@@ -247,8 +247,13 @@ class Workspace(Transaction, SessionFunctions, Resolver):
         account = self.context.account_id if account_id is None else account_id
         number = self.catalogue.number_at(at)
         home = self.catalogue.database(account, database, number)
-        found = None if home is None else self.catalogue.table(home, name, number)
-        return None if found is None else _info(found)
+        if home is None:
+            return None
+        found = self.catalogue.table(home, name, number)
+        if found is None:
+            hidden = self.catalogue.hidden(home, name, number)
+            return None if hidden is None else _hidden_info(*hidden)
+        return _info(found)
 
     def tables(
         self,
@@ -274,6 +279,11 @@ class Workspace(Transaction, SessionFunctions, Resolver):
                 self.emit("drop_table", version, version.id, 0)
         self.catalogue.end_database(database)
         self.emit("drop_database", database, database.id, 0)
+
+
+def _hidden_info(version: Version, index: IndexDef) -> TableInfo:
+    created = version.created_ns
+    return TableInfo(index.id, version.database, index.hidden, created, index.id)
 
 
 def _info(version: Version) -> TableInfo:

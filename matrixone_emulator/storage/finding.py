@@ -5,8 +5,11 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Sequence
 
-from ..types.definition import DatabaseVersion, ForeignKeyDef, Version
+from ..types.definition import DatabaseVersion, ForeignKeyDef, IndexDef, Version
 from .store import Store
+
+HIDDEN_PREFIX = "__mo_index_"
+"""What the names of indexes' hidden tables begin with"""
 
 _TABLE = (
     "SELECT tab.version, tab.id, tab.db_id, tab.physical, tab.created_ns, tab.logical, "
@@ -101,6 +104,22 @@ class TableFinder:
             arguments,
         )
         return [self._version(row) for row in rows]
+
+    def hidden(
+        self, database: DatabaseVersion, name: str, number: int | None = None
+    ) -> tuple[Version, IndexDef] | None:
+        """The index whose hidden table has that name, and its table."""
+        if not name.startswith(HIDDEN_PREFIX):
+            return None
+        return next(
+            (
+                (version, index)
+                for version in self.tables(database, number)
+                for index in version.definition.indexes
+                if index.hidden == name
+            ),
+            None,
+        )
 
     def children(self, parent: Version) -> list[tuple[Version, ForeignKeyDef]]:
         """The present foreign keys that refer to *parent*."""

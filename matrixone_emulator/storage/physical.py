@@ -13,10 +13,9 @@ class PhysicalTables(TableFinder):
 
     def _create_physical(self, physical: int, definition: TableDef) -> None:
         columns = ", ".join(f"{c.key} {c.type.affinity}" for c in definition.columns)
-        self._connection.execute(f"CREATE TABLE t_{physical} ({columns}, _from INTEGER NOT NULL)")
-        self._connection.execute(
-            f"CREATE TABLE h_{physical} ({columns}, _from INTEGER NOT NULL, _to INTEGER NOT NULL)"
-        )
+        columns += ", _from INTEGER NOT NULL, _lacks TEXT NOT NULL DEFAULT ''"
+        self._connection.execute(f"CREATE TABLE t_{physical} ({columns})")
+        self._connection.execute(f"CREATE TABLE h_{physical} ({columns}, _to INTEGER NOT NULL)")
         # sqlite looks at the youngest index first, the server at the primary key.
         for index in reversed(definition.indexes):
             self._create_index(physical, index)
@@ -29,19 +28,20 @@ class PhysicalTables(TableFinder):
 
     def _create_index(self, physical: int, index: IndexDef) -> None:
         unique = "UNIQUE " if index.unique else ""
+        found = f" WHERE {index.found}" if index.found else ""
         self._connection.execute(
             f"CREATE {unique}INDEX {self._index_name(physical, index)} "
-            f"ON t_{physical} ({', '.join(index.columns)})"
+            f"ON t_{physical} ({', '.join(index.columns)}){found}"
         )
 
     def _sync_indexes(self, old: Version, new: Version) -> None:
-        shape = {(i.name, i.columns, i.unique) for i in old.definition.indexes}
-        wanted = {(i.name, i.columns, i.unique) for i in new.definition.indexes}
+        there = {index.id for index in old.definition.indexes}
+        wanted = {index.id for index in new.definition.indexes}
         for index in old.definition.indexes:
-            if (index.name, index.columns, index.unique) not in wanted:
+            if index.id not in wanted:
                 self._connection.execute(f"DROP INDEX {self._index_name(old.physical, index)}")
         for index in new.definition.indexes:
-            if (index.name, index.columns, index.unique) not in shape:
+            if index.id not in there:
                 self._create_index(new.physical, index)
 
     def _sync_parent(self, child: Version, key: ForeignKeyDef) -> None:
@@ -61,8 +61,8 @@ class PhysicalTables(TableFinder):
         columns = ", ".join(keys)
         old = ", ".join(f"OLD.{key}" for key in keys)
         keep = (
-            f"INSERT INTO {version.history} ({columns}, _from, _to) "
-            f"VALUES ({old}, OLD._from, mo_txn());"
+            f"INSERT INTO {version.history} ({columns}, _from, _lacks, _to) "
+            f"VALUES ({old}, OLD._from, OLD._lacks, mo_txn());"
         )
         execute(
             f"CREATE TRIGGER {table}_d AFTER DELETE ON {table} "
@@ -143,12 +143,15 @@ class PhysicalTables(TableFinder):
             found.append(column.key)
         return found
 
-    def rows_sql(self, version: Version, number: int | None) -> str:
-        """SQL that FROM reads: the table, or its rows as transaction *number* left them."""
+    def rows_sql(self, version: Version, at: int | None) -> str:
+        """SQL that FROM reads: the table, or its rows as they were at *at*, as far as kept."""
+        number = self.number_at(at)
         if number is None:
             return version.table
-        keys = ", ".join(column.key for column in version.definition.columns)
+        keys = ", ".join(column.key for column in version.definition.columns) + ", _lacks"
         past = f"SELECT {keys} FROM {version.history} WHERE _from <= {number} AND _to > {number}"
+        if not self._store.collector.keeps(version.objects, at):
+            return f"(SELECT {keys} FROM {version.history} WHERE 0)"
         present = self._connection.execute(
             "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?", (version.table,)
         ).fetchone()

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from ..clock import Clock
 from ..types.definition import TableDef
+from .collecting import Collector
 from .locks import never, wait_until
 
 _SCHEMA = """
@@ -86,6 +87,7 @@ class Store:
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
         self.gate = Gate()
+        self.collector = Collector()
         self.definitions: dict[int, TableDef] = {}
         self.sources: dict[int, str] = {}
         self.counters: dict[int, int] = {}

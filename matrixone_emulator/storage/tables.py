@@ -7,9 +7,11 @@ were before into `h_n`, with `_to`. A dropped table's last rows move there too.
 
 from __future__ import annotations
 
+import uuid
 from dataclasses import replace
 
-from ..types.definition import DatabaseVersion, ForeignKeyDef, TableDef, Version
+from ..types.definition import DatabaseVersion, ForeignKeyDef, IndexDef, TableDef, Version
+from .finding import HIDDEN_PREFIX
 from .physical import PhysicalTables
 
 
@@ -45,6 +47,7 @@ class Tables(PhysicalTables):
     ) -> Version:
         """Add a new, empty table under a new id."""
         own = self._store.new_id() if identity is None else identity
+        definition = definition.with_new_indexes()
         if definition.view is None:
             self._create_physical(own, definition)
         version = self._record(database, definition, own, own, self._store.clock.now(), own, source)
@@ -75,6 +78,8 @@ class Tables(PhysicalTables):
         source: str,
     ) -> Version:
         number = self._store.new_version()
+        indexes = tuple(self._with_hidden(index) for index in definition.indexes)
+        definition = replace(definition, indexes=indexes)
         self._store.definitions[number] = definition
         self._store.sources[number] = source
         self._connection.execute(
@@ -102,6 +107,14 @@ class Tables(PhysicalTables):
             database.name,
             database.account_id,
         )
+
+    def _with_hidden(self, index: IndexDef) -> IndexDef:
+        """The index with its hidden table, which a new one is given here."""
+        if index.id:
+            return index
+        kind = "unique" if index.unique else "secondary"
+        name = index.hidden or f"{HIDDEN_PREFIX}{kind}_{uuid.uuid4()}"
+        return replace(index, id=self._store.new_id(), hidden=name)
 
     def _end(self, version: Version) -> None:
         self._connection.execute(
@@ -138,8 +151,8 @@ class Tables(PhysicalTables):
         keys = ", ".join(column.key for column in version.definition.columns)
         number = self._number()
         self._connection.execute(
-            f"INSERT INTO {version.history} ({keys}, _from, _to) "
-            f"SELECT {keys}, _from, {number} FROM {version.table} WHERE _from <> {number}"
+            f"INSERT INTO {version.history} ({keys}, _from, _lacks, _to) "
+            f"SELECT {keys}, _from, _lacks, {number} FROM {version.table} WHERE _from <> {number}"
         )
         self._connection.execute(f"DROP TABLE {version.table}")
         for key in version.definition.foreign_keys:
@@ -157,14 +170,15 @@ class Tables(PhysicalTables):
     ) -> Version:
         """Rebuild a table under a new id, with the rows of columns of the same key."""
         own = self._store.new_id()
+        definition = definition.with_new_indexes()
         self._create_physical(own, definition)
         if copy:
             kept = {column.key for column in version.definition.columns}
             keys = ", ".join(c.key for c in definition.columns if c.key in kept)
             if keys:
                 self._connection.execute(
-                    f"INSERT INTO t_{own} ({keys}, _from) "
-                    f"SELECT {keys}, {self._number()} FROM {version.table} ORDER BY rowid"
+                    f"INSERT INTO t_{own} ({keys}, _from, _lacks) "
+                    f"SELECT {keys}, {self._number()}, _lacks FROM {version.table} ORDER BY rowid"
                 )
             if version.physical in self._store.counters:
                 self._store.counters[own] = self._store.counters[version.physical]

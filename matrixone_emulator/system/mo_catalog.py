@@ -99,6 +99,28 @@ def _mo_tables(session: Reader, at: int | None) -> Iterator[Row]:
             1,
             *([version.logical_id] if logical else []),
         )
+        for index in definition.indexes:
+            yield (
+                index.id,
+                index.hidden,
+                version.database,
+                version.database_id,
+                "",
+                "i",
+                "",
+                "",
+                stamp(version.created_ns),
+                1,
+                0,
+                version.account_id,
+                0,
+                "",
+                "",
+                "",
+                0,
+                1,
+                *([index.id] if logical else []),
+            )
 
 
 def _mo_columns(session: Reader, at: int | None) -> Iterator[Row]:
@@ -155,7 +177,7 @@ def _mo_indexes(session: Reader, at: int | None) -> Iterator[Row]:
                 column.name,
                 position,
                 None,
-                None,
+                index.hidden or None,
             )
 
 

@@ -32,7 +32,7 @@ class ColumnDef:
 
 @dataclass(frozen=True, slots=True)
 class IndexDef:
-    """A secondary key; *columns* are column keys."""
+    """A secondary key, which is a hidden table of its own; *columns* are column keys."""
 
     name: str
     columns: tuple[str, ...]
@@ -41,6 +41,20 @@ class IndexDef:
     algorithm: str = ""
     visible: bool = True
     parser: str = ""
+    id: int = 0
+    """The id of its hidden table; 0 until the catalogue gives it one"""
+    hidden: str = ""
+    """The name of its hidden table, as mo_tables has it"""
+    mark: str = ""
+    """Set where it lacks rows: those with this text in their column `_lacks`"""
+
+    @property
+    def found(self) -> str:
+        """The condition, in sqlite, on the rows that it does not lack; empty where it lacks none.
+
+        Only garbage collection breaks an index: docs/server.md, Garbage collection.
+        """
+        return f"instr(_lacks, '{self.mark}') = 0" if self.mark else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +107,17 @@ class TableDef:
     def auto_column(self) -> ColumnDef | None:
         return next((column for column in self.columns if column.auto_increment), None)
 
+    def with_new_indexes(self, *, sound: bool = False) -> TableDef:
+        """The same with hidden tables that the catalogue has yet to make.
+
+        :param sound: they lack nothing, since they are filled from the table's rows.
+        """
+        indexes = tuple(
+            replace(index, id=0, hidden="", mark="" if sound else index.mark)
+            for index in self.indexes
+        )
+        return replace(self, indexes=indexes)
+
     def with_column(self, column: ColumnDef) -> TableDef:
         """The same with the column of this key replaced."""
         columns = tuple(column if old.key == column.key else old for old in self.columns)
@@ -105,6 +130,17 @@ class Named:
 
     database: str
     name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Objects:
+    """The ids of a table, or of an index's hidden one, and of what it is in."""
+
+    account: int
+    database: int
+    table: int
+    indexed: int = 0
+    """Of an index's hidden table: the table that it belongs to"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +160,15 @@ class Version:
     @property
     def name(self) -> str:
         return self.definition.name
+
+    @property
+    def objects(self) -> Objects:
+        """What a policy may be for that keeps this table's history."""
+        return Objects(self.account_id, self.database_id, self.id)
+
+    def index_objects(self, index: IndexDef) -> Objects:
+        """What a policy may be for that keeps the history of one of its indexes."""
+        return Objects(self.account_id, self.database_id, index.id, self.id)
 
     @property
     def table(self) -> str:

@@ -89,6 +89,9 @@ class Rules:
     """SHOW RECOVERY_WINDOW in one list of objects, under labels without underscores"""
     tenants_show_own_windows_by_name: bool = False
 
+    ranges_take_indexes: bool = False
+    """The planner takes a secondary index for `>` and `<` too, as for IN and BETWEEN"""
+
     # -- sessions and transactions -----------------------------------------------------
     status_bit_of_idle_is_on: bool = True
     """The packets always say autocommit while no transaction is open"""
@@ -342,6 +345,7 @@ _V4_2_0 = replace(
     _V3_0_18,
     version="4.2.0",
     version_text="8.0.30-MatrixOne-v4.2.0",
+    ranges_take_indexes=True,
     functions=KNOWN_4_2_0,
     window_functions=_V3_0_18.window_functions | {"ntile"},
     keywords=KEYWORDS_4_2_0,

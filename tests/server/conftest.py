@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import os
 import secrets
 import time
 from collections.abc import Callable, Iterator
@@ -199,6 +200,20 @@ def say(server: Server, prefix: str, said: list[str]) -> Iterator[Client]:
             drop_all(last, "DATABASE", last("SHOW DATABASES").column, "~")
     finally:
         last.close()
+
+
+Collect = Callable[[], None]
+
+COLLECTS = os.environ.get("MATRIXONE_COLLECTS")
+
+
+@pytest.fixture
+def collect(server: Server) -> Collect:
+    """Collects garbage, all that it may take."""
+    emulator = server.emulator
+    if emulator is None:
+        pytest.skip("collects after an hour")
+    return lambda: emulator.collect_garbage(ttl=datetime.timedelta())
 
 
 @pytest.fixture

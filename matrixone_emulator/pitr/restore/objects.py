@@ -54,20 +54,20 @@ def _restore_table(session: Workspace, database: str, name: str, at: int) -> Non
             if not session.rules.restore_needs_parents:
                 return  # 2.2 restores nothing either, and answers OK
             raise SqlError(1146, f"no such table {key.parent_database}.{key.parent_table}")
-    without_foreign_keys(session, lambda: _put_back(session, past, number, home))
+    without_foreign_keys(session, lambda: _put_back(session, past, at, home))
 
 
-def _put_back(session: Workspace, past: Version, number: int | None, home: DatabaseVersion) -> None:
+def _put_back(session: Workspace, past: Version, at: int, home: DatabaseVersion) -> None:
     present = session.catalogue.table(home, past.name)
     if present is not None:
         children = session.catalogue.children(present)
-        new = _swap(session, past, number, home, present)
+        new = _swap(session, past, at, home, present)
         for child, _ in children:
             if child.version != present.version:
                 session.catalogue.sync_triggers(child)
         old_id = present.id
     else:
-        new = copy_table(session, past, number, home, past.name)
+        new = copy_table(session, past, at, home, past.name)
         old_id = 0
     if past.definition.view is None:
         session.emit("restore_table", new, old_id, new.id)
@@ -76,31 +76,19 @@ def _put_back(session: Workspace, past: Version, number: int | None, home: Datab
 def _swap(
     session: Workspace,
     past: Version,
-    number: int | None,
+    at: int,
     home: DatabaseVersion,
     present: Version,
 ) -> Version:
     """Drop the present table and put the past one in its place."""
-    rows = ""
-    if past.physical == present.physical and past.definition.view is None:
-        keys = ", ".join(column.key for column in past.definition.columns)
-        rows = "restored_rows"
-        session.run(
-            f"CREATE TEMP TABLE restored_rows AS SELECT {keys} "
-            f"FROM {session.catalogue.rows_sql(past, number)}"
-        )
+    if past.physical != present.physical or past.definition.view is not None:
+        session.catalogue.end_table(present)
+        return copy_table(session, past, at, home, past.name)
+    rows = "temp.restored_rows"
+    session.run(f"CREATE TABLE {rows} AS SELECT * FROM {session.catalogue.rows_sql(past, at)}")
     session.catalogue.end_table(present)
-    if not rows:
-        return copy_table(session, past, number, home, past.name)
-    text = session.store.sources.get(past.version, "")
-    version = session.catalogue.add_table(home, past.definition, source=text)
-    columns = ", ".join(column.key for column in past.definition.columns)
-    session.run(
-        f"INSERT INTO {version.table} ({columns}, _from) "
-        f"SELECT {columns}, {session.number} FROM temp.{rows}"
-    )
-    session.run(f"DROP TABLE temp.{rows}")
-    session.store.next_block(past.physical, version.physical, past.definition.auto_start)
+    version = copy_table(session, past, at, home, past.name, rows=rows)
+    session.run(f"DROP TABLE {rows}")
     return version
 
 
@@ -113,22 +101,18 @@ def _restore_database(session: Workspace, name: str, at: int) -> None:
             f"database '{name}' does not exists at timestamp: "
             f"{session.store.clock.local_text(at, 9)}"
         )
-    without_foreign_keys(session, lambda: _database_back(session, account, past, number))
+    without_foreign_keys(session, lambda: _database_back(session, account, past, at))
 
 
-def _database_back(
-    session: Workspace, account: int, past: DatabaseVersion, number: int | None
-) -> None:
+def _database_back(session: Workspace, account: int, past: DatabaseVersion, at: int) -> None:
     present = session.catalogue.database(account, past.name)
     if present is not None and _is_kept(session, present):
-        _related_tables_back(session, past, number, present)
+        _related_tables_back(session, past, at, present)
         return
-    _whole_database_back(session, account, past, number)
+    _whole_database_back(session, account, past, at)
 
 
-def _whole_database_back(
-    session: Workspace, account: int, past: DatabaseVersion, number: int | None
-) -> None:
+def _whole_database_back(session: Workspace, account: int, past: DatabaseVersion, at: int) -> None:
     present = session.catalogue.database(account, past.name)
     old_id = 0
     if present is not None:
@@ -139,8 +123,9 @@ def _whole_database_back(
                 session.emit("drop_table", version, version.id, 0)
         session.catalogue.end_database(present)
     new = session.catalogue.add_database(account, past.name)
+    number = session.catalogue.number_at(at)
     for version in parents_first(session.catalogue.tables(past, number)):
-        copy_table(session, version, number, new, version.name)
+        copy_table(session, version, at, new, version.name)
     session.emit("restore_database", new, old_id, new.id)
 
 
@@ -175,13 +160,13 @@ def _kept_tables(session: Workspace, database: DatabaseVersion) -> set[str]:
 
 
 def _related_tables_back(
-    session: Workspace, past: DatabaseVersion, number: int | None, present: DatabaseVersion
+    session: Workspace, past: DatabaseVersion, at: int, present: DatabaseVersion
 ) -> None:
     """Restore a database that the server cannot drop: only those of its tables that foreign keys
     inside of it relate and that can be dropped. The server answers OK.
     """
     kept = _kept_tables(session, present)
-    versions = session.catalogue.tables(past, number)
+    versions = session.catalogue.tables(past, session.catalogue.number_at(at))
     related = set()
     for version in versions:
         for key in version.definition.foreign_keys:
@@ -189,7 +174,7 @@ def _related_tables_back(
                 related |= {version.name, key.parent_table}
     for version in parents_first([v for v in versions if v.name in related]):
         if version.name not in kept:
-            _put_back(session, version, number, present)
+            _put_back(session, version, at, present)
 
 
 def _restore_account(session: Workspace, account: int, at: int, into: int) -> None:
@@ -210,6 +195,6 @@ def _restore_account(session: Workspace, account: int, at: int, into: int) -> No
             if database.name not in SYSTEM_DATABASES and database.name not in names:
                 session.drop_database(database)
         for database in past:
-            _whole_database_back(session, into, database, number)
+            _whole_database_back(session, into, database, at)
 
     without_foreign_keys(session, work)
