@@ -39,6 +39,7 @@ from sqlalchemy.engine import Connection, Transaction
 from sqlalchemy_matrixone_pitr import server
 from sqlalchemy_matrixone_pitr.catalog import object_ids, table_ids, table_parts
 from sqlalchemy_matrixone_pitr.connections import current_database, is_autocommit, query
+from sqlalchemy_matrixone_pitr.coverage.ranges import may_be_shorter
 from sqlalchemy_matrixone_pitr.ddl import CreatePitr, overlay
 from sqlalchemy_matrixone_pitr.declarations import Databases, unprotected_tables
 from sqlalchemy_matrixone_pitr.errors import PitrUnprotectedError
@@ -46,7 +47,6 @@ from sqlalchemy_matrixone_pitr.extent import Extent, Parts, covers, kept_by
 from sqlalchemy_matrixone_pitr.generations import is_detached, split_generation
 from sqlalchemy_matrixone_pitr.model import Pitr, PitrRange, RangeLike
 from sqlalchemy_matrixone_pitr.names import fold, shorten
-from sqlalchemy_matrixone_pitr.plan.ranges import may_be_shorter
 from sqlalchemy_matrixone_pitr.show import reading
 from sqlalchemy_matrixone_pitr.status import ServerState, read_state
 from sqlalchemy_matrixone_pitr.transaction import pending_pitrs

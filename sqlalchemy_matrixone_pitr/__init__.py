@@ -16,6 +16,7 @@ if typing.TYPE_CHECKING:
         AsyncTransactionPitrManager as AsyncTransactionPitrManager,
         apply_plan_async as apply_plan_async,
         check_kept_async as check_kept_async,
+        coverage_async as coverage_async,
         diff_rows_async as diff_rows_async,
         diff_summary_async as diff_summary_async,
         dropped_objects_async as dropped_objects_async,
@@ -37,10 +38,20 @@ if typing.TYPE_CHECKING:
     from .apply import (
         apply_plan as apply_plan,
     )
-    from .coverage.model import Kept as Kept, Verdict as Verdict
+    from .coverage.coverage import coverage as coverage
+    from .coverage.model import (
+        Gap as Gap,
+        Kept as Kept,
+        Verdict as Verdict,
+        Window as Window,
+        WindowKind as WindowKind,
+    )
     from .coverage.reading import (
         check_kept as check_kept,
     )
+    from .coverage.report import CoverageReport as CoverageReport, Difference as Difference
+    from .coverage.risks import Risk as Risk, RiskKind as RiskKind
+    from .coverage.table import CoverageState as CoverageState, TableCoverage as TableCoverage
     from .ddl import (
         AlterPitr as AlterPitr,
         CreatePitr as CreatePitr,
@@ -187,6 +198,7 @@ _NAMES = {
         "AsyncTransactionPitrManager",
         "apply_plan_async",
         "check_kept_async",
+        "coverage_async",
         "diff_rows_async",
         "diff_summary_async",
         "dropped_objects_async",
@@ -206,10 +218,26 @@ _NAMES = {
         "undrop_async",
     ),
     "apply": ("apply_plan",),
-    "coverage.reading": ("check_kept",),
+    "coverage.coverage": ("coverage",),
     "coverage.model": (
+        "Gap",
         "Kept",
         "Verdict",
+        "Window",
+        "WindowKind",
+    ),
+    "coverage.reading": ("check_kept",),
+    "coverage.report": (
+        "CoverageReport",
+        "Difference",
+    ),
+    "coverage.risks": (
+        "Risk",
+        "RiskKind",
+    ),
+    "coverage.table": (
+        "CoverageState",
+        "TableCoverage",
     ),
     "ddl": (
         "AlterPitr",

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeAlias, TypeVa
 from sqlalchemy import Engine
 
 from .apply import apply_plan
+from .coverage.coverage import coverage
 from .coverage.reading import check_kept
 from .errors import PitrValidationError
 from .locking import DEFAULT_TIMEOUT
@@ -332,3 +333,4 @@ async def moment_now_async(
 
 
 check_kept_async = _awaited(check_kept)
+coverage_async = _awaited(coverage)

@@ -404,6 +404,122 @@ def read_objects(
     return str(account), chosen or None, parse_time(now), objects
 
 
+class AccountTables(NamedTuple):
+    """The tables of an account's databases, as they are now.
+
+    :ivar account: the account's own name.
+    :ivar database: the connection's default database; None where none is chosen.
+    :ivar now: the server's clock.
+    :ivar objects: databases and tables.
+    :ivar parts: UNIQUE keys, indexes and partitions of tables; those without are left out.
+    :ivar others: views, sequences and external tables.
+    """
+
+    account: str
+    database: str | None
+    now: dt.datetime
+    objects: Objects
+    parts: dict[Key, Parts]
+    others: frozenset[Key]
+
+
+_TABLES: Final = """\
+SELECT w.account, w.chosen, w.moment, d.datname, d.dat_id, d.created_time,
+  t.relname, t.rel_id, t.{logical_id}, t.created_time, t.partitioned, t.relkind, i.name
+FROM (SELECT current_account_name() AS account, DATABASE() AS chosen, now(6) AS moment) w
+LEFT JOIN mo_catalog.mo_database d ON d.account_id = current_account_id() AND {within}
+LEFT JOIN mo_catalog.mo_tables t
+  ON t.account_id = d.account_id AND t.reldatabase = d.datname AND t.relkind <> 'i'
+LEFT JOIN mo_catalog.mo_indexes i ON i.table_id = t.rel_id AND i.type <> 'PRIMARY'"""
+
+
+def read_tables(
+    connection: Connection, version: server.Version, databases: Collection[str] | None
+) -> AccountTables:
+    """The databases of the account, their tables, and what these have besides rows: one statement.
+
+    :param databases: those to read, besides the default one; None is all but the server's own.
+    """
+    statement = _with_lists(
+        _TABLES.format(
+            logical_id="rel_logical_id" if server.rules_of(version).logical_ids else "rel_id",
+            within="d.datname NOT IN :databases"
+            if databases is None
+            else "(d.datname = DATABASE() OR d.datname IN :databases)",
+        ),
+        "databases",
+    )
+    wanted = sorted(SYSTEM_DATABASES if databases is None else databases) or [""]
+    rows = query(connection, statement, {"databases": wanted})
+    objects: Objects = {}
+    indexes: dict[Key, set[str]] = {}
+    others: set[Key] = set()
+    for row in rows:
+        database, dat_id, made, table, rel_id, logical_id, altered, partitioned = row[3:11]
+        if database is None or database in SYSTEM_DATABASES:
+            continue
+        if (database, None) not in objects:
+            objects[database, None] = CatalogObject(int(dat_id), parse_time(made), int(dat_id))
+        if table is None or is_part(table):
+            continue
+        if row[11] != "r":
+            others.add((database, table))
+            continue
+        if (database, table) not in objects:
+            objects[database, table] = CatalogObject(
+                int(rel_id), parse_time(altered), int(logical_id), bool(partitioned)
+            )
+        if row[12] is not None:
+            indexes.setdefault((database, table), set()).add(row[12])
+    parts = {
+        (database, table): Parts(tuple(sorted(names)), objects[database, table].partitioned)
+        for (database, table), names in indexes.items()
+    }
+    for key, found in objects.items():
+        if found.partitioned and key[1] is not None:
+            parts.setdefault((key[0], key[1]), Parts(partitioned=True))
+    account, chosen, now = rows[0][:3]
+    return AccountTables(
+        str(account), chosen or None, parse_time(now), objects, parts, frozenset(others)
+    )
+
+
+_EARLIER: Final = """\
+SELECT d.datname, d.dat_id, t.relname, t.rel_id
+FROM mo_catalog.mo_database{then} d
+LEFT JOIN mo_catalog.mo_tables{then} t
+  ON t.account_id = d.account_id AND t.reldatabase = d.datname AND t.relkind = 'r'
+  AND t.reldatabase <> :always
+WHERE d.account_id = current_account_id() AND d.datname IN :databases"""
+
+
+def ids_at(
+    connection: Connection, databases: Collection[str], moment: Moment
+) -> dict[ObjectKey, int] | None:
+    """The ids that databases and their tables had at a moment: one statement.
+
+    :return: None where the catalogue of the moment is not there: it is before the account, or the
+        server has forgotten it.
+    """
+    statement = _with_lists(_EARLIER.format(then=_then(moment)), "databases")
+    values = {"databases": [_ALWAYS, *sorted(databases)], "always": _ALWAYS}
+    try:
+        rows = query(connection, statement, values)
+    except DBAPIError as error:
+        if error.connection_invalidated:
+            raise
+        roll_back(connection)
+        return None
+    if not any(row[0] == _ALWAYS for row in rows):
+        return None
+    found: dict[ObjectKey, int] = {}
+    for database, dat_id, table, rel_id in rows:
+        found[database, None] = int(dat_id)
+        if table is not None:
+            found[database, table] = int(rel_id)
+    return found
+
+
 def past_ids(
     connection: Connection, pitrs: Iterable[Pitr], created: dt.datetime
 ) -> dict[ObjectKey, int]:

@@ -22,6 +22,7 @@ from .connections import roll_back
 from .extent import Key, Parts
 from .generations import object_of, split_generation
 from .model import Pitr, PitrLevel, PitrStatus
+from .names import RESERVED_PITR_NAME
 from .server import parse_time
 from .show import SYS, parse_pitr_rows, reset_current_account, show_pitr, typed_errors
 
@@ -109,9 +110,13 @@ def read_state(
     return ServerState(version, account, database, now, pitrs, stale, ended, objects, parts)
 
 
-_SYS_STATUS: Final = (
-    "SELECT pitr_name, pitr_status, obj_id, pitr_status_changed_time, create_time, modified_time "
-    "FROM mo_catalog.mo_pitr WHERE create_account = 0"
+_RECORD: Final = (
+    "pitr_name, pitr_status, obj_id, pitr_status_changed_time, create_time, modified_time"
+)
+_SYS_STATUS: Final = f"SELECT {_RECORD} FROM mo_catalog.mo_pitr WHERE create_account = 0"
+_SYS_PITRS: Final = (
+    f"SELECT {_RECORD}, level, account_name, database_name, table_name, pitr_length, pitr_unit "
+    f"FROM mo_catalog.mo_pitr WHERE create_account = 0 AND pitr_name <> '{RESERVED_PITR_NAME}'"
 )
 
 
@@ -124,48 +129,69 @@ class Recorded(NamedTuple):
     created: dt.datetime
     modified: dt.datetime
 
+    @property
+    def ended(self) -> dt.datetime | None:
+        """When the server noticed that the object was gone; None where it takes it for active."""
+        return None if self.status == 1 else _changed_time(self.changed)
+
 
 def recorded_ids(connection: Connection) -> dict[str, Recorded]:
     """The catalogue's records of the PITRs that sys made, by name."""
-    return {
-        name: Recorded(
-            int(status), int(object_id), changed, _changed_time(created), _changed_time(modified)
-        )
-        for name, status, object_id, changed, created, modified in connection.exec_driver_sql(
-            _SYS_STATUS
-        )
-    }
+    rows = connection.exec_driver_sql(_SYS_STATUS)
+    return {row[0]: _recorded(row) for row in rows}
+
+
+def _recorded(row: Sequence[Any]) -> Recorded:
+    _, status, object_id, changed, created, modified = row[:6]
+    return Recorded(
+        int(status), int(object_id), changed, _changed_time(created), _changed_time(modified)
+    )
+
+
+def read_recorded(connection: Connection) -> tuple[list[Pitr], dict[str, Recorded]]:
+    """The PITRs that sys made and the catalogue's records of them: one statement, no SHOW PITR."""
+    rows = connection.exec_driver_sql(_SYS_PITRS).all()
+    recorded = {row[0]: _recorded(row) for row in rows}
+    shown = [
+        (row[0], recorded[row[0]].created, recorded[row[0]].modified, *row[6:12]) for row in rows
+    ]
+    return parse_pitr_rows(shown, SYS), recorded
+
+
+def status_by_record(pitr: Pitr, recorded: Recorded | None, objects: Objects) -> PitrStatus:
+    """The status by the catalogue: the status column **and** the object's present id.
+
+    The status alone is not enough: on 3.0.9 TRUNCATE and RESTORE leave it 1 with a stale id, and
+    4.x may record another id than the present one for a table that was rebuilt before.
+
+    :param recorded: None where the PITR was dropped just now.
+    """
+    if recorded is None:
+        return PitrStatus.UNKNOWN
+    attached = True
+    if pitr.database_name is not None:
+        found = objects.get(object_of(pitr))
+        attached = found is not None and found.id == recorded.object_id
+    return PitrStatus.ACTIVE if recorded.status == 1 and attached else PitrStatus.DETACHED
 
 
 def _status_for_sys(
     connection: Connection, pitrs: Sequence[Pitr], objects: Objects
 ) -> tuple[list[Pitr], frozenset[str], dict[str, dt.datetime]]:
-    """Statuses by the catalogue: the status column **and** the object's present id.
-
-    The status alone is not enough: on 3.0.9 TRUNCATE and RESTORE leave it 1 with a stale id, and
-    4.x may record another id than the present one for a table that was rebuilt before.
-    """
+    """Statuses, the detached ones that the server takes for active, and when the others ended."""
     recorded = recorded_ids(connection)
     known = []
     stale = set()
     ended = {}
     for pitr in pitrs:
-        if pitr.name not in recorded:
-            known.append(pitr.with_status(PitrStatus.UNKNOWN))  # it was dropped just now
-            continue
-        status, obj_id, changed, _, _ = recorded[pitr.name]
-        attached = True
-        if pitr.database_name is not None:
-            found = objects.get(object_of(pitr))
-            attached = found is not None and found.id == obj_id
-        if status == 1 and attached:
-            known.append(pitr.with_status(PitrStatus.ACTIVE))
-            continue
-        known.append(pitr.with_status(PitrStatus.DETACHED))
-        if status == 1:
-            stale.add(pitr.name)
-        else:
-            ended[pitr.name] = _changed_time(changed)
+        record = recorded.get(pitr.name)
+        status = status_by_record(pitr, record, objects)
+        known.append(pitr.with_status(status))
+        if record is not None and status is PitrStatus.DETACHED:
+            if record.ended is None:
+                stale.add(pitr.name)
+            else:
+                ended[pitr.name] = record.ended
     return known, frozenset(stale), ended
 
 
@@ -226,6 +252,27 @@ def status_without_past(pitr: Pitr, now: Objects) -> PitrStatus | None:
     if found.made < pitr.created_time + _SECOND:
         return PitrStatus.UNKNOWN  # before or after it, in the same second
     return None
+
+
+def status_by_earlier(
+    pitr: Pitr, now: Objects, at: dt.datetime, then: Mapping[ObjectKey, int]
+) -> PitrStatus:
+    """The status by ids now and at one earlier moment, which need not be that of the creation.
+
+    An id that was there before the PITR and still is has not changed since; one that was another
+    after it has. In between this account cannot tell.
+
+    :param then: the ids at the earlier moment.
+    """
+    known = status_without_past(pitr, now)
+    if known is not None:
+        return known
+    assert pitr.created_time is not None
+    found, made = now[object_of(pitr)], pitr.created_time + _SECOND
+    same = then.get(object_of(pitr)) == found.id
+    if same and at <= made:
+        return _active(pitr, found)
+    return PitrStatus.DETACHED if not same and at >= made else PitrStatus.UNKNOWN
 
 
 def _active(pitr: Pitr, found: CatalogObject) -> PitrStatus:

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from sqlalchemy_matrixone_pitr import Pitr, PitrRange, PitrValidationError, compare
+from sqlalchemy_matrixone_pitr.coverage.ranges import may_be_shorter
 from sqlalchemy_matrixone_pitr.generations import (
     expired,
     find_pitr,
@@ -18,7 +19,6 @@ from sqlalchemy_matrixone_pitr.generations import (
 )
 from sqlalchemy_matrixone_pitr.model import PitrStatus, PitrUnit
 from sqlalchemy_matrixone_pitr.plan.actions import Plan
-from sqlalchemy_matrixone_pitr.plan.ranges import may_be_shorter
 
 UTC = dt.UTC
 NOW = dt.datetime(2026, 11, 26, 12, tzinfo=UTC)

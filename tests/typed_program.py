@@ -33,14 +33,18 @@ from sqlalchemy_matrixone_pitr import (
     Conflict,
     CopiedTable,
     CopyReport,
+    CoverageReport,
+    CoverageState,
     Create,
     CreatePitr,
     DatabasePitr,
+    Difference,
     DiffSummary,
     Drop,
     DroppedObject,
     DropPitr,
     Failure,
+    Gap,
     Kept,
     Moment,
     MomentLike,
@@ -73,8 +77,11 @@ from sqlalchemy_matrixone_pitr import (
     RecoveryWindow,
     Renew,
     RestorePitr,
+    Risk,
+    RiskKind,
     RowChange,
     RowChanges,
+    TableCoverage,
     TablePitr,
     TransactionPitrManager,
     UndoConflict,
@@ -82,6 +89,8 @@ from sqlalchemy_matrixone_pitr import (
     UndoReport,
     Unprotected,
     Verdict,
+    Window,
+    WindowKind,
     account_lock,
     apply_plan,
     apply_plan_async,
@@ -89,6 +98,8 @@ from sqlalchemy_matrixone_pitr import (
     check_kept,
     check_kept_async,
     compare,
+    coverage,
+    coverage_async,
     declare_pitrs,
     declared_pitrs,
     diff_rows,
@@ -287,6 +298,26 @@ async def dropped_async(engine: AsyncEngine) -> CopyReport:
     found = await dropped_objects_async(engine, since=Moment.parse("2026-11-22 09:30Z"))
     await undrop_async(engine, found[0])
     return await restore_copy_async(engine, "shop.orders", "1h ago", "shop.orders_then")
+
+
+def covered(engine: Engine) -> int:
+    report: CoverageReport = coverage(engine, metadata, require="7d", at=Moment.now(engine))
+    for table in report.tables:
+        one: TableCoverage = table
+        state: CoverageState = one.state
+        windows: tuple[Window, ...] = one.windows_at(report.now)
+        gaps: tuple[Gap, ...] = one.gaps
+        kinds = [window.kind is WindowKind.POLICY for window in windows]
+        print(one.key, state, kinds, gaps, one.restorable_at(report.now), one.restorable_from)
+    risks: tuple[Risk, ...] = report.at_risk(within="7d")
+    different: tuple[Difference, ...] = report.differences
+    print([risk.when for risk in risks if risk.kind is RiskKind.LETTING_GO], different)
+    print(report.to_prometheus(), report.to_dict(), report.table("shop", "orders"))
+    return 0 if report.ok else report.exit_code
+
+
+async def covered_async(engine: AsyncEngine) -> CoverageReport:
+    return await coverage_async(engine, databases=["shop"], require=dt.timedelta(days=7))
 
 
 def errors(engine: Engine) -> list[str]:

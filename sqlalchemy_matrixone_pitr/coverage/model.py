@@ -8,18 +8,23 @@ from __future__ import annotations
 import datetime as dt
 import enum
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from ..catalog import Key, ObjectKey
-from ..model import Pitr, PitrLevel, PitrRange
+from ..extent import Parts
+from ..model import Pitr, PitrLevel, PitrRange, PitrStatus
 from ..moment import Moment
+from ..server import DEVELOPMENT, Rules, rules_of
 
 GC_TTL: Final = dt.timedelta(hours=1)
 """How long the server keeps what nothing protects, by default."""
 
 SECOND: Final = dt.timedelta(seconds=1)
 """SHOW PITR gives times in whole seconds."""
+
+
+_NEWEST: Final = rules_of(DEVELOPMENT)
 
 
 class Kept(enum.Enum):
@@ -43,12 +48,15 @@ class Policy:
 
     :ivar object_id: None for levels above the database, and where this account cannot know it.
     :ivar created: when it was made, more exactly than SHOW PITR says it; and ``modified``.
+    :ivar ended: when the server noticed that its object was gone or another one; None where it has
+        not noticed, or this account cannot know.
     """
 
     pitr: Pitr
     object_id: int | None = None
     created: Moment | None = None
     modified: Moment | None = None
+    ended: Moment | None = None
 
     @property
     def made(self) -> Moment:
@@ -68,6 +76,15 @@ class Policy:
         return Moment.of(modified) + SECOND
 
 
+def policy_of(pitr: Pitr, present_id: int | None) -> Policy:
+    """A policy of an account that cannot read which id a PITR recorded.
+
+    :param present_id: the id of its object now, which is the recorded one while it is active.
+    """
+    known = pitr.status is PitrStatus.ACTIVE and pitr.database_name is not None
+    return Policy(pitr, present_id if known else None)
+
+
 @dataclass(frozen=True, slots=True)
 class Snapshot:
     """A snapshot of an account, a database or a table."""
@@ -79,13 +96,25 @@ class Snapshot:
 
 
 @dataclass(frozen=True, slots=True)
+class Earlier:
+    """The ids that databases and tables had at an earlier moment."""
+
+    at: Moment
+    ids: Mapping[ObjectKey, int]
+
+
+@dataclass(frozen=True, slots=True)
 class Known:
     """The policies and snapshots of an account, read at one time.
 
     :ivar ids: ids of the present databases and tables.
     :ivar made: when present databases were made.
     :ivar partitioned: tables that have partitions.
-    :ivar keeps_partitions: whether a table's policy keeps the rows of its partitions (before 4.0).
+    :ivar rules: of the server's version.
+    :ivar parts: UNIQUE keys, indexes and partitions of present tables; those without are left out.
+    :ivar altered: when present tables were made or last altered, in whole seconds.
+    :ivar logical_ids: of present tables that were rebuilt, from 4.0 on.
+    :ivar earlier: ids at an earlier moment; None where they were not read, or are forgotten.
     """
 
     now: Moment
@@ -93,8 +122,12 @@ class Known:
     ids: Mapping[ObjectKey, int]
     made: Mapping[str, Moment]
     partitioned: frozenset[Key] = frozenset()
-    keeps_partitions: bool = False
+    rules: Rules = _NEWEST
     snapshots: Collection[Snapshot] = ()
+    parts: Mapping[Key, Parts] = field(default_factory=dict)
+    altered: Mapping[Key, Moment] = field(default_factory=dict)
+    logical_ids: Mapping[Key, int] = field(default_factory=dict)
+    earlier: Earlier | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,6 +229,10 @@ class Window:
 @dataclass(frozen=True, slots=True)
 class Gap:
     """A span of time of a table that nothing keeps, between what is kept or after it.
+
+    >>> rebuilt = Moment.parse("2026-11-22 09:30:00Z")
+    >>> rebuilt in Gap(rebuilt, None, "orders_week was detached, and no policy was made since")
+    True
 
     :ivar begin: its first moment, at which a policy was detached.
     :ivar end: None is now: nothing protects the table any more.

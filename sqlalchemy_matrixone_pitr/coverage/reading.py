@@ -34,8 +34,8 @@ from ..moment import Moment, MomentLike
 from ..names import SYSTEM_DATABASES, fold, plain, shorten
 from ..show import SYS, parse_pitr_rows, reading, reset_current_account, show_pitr, typed_errors
 from ..status import recorded_ids, status_without_past
-from .model import GC_TTL, Kept, Known, Policy, Snapshot, Verdict
-from .windows import judge, policy_of
+from .model import GC_TTL, Kept, Known, Policy, Snapshot, Verdict, policy_of
+from .verdicts import judge
 
 
 def read_known(connection: Connection, keys: Collection[Key]) -> Known:
@@ -81,7 +81,7 @@ def read_known(connection: Connection, keys: Collection[Key]) -> Known:
             for key, found in objects.items()
             if found.partitioned and key[1] is not None
         ),
-        keeps_partitions=server.rules_of(version).table_policies_keep_partitions,
+        rules=server.rules_of(version),
     )
 
 
@@ -143,21 +143,24 @@ def read_verdicts(
     return {key: verdict for key, verdict in verdicts.items() if verdict is not None}
 
 
-def read_snapshots(connection: Connection, moment: Moment) -> list[Snapshot]:
-    """The snapshots of a moment; none where this account or server cannot tell."""
+def read_snapshots(connection: Connection, moment: Moment | None = None) -> list[Snapshot]:
+    """The snapshots of a moment, or all; none where this account or server cannot tell."""
+    at = "" if moment is None else "ts = :ts AND "
     statement = text(
-        "SELECT sname, database_name, table_name FROM mo_catalog.mo_snapshots "
-        "WHERE ts = :ts AND account_name IN (current_account_name(), '')"
+        "SELECT sname, ts, database_name, table_name FROM mo_catalog.mo_snapshots "
+        f"WHERE {at}account_name IN (current_account_name(), '')"
     )
+    values = {} if moment is None else {"ts": moment.nanoseconds}
     try:
-        rows = query(connection, statement, {"ts": moment.nanoseconds})
+        rows = query(connection, statement, values)
     except DBAPIError as error:
         if error.connection_invalidated:
             raise
         roll_back(connection)
         return []
     return [
-        Snapshot(name, moment, database or None, table or None) for name, database, table in rows
+        Snapshot(name, Moment(int(ts)), database or None, table or None)
+        for name, ts, database, table in rows
     ]
 
 

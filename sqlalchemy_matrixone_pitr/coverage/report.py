@@ -13,14 +13,21 @@ from typing import Any
 from ..model import Pitr, PitrRange, RangeLike, RecoveryWindow
 from ..moment import Moment
 from ..names import fold
+from .metrics import families, to_text
 from .model import Window
-from .risks import Risk
-from .table import TableCoverage
+from .risks import Risk, RiskKind, find_risks
+from .table import TableCoverage, policy_to_dict
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
     """A difference between the windows that the server shows and those that were computed.
+
+    >>> from sqlalchemy import create_engine
+    >>> engine = create_engine(url)
+    >>> report = coverage(engine, databases=[engine.url.database], server_windows=True)
+    >>> [difference.reason for difference in report.differences]
+    []
 
     :ivar server: the server's window; None where it shows none.
     :ivar computed: ours; None where there is none.
@@ -56,11 +63,21 @@ class Difference:
 class CoverageReport:
     """What can be restored of the tables of an account, at one time.
 
+    >>> from sqlalchemy import create_engine, text
+    >>> engine = create_engine(url)
+    >>> with engine.begin() as conn:
+    ...     result = conn.execute(text("CREATE TABLE pallets (id INT PRIMARY KEY)"))
+    >>> report = coverage(engine, databases=[engine.url.database])
+    >>> [risk] = [risk for risk in report.at_risk() if risk.table_name == "pallets"]
+    >>> risk.kind.value, report.ok
+    ('not covered', False)
+
     :ivar account: the account that asked; ``sys`` alone knows the recorded ids.
     :ivar now: the server's clock.
     :ivar at: the moment in question; None where none was given.
     :ivar tables: sorted by database and name; also tables that are gone but named by a policy.
     :ivar pitrs: every policy that was read, with its status, also those for nothing in ``tables``.
+    :ivar gone: the policies whose table or database is not there.
     :ivar required: the range that was asked for; None where none was.
     :ivar server_windows: SHOW RECOVERY_WINDOW, where it was asked for.
     :ivar differences: of these from the computed windows.
@@ -70,6 +87,7 @@ class CoverageReport:
     now: Moment
     tables: tuple[TableCoverage, ...]
     pitrs: tuple[Pitr, ...] = ()
+    gone: tuple[Pitr, ...] = ()
     at: Moment | None = None
     required: PitrRange | None = None
     server_windows: tuple[RecoveryWindow, ...] | None = None
@@ -77,8 +95,13 @@ class CoverageReport:
 
     @property
     def ok(self) -> bool:
-        """Whether nothing is at risk within a day, and each table meets its requirement."""
-        return not self.at_risk()
+        """Whether nothing is at risk within a day, and each table meets its requirement.
+
+        :attr:`RiskKind.CDC` does not count: nothing is lost by it.
+        """
+        risks = self.at_risk()
+        unmet = any(one.requirement and not one.meets_requirement for one in self.tables)
+        return not unmet and all(risk.kind is RiskKind.CDC for risk in risks)
 
     @property
     def exit_code(self) -> int:
@@ -109,12 +132,26 @@ class CoverageReport:
         :param within: how far ahead to look.
         :raises PitrValidationError: ``within`` is no range.
         """
-        raise NotImplementedError
+        return find_risks(
+            self.tables, self.pitrs, self.gone, now=self.now, at=self.at, within=within
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for JSON; times are texts in UTC."""
-        raise NotImplementedError
+        return {
+            "account": self.account,
+            "now": self.now.text(),
+            "at": None if self.at is None else self.at.text(),
+            "ok": self.ok,
+            "required": None if self.required is None else str(self.required),
+            "tables": [table.to_dict() for table in self.tables],
+            "risks": [risk.to_dict() for risk in self.at_risk()],
+            "policies": [policy_to_dict(pitr) for pitr in self.pitrs],
+            "differences": [difference.to_dict() for difference in self.differences],
+        }
 
     def to_prometheus(self) -> str:
-        """Gauges in Prometheus' text format 0.0.4."""
-        raise NotImplementedError
+        """Gauges in Prometheus' text format 0.0.4, for a textfile collector or an endpoint."""
+        kinds = [risk.kind for risk in self.at_risk()]
+        statuses = [pitr.status for pitr in self.pitrs]
+        return to_text(families(self.account, self.now, self.tables, statuses, kinds))

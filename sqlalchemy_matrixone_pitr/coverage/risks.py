@@ -1,12 +1,20 @@
-"""What will be missing on the bad day, unless somebody acts. Pure."""
+"""The risks of a coverage: what will be missing on the bad day, unless somebody acts. Pure."""
 
 from __future__ import annotations
 
+import datetime as dt
 import enum
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
+from ..extent import Extent
+from ..generations import object_of, split_generation, target_text
+from ..model import Pitr, PitrRange, PitrStatus, PitrUnit, RangeLike
 from ..moment import Moment
+from .model import Kept, Window, WindowKind
+from .ranges import lets_go_at, may_be_shorter
+from .table import CoverageState, TableCoverage
 
 
 class RiskKind(enum.StrEnum):
@@ -19,24 +27,30 @@ class RiskKind(enum.StrEnum):
     NOT_COVERED = "not covered"
     """No policy is for a table."""
     DETACHED = "detached"
-    """Only detached policies are for a table or a database that is there."""
-    TARGET_GONE = "target gone"
-    """The table or database of a policy is gone; what it kept shrinks day by day."""
+    """Only detached policies are for a table that is there."""
+    LOST = "lost"
+    """The moment in question cannot be restored, although the table was there."""
     LETTING_GO = "letting go"
-    """A range is about to let go of the moment in question."""
+    """The ranges are about to let go of the moment in question."""
+    TARGET_GONE = "target gone"
+    """The table or database of a policy is gone: what the policy kept ages away."""
     TOO_SHORT = "too short"
     """No active policy of a table has the required range."""
     ROWS_ONLY = "rows only"
-    """Indexes or partitions of a table are not kept."""
+    """The indexes of a table are not kept."""
     UNKNOWN = "unknown"
     """This account cannot know whether a table is protected."""
     CDC = "cdc"
-    """A policy's range is under the two hours that change data capture needs."""
+    """A policy's range is under the two hours that change data capture (CDC) asks for: nothing is
+    lost, but the server refuses a CDC task."""
 
 
 @dataclass(frozen=True, slots=True)
 class Risk:
     """Something that will be missing on the bad day, unless somebody acts.
+
+    >>> Risk(RiskKind.NOT_COVERED, "no policy is for it", "shop", "orders").to_dict()["kind"]
+    'not covered'
 
     :ivar message: for people: what, of which object, and what to do.
     :ivar database_name: of the table or policy; None of a policy above the database.
@@ -62,3 +76,173 @@ class Risk:
             "policy": self.policy,
             "when": None if self.when is None else self.when.text(),
         }
+
+
+CDC_FLOOR: Final = PitrRange(2, PitrUnit.HOUR)
+"""The range that the server asks for where a CDC task reads a table."""
+
+
+def find_risks(
+    tables: Iterable[TableCoverage],
+    pitrs: Iterable[Pitr],
+    gone: Iterable[Pitr],
+    *,
+    now: Moment,
+    at: Moment | None,
+    within: RangeLike,
+) -> tuple[Risk, ...]:
+    """The risks of tables and policies, the gravest first.
+
+    :param gone: policies whose target is not there.
+    :param within: how far ahead to look for what ranges let go of.
+    """
+    until = now + _length(PitrRange.of(within))
+    found: list[Risk] = []
+    for table in tables:
+        found += _of_table(table)
+        if at is not None:
+            found += _of_moment(table, at, now, until)
+    found += [_target_gone(pitr) for pitr in gone]
+    found += _too_short_for_cdc(pitrs)
+    order = {kind: number for number, kind in enumerate(RiskKind)}
+    found.sort(key=lambda one: (order[one.kind], one.database_name or "", one.table_name or ""))
+    return tuple(found)
+
+
+def _length(range: PitrRange) -> dt.timedelta:
+    hours = {PitrUnit.HOUR: 1, PitrUnit.DAY: 24, PitrUnit.MONTH: 31 * 24, PitrUnit.YEAR: 366 * 24}
+    return dt.timedelta(hours=range.value * hours[range.unit])
+
+
+def _of_table(table: TableCoverage) -> Iterator[Risk]:
+    name = f"{table.database_name}.{table.table_name}"
+    if not table.exists or table.unprotected is not None:
+        return
+    match table.state:
+        case CoverageState.NOT_COVERED:
+            yield _risk(RiskKind.NOT_COVERED, table, f"{name}: {_why_not_covered(table)}")
+        case CoverageState.DETACHED:
+            yield _detached(table, name)
+        case CoverageState.UNKNOWN:
+            names = _names(p for p in table.policies if p.status is PitrStatus.UNKNOWN)
+            yield _risk(
+                RiskKind.UNKNOWN,
+                table,
+                f"{name}: this account cannot know whether {names} still protects it; sys can, and "
+                f"a new policy made now would: mo-pitr renew",
+                names,
+            )
+        case CoverageState.ROWS_ONLY:
+            lost = ", ".join(table.parts.indexes)
+            yield _risk(
+                RiskKind.ROWS_ONLY,
+                table,
+                f"{name}: a table-level policy keeps its rows, but not {lost}: after a restore "
+                "look-ups by them find nothing. A database-level policy keeps all of it",
+            )
+    if table.meets_requirement is False and table.extent is not Extent.NOTHING:
+        ranges = sorted({str(w.range) for w in table.windows if w.kind is WindowKind.POLICY})
+        yield _risk(
+            RiskKind.TOO_SHORT,
+            table,
+            f"{name}: {table.requirement} is required, its policies reach back {', '.join(ranges)}",
+        )
+
+
+def _risk(
+    kind: RiskKind,
+    table: TableCoverage,
+    message: str,
+    policy: str | None = None,
+    when: Moment | None = None,
+) -> Risk:
+    return Risk(kind, message, *table.key, policy, when)
+
+
+def _why_not_covered(table: TableCoverage) -> str:
+    database = table.database_name
+    if table.policies and table.parts.partitioned:
+        return (
+            f"{_names(table.policies)} keeps nothing of it, since it is partitioned. A "
+            f"database-level policy does: DatabasePitr, for {database}"
+        )
+    return (
+        "no policy of this account is for it, and the server keeps its history for about an hour: "
+        "declare a TablePitr, or a DatabasePitr; or say Unprotected('why')"
+    )
+
+
+def _detached(table: TableCoverage, name: str) -> Risk:
+    *_, newest = (pitr for pitr in table.policies if pitr.status is PitrStatus.DETACHED)
+    since = table.gaps[-1].begin if table.gaps and table.gaps[-1].end is None else None
+    when = "" if since is None else f" at {_second(since)}"
+    return _risk(
+        RiskKind.DETACHED,
+        table,
+        f"{name}: {newest.name} was detached{when}, and nothing protects the table since: "
+        f"mo-pitr renew {split_generation(newest.name)[0]}",
+        newest.name,
+    )
+
+
+def _of_moment(table: TableCoverage, at: Moment, now: Moment, until: Moment) -> Iterator[Risk]:
+    """The risk that a moment cannot be restored, now or soon."""
+    name = f"{table.database_name}.{table.table_name}"
+    there = [window for window in table.windows if at in window and window.kept is Kept.KEPT]
+    if not there:
+        covered = any(_keeps(window, at) for window in table.windows)
+        was = table.exists and table.made is not None and table.made <= at
+        if not covered and (was or any(at in gap for gap in table.gaps)):
+            yield _risk(RiskKind.LOST, table, f"{name}: nothing keeps it as it was at {at}")
+        return
+    ends = [None if one.range is None else lets_go_at(one.range, at) for one in there]
+    last = None if None in ends else max(end for end in ends if end is not None)
+    if last is not None and now <= last < until:
+        yield _risk(
+            RiskKind.LETTING_GO,
+            table,
+            f"{name}: {at} can be restored until {_second(last)} only: "
+            f"{' and '.join(sorted({one.by for one in there}))} lets go of it then. Restore or "
+            "clone it before; a longer range keeps it",
+            there[0].by,
+            last,
+        )
+
+
+def _keeps(window: Window, at: Moment) -> bool:
+    """Whether a window keeps a moment, of the table or of what was there before it."""
+    return at in window or (window.since is not None and window.since <= at < window.begin)
+
+
+def _target_gone(pitr: Pitr) -> Risk:
+    database, table = object_of(pitr)
+    return Risk(
+        RiskKind.TARGET_GONE,
+        f"{pitr.name}: {target_text(pitr)} is gone. What the policy kept of it can be restored "
+        f"for {pitr.range} from then on; create it again, or DROP PITR {pitr.name} to give its "
+        "history up",
+        database,
+        table,
+        pitr.name,
+    )
+
+
+def _too_short_for_cdc(pitrs: Iterable[Pitr]) -> Iterator[Risk]:
+    for pitr in pitrs:
+        if pitr.status is not PitrStatus.DETACHED and may_be_shorter(CDC_FLOOR, pitr.range):
+            yield Risk(
+                RiskKind.CDC,
+                f"{pitr.name}: its range is {pitr.range}, and the server makes no CDC task for "
+                f"{target_text(pitr)} under {CDC_FLOOR}",
+                pitr.database_name,
+                pitr.table_name,
+                pitr.name,
+            )
+
+
+def _names(pitrs: Iterable[Pitr]) -> str:
+    return ", ".join(pitr.name for pitr in pitrs)
+
+
+def _second(moment: Moment) -> str:
+    return f"{moment.datetime():%Y-%m-%d %H:%M:%SZ}"

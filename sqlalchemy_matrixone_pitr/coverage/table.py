@@ -40,6 +40,12 @@ class CoverageState(enum.StrEnum):
 class TableCoverage:
     """What can be restored of one table, until when, and by what.
 
+    >>> made = Moment.parse("2026-11-22 09:30:00Z")
+    >>> week = Window(made, None, "orders_week", PitrLevel.TABLE, WindowKind.POLICY)
+    >>> orders = TableCoverage("shop", "orders", (week,), extent=Extent.ALL)
+    >>> orders.state.value, str(orders.restorable_from), orders.restorable_at(made)
+    ('covered', '2026-11-22 09:30:00Z', True)
+
     :ivar windows: sorted by begin; a policy whose range was changed may have two.
     :ivar policies: all that are for it, of each level, with their status: active, detached or
         unknown; the widest level first, generations in order.

@@ -1,187 +1,47 @@
-"""Whether the history of a table at a moment is kept, and by which policies: computed, no I/O.
+"""The windows of tables: from when until when each policy keeps what, computed without I/O.
 
-The server does not tell. Once garbage collection has taken a moment, it answers reads of it, CLONE
-and RESTORE with OK and no rows. So what is kept is derived from the policies, the ids that they
-recorded, and the object's id at the moment:
+A window of a policy begins at the latest of
 
-============================  ======================================================================
-policy of                     keeps the history of
-============================  ======================================================================
-cluster, account              everything in it
-a database                    the database that had the recorded id, also after DROP DATABASE
-a table                       rows of the table that had the recorded id, also after a rebuild; not
-                              its indexes; not its partitions from 4.0 on
-a snapshot                    its own instant
-============================  ======================================================================
+* the policy's creation: a policy that is dropped and made again does not reach back to the first;
+* the present less its range, so that it moves on with time;
+* an hour before its range was last changed, as far as is sure: the range may have been shorter, and
+  a longer one brings nothing back that was collected. What is before that is probable;
+* the creation of the table, where the policy is of its database or above.
 
-A policy reaches back by its range, and keeps what was there when it was made: that is sure from its
-creation on, and probable for an hour before, the default time after which the server collects what
-nothing keeps (``gc-ttl``). Where its range was changed, what lies more than an hour before the
-change is probable: the range before may have been shorter.
+It ends now while the policy's object is the one whose id it recorded, else when that one went:
+at the moment that the server recorded, or, where it recorded none, at an unknown one, so that the
+window is probable only. A detached policy goes on keeping its window until its range has passed it.
 
-Source: docs/server.md, Garbage collection; Object ids; What detaches a policy.
+==============================  ====================================================================
+what happened                   the window of a table-level policy
+==============================  ====================================================================
+DROP, rebuild, TRUNCATE         ends there, where the server noticed; else probable until at latest
+                                the table's last change, or the next policy for it
+RENAME                          probable, under both names; RESTORE takes neither
+CREATE PITR after a rebuild     none on 4.x: it recorded another id than garbage collection asks for
+the table has partitions        none on 4.x
+==============================  ====================================================================
+
+Source: docs/server.md, Garbage collection; What detaches a policy; Object ids; Times of RESTORE.
 """
 
 from __future__ import annotations
 
-import datetime as dt
-import enum
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import Final
 
 from ..catalog import Key, ObjectKey
-from ..model import Pitr, PitrLevel, PitrStatus
+from ..extent import Extent, Parts, kept_by
+from ..model import PitrLevel, PitrStatus
 from ..moment import Moment
-from .model import GC_TTL, SECOND, Kept, Known, Policy, Verdict
+from .model import GC_TTL, SECOND, Gap, Kept, Known, Policy, Snapshot, Window, WindowKind
+
+_NO_PARTS: Final = Parts()
 
 
-def judge(
-    known: Known, key: Key, moment: Moment, then: Mapping[ObjectKey, int] | None = None
-) -> Verdict | None:
-    """Whether a table's history is kept; None where the ids of the moment are needed to tell.
-
-    :param then: the ids of databases and tables at the moment.
-    """
-    needed = False
-    best: _Best = _Best(known, key, moment)
-    for policy in known.policies:
-        fits = _fits(policy, known, key, moment, then)
-        if fits is None:
-            needed = True
-        else:
-            best.consider(policy, fits)
-    for snapshot in known.snapshots:
-        of_it = snapshot.database_name in (None, key[0]) and snapshot.table_name in (None, key[1])
-        if of_it and snapshot.at == moment:
-            best.found(Kept.KEPT, snapshot.name, indexes=True)
-    if best.kept is Kept.KEPT and best.indexes:
-        return best.verdict()
-    if needed or (then is None and best.kept is not Kept.KEPT):
-        return None
-    if then is not None and key not in then:
-        return Verdict(*key, moment, Kept.ABSENT)
-    return best.verdict()
-
-
-class _Fit(enum.Enum):
-    """Whether a policy is for the object that a table was at the moment."""
-
-    YES = 1
-    MAYBE = 2
-    NO = 3
-    OTHER_ID = 4
-    """It is for an object of that name, which was another one."""
-    PARTITIONS = 5
-
-
-def _fits(
-    policy: Policy,
-    known: Known,
-    key: Key,
-    moment: Moment,
-    then: Mapping[ObjectKey, int] | None,
-) -> _Fit | None:
-    """None: the ids of the moment are needed to tell."""
-    pitr = policy.pitr
-    if pitr.level in (PitrLevel.CLUSTER, PitrLevel.ACCOUNT):
-        return _Fit.YES if pitr.account_name is None else _Fit.NO
-    database, table = key
-    object_key: ObjectKey = (database, table if pitr.level is PitrLevel.TABLE else None)
-    named = (pitr.database_name, pitr.table_name) == object_key
-    if policy.object_id is None:
-        return _Fit.MAYBE if named else _Fit.NO
-    id_then = None if then is None else then.get(object_key)
-    if then is None:
-        if not named and pitr.level is PitrLevel.DATABASE:
-            return _Fit.NO
-        made = known.made.get(database)
-        same = pitr.level is PitrLevel.DATABASE and made is not None and moment > made + SECOND
-        if not same:
-            return None
-        id_then = known.ids.get(object_key)
-    if id_then != policy.object_id:
-        return _Fit.OTHER_ID if named else _Fit.NO
-    if pitr.level is PitrLevel.TABLE and key in known.partitioned and not known.keeps_partitions:
-        return _Fit.PARTITIONS
-    return _Fit.YES
-
-
-@dataclass(slots=True)
-class _Best:
-    """The best of what keeps a table's history."""
-
-    known: Known
-    key: Key
-    moment: Moment
-    kept: Kept = Kept.NOT_KEPT
-    by: list[str] = field(default_factory=list)
-    indexes: bool = False
-    why: list[str] = field(default_factory=list)
-
-    def consider(self, policy: Policy, fits: _Fit) -> None:
-        if fits is _Fit.NO:
-            return
-        pitr, name = policy.pitr, policy.pitr.name
-        if fits is _Fit.OTHER_ID:
-            self.why.append(
-                f"{name} was made for an object of this name that is another one to the server: it "
-                "was dropped, rebuilt or truncated in between"
-            )
-            return
-        if fits is _Fit.PARTITIONS:
-            self.why.append(f"{name} is of the table, and keeps no partitions on this server")
-            return
-        sure, probable, reach = _reach(policy, self.known.now)
-        if self.moment < reach:
-            self.why.append(f"{name} reaches back {pitr.range}, to {reach}")
-        elif self.moment < probable:
-            self.why.append(f"{name} was made later, at {policy.made}")
-        elif self.moment < sure:
-            self.why.append(f"{name} was made or changed after it, at {policy.changed}")
-            self.found(Kept.PROBABLE, name, indexes=pitr.level is not PitrLevel.TABLE)
-        elif fits is _Fit.MAYBE:
-            self.why.append(
-                f"whether {name} was made for the object of this moment is not known to this "
-                "account"
-            )
-            self.found(Kept.PROBABLE, name, indexes=pitr.level is not PitrLevel.TABLE)
-        else:
-            self.found(Kept.KEPT, name, indexes=pitr.level is not PitrLevel.TABLE)
-
-    def found(self, kept: Kept, name: str, *, indexes: bool) -> None:
-        if kept is self.kept:
-            self.by.append(name)
-            self.indexes |= indexes
-        elif self.kept is not Kept.KEPT:
-            self.kept, self.by, self.indexes = kept, [name], indexes
-
-    def verdict(self) -> Verdict:
-        kept, why = self.kept, "; ".join(self.why)
-        if kept is Kept.KEPT:
-            why = ""
-        elif kept is Kept.NOT_KEPT:
-            if self.known.now < self.moment + GC_TTL:
-                kept = Kept.PROBABLE
-            why = f"{why or 'no policy is for it'}. {self._advice()}"
-        indexes = self.indexes and self.key not in self.known.partitioned
-        return Verdict(*self.key, self.moment, kept, tuple(self.by), indexes, why)
-
-    def _advice(self) -> str:
-        """The policy that would have kept it."""
-        age = self.known.now.datetime() - self.moment.datetime()
-        hours = int(age // dt.timedelta(hours=1)) + 1
-        days = -(-hours // 24)
-        length = (
-            f"{hours}h" if hours <= 72 else f"{days}d" if days <= 100 else f"{days // 365 + 1}y"
-        )
-        database = self.key[0]
-        return (
-            f"A policy made before it would have kept it: Pitr.database('{database}_kept', "
-            f"'{length}', database_name='{database}')"
-        )
-
-
-def _reach(policy: Policy, now: Moment) -> tuple[Moment, Moment, Moment]:
+def reach_of(policy: Policy, now: Moment) -> tuple[Moment, Moment, Moment]:
     """The moments from which a policy surely keeps, probably keeps, and that its range reaches."""
     reach = Moment.of(policy.pitr.range.start(now.datetime()))
     sure = policy.made
@@ -190,10 +50,303 @@ def _reach(policy: Policy, now: Moment) -> tuple[Moment, Moment, Moment]:
     return max(sure, reach), policy.made - GC_TTL, reach
 
 
-def policy_of(pitr: Pitr, present_id: int | None) -> Policy:
-    """A policy of an account that cannot read which id a PITR recorded.
+@dataclass(frozen=True, slots=True)
+class _Life:
+    """How long the object of a policy was the one that it was made for."""
 
-    :param present_id: the id of its object now, which is the recorded one while it is active.
+    kind: WindowKind
+    end: Moment | None
+    kept: Kept = Kept.KEPT
+    reason: str = ""
+
+
+_ATTACHED: Final = _Life(WindowKind.POLICY, None)
+
+
+class Windows:
+    """The windows of many tables; each policy is looked at once for each table that it names.
+
+    :param known: of one account, with the ids of all databases and tables in question.
     """
-    known = pitr.status is PitrStatus.ACTIVE and pitr.database_name is not None
-    return Policy(pitr, present_id if known else None)
+
+    def __init__(self, known: Known) -> None:
+        self._known = known
+        self._wide: list[Policy] = []
+        self._of_database: dict[str, list[Policy]] = defaultdict(list)
+        self._of_table: dict[Key, list[Policy]] = defaultdict(list)
+        self._of_id: dict[int, list[Policy]] = defaultdict(list)
+        for policy in sorted(known.policies, key=lambda policy: (policy.made, policy.pitr.name)):
+            self._sort_in(policy)
+        self._shared: dict[str, tuple[Window, ...]] = {}
+        self._shared_policies: dict[str, tuple[Policy, ...]] = {}
+        self._snapshots = sorted(known.snapshots, key=lambda snapshot: snapshot.at)
+
+    def _sort_in(self, policy: Policy) -> None:
+        pitr = policy.pitr
+        if pitr.level in (PitrLevel.CLUSTER, PitrLevel.ACCOUNT):
+            if pitr.account_name is None:
+                self._wide.append(policy)
+            return
+        assert pitr.database_name is not None
+        if pitr.table_name is None:
+            self._of_database[pitr.database_name].append(policy)
+            return
+        key = pitr.database_name, pitr.table_name
+        self._of_table[key].append(policy)
+        id_ = policy.object_id
+        if id_ is not None and policy.ended is None and self._known.ids.get(key) != id_:
+            self._of_id[id_].append(policy)
+
+    # -------------------------------------------------------------------------------- of a table
+
+    def named(self) -> Iterable[Key]:
+        """The tables that table-level policies name."""
+        return self._of_table.keys()
+
+    def of(self, key: Key) -> tuple[Window, ...]:
+        """The windows of a table, by their begin."""
+        exists = key in self._known.ids
+        own = list(self._of_own(key))
+        shared = self._of_shared(key) if exists else tuple(self._of_gone(key))
+        instants = [self._instant(one, key) for one in self._snapshots if _is_of(one, key)]
+        if not own and not instants:
+            return shared
+        return tuple(sorted([*own, *shared, *instants], key=lambda one: (one.begin, one.by)))
+
+    def policies_of(self, key: Key) -> tuple[Policy, ...]:
+        """The policies that are for a table, the widest level first, then by creation."""
+        database = key[0]
+        if database not in self._shared_policies:
+            policies = *self._wide, *self._of_database.get(database, ())
+            self._shared_policies[database] = policies
+        shared, own = self._shared_policies[database], self._of_table.get(key)
+        return shared if own is None else (*shared, *own)
+
+    def extent_of(self, key: Key, windows: Iterable[Window]) -> Extent:
+        """How much of a table its windows surely keep of what happens from now on."""
+        parts = self._known.parts.get(key, _NO_PARTS)
+        return max(
+            (
+                kept_by(window.level, parts, self._known.rules)
+                for window in windows
+                if is_active(window)
+            ),
+            default=Extent.NOTHING,
+        )
+
+    def gaps_of(self, key: Key, windows: Iterable[Window]) -> tuple[Gap, ...]:
+        """The spans that nothing keeps, between the first window and now, or the last one where the
+        table is gone."""
+        spans = sorted((one for one in windows if one.kind is not WindowKind.SNAPSHOT), key=_first)
+        found: list[Gap] = []
+        last: Window | None = None
+        for window in spans:
+            if last is not None and last.end is not None and last.end < _first(window):
+                found.append(Gap(last.end, _first(window), _reason(last, window)))
+            if last is None or (last.end is not None and _ends_later(window, last)):
+                last = window
+        if last is not None and last.end is not None and key in self._known.ids:
+            found.append(Gap(last.end, None, _reason(last, None)))
+        return tuple(found)
+
+    # ---------------------------------------------------------------------------- table policies
+
+    def _of_own(self, key: Key) -> Iterator[Window]:
+        """The windows of table-level policies for a table."""
+        known = self._known
+        own = self._of_table.get(key, ())
+        renamed = self._of_id.get(known.ids.get(key, -1), ())
+        if not own and not renamed:
+            return
+        parts = known.parts.get(key, _NO_PARTS)
+        extent = kept_by(PitrLevel.TABLE, parts, known.rules)
+        if extent is Extent.NOTHING:
+            return
+        for number, policy in enumerate(own):
+            life = self._life(policy, key, self._bound(key, own[number + 1 :], policy))
+            if life is not None:
+                yield from self._pieces(policy, life, indexes=extent is Extent.ALL)
+        for policy in renamed:
+            reason = f"{policy.pitr.name} was made for another name: RESTORE does not take it"
+            life = _Life(WindowKind.POLICY, None, Kept.PROBABLE, reason)
+            yield from self._pieces(policy, life, indexes=extent is Extent.ALL)
+
+    def _bound(self, key: Key, later: Iterable[Policy], policy: Policy) -> Moment:
+        """The latest moment at which a policy's object can have gone."""
+        known = self._known
+        ends = [known.now]
+        if key in known.altered:
+            ends.append(known.altered[key] + SECOND)
+        ends += [one.made for one in later if one.made > policy.made]
+        return min(ends)
+
+    # ------------------------------------------------------------- policies above the table
+
+    def _of_shared(self, key: Key) -> tuple[Window, ...]:
+        """The windows of policies above a table that is there: from its creation on."""
+        known, shared = self._known, self._of_database_and_above(key[0])
+        altered = known.altered.get(key)
+        if altered is None or (known.earlier is not None and key in known.earlier.ids):
+            return shared
+        born = min(altered + SECOND, known.now)
+        if all(window.begin >= born for window in shared):
+            return shared
+        return tuple(self._from(born, window) for window in shared)
+
+    def _from(self, born: Moment, window: Window) -> Window:
+        if window.begin >= born:
+            return window
+        if window.end is not None and window.end <= born:
+            reason = "whether the table was there then is not known"
+            return replace(window, kept=Kept.PROBABLE, reason=window.reason or reason)
+        return replace(window, begin=born, since=window.begin)
+
+    def _of_gone(self, key: Key) -> Iterator[Window]:
+        """The windows of policies above a table that is not there: as far as it is known to have
+        been."""
+        known, own = self._known, self._of_table.get(key, ())
+        was = known.earlier is not None and key in known.earlier.ids
+        if not own and not was:
+            return
+        ends = [policy.ended for policy in own]
+        last = max((end for end in ends if end is not None), default=None)
+        sure = last is not None and None not in ends
+        first = None if was else min(policy.made for policy in own)
+        for window in self._of_database_and_above(key[0]):
+            begin = window.begin if first is None else max(first, window.begin)
+            end = window.end
+            if sure and last is not None:
+                end = last if end is None else min(last, end)
+                changed = replace(window, begin=begin, end=end)
+            else:
+                reason = "when the table was dropped is not known"
+                changed = replace(window, begin=begin, kept=Kept.PROBABLE, reason=reason)
+            if end is None or begin < end:
+                yield changed
+
+    def _of_database_and_above(self, database: str) -> tuple[Window, ...]:
+        found = self._shared.get(database)
+        if found is None:
+            windows = [
+                window
+                for policy in self._wide
+                for window in self._pieces(policy, _ATTACHED, indexes=True)
+            ]
+            own = self._of_database.get(database, [])
+            for number, policy in enumerate(own):
+                life = self._life(
+                    policy, (database, None), self._database_bound(database, own[number + 1 :])
+                )
+                if life is not None:
+                    windows += self._pieces(policy, life, indexes=True)
+            found = tuple(sorted(windows, key=lambda one: (one.begin, one.by)))
+            self._shared[database] = found
+        return found
+
+    def _database_bound(self, database: str, later: Iterable[Policy]) -> Moment:
+        ends = [self._known.now, *(policy.made for policy in later)]
+        if database in self._known.made:
+            ends.append(self._known.made[database] + SECOND)
+        return min(ends)
+
+    # ------------------------------------------------------------------------------------- parts
+
+    def _life(self, policy: Policy, key: ObjectKey, bound: Moment) -> _Life | None:
+        """
+        :param bound: the latest moment at which the object can have gone, where it has.
+        :return: None where the policy never was for an object that the server would ask for.
+        """
+        known, name = self._known, policy.pitr.name
+        if policy.ended is not None:
+            return _Life(WindowKind.DETACHED, policy.ended)
+        if policy.object_id is None:
+            if policy.pitr.status is PitrStatus.DETACHED:
+                reason = f"this account cannot know when {name} was detached"
+                return _Life(WindowKind.DETACHED, bound, Kept.PROBABLE, reason)
+            reason = f"this account cannot know whether {name} is for the present object"
+            return _Life(WindowKind.POLICY, None, Kept.PROBABLE, reason)
+        if known.ids.get(key) == policy.object_id:
+            return _ATTACHED
+        database, table = key
+        if table is not None and known.logical_ids.get((database, table)) == policy.object_id:
+            return None
+        reason = f"the server has not recorded when {name} was detached"
+        return _Life(WindowKind.DETACHED, bound, Kept.PROBABLE, reason)
+
+    def _pieces(self, policy: Policy, life: _Life, *, indexes: bool) -> Iterator[Window]:
+        """The window of a policy; in two where its range was changed."""
+        known, pitr = self._known, policy.pitr
+        sure, _, reach = reach_of(policy, known.now)
+        if reach >= known.now:
+            return  # a range of 0
+        start = min(max(policy.made, reach), known.now)
+        sure = min(sure, known.now)
+
+        def window(begin: Moment, end: Moment | None, kept: Kept, reason: str) -> Iterator[Window]:
+            if end is None or begin < end:
+                yield Window(
+                    begin,
+                    end,
+                    pitr.name,
+                    pitr.level,
+                    life.kind,
+                    kept,
+                    indexes,
+                    pitr.range,
+                    reason=reason,
+                )
+
+        if start < sure:
+            changed = f"the range of {pitr.name} was changed at {policy.changed}"
+            end = sure if life.end is None else min(sure, life.end)
+            yield from window(start, end, Kept.PROBABLE, changed)
+        yield from window(sure, life.end, life.kept, life.reason)
+
+    def _instant(self, snapshot: Snapshot, key: Key) -> Window:
+        """The window of a snapshot: one moment."""
+        known = self._known
+        was = known.earlier is not None and key in known.earlier.ids
+        young = key not in known.altered or snapshot.at < known.altered[key] + SECOND
+        sure = snapshot.table_name is not None or was or not young
+        level = (
+            PitrLevel.TABLE
+            if snapshot.table_name is not None
+            else PitrLevel.ACCOUNT
+            if snapshot.database_name is None
+            else PitrLevel.DATABASE
+        )
+        return Window(
+            snapshot.at,
+            snapshot.at,
+            snapshot.name,
+            level,
+            WindowKind.SNAPSHOT,
+            Kept.KEPT if sure else Kept.PROBABLE,
+            reason="" if sure else "whether the table was there then is not known",
+        )
+
+
+def is_active(window: Window) -> bool:
+    """Whether a window surely goes on: its policy protects the table."""
+    return window.kind is WindowKind.POLICY and window.end is None and window.kept is Kept.KEPT
+
+
+def _is_of(snapshot: Snapshot, key: Key) -> bool:
+    return snapshot.database_name in (None, key[0]) and snapshot.table_name in (None, key[1])
+
+
+def _first(window: Window) -> Moment:
+    return window.since or window.begin
+
+
+def _ends_later(window: Window, last: Window) -> bool:
+    assert last.end is not None
+    return window.end is None or window.end > last.end
+
+
+def _reason(before: Window, after: Window | None) -> str:
+    """Why nothing keeps what is between two windows."""
+    ended = f"{before.by} was detached" if before.kind is WindowKind.DETACHED else "the table went"
+    if after is None:
+        return f"{ended}, and no policy was made since"
+    return f"{ended}, and {after.by} keeps what is from its creation on"

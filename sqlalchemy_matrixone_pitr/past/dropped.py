@@ -33,7 +33,7 @@ from ..catalog import Identity, Inventory, Key, ObjectKey, Present, inventory
 from ..connections import ALLOW_UNPROTECTED, AS_OF, Bind, roll_back, unwrap
 from ..coverage.model import GC_TTL, Kept, Known, Policy, Verdict
 from ..coverage.reading import read_known
-from ..coverage.windows import judge
+from ..coverage.verdicts import judge
 from ..declarations import Databases
 from ..errors import PastError, PastNotKeptError, PitrValidationError
 from ..extent import covers

@@ -7,6 +7,7 @@ import functools
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Final
 
+from ..coverage.ranges import may_be_shorter
 from ..errors import PitrValidationError
 from ..generations import (
     Policy,
@@ -21,7 +22,6 @@ from ..generations import (
 from ..model import Pitr, PitrLevel, PitrStatus
 from .actions import ORDER, Action, Alter, Conflict, Create, Drop, Include, Plan, Renew, Scope
 from .costs import dropping_cost, replacing_cost
-from .ranges import may_be_shorter
 
 
 def compare(

@@ -9,8 +9,9 @@ import pytest
 
 from sqlalchemy_matrixone_pitr import Kept, Moment, Pitr, PitrStatus, Verdict
 from sqlalchemy_matrixone_pitr.catalog import ObjectKey
-from sqlalchemy_matrixone_pitr.coverage.model import Known, Policy, Snapshot
-from sqlalchemy_matrixone_pitr.coverage.windows import judge, policy_of
+from sqlalchemy_matrixone_pitr.coverage.model import Known, Policy, Snapshot, policy_of
+from sqlalchemy_matrixone_pitr.coverage.verdicts import judge
+from sqlalchemy_matrixone_pitr.server import rules_of
 
 NOW = dt.datetime(2026, 11, 29, 12, tzinfo=dt.UTC)
 KEY = ("shop", "orders")
@@ -141,7 +142,7 @@ def test_partitions_have_ids_of_their_own() -> None:
     found = verdict(known(TABLE_POLICY, partitioned=parts), ago(days=1))
     assert found.kept is Kept.NOT_KEPT
     assert "keeps no partitions" in found.reason
-    old = known(TABLE_POLICY, partitioned=parts, keeps_partitions=True)
+    old = known(TABLE_POLICY, partitioned=parts, rules=rules_of((3, 0, 9)))
     assert verdict(old, ago(days=1)).kept is Kept.KEPT
     assert verdict(known(DATABASE, partitioned=parts), ago(days=1)).kept is Kept.KEPT
 

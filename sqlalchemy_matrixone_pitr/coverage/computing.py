@@ -1,0 +1,146 @@
+"""The coverage of tables, computed from what was read: no I/O, and one look at each table."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+
+from ..catalog import Key
+from ..extent import Extent, Parts
+from ..generations import object_of
+from ..model import Pitr, PitrLevel, PitrRange
+from ..moment import Moment
+from .inventory import Inventory
+from .model import Kept, Window, WindowKind
+from .ranges import may_be_shorter
+from .report import CoverageReport
+from .table import TableCoverage
+from .windows import Windows, is_active
+
+
+@dataclass(frozen=True, slots=True)
+class Requirements:
+    """The ranges that tables are required to have: of the narrowest declaration, or the general.
+
+    :ivar general: for tables that nothing is declared for.
+    :ivar account: declared for the account or the cluster.
+    :ivar unprotected: the reasons of tables that are declared :class:`Unprotected`.
+    """
+
+    general: PitrRange | None = None
+    account: PitrRange | None = None
+    databases: Mapping[str, PitrRange] = field(default_factory=dict)
+    tables: Mapping[Key, PitrRange] = field(default_factory=dict)
+    unprotected: Mapping[Key, str] = field(default_factory=dict)
+
+    @classmethod
+    def of(
+        cls,
+        declared: Iterable[Pitr],
+        general: PitrRange | None,
+        unprotected: Mapping[Key, str],
+    ) -> Requirements:
+        """The requirements of declared policies, which have real names.
+
+        >>> found = Requirements.of([Pitr.database("d", "7d", database_name="shop")], None, {})
+        >>> str(found.range_of(("shop", "orders")))
+        '7d'
+        """
+        account: PitrRange | None = None
+        databases: dict[str, PitrRange] = {}
+        tables: dict[Key, PitrRange] = {}
+        for pitr in declared:
+            database, table = object_of(pitr)
+            if pitr.level is PitrLevel.TABLE and table is not None:
+                tables[database, table] = pitr.range
+            elif pitr.level is PitrLevel.DATABASE:
+                databases[database] = pitr.range
+            elif pitr.account_name is None and (account is None or pitr.level is PitrLevel.ACCOUNT):
+                account = pitr.range
+        return cls(general, account, databases, tables, unprotected)
+
+    def range_of(self, key: Key) -> PitrRange | None:
+        """The required range of a table; None where none is, or it is declared unprotected."""
+        if key in self.unprotected:
+            return None
+        return self.tables.get(key) or self.databases.get(key[0]) or self.account or self.general
+
+
+def cover(
+    inventory: Inventory,
+    keys: Collection[Key],
+    requirements: Requirements,
+    *,
+    databases: Collection[str] | None = None,
+    at: Moment | None = None,
+) -> CoverageReport:
+    """The report of tables.
+
+    :param keys: of the tables, also of some that are not there.
+    :param databases: the policies of these whose target is gone are told; None is of all.
+    """
+    known = inventory.known
+    windows = Windows(known)
+    shorter: dict[tuple[PitrRange, PitrRange], bool] = {}
+
+    def table(key: Key) -> TableCoverage:
+        found = windows.of(key)
+        exists = key in known.ids
+        required = requirements.range_of(key)
+        altered = known.altered.get(key)
+        return TableCoverage(
+            key[0],
+            key[1],
+            found,
+            tuple(policy.pitr for policy in windows.policies_of(key)),
+            windows.gaps_of(key, found),
+            exists,
+            known.parts.get(key, _NO_PARTS),
+            windows.extent_of(key, found) if exists else Extent.NOTHING,
+            altered,
+            required,
+            None if required is None or not exists else _meets(required, found, shorter),
+            requirements.unprotected.get(key),
+        )
+
+    gone = [
+        pitr
+        for pitr in inventory.pitrs
+        if pitr.database_name is not None
+        and (databases is None or pitr.database_name in databases)
+        and object_of(pitr) not in known.ids
+    ]
+    return CoverageReport(
+        inventory.tables.account,
+        known.now,
+        tuple(table(key) for key in sorted(keys)),
+        inventory.pitrs,
+        tuple(sorted(gone, key=lambda pitr: pitr.name)),
+        at,
+        requirements.general,
+    )
+
+
+_NO_PARTS = Parts()
+
+
+def _meets(
+    required: PitrRange,
+    windows: Iterable[Window],
+    shorter: dict[tuple[PitrRange, PitrRange], bool],
+) -> bool | None:
+    """Whether an active policy has a range; None where only one may have it that this account
+    cannot know to be active."""
+    unknown = False
+    for window in windows:
+        if window.kind is not WindowKind.POLICY or window.end is not None or window.range is None:
+            continue
+        pair = required, window.range
+        if pair not in shorter:
+            shorter[pair] = may_be_shorter(*pair)
+        if shorter[pair]:
+            continue
+        if is_active(window):
+            return True
+        unknown = unknown or window.kept is Kept.PROBABLE
+    return None if unknown else False
