@@ -257,7 +257,7 @@ def account_for_tests(server: Server) -> Iterator[str]:
         client.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def tenant_account(server: Server) -> Iterator[str]:
     with account_for_tests(server) as name:
         yield name

@@ -20,7 +20,7 @@ if LIVE:
 
 else:
 
-    @pytest.fixture(scope="session")
+    @pytest.fixture(scope="module")
     def server() -> Iterator[Server]:
         """An emulated 2.2.2, which says 2.2.0 of itself as the real one does."""
         from sqlalchemy_matrixone_pitr.emulator import Emulator
@@ -28,7 +28,7 @@ else:
         with Emulator(version="2.2.2") as emulator:
             yield Server(emulator.host, emulator.port, "dump", "111", (2, 2, 0), False)
 
-    @pytest.fixture(scope="session")
+    @pytest.fixture(scope="module")
     def tenant_account(server: Server) -> Iterator[str]:
         with account_for_tests(server) as name:
             yield name
