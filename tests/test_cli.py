@@ -10,10 +10,11 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import click
 import pymysql
 import pytest
 
-from sqlalchemy_matrixone_pitr.cli.app import mo_pitr
+from sqlalchemy_matrixone_pitr.cli.app import COMMANDS, mo_pitr
 from tests.cli import SCRIPT, Call, call, emulator, engine, environment
 
 __all__ = ["call", "emulator", "engine", "environment"]
@@ -140,7 +141,7 @@ def test_serve_says_which_statement_of_a_script_is_wrong(tmp_path: Path) -> None
 
 
 def test_serve_is_where_the_examples_look() -> None:
-    (port,) = (option for option in mo_pitr.commands["serve"].params if option.name == "port")
+    (port,) = (option for option in command("serve").params if option.name == "port")
     assert port.default == 6001
 
 
@@ -194,11 +195,36 @@ def test_without_a_commands_extra_a_hint_names_it(module: str, command: str, ext
 
 def test_without_arguments_the_commands_are_listed() -> None:
     shown = run("--help").stdout
-    for command in mo_pitr.commands:
-        assert command in shown
+    for name in COMMANDS:
+        assert name in shown
 
 
-@pytest.mark.parametrize("command", sorted(mo_pitr.commands))
+def command(name: str) -> click.Command:
+    with click.Context(mo_pitr) as context:
+        found = mo_pitr.get_command(context, name)
+    assert found is not None
+    return found
+
+
+@pytest.mark.parametrize("name", sorted(COMMANDS))
+def test_the_list_of_commands_says_what_a_command_says(name: str) -> None:
+    found = command(name)
+    assert found.name == name
+    assert (found.help or "").partition("\n\n")[0].replace("\n", " ") == COMMANDS[name][1]
+
+
+def test_the_list_of_commands_needs_click_alone() -> None:
+    code = """
+import sys
+from sqlalchemy_matrixone_pitr.cli.app import mo_pitr
+mo_pitr.main(["--help"], standalone_mode=False)
+print(sorted({"sqlalchemy", "rich", "alembic", "asyncio", "sqlglot", "pymysql"} & set(sys.modules)))
+"""
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ran.stdout.splitlines()[-1] == "[]"
+
+
+@pytest.mark.parametrize("command", sorted(COMMANDS))
 def test_every_command_has_an_example(call: Call, command: str) -> None:
     shown = call(command, "--help")
     assert shown.code == 0

@@ -1,34 +1,84 @@
 """The group ``mo-pitr``: its commands, its help, and its exit code.
 
-A command imports what it needs when it runs, so that ``mo-pitr --help`` needs click alone and is
-quick.
+A command's module is imported when the command is named, and imports what it needs when it runs:
+``mo-pitr --help`` needs click alone, and is quick.
 """
 
 from __future__ import annotations
 
 import contextlib
 import difflib
+import importlib
 import sys
+from typing import Final
 
 import click
 
-from . import (
-    adoption,
-    copying,
-    declared,
-    diff,
-    doctor,
-    dropped,
-    policies,
-    restore_point,
-    servers,
-    undo,
-    when,
-)
 from .console import Console, flushed
 from .errors import CliError, notes, short_errors
 
 HELP = {"help_option_names": ["-h", "--help"]}
+
+
+COMMANDS: Final = {
+    "demo": ("servers", "Show the package at work in ten steps."),
+    "serve": ("servers", "Run the embedded MatrixOne until Ctrl-C."),
+    "doctor": (
+        "doctor",
+        "Look at the connection, the server's version, rights, and what is not protected.",
+    ),
+    "show": (
+        "policies",
+        "List this account's policies, and whether each still protects its object.",
+    ),
+    "import": (
+        "adoption",
+        "Print the declarations that adopt the policies that the server has.",
+    ),
+    "plan": (
+        "declared",
+        "Show what would make the server's policies those that are declared.",
+    ),
+    "check": (
+        "declared",
+        "Exit with 1 where the server's policies are not those that are declared.",
+    ),
+    "apply": (
+        "declared",
+        "Make the server's policies those that are declared: shows the plan, asks, does it.",
+    ),
+    "renew": ("policies", "Protect a policy's object again after it was rebuilt."),
+    "prune": ("policies", "Drop older generations that hold nothing any more."),
+    "restore-point": (
+        "restore_point",
+        "Print the moment just before an Alembic revision ran, and what brings its tables back.",
+    ),
+    "when": (
+        "when",
+        "Find when the answer of a SELECT changed, or when a row came and went.",
+    ),
+    "diff": (
+        "diff",
+        "Show the rows of a table that were inserted, updated and deleted since a moment.",
+    ),
+    "undo": (
+        "undo",
+        "Bring the rows of tables back as they were: shows how many, asks, does it.",
+    ),
+    "dropped": (
+        "dropped",
+        "List the tables and databases that were dropped, the latest first.",
+    ),
+    "undrop": (
+        "dropped",
+        "Bring a dropped table or database back as it was at last: shows what, asks, does it.",
+    ),
+    "copy": (
+        "copying",
+        "Copy a table or database as it was beside the original: shows what, asks, does it.",
+    ),
+}
+"""The commands in the order in which they are needed: the module, the first line of the help"""
 
 
 class _Commands(click.Group):
@@ -46,16 +96,20 @@ class _Commands(click.Group):
             raise click.UsageError(f"{error.message} Did you mean {near[0]!r}?", ctx) from error
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(self.commands)  # in the order in which they are needed
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name in COMMANDS and cmd_name not in self.commands:
+            module = importlib.import_module(f".{COMMANDS[cmd_name][0]}", __package__)
+            found = vars(module).values()
+            for command in (one for one in found if isinstance(one, click.Command)):
+                if command.name is not None:
+                    self.commands[command.name] = command
+        return super().get_command(ctx, cmd_name)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
-            formatter.write_dl(
-                [
-                    (name, (command.help or "").partition("\n\n")[0].replace("\n", " "))
-                    for name, command in self.commands.items()
-                ]
-            )
+            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
 
 
 @click.group(cls=_Commands, context_settings=HELP)
@@ -67,28 +121,6 @@ def mo_pitr() -> None:
     Exit codes: 0 done or in sync, 1 drift, 2 error or wrong usage,
     130 interrupted.
     """
-
-
-for command in (
-    servers.demo,
-    servers.serve,
-    doctor.doctor,
-    policies.show,
-    adoption.import_,
-    declared.plan,
-    declared.check,
-    declared.apply,
-    policies.renew,
-    policies.prune,
-    restore_point.restore_point,
-    when.when,
-    diff.diff,
-    undo.undo,
-    dropped.dropped,
-    dropped.undrop,
-    copying.copy,
-):
-    mo_pitr.add_command(command)
 
 
 def run() -> int:
