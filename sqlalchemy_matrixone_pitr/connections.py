@@ -40,8 +40,8 @@ ALLOW_UNPROTECTED: Final = "matrixone_allow_unprotected"
 """Execution option beside it: True reads moments that nothing keeps, too."""
 
 SCANNED: Final = "matrixone_past_scanned"
-"""Execution option of ours beside that one: tables, by their keys, whose kept history was asked for
-before, and which are not to be read through an index."""
+"""Execution option of ours: what keeps the history was asked before, and these tables, by their
+keys, are not to be read through an index."""
 
 _BY_HAND: Final = "matrixone_pitr_autocommit"
 """Execution option of a side connection of :func:`autocommit_connection`."""
@@ -49,7 +49,7 @@ _BY_HAND: Final = "matrixone_pitr_autocommit"
 _OWN_OPTIONS: Final[dict[str, Any]] = {
     "schema_translate_map": None,
     AS_OF: None,
-    ALLOW_UNPROTECTED: True,  # whoever reads the past for the caller has asked by then
+    SCANNED: frozenset(),  # whoever reads the past for the caller has asked by then
     "stream_results": False,
     "yield_per": None,
 }

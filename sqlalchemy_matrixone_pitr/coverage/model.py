@@ -146,6 +146,8 @@ class Verdict:
     :ivar indexes: whether the table may be read through its indexes: they keep their history, too,
         and it has no partitions (4.2.0 then answers from the present).
     :ivar reason: why it is not sure, and which policy would have kept it; empty where it is.
+    :ivar scanned: whether the table must be read without its indexes, even by a caller who allows
+        what nothing keeps: its rows may be there where the history of its indexes is not.
     """
 
     database_name: str
@@ -155,6 +157,7 @@ class Verdict:
     by: tuple[str, ...] = ()
     indexes: bool = True
     reason: str = ""
+    scanned: bool = False
 
 
 class WindowKind(enum.StrEnum):

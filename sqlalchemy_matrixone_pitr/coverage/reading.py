@@ -30,6 +30,7 @@ from ..errors import (
     PitrValidationError,
 )
 from ..generations import object_of
+from ..model import PitrLevel
 from ..moment import Moment, MomentLike
 from ..names import SYSTEM_DATABASES, fold, plain, shorten
 from ..show import SYS, parse_pitr_rows, reading, reset_current_account, show_pitr, typed_errors
@@ -174,7 +175,7 @@ def _unread(connection: Connection, keys: Collection[Key], moment: Moment) -> di
         "of the account may, with the role moadmin or accountadmin"
     )
     kept = Kept.PROBABLE if young else Kept.NOT_KEPT
-    return {key: Verdict(*key, moment, kept, reason=reason) for key in keys}
+    return {key: Verdict(*key, moment, kept, reason=reason, scanned=True) for key in keys}
 
 
 # ----------------------------------------------------------------------------------------- saying
@@ -253,6 +254,37 @@ def ask(bind: Engine | Connection, keys: Collection[Key], moment: Moment) -> lis
     return [found[1] for found in fresh.values() if found is not None]
 
 
+_KNOWN: Final = "_matrixone_known"
+"""Attribute of an engine's dialect: what was known of tables, and when."""
+
+
+def ask_scanned(bind: Engine | Connection, keys: Collection[Key], moment: Moment) -> set[Key]:
+    """The tables that must be read without their indexes, for a caller who allows what nothing
+    keeps: moments are asked for only where a table's policy, or a partitioned table, is there."""
+    recent: dict[frozenset[Key], tuple[float, Known | None]]
+    recent = bind.engine.dialect.__dict__.setdefault(_KNOWN, {})
+    wanted = frozenset(key for key in keys if key[0] not in SYSTEM_DATABASES)
+    now = time.monotonic()
+    at, known = recent.get(wanted, (-_VALID, None))
+    if wanted and now - at > _VALID:
+        with reading(bind) as connection:
+            try:
+                known = read_known(connection, wanted)
+            except PitrPermissionError:
+                known = None
+        if len(recent) > _MANY:
+            recent.clear()
+        recent[wanted] = now, known
+    if known is None:  # nobody can tell
+        return set(wanted)
+    if not known.partitioned and all(
+        policy.pitr.level is not PitrLevel.TABLE for policy in known.policies
+    ):
+        return set()
+    verdicts = ask(bind, wanted, moment)
+    return {(one.database_name, one.table_name) for one in verdicts if one.scanned}
+
+
 _SEEN: Final = "_matrixone_now"
 """Attribute of an engine's dialect: the latest that its server's clock was seen to say."""
 
@@ -282,42 +314,47 @@ def check_statement(
 ) -> frozenset[tuple[str | None, str]]:
     """Ask for the tables of a statement that is about to be sent, once a minute on a connection.
 
-    The tables whose indexes' history is not kept are returned: they are not to be read through one.
+    The tables whose rows may be kept where their indexes' history is not are returned: they are not
+    to be read through one. That holds for a caller, too, who allows what nothing keeps.
 
     :param tables: their schemas and names, as declared.
     :param options: the statement's execution options.
     :raises PastNotKeptError: the history of one is not kept.
     :raises PitrValidationError: the moment lies in the future.
     """
-    if options.get(ALLOW_UNPROTECTED):
+    asked: frozenset[Key] | None = options.get(SCANNED)
+    if asked is not None:
         check_past(connection, moment)
-        scanned = options.get(SCANNED)
-        if not scanned:
+        if not asked:
             return frozenset()
         of = Databases.of(connection, options)
-        return frozenset(key for key in tables if (of.real(key[0]), fold(key[1])) in scanned)
+        return frozenset(key for key in tables if (of.real(key[0]), fold(key[1])) in asked)
     schemas = options.get("schema_translate_map") or {}
-    question = (moment, frozenset(tables), frozenset(schemas.items()))
+    allowed = bool(options.get(ALLOW_UNPROTECTED))
+    question = (moment, frozenset(tables), frozenset(schemas.items()), allowed)
     answered = _answered.setdefault(connection, {})
     now = time.monotonic()
-    at, unindexed = answered.get(question, (-_VALID, frozenset()))
+    at, scanned = answered.get(question, (-_VALID, frozenset()))
     if now - at < _VALID:
-        return unindexed
+        return scanned
     databases = Databases.of(connection, options)
     keys: dict[Key, tuple[str | None, str]] = {}
     for schema, name in dict.fromkeys(tables):
         database = databases.real(schema)
         if database is not None:
             keys[database, fold(name)] = schema, name
-    verdicts = ask(connection, keys, moment)
-    say(verdicts)
-    unindexed = frozenset(
-        keys[verdict.database_name, verdict.table_name]
-        for verdict in verdicts
-        if verdict.by and not verdict.indexes
-    )
-    answered[question] = now, unindexed
-    return unindexed
+    if allowed:
+        check_past(connection, moment)
+        found = ask_scanned(connection, keys, moment)
+    else:
+        verdicts = ask(connection, keys, moment)
+        if not verdicts:
+            check_past(connection, moment)
+        say(verdicts)
+        found = {(one.database_name, one.table_name) for one in verdicts if one.scanned}
+    scanned = frozenset(keys[key] for key in found)
+    answered[question] = now, scanned
+    return scanned
 
 
 def say(verdicts: Iterable[Verdict]) -> None:

@@ -167,8 +167,10 @@ class _Best:
             if self.known.now < self.moment + GC_TTL:
                 kept = Kept.PROBABLE
             why = f"{why or 'no policy is for it'}. {self._advice()}"
-        indexes = self.indexes and self.key not in self.known.partitioned
-        return Verdict(*self.key, self.moment, kept, tuple(self.by), indexes, why)
+        partitioned = self.key in self.known.partitioned
+        indexes = self.indexes and not partitioned
+        scanned = partitioned or (bool(self.by) and not self.indexes)
+        return Verdict(*self.key, self.moment, kept, tuple(self.by), indexes, why, scanned)
 
     def _advice(self) -> str:
         """The policy that would have kept it."""

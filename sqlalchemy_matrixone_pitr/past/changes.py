@@ -23,7 +23,6 @@ from sqlalchemy.sql import visitors
 from .. import server
 from ..catalog import Key
 from ..connections import (
-    ALLOW_UNPROTECTED,
     AS_OF,
     SCANNED,
     Bind,
@@ -39,7 +38,7 @@ from ..moment import Moment, MomentLike
 from ..names import fold, plain, shorten
 from .comparison import Target, find_table
 from .listening import listen
-from .opening import check_unless, to_moment
+from .opening import check_unless, is_allowed, to_moment
 
 MOMENT_PARAMETER: Final = "moment"
 """The parameter of a text that says when it reads."""
@@ -180,9 +179,8 @@ def _find(
     """The changes, the latest first: a generator."""
     _check(statement, resolution, samples)
     found = unwrap(bind)
-    if found.get_execution_options().get(ALLOW_UNPROTECTED):
-        allow_unprotected = True
-    keys = set() if allow_unprotected else _tables(found, statement, tables)
+    allow_unprotected = allow_unprotected or is_allowed(found)
+    keys = _tables(found, statement, tables, allow_unprotected)
     schemas = found.get_execution_options().get("schema_translate_map")
     with side_connection(found) as side, idle(side):
         server.require_matrixone(side)
@@ -195,16 +193,19 @@ def _find(
         verdicts = check_unless(found, keys, [start], allow_unprotected)
         later = [v for v in verdicts if v.kept is Kept.ABSENT]
         verdicts += check_unless(
-            found, [(v.database_name, v.table_name) for v in later], [end], False
+            found, [(v.database_name, v.table_name) for v in later], [end], allow_unprotected
         )
-        scanned = frozenset(
-            (v.database_name, v.table_name) for v in verdicts if v.by and not v.indexes
-        )
+        scanned = frozenset((v.database_name, v.table_name) for v in verdicts if v.scanned)
         reader = _Reader(side, statement, schemas, scanned, max_reads)
         yield from _backwards(reader, _grid(start, end, samples), resolution)
 
 
-def _tables(bind: Engine | Connection, statement: Any, given: Iterable[Target] | None) -> set[Key]:
+def _tables(
+    bind: Engine | Connection,
+    statement: Any,
+    given: Iterable[Target] | None,
+    allow_unprotected: bool,
+) -> set[Key]:
     """The tables that a statement reads, as the server has them.
 
     :raises PitrValidationError: of a text they are not said.
@@ -213,6 +214,8 @@ def _tables(bind: Engine | Connection, statement: Any, given: Iterable[Target] |
     if given is not None:
         return {find_table(table, databases)[0] for table in given}
     if isinstance(statement, TextClause):
+        if allow_unprotected:
+            return set()
         raise PitrValidationError(
             "a text does not tell which tables it reads: give them as tables=, so that it can be "
             "asked what keeps their history, or allow_unprotected=True"
@@ -275,8 +278,7 @@ class _Reader:
         self._is_text = isinstance(statement, TextClause)
         self._options = {
             "schema_translate_map": schemas,
-            ALLOW_UNPROTECTED: True,  # asked already
-            SCANNED: scanned,
+            SCANNED: scanned,  # asked already
         }
         self._max_reads = max_reads
         self._answers: dict[Moment, Any] = {}

@@ -30,7 +30,7 @@ from sqlalchemy.engine import Connection
 
 from .. import server
 from ..catalog import Identity, Inventory, Key, ObjectKey, Present, inventory
-from ..connections import ALLOW_UNPROTECTED, AS_OF, Bind, roll_back, unwrap
+from ..connections import AS_OF, Bind, roll_back, unwrap
 from ..coverage.model import GC_TTL, Kept, Known, Policy, Verdict
 from ..coverage.reading import read_known
 from ..coverage.verdicts import judge
@@ -42,7 +42,7 @@ from ..moment import Moment, MomentLike
 from ..names import check_database_name, shorten
 from ..show import read_pitrs, reading, typed_errors
 from .copies import Copying, CopyReport, destination, own_engine
-from .opening import to_moment
+from .opening import is_allowed, to_moment
 
 _SECOND: Final = dt.timedelta(seconds=1)
 
@@ -247,7 +247,7 @@ def undropping(
         drop = _Drop(present[1], object.last, object.gone)
         (judged,) = _described(connection, history, [drop], now)
         tables = _tables_of(present[1], history.at(object.last))
-    allowed = allow_unprotected or found.get_execution_options().get(ALLOW_UNPROTECTED)
+    allowed = allow_unprotected or is_allowed(found)
     if judged.kept is not Kept.KEPT and not allowed:
         raise PastNotKeptError(
             f"nothing surely keeps the rows of {object.kind} {object.name} at {object.last}: "

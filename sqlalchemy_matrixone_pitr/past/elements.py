@@ -12,15 +12,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeVar, cast, overload
 
-from sqlalchemy import BigInteger, Join, Table, bindparam, inspect as inspect_
+from sqlalchemy import BigInteger, Column, Join, Table, bindparam, inspect as inspect_
 from sqlalchemy.exc import CompileError, NoInspectionAvailable
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql import FromClause, TableClause, visitors
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.elements import _truncated_label
-from sqlalchemy.sql.selectable import Alias, AliasedReturnsRows, FromClauseAlias, FromGrouping
+from sqlalchemy.sql.selectable import (
+    Alias,
+    AliasedReturnsRows,
+    FromClauseAlias,
+    FromGrouping,
+    Subquery,
+)
 from sqlalchemy.sql.util import ClauseAdapter
-from sqlalchemy.sql.visitors import InternalTraversal
+from sqlalchemy.sql.visitors import InternalTraversal, replacement_traverse
 
 from ..errors import PastError, PitrValidationError
 from ..moment import Moment, MomentLike
@@ -154,6 +160,22 @@ def _part_of(name: str | None, part: FromClause) -> str | None:
     return f"{name}_{getattr(part, 'name', 'anon')}"
 
 
+def _union(union: Subquery, at: Moment, name: str | None) -> FromClause:
+    """A union of tables as they were, with the columns of the present one."""
+    made: dict[Any, FromClause] = {}
+
+    def replace(part: Any, **_: Any) -> Any:
+        table = part.table if isinstance(part, Column) else part
+        if not isinstance(table, Table):
+            return None
+        then = made.setdefault(table, as_of(table, at))
+        return then.c[part.key] if isinstance(part, Column) else then
+
+    traverse: Any = replacement_traverse
+    then: Subquery = traverse(union, {}, replace)
+    return then if name is None else then.element.subquery(name)
+
+
 def _entity(found: Any, at: Moment, name: str | None) -> Any:
     """An aliased entity whose selectable is of the moment."""
     from sqlalchemy.orm import aliased, with_polymorphic
@@ -161,6 +183,9 @@ def _entity(found: Any, at: Moment, name: str | None) -> Any:
     from .session import attach
 
     attach()
+    if isinstance(found.selectable, Subquery):  # concrete inheritance: polymorphic_union()
+        union = _union(found.selectable, at, name)
+        return aliased(found.mapper.class_, union, adapt_on_names=True)
     then = _from_clause(found.selectable, at, name)
     if found.is_aliased_class and found.with_polymorphic_mappers:
         classes = [mapper.class_ for mapper in found.with_polymorphic_mappers]

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import event
 from sqlalchemy.engine import Connection, Engine
@@ -82,7 +82,7 @@ def _on_statement(
             "it: give the option to execute(), or to one of them"
         )
     _set_dialect(connection, moment is not None)
-    if moment is None:
+    if moment is None or isinstance(many[0] if many else one, _Then):
         return element, many, one
     _check_identity(element, moment, connection, options)
     if isinstance(element, ExecutableDDLElement | DefaultGenerator):
@@ -96,8 +96,13 @@ def _on_statement(
         )
     then = {AS_OF: moment.nanoseconds}
     if many:
-        return element, [{**each, **then} for each in many], one
-    return element, many, {**(one or {}), **then}
+        return element, [_Then(each, **then) for each in many], one
+    return element, many, _Then(one or {}, **then)
+
+
+class _Then(dict[str, Any]):
+    """Parameters that have the moment, so that this execution was heard before: an engine with
+    execution options of its own hears the listeners of the class twice."""
 
 
 def _check_identity(
@@ -125,15 +130,27 @@ def _on_cursor(
     context: Any,
     executemany: bool,
 ) -> tuple[str, Any]:
+    if context.__dict__.get(_HEARD) == statement:  # once, as of _Then
+        return statement, parameters
+    found = context.__dict__[_HEARD] = _read_then(connection, statement, context)
+    return found, parameters
+
+
+_HEARD: Final = "_matrixone_heard"
+"""Attribute of an execution's context: the statement as it was sent."""
+
+
+def _read_then(connection: Connection, statement: str, context: Any) -> str:
+    """A statement as it is sent: of the past, where it is read, and past what keeps it."""
     compiled = context.compiled
     named = getattr(compiled, NAMED_MOMENTS, ())
     moment = None
     if AS_OF in context.execution_options:
         moment = moment_of_options(context.execution_options)
     if moment is None and not named:
-        return statement, parameters
+        return statement
     if moment is not None and (compiled is None or compiled.isplaintext):
-        return text_of_then(statement, moment.nanoseconds), parameters
+        return text_of_then(statement, moment.nanoseconds)
     for name in named:
         value = context.compiled_parameters[0][name]
         if moment is not None and value != moment.nanoseconds:
@@ -150,4 +167,4 @@ def _on_cursor(
         if unindexed:
             read = [table for table in tables if (table.schema, table.name) in unindexed]
             statement = without_indexes(statement, read)
-    return statement, parameters
+    return statement

@@ -71,13 +71,9 @@ def open_comparisons(
         if later is not None and later <= then:
             raise PitrValidationError(f"until={later} is not after {then}")
         side.rollback()
-        check_unless(
-            found,
-            [key for key, _ in tables],
-            [then] if later is None else [then, later],
-            allow_unprotected,
-            surely=surely,
-        )
+        if not (allow_unprotected or is_allowed(found)):  # no index is read in any case
+            moments = [then] if later is None else [then, later]
+            check_unless(found, [key for key, _ in tables], moments, False, surely=surely)
         before = [_shape(side, version, key, then) for key, _ in tables]
         if later is not None or isinstance(found, Engine):
             after = [_shape(side, version, key, later) for key, _ in tables]
@@ -89,6 +85,11 @@ def open_comparisons(
     ]
 
 
+def is_allowed(bind: Engine | Connection) -> bool:
+    """Whether a bind reads what nothing keeps, too."""
+    return bool(bind.get_execution_options().get(ALLOW_UNPROTECTED))
+
+
 def check_unless(
     bind: Engine | Connection,
     tables: Collection[Key],
@@ -97,14 +98,15 @@ def check_unless(
     *,
     surely: bool = False,
 ) -> list[Verdict]:
-    """Ask what keeps the history of tables, unless the caller or the bind allows that nothing does.
+    """Ask what keeps the history of tables; nothing is said if the caller or the bind allows that
+    nothing does.
 
     :param surely: refuse what is kept only probably, instead of warning of it.
     :raises PastNotKeptError: the history of one is not kept.
     """
-    if allow_unprotected or bind.get_execution_options().get(ALLOW_UNPROTECTED):
-        return []
     verdicts = [verdict for moment in moments for verdict in ask(bind, tables, moment)]
+    if allow_unprotected or is_allowed(bind):
+        return verdicts
     for verdict in verdicts:
         if surely and verdict.kept is Kept.PROBABLE:
             raise PastNotKeptError(

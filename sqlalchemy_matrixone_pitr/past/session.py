@@ -86,7 +86,9 @@ def past_arguments(
 
     :param maker: the class of session makers, and ``engine`` that of engines, which are taken.
     """
-    options = {AS_OF: moment, ALLOW_UNPROTECTED: allow_unprotected}
+    options: dict[str, Any] = {AS_OF: moment}
+    if allow_unprotected:
+        options[ALLOW_UNPROTECTED] = True
 
     def of_past(one: Any) -> Any:
         if not issubclass(type(one), engine):

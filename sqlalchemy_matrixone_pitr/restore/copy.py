@@ -10,6 +10,7 @@ from sqlalchemy.engine import Connection
 from .. import server
 from ..catalog import Key, ObjectKey, inventory, names_of
 from ..connections import Bind, side_connection
+from ..coverage.model import Kept
 from ..declarations import Databases
 from ..errors import PastError
 from ..moment import Moment, MomentLike
@@ -72,7 +73,10 @@ def copying(
         moment = to_moment(at, Moment(server.clock(connection)))
         tables = _tables(connection, version, key, moment)
     verdicts = check_unless(found, tables, [moment], allow_unprotected, surely=True)
-    kept = {(one.database_name, one.table_name): bool(one.by) and one.indexes for one in verdicts}
+    kept = {
+        (one.database_name, one.table_name): one.kept is Kept.KEPT and one.indexes
+        for one in verdicts
+    }
     return Copying(found, key, moment, target, kept)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import Column, ForeignKey, String, Table, func, select
 from sqlalchemy.ext.associationproxy import AssociationProxy, association_proxy
+from sqlalchemy.ext.declarative import ConcreteBase
 from sqlalchemy.ext.hybrid import hybrid_property
 from sqlalchemy.orm import (
     DeclarativeBase,
@@ -147,6 +148,25 @@ class Circle(Shape):
     radius: Mapped[int]
 
 
+class Clerk(ConcreteBase, Base):
+    """Concrete-table inheritance that is read as a union of its tables."""
+
+    __tablename__ = "clerk"
+    __mapper_args__ = {"polymorphic_identity": "clerk", "concrete": True}  # noqa: RUF012
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str]
+
+
+class Boss(Clerk):
+    __tablename__ = "boss"
+    __mapper_args__ = {"polymorphic_identity": "boss", "concrete": True}  # noqa: RUF012
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str]
+    office: Mapped[str]
+
+
 def fill(session: Session) -> None:
     """Rows of every table."""
     root = Node(id=1, name="root", children=[Node(id=2, name="a"), Node(id=3, name="b")])
@@ -169,6 +189,8 @@ def fill(session: Session) -> None:
             Pet(id=2, name="rex"),
             Shape(id=1, name="blob"),
             Circle(id=1, name="ring", radius=4),
+            Clerk(id=1, name="cal"),
+            Boss(id=2, name="bea", office="attic"),
         ]
     )
     session.commit()
@@ -193,4 +215,6 @@ def change(session: Session) -> None:
     session.get_one(Pet, 2).name = "max"
     session.get_one(Shape, 1).name = "square"
     session.get_one(Circle, 1).radius = 7
+    session.get_one(Clerk, 1).name = "cat"
+    session.get_one(Boss, 2).office = "cellar"
     session.commit()

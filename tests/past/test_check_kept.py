@@ -6,11 +6,22 @@ import asyncio
 import datetime as dt
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from sqlalchemy import Column, Engine, Integer, MetaData, String, Table, create_engine, select, text
+from sqlalchemy import (
+    Column,
+    Engine,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    create_engine,
+    event,
+    select,
+    text,
+)
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.orm import Session
 
@@ -26,6 +37,7 @@ from sqlalchemy_matrixone_pitr import (
     as_of,
     check_kept,
     check_kept_async,
+    find_changes,
     past_session,
 )
 from tests.conftest import Server
@@ -113,8 +125,6 @@ def test_a_rebuilt_table(plain: Engine, prefix: str) -> None:
 
 
 def test_four_statements(plain: Engine, prefix: str) -> None:
-    from sqlalchemy import event
-
     protect(plain, Pitr.table(f"{prefix}_t", "crates", "1d"))
     many = [Table(f"t{number}", MetaData(), Column("id", Integer)) for number in range(5)]
     for table in many:
@@ -204,8 +214,6 @@ def test_async(make_async_engine: Callable[..., AsyncEngine], plain: Engine) -> 
 
 def test_no_index_is_read_under_a_tables_policy(plain: Engine, database: str, prefix: str) -> None:
     """Its history is not kept there: the table is scanned, which the planner obeys."""
-    from sqlalchemy import event
-
     from sqlalchemy_matrixone_pitr import PastError
 
     with plain.begin() as connection:
@@ -244,11 +252,10 @@ def test_no_index_is_read_under_a_tables_policy(plain: Engine, database: str, pr
         assert "LIMIT" not in sent[-1]
 
 
-def test_a_change_is_not_looked_for_through_an_index(plain: Engine, prefix: str) -> None:
-    from sqlalchemy import event
-
-    from sqlalchemy_matrixone_pitr import find_changes
-
+@pytest.fixture
+def reads_by_value(plain: Engine, prefix: str) -> Iterator[tuple[Moment, list[str]]]:
+    """A moment at which a table's policy keeps a row with a UNIQUE value, deleted since; and the
+    reads of the past by that value, whoever sends them."""
     with plain.begin() as connection:
         connection.execute(text("ALTER TABLE crates ADD UNIQUE KEY uv (v)"))
         connection.execute(crates.insert(), [{"id": 7, "v": "v7"}])
@@ -259,15 +266,80 @@ def test_a_change_is_not_looked_for_through_an_index(plain: Engine, prefix: str)
     sent: list[str] = []
 
     def note(*arguments: Any) -> None:
-        sent.append(arguments[2])
+        if "v = " in arguments[2]:
+            sent.append(arguments[2])
 
     event.listen(Engine, "before_cursor_execute", note)
-    try:
-        wanted = select(crates.c.id).where(crates.c.v == "v7")
-        [change] = find_changes(plain, wanted, since=then, samples=2)
-    finally:
-        event.remove(Engine, "before_cursor_execute", note)
+    yield then, sent
+    event.remove(Engine, "before_cursor_execute", note)
+
+
+BY_VALUE = select(crates.c.id).where(crates.c.v == "v7")
+
+
+def _of_option(engine: Engine, then: Moment) -> Any:
+    past = engine.execution_options(matrixone_as_of=then, matrixone_allow_unprotected=True)
+    with past.connect() as connection:
+        return connection.scalar(BY_VALUE)
+
+
+def _of_element(engine: Engine, then: Moment) -> Any:
+    past = as_of(crates, then)
+    with engine.execution_options(matrixone_allow_unprotected=True).connect() as connection:
+        return connection.scalar(select(past.c.id).where(past.c.v == "v7"))
+
+
+def _of_session(engine: Engine, then: Moment) -> Any:
+    with past_session(engine, then, allow_unprotected=True) as past:
+        return past.scalar(BY_VALUE)
+
+
+def _of_change(engine: Engine, then: Moment) -> Any:
+    [change] = find_changes(engine, BY_VALUE, since=then, samples=2, allow_unprotected=True)
+    return change.value_before
+
+
+@pytest.mark.parametrize("road", [_of_option, _of_element, _of_session, _of_change])
+def test_nor_where_the_caller_allows_what_nothing_keeps(
+    plain: Engine, reads_by_value: tuple[Moment, list[str]], road: Callable[..., Any]
+) -> None:
+    then, sent = reads_by_value
+    assert road(plain, then) == 7
+    assert sent
+    for statement in sent:  # once: an engine with options hears the listeners twice
+        assert statement.count("LIMIT 18446744073709551615) AS crates") == 1
+
+
+@pytest.mark.emulator_only
+def test_who_may_not_read_policies_reads_no_index() -> None:
+    """A table's policy may be there, whose indexes' history is lost."""
+    with Emulator(version="4.2.0") as server:
+        root = create_engine(server.url(), isolation_level="AUTOCOMMIT")
+        with root.connect() as connection:
+            for statement in (
+                "CREATE DATABASE shop",
+                "CREATE TABLE shop.crates (id INT PRIMARY KEY, v VARCHAR(9) UNIQUE)",
+                "CREATE USER u IDENTIFIED BY 'p'",
+                "CREATE ROLE r",
+                "GRANT CONNECT ON ACCOUNT * TO r",
+                "GRANT SELECT ON TABLE shop.* TO r",
+                "GRANT r TO u",
+            ):
+                connection.exec_driver_sql(statement)
+        engine = create_engine(root.url.set(username="sys:u:r", password="p", database="shop"))
+        sent: list[str] = []
+        event.listen(engine, "before_cursor_execute", lambda *a: sent.append(a[2]))
+        assert _of_element(engine, take_moment(root)) is None
+        assert "LIMIT 18446744073709551615) AS crates" in sent[-1]
+        engine.dispose()
+        root.dispose()
+
+
+def test_a_change_is_not_looked_for_through_an_index(
+    plain: Engine, reads_by_value: tuple[Moment, list[str]]
+) -> None:
+    then, sent = reads_by_value
+    [change] = find_changes(plain, BY_VALUE, since=then, samples=2)
     assert (change.value_before, change.value_after) == (7, None)
-    reads = [statement for statement in sent if "crates.v = " in statement]
-    assert reads
-    assert all("LIMIT 18446744073709551615) AS crates" in statement for statement in reads)
+    assert sent
+    assert all("LIMIT 18446744073709551615) AS crates" in statement for statement in sent)

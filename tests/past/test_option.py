@@ -15,6 +15,7 @@ from sqlalchemy import (
     Engine,
     Integer,
     MetaData,
+    Select,
     Sequence,
     Table,
     column as column_,
@@ -223,7 +224,12 @@ def test_a_name_in_two_schemas(shop: Shop, past: Engine, database: str) -> None:
 
 def test_many_moments_are_one_compilation(shop: Shop) -> None:
     hits: list[str] = []
-    event.listen(shop.engine, "before_cursor_execute", lambda *a: hits.append(a[4].cache_hit.name))
+
+    def note(*arguments: Any) -> None:
+        if "FROM orders" in arguments[2]:
+            hits.append(arguments[4].cache_hit.name)
+
+    event.listen(shop.engine, "before_cursor_execute", note)
     wanted = select(orders.c.item).where(orders.c.id == 1)
     with shop.engine.connect() as connection:
         assert connection.scalar(wanted) == "coffee"
@@ -232,11 +238,7 @@ def test_many_moments_are_one_compilation(shop: Shop) -> None:
             moment = Moment(shop.then.nanoseconds + number)
             options = {"matrixone_as_of": moment, **OPEN}
             assert connection.scalar(wanted, execution_options=options) == "tea"
-            if number == 0:
-                first = list(hits)
-                hits.clear()
-        assert first.count("CACHE_MISS") == 1
-        assert hits == ["CACHE_HIT"] * 199
+        assert hits == ["CACHE_MISS", *["CACHE_HIT"] * 199]
         hits.clear()
         assert connection.scalar(wanted) == "coffee"
         assert hits == ["CACHE_HIT"]
@@ -254,7 +256,9 @@ def test_as_of_in_it(shop: Shop, past: Engine) -> None:
 
 def test_a_statement_that_a_listener_of_the_users_changes(shop: Shop) -> None:
     def only_first(_: Connection, element: Any, many: Any, one: Any, options: Any) -> Any:
-        return element.where(orders.c.id == 1), many, one
+        if isinstance(element, Select):
+            element = element.where(orders.c.id == 1)
+        return element, many, one
 
     event.listen(shop.engine, "before_execute", only_first, retval=True)
     options = {"matrixone_as_of": shop.then, **OPEN}

@@ -45,6 +45,7 @@ from tests.past.models import (
     Car,
     Cat,
     Circle,
+    Clerk,
     Node,
     Pet,
     Review,
@@ -133,6 +134,11 @@ def test_raiseload_raises_as_ever(world: World) -> None:
             _ = article.tags
 
 
+def _clerks(session: Session, entity: Any) -> list[tuple[str, str | None]]:
+    found = session.scalars(select(entity).order_by(entity.id))
+    return [(clerk.name, getattr(clerk, "office", None)) for clerk in found]
+
+
 def test_inheritance(world: World) -> None:
     with past_session(world.engine, world.then, **OPEN) as past:
         vehicles = past.scalars(select(Vehicle).order_by(Vehicle.id)).all()
@@ -147,6 +153,7 @@ def test_inheritance(world: World) -> None:
         assert past.scalars(select(Cat)).one().lives == 9
         assert past.scalars(select(Shape)).one().name == "blob"
         assert past.scalars(select(Circle)).one().radius == 4
+        assert _clerks(past, Clerk) == [("cal", None), ("bea", "attic")]
     with past_session(world.engine, world.then, **OPEN) as past:
         wide = with_polymorphic(Vehicle, [Car])
         assert past.scalars(select(wide).where(wide.Car.doors == 2)).one().name == "beetle"
@@ -312,6 +319,9 @@ def test_entities_of_as_of_by_inheritance(world: World) -> None:
         assert session.scalars(select(as_of(Car, world.then))).one().doors == 2
         assert session.scalars(select(as_of(Cat, world.then))).one().lives == 9
         assert session.scalars(select(as_of(Circle, world.then))).one().radius == 4
+        assert _clerks(session, as_of(Clerk, world.then)) == [("cal", None), ("bea", "attic")]
+        named = as_of(Clerk, world.then, name="then")
+        assert session.scalars(select(named.id).where(named.name == "bea")).all() == [2]
         wide = as_of(with_polymorphic(Vehicle, [Car]), world.then)
         assert session.scalars(select(wide).order_by(wide.id)).first().doors == 2  # type: ignore[union-attr]
         found = session.scalars(select(as_of(Vehicle, world.then))).all()
