@@ -191,7 +191,7 @@ class Window:
     :ivar level: of the policy or snapshot.
     :ivar kept: :attr:`Kept.KEPT`, or :attr:`Kept.PROBABLE` where this account cannot be sure.
     :ivar indexes: whether UNIQUE keys, indexes and partitions that the table has now are kept too;
-        False is ``rows only``.
+        False is ``rows only``, also where the table is gone and what it had is not known.
     :ivar range: of the policy, which decides when ``begin`` moves on; None of a snapshot.
     :ivar since: from when on everything is kept that had this name, also before the table was
         there: where a database's policy is older than the table, this is earlier than ``begin``.

@@ -162,14 +162,15 @@ class Windows:
         extent = kept_by(PitrLevel.TABLE, parts, known.rules)
         if extent is Extent.NOTHING:
             return
+        whole = extent is Extent.ALL and key in known.ids
         for number, policy in enumerate(own):
             life = self._life(policy, key, self._bound(key, own[number + 1 :], policy))
             if life is not None:
-                yield from self._pieces(policy, life, indexes=extent is Extent.ALL)
+                yield from self._pieces(policy, life, indexes=whole)
         for policy in renamed:
             reason = f"{policy.pitr.name} was made for another name: RESTORE does not take it"
             life = _Life(WindowKind.POLICY, None, Kept.PROBABLE, reason)
-            yield from self._pieces(policy, life, indexes=extent is Extent.ALL)
+            yield from self._pieces(policy, life, indexes=whole)
 
     def _bound(self, key: Key, later: Iterable[Policy], policy: Policy) -> Moment:
         """The latest moment at which a policy's object can have gone."""
@@ -203,26 +204,27 @@ class Windows:
 
     def _of_gone(self, key: Key) -> Iterator[Window]:
         """The windows of policies above a table that is not there: as far as it is known to have
-        been."""
+        been. A policy of its own that ended tells that it was there until then; it may have been
+        rebuilt then, and dropped later."""
         known, own = self._known, self._of_table.get(key, ())
         was = known.earlier is not None and key in known.earlier.ids
         if not own and not was:
             return
-        ends = [policy.ended for policy in own]
-        last = max((end for end in ends if end is not None), default=None)
-        sure = last is not None and None not in ends
-        first = None if was else min(policy.made for policy in own)
+        first = min((policy.made for policy in own), default=known.now)
+        last = max((policy.ended for policy in own if policy.ended is not None), default=None)
+        reason = "when the table was dropped is not known"
         for window in self._of_database_and_above(key[0]):
-            begin = window.begin if first is None else max(first, window.begin)
-            end = window.end
-            if sure and last is not None:
-                end = last if end is None else min(last, end)
-                changed = replace(window, begin=begin, end=end)
-            else:
-                reason = "when the table was dropped is not known"
-                changed = replace(window, begin=begin, kept=Kept.PROBABLE, reason=reason)
-            if end is None or begin < end:
-                yield changed
+            begin = window.begin if was else max(first, window.begin)
+            until = begin if last is None else last
+            if window.end is not None and window.end <= until:
+                until = window.end
+            if begin < until:
+                yield replace(window, begin=begin, end=until)
+            begin = max(begin, until)
+            if window.end is None or begin < window.end:
+                yield replace(
+                    window, begin=begin, kept=Kept.PROBABLE, reason=window.reason or reason
+                )
 
     def _of_database_and_above(self, database: str) -> tuple[Window, ...]:
         found = self._shared.get(database)
