@@ -245,7 +245,7 @@ def _run(context: MigrationContext) -> _Run:
     return _runs[context]
 
 
-def _begin_step(context: MigrationContext, step: MigrationInfo, heads: Heads) -> None:
+def _begin_step(context: MigrationContext, step: MigrationInfo, heads: Heads, more: bool) -> None:
     if not step.is_stamp:
         _listen(context)
         _run(context).is_upgrade = step.is_upgrade

@@ -4,9 +4,10 @@ An ordinary ALTER TABLE gives a table a new id, which ends its policy without a 
 runs in the revision's own transaction, where the table has its new id already, while another
 connection still sees the committed one.
 
-Which tables those are is told by all ids of the migrated databases: read before the run, and after
-each revision once. Policies are read before the run, and again where the id of a table with a
-policy, or that is to have one, has changed, or the revision has changed policies.
+Which tables those are is told by all ids of the migrated databases: read before the run, and once
+after each revision that has sent anything. After the last one in any case: a revision may change
+tables on a connection of its own. Policies are read before the run, and again where the id of a
+table with a policy, or that is to have one, has changed, or the revision has changed policies.
 
 =============================================  =============================================
 a table of the migrated databases              its policy
@@ -25,6 +26,7 @@ Source: docs/server.md, Object ids.
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import logging
 import threading
@@ -97,6 +99,9 @@ class _Run:
     :ivar names: of the PITRs that there were then, less those that the run has made since.
     :ivar waiting: what waited for COMMIT then.
     :ivar runs: whether a revision is doing its work.
+    :ivar sent: whether it has sent a statement, on the migration's connection.
+    :ivar more: whether another one follows it.
+    :ivar unseen: whether revisions have run since the ids were read.
     :ivar stop: ends the listening to its statements.
     :ivar rebuilt: tables that were rebuilt while no policy of them was known.
     """
@@ -111,6 +116,9 @@ class _Run:
     waiting: set[TransactionalDDLElement] = field(default_factory=set)
     rebuilt: set[Key] = field(default_factory=set)
     runs: bool = False
+    sent: bool = False
+    more: bool = False
+    unseen: bool = False
     stop: Callable[[], None] | None = None
 
     def concerned(self) -> set[Key]:
@@ -179,14 +187,14 @@ def _callback_of(context: MigrationContext) -> AfterRevision | None:
     return next(found, None)
 
 
-def _begin(context: MigrationContext, step: MigrationInfo, heads: Heads) -> None:
+def _begin(context: MigrationContext, step: MigrationInfo, heads: Heads, more: bool) -> None:
     connection, callback = context.connection, _callback_of(context)
     if step.is_stamp or callback is None or connection is None:
         return
     if connection.dialect.name not in server.SUPPORTED_DIALECTS:
         return
     if server.matrixone_version(connection) is not None:
-        callback.begin(context, step, connection, heads)
+        callback.begin(context, step, connection, heads, more=more)
 
 
 def _end(context: MigrationContext, error: BaseException | None) -> None:
@@ -207,8 +215,9 @@ def _note(operations: Operations, operation: MigrateOperation) -> None:
 
 
 class AfterRevision:
-    """The ``on_version_apply`` callback: one reading statement a revision, and more where a table
-    with a policy is another one than before, or the revision changes policies.
+    """The ``on_version_apply`` callback: nothing of a revision that sends nothing, else one reading
+    statement, and more where a table with a policy is another one than before, or the revision
+    changes policies.
 
     :param record_times: remember when the revision ran, see ``times.py``.
     """
@@ -219,20 +228,25 @@ class AfterRevision:
         self._runs: weakref.WeakKeyDictionary[MigrationContext, _Run] = weakref.WeakKeyDictionary()
 
     def begin(
-        self, ctx: MigrationContext, step: MigrationInfo, connection: Connection, heads: Heads
+        self,
+        ctx: MigrationContext,
+        step: MigrationInfo,
+        connection: Connection,
+        heads: Heads,
+        *,
+        more: bool,
     ) -> None:
-        """Read what there is before the first revision, and take the time of each."""
+        """Read what there is before the first revision, and take note of each."""
         run = self._runs.get(ctx)
-        if run is not None and run.recorder is None:
-            return
-        with reading(connection) as aside:
-            if run is None:
-                run = self._runs[ctx] = self._start(ctx, connection, aside, heads)
-            if run.recorder is not None:
-                earlier = run.recorder.begin(step, connection, aside, run.ids)
-                if earlier is not None:
-                    _go_back(run, aside, earlier)
-        run.runs = True
+        if run is None or run.recorder is not None:
+            with reading(connection) as aside:
+                if run is None:
+                    run = self._runs[ctx] = self._start(ctx, connection, aside, heads)
+                if run.recorder is not None:
+                    earlier = run.recorder.begin(step, connection, aside, run.ids)
+                    if earlier is not None:
+                        _go_back(run, aside, earlier)
+        run.runs, run.sent, run.more = True, False, more
 
     def _start(
         self, ctx: MigrationContext, connection: Connection, aside: Connection, heads: Heads
@@ -261,7 +275,7 @@ class AfterRevision:
             run.names = frozenset(pitr.name for pitr in state.pitrs)
         if self._record_times:
             run.recorder = Recorder.of(ctx, names.current, now, heads)
-            run.stop = _listen(run, run.recorder, connection, ctx._version)
+        run.stop = _listen(run, connection, ctx._version)
         return run
 
     def __call__(self, *, ctx: MigrationContext, step: Any, **kw: Any) -> None:
@@ -272,17 +286,18 @@ class AfterRevision:
         if step.is_stamp or run is None or connection is None:
             return
         run.runs = False
-        touched = None
-        changes = take_changes(ctx)
+        touched: list[Key] | None = None if run.ids is None else []
+        run.unseen = True
+        changes = take_changes(ctx) or not run.waiting.issuperset(pending_pitrs(connection))
         look_for_objects(connection)
-        if run.ids is not None:
+        if run.ids is not None and (run.sent or changes or not run.more):
             if run.recorder is not None:
-                _learn(run, connection, _named.pop(ctx, set()), run.recorder.moment)
+                _learn(run, run.recorder, connection, _named.pop(ctx, set()))
             here = table_ids(connection, run.databases | {database for database, _ in run.ids})
             self._look(run, connection, here, is_upgrade=step.is_upgrade, changes=changes)
             there = set(here.values())
             touched = sorted(key for key, rel_id in run.ids.items() if rel_id not in there)
-            run.ids = dict(here)
+            run.ids, run.unseen = dict(here), False
         if run.recorder is not None:
             run.recorder.record(connection, kw.get("heads"), touched)
 
@@ -300,13 +315,28 @@ class AfterRevision:
         if run.recorder is not None:
             committed = error is None or isinstance(error, PitrAfterCommitError)
             run.recorder.end(connection, committed=committed)
-        if run.rebuilt and error is None:
+        if error is None and run.rebuilt:
             is_open = connection.in_transaction() and not is_autocommit(connection)
-            with reading(connection) as aside:
-                run.read(aside)
-            for policy in run.policies:
-                if _key(policy) in run.rebuilt and (policy.detached or is_open):
-                    _warn_rebuilt(policy)  # what is committed is the table as it was
+            self._name_rebuilt(run, connection, is_open=is_open)
+        elif isinstance(error, Exception) and run.unseen and run.ids is not None:
+            with contextlib.suppress(SQLAlchemyError):  # the run's own error is the one to raise
+                with reading(connection) as aside:
+                    here = table_ids(aside, run.databases)
+                run.rebuilt |= {key for key in here if run.ids.get(key, here[key]) != here[key]}
+                self._name_rebuilt(run, connection, is_open=False)
+
+    def _name_rebuilt(self, run: _Run, connection: Connection, *, is_open: bool) -> None:
+        """Name the policies of rebuilt tables that have ended, or do so when a transaction ends.
+
+        :param is_open: whether one may be open, so that the server shows tables as they were.
+        """
+        with reading(connection) as aside:
+            run.read(aside)
+        for policy in run.policies:
+            key = _key(policy)
+            was_protected = run.protected.get((policy.name, key), True)
+            if key in run.rebuilt and was_protected and (policy.detached or is_open):
+                _warn_rebuilt(policy)
 
     def _log_unprivileged(self) -> None:
         """Users who are no administrators migrate too; where policies are declared it matters."""
@@ -338,7 +368,6 @@ class AfterRevision:
         assert run.ids is not None
         keys = run.ids.keys() | here.keys()
         changed = {key for key in keys if run.ids.get(key) != here.get(key)}
-        changes = changes or not run.waiting.issuperset(pending_pitrs(connection))
         if not changes and not changed & run.concerned():
             run.rebuilt |= {key for key in changed if key in run.ids and run.is_migrated(key)}
             return
@@ -444,10 +473,8 @@ class AfterRevision:
         return after
 
 
-def _listen(
-    run: _Run, recorder: Recorder, connection: Connection, version: Table
-) -> Callable[[], None]:
-    """Tell the recorder of each statement of a revision, but for what Alembic itself records.
+def _listen(run: _Run, connection: Connection, version: Table) -> Callable[[], None]:
+    """Take note of each statement of a revision, but for what Alembic itself records.
 
     :returns: what ends it.
     """
@@ -459,19 +486,23 @@ def _listen(
             compiled = getattr(context, "compiled", None)
             written = getattr(getattr(compiled, "statement", None), "table", None)
             if written is not version:
-                recorder.note(connection)
+                run.sent = True
+                if run.recorder is not None:
+                    run.recorder.note(connection)
 
     event.listen(connection, "before_cursor_execute", look)
     return lambda: event.remove(connection, "before_cursor_execute", look)
 
 
-def _learn(run: _Run, connection: Connection, named: set[str], moment: dt.datetime) -> None:
-    """Take the ids in databases that operations have named for the first time, as they were."""
+def _learn(run: _Run, recorder: Recorder, connection: Connection, named: set[str]) -> None:
+    """Take the ids in databases that operations have named for the first time, as they were when
+    the revision began."""
     assert run.ids is not None
     new = named - run.databases - {database for database, _ in run.ids}
     if not new:
         return
     try:
+        moment = recorder.moment(connection)
         with reading(connection) as aside:
             run.ids |= table_ids(aside, new, at=moment)
     except SQLAlchemyError as error:

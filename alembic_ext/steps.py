@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sized
 from typing import Any, TypeAlias
 
 from alembic.runtime.migration import MigrationContext, MigrationInfo, RevisionStep
@@ -18,8 +18,9 @@ from sqlalchemy_matrixone_pitr.connections import close_side_connections, keep_s
 
 Heads: TypeAlias = tuple[str, ...]
 
-Begin: TypeAlias = Callable[[MigrationContext, MigrationInfo, Heads], None]
-"""Told of a step that begins, and of the versions that the run found."""
+Begin: TypeAlias = Callable[[MigrationContext, MigrationInfo, Heads, bool], None]
+"""Told of a step that begins, of the versions that the run found, and whether another step is known
+to follow."""
 
 End: TypeAlias = Callable[[MigrationContext, BaseException | None], None]
 """Told of the end of a run with a connection, and of what has ended it before its time."""
@@ -79,9 +80,10 @@ def _told(
 def _tell(
     context: MigrationContext, heads: Heads, steps: Iterable[RevisionStep]
 ) -> Iterator[RevisionStep]:
-    for step in steps:
+    count = len(steps) if isinstance(steps, Sized) else 0
+    for number, step in enumerate(steps, 1):
         if context.connection is not None:
             keep_side_connections(context.connection)
         for begin in _begins:
-            begin(context, step.info, heads)
+            begin(context, step.info, heads, number < count)
         yield step

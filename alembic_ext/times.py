@@ -6,7 +6,8 @@ revision dropped or rebuilt. A downgrade has a row of its own, ``downgrade of`` 
 
 The row is written before the revision's first statement, on a connection of its own, so that it is
 there however the revision ends. After the COMMIT it is written once more, with what was touched:
-together with the next one, or at the end of the run. Of a revision that fails the first one stays,
+together with the next one, or at the end of the run. A revision that sends nothing costs nothing:
+its row is written then, for the first time. Of a revision that fails the first one stays,
 marked as begun; the next time that the revision runs takes its place. But where it had committed
 something in its middle (``autocommit_block``, or an AUTOCOMMIT connection), and a table is another
 one since, the next run keeps the earlier time: only that is before all that the revision has done.
@@ -14,6 +15,10 @@ one since, the next run keeps the earlier time: only that is before all that the
 On a database whose version table is not committed yet, the first revision's row is written after
 its COMMIT: until then what another connection writes may wait for Alembic's own table. So are
 those of revisions that run in the transaction of an earlier one: a failure undoes them with it.
+
+The server's clock is read where a row is to be written; the local clock tells how long before that
+the revision has begun. So one reading dates all revisions since the last one, and each is dated
+before what it did on a connection of its own before its first statement here.
 
 What goes wrong here is logged, and never fails a migration. Changed rows leave no trace here.
 """
@@ -25,6 +30,7 @@ import datetime as dt
 import enum
 import json
 import logging
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Self
@@ -203,37 +209,75 @@ def _log_failure(rows: Iterable[Row], error: Exception) -> None:
 # --------------------------------------------------------------------------------------- recording
 
 
+_NOT_KNOWN: Final = dt.datetime.max.replace(tzinfo=dt.UTC)
+"""Stands for a time until the server's clock has been read: later than all times."""
+
+
+@dataclass
+class _Revision:
+    """A revision of the run, until it is written as committed.
+
+    :ivar rows: of one revision; of several where a step merges them.
+    :ivar since: when it began, by the local clock.
+    """
+
+    rows: list[Row]
+    since: float
+
+    def change(self, **values: Any) -> None:
+        """Change columns of all rows."""
+        self.rows = [dataclasses.replace(row, **values) for row in self.rows]
+
+    @property
+    def began(self) -> dt.datetime:
+        """Its time, or that of the earlier run which it goes on with."""
+        return min((row.began for row in self.rows), default=_NOT_KNOWN)
+
+    def is_dated(self) -> bool:
+        return all(row.began != _NOT_KNOWN for row in self.rows)
+
+    def has(self, progress: Progress) -> bool:
+        return any(row.progress is progress for row in self.rows)
+
+    def date(self, read: float, now: dt.datetime) -> None:
+        """Set the time of rows that have none.
+
+        :param read: the local clock, just before the server's was read.
+        :param now: the server's.
+        """
+        began = now - dt.timedelta(seconds=read - self.since)
+        self.rows = [dataclasses.replace(row, began=min(row.began, began)) for row in self.rows]
+
+
 @dataclass
 class Recorder:
     """Records the revisions of one run.
 
-    :ivar began: the server's time; nothing was committed since, unless ``old`` says so.
+    :ivar began: the server's time; nothing was committed since. None: something was.
     :ivar heads: the versions before the step that runs; None is not known.
     :ivar failed: what earlier runs have left in their middle, by revision; None is not known yet.
     :ivar has_table: whether the table of rows is there.
     :ivar may_make_table: whether it may be made now: not where that would wait for Alembic's own,
         or for what revisions before have changed in the same transaction.
-    :ivar rows: of the revision that runs.
-    :ivar tried: whether they have been written, or that has failed.
-    :ivar written: whether they are.
-    :ivar open: those of revisions whose transaction may be open still, None where there is none.
+    :ivar running: the revision that runs.
+    :ivar tried: whether its rows have been written, or that has failed.
+    :ivar open: those whose transaction may be open still, None where there is none.
     :ivar committed: those to be written as such.
     """
 
     version_table: str
     schema: str | None
     database: str | None
-    began: dt.datetime
+    began: dt.datetime | None
     heads: list[str] | None
-    old: bool = False
     failed: dict[str, Row] | None = None
     has_table: bool = False
     may_make_table: bool = False
     may_write: bool = True
-    rows: list[Row] = field(default_factory=list)
+    running: _Revision | None = None
     tried: bool = False
-    open: list[tuple[RootTransaction | None, list[Row]]] = field(default_factory=list)
-    committed: list[Row] = field(default_factory=list)
+    open: list[tuple[RootTransaction | None, _Revision]] = field(default_factory=list)
+    committed: list[_Revision] = field(default_factory=list)
 
     @classmethod
     def of(
@@ -249,7 +293,7 @@ class Recorder:
         aside: Connection,
         ids: Mapping[Key, int | None] | None,
     ) -> dt.datetime | None:
-        """Take the time of a revision that is about to run.
+        """Take note of a revision that is about to run.
 
         :param ids: of the tables now.
         :returns: where it goes on what an earlier run has left in its middle, when that began.
@@ -259,27 +303,27 @@ class Recorder:
         is_new = is_first and not self.heads  # Alembic has just made its own table, it may be
         self.may_make_table = not connection.in_transaction() or (is_first and not is_new)
         self.may_write = not (is_new and connection.in_transaction())
-        self.rows, self.tried = [], False
+        at_once = is_autocommit(connection)
+        rows = self._rows(step, Progress.PARTIAL if at_once else Progress.BEGUN)
+        self.running, self.tried = _Revision(rows, time.monotonic()), False
         try:
-            if self.old:
-                self.began, self.old = server.utc_now(aside), False
-            self.rows = self._rows(step, Progress.BEGUN)
-            if is_autocommit(connection):
-                self._mark_partial()
             if self.failed is None:
                 self.failed = self._read_failed(aside)
-            return self._earlier(aside, ids)
+            return self._earlier(self.running, aside, ids)
         except SQLAlchemyError as error:
-            if self.rows:
-                log.debug("whether %s has begun before is not known: %s", step, error)
-            else:
-                log.warning("the time of %s is not recorded: %s", step, error)
+            log.debug("whether %s has begun before is not known: %s", step, error)
             return None
 
-    @property
-    def moment(self) -> dt.datetime:
-        """When the revision that runs began, or an earlier time."""
-        return min((row.began for row in self.rows), default=self.began)
+    def moment(self, connection: Connection) -> dt.datetime:
+        """When the revision that runs began, or an earlier time.
+
+        :raises SQLAlchemyError: the server's clock could not be read.
+        """
+        assert self.running is not None
+        if not self.running.is_dated():
+            with side_connection(connection) as aside:
+                self._date(aside)
+        return self.running.began
 
     def _rows(self, step: MigrationInfo, progress: Progress) -> list[Row]:
         kind = "" if step.is_upgrade else DOWNGRADE
@@ -288,16 +332,13 @@ class Recorder:
                 self.database or "",
                 self.version_table,
                 f"{kind}{revision}",
-                self.began,
+                self.began or _NOT_KNOWN,
                 before=self.heads,
                 down=list(step.down_revision_ids),
                 progress=progress,
             )
             for revision in step.up_revision_ids
         ]
-
-    def _mark_partial(self) -> None:
-        self.rows = [dataclasses.replace(row, progress=Progress.PARTIAL) for row in self.rows]
 
     def _read_failed(self, aside: Connection) -> dict[str, Row]:
         """Look for the table, and for revisions in it that have come to their middle."""
@@ -318,20 +359,20 @@ class Recorder:
         }
 
     def _earlier(
-        self, aside: Connection, ids: Mapping[Key, int | None] | None
+        self, revision: _Revision, aside: Connection, ids: Mapping[Key, int | None] | None
     ) -> dt.datetime | None:
         """When an earlier run of the revision began that has committed something; the rows take its
         time."""
         assert self.failed is not None
         moments = []
-        for number, row in enumerate(self.rows):
+        for number, row in enumerate(revision.rows):
             failed = self.failed.pop(row.version_num, None)
             if failed is None or ids is None:
                 continue
             then = table_ids(aside, [failed.migrated], at=failed.began)
             if set(then.values()) <= set(ids.values()):
                 continue
-            self.rows[number] = dataclasses.replace(
+            revision.rows[number] = dataclasses.replace(
                 row, began=failed.began, progress=Progress.PARTIAL
             )
             moments.append(failed.began)
@@ -342,14 +383,15 @@ class Recorder:
 
         Not where an earlier revision waits for the same COMMIT: a failure undoes this one with it.
         """
-        if is_autocommit(connection) and any(r.progress is Progress.BEGUN for r in self.rows):
-            self._mark_partial()
+        assert self.running is not None
+        if is_autocommit(connection) and self.running.has(Progress.BEGUN):
+            self.running.change(progress=Progress.PARTIAL)
             self.may_make_table, self.may_write, self.tried = True, True, False
         elif self.open:
             return
         if not self.tried:
             self.tried = True
-            self._try_to_write(connection, self.rows)
+            self._try_to_write(connection, self.running)
 
     def record(
         self,
@@ -362,57 +404,83 @@ class Recorder:
         :param heads: the versions after it.
         :param touched: the tables that it dropped or rebuilt; None is not known.
         """
-        rows = [dataclasses.replace(row, touched=touched) for row in self.rows]
-        done = [dataclasses.replace(row, progress=Progress.COMMITTED) for row in rows]
+        assert self.running is not None
+        self.running.change(touched=touched, progress=Progress.COMMITTED)
         at_once = is_autocommit(connection)
-        self.open.append((None if at_once else connection.get_transaction(), done))
-        self.rows = []
+        self.open.append((None if at_once else connection.get_transaction(), self.running))
+        self.running = None
         self.heads = None if heads is None else sorted(heads)
 
     def end(self, connection: Connection, *, committed: bool) -> None:
-        """Write what the run has not written yet.
+        """Write what the run has not written yet: after the COMMIT that it has left open, if any.
 
         :param committed: whether the transactions that it has ended are.
         """
+        self.running = None
         if committed:
             self._settle(connection)
+        else:
+            self.open = []
+        rest = [*self.committed, *(revision for _, revision in self.open)]
+        if not rest:
+            return
         for last in (False, True):
-            if not self.committed:
-                break
             try:
                 with side_connection(connection) as aside:
-                    self._write(aside, [])
+                    if self.open:
+                        self._date(aside)
+                    else:
+                        self._write(aside)
+                break
             except SQLAlchemyError as error:
                 if last:
-                    _log_failure(self.committed, error)
-        if committed and self.open:
-            rows = [row for _, some in self.open for row in some]
-            self.open = []
+                    _log_failure([row for revision in rest for row in revision.rows], error)
+                    return
+        if self.open:
+            rows = [row for revision in rest for row in revision.rows]
+            self.open, self.committed = [], []
             connection.execute(RecordRevisions(rows, self.schema))
 
     def _settle(self, connection: Connection) -> None:
         """Find the revisions that were committed since."""
         now = connection.get_transaction()
-        ended = [rows for of, rows in self.open if of is None or of is not now]
-        self.open = [(of, rows) for of, rows in self.open if of is not None and of is now]
-        for rows in ended:
-            self.committed += rows
-            self.old = True
+        ended = [revision for of, revision in self.open if of is None or of is not now]
+        self.open = [(of, rest) for of, rest in self.open if of is not None and of is now]
+        if ended:
+            self.committed += ended
+            self.began = None
 
-    def _try_to_write(self, connection: Connection, rows: list[Row]) -> None:
+    def _undated(self) -> list[_Revision]:
+        known = [*self.committed, *(revision for _, revision in self.open), self.running]
+        return [found for found in known if found is not None and not found.is_dated()]
+
+    def _date(self, aside: Connection) -> None:
+        """Date all revisions by one reading of the server's clock."""
+        undated = self._undated()
+        if undated:
+            read = time.monotonic()
+            now = server.utc_now(aside)
+            for revision in undated:
+                revision.date(read, now)
+
+    def _try_to_write(self, connection: Connection, revision: _Revision) -> None:
         if not self.may_write or not (self.has_table or self.may_make_table):
             return
         try:
             with side_connection(connection) as aside:
-                self._write(aside, rows)
+                self._write(aside, revision)
         except SQLAlchemyError as error:
-            names = ", ".join(row.version_num for row in rows)
+            names = ", ".join(row.version_num for row in revision.rows)
             log.debug("the time of %s is not written before its COMMIT: %s", names, error)
 
-    def _write(self, aside: Connection, rows: list[Row]) -> None:
-        """Write rows, and those that wait."""
+    def _write(self, aside: Connection, *revisions: _Revision) -> None:
+        """Write the rows of revisions, and those that wait."""
+        self._date(aside)
+        rows = [row for revision in (*self.committed, *revisions) for row in revision.rows]
+        if not rows:
+            return
         if not self.has_table:
             _create(aside, self.schema)
             self.has_table = True
-        _write(aside, self.schema, [*self.committed, *rows])
+        _write(aside, self.schema, rows)
         self.committed = []

@@ -57,7 +57,7 @@ BODIES = {
 def test_three_statements_a_revision(
     project: Project, server: Server, database: str, proxy: Proxy, template: str, body: str
 ) -> None:
-    """Where it touches no table with a policy; another one has one."""
+    """Where it touches no table with a policy; another one has one. None where it is empty."""
     server.query("CREATE TABLE orders (id INT PRIMARY KEY)", database)
     PitrManager(project.engine).create_table_pitr(project.prefix, database, "orders")
     through(project, server, database, proxy)
@@ -76,7 +76,7 @@ def test_three_statements_a_revision(
         proxy.clear()
         project.upgrade()
         counted.append(len(proxy.statements))
-    each = 2 if body == "empty" else 3
+    each = 0 if body == "empty" else 3
     assert counted[1] - counted[0] <= each * MANY + A_RUN
     assert len(proxy.by_connection) == 2 + (template == "external")
     assert proxy.matching("FOR UPDATE") == []
