@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 _MICROSECOND: Final = dt.timedelta(microseconds=1)
 
-_EARLIEST: Final = 10**17
+EARLIEST: Final = 10**17
 """3 March 1973: what is less counts something else, or is before any server was."""
 _LATEST: Final = 2**63 - 1
 """The largest number that the server takes: 11 April 2262."""
@@ -249,7 +249,7 @@ def _checked(nanoseconds: object) -> int:
             f"{shorten(nanoseconds)}; Moment.of() and Moment.parse() take other things"
         )
     number = int(nanoseconds)
-    if _EARLIEST <= number <= _LATEST:
+    if EARLIEST <= number <= _LATEST:
         return number
     for limit, factor, what in _COARSER:
         if 10**8 <= number < limit:

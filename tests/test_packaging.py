@@ -172,6 +172,7 @@ def test_the_sdist_can_be_tested(built: Built) -> None:
         "README.md",
         "pyproject.toml",
         "benchmarks/__main__.py",
+        "docs/images/timeline.svg",
         "docs/server.md",
         "tests/conftest.py",
     } <= files

@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .errors import CliError, as_commands, needs, printable
+from ..printing import printable
+from .errors import CliError, as_commands, needs
 
 if TYPE_CHECKING:
     from ..model import Pitr

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
+from ..printing import printable
+
 if TYPE_CHECKING:
     from sqlalchemy import URL
     from sqlalchemy.exc import DBAPIError
@@ -139,13 +141,6 @@ def without_password(text: str, url: str | None) -> str:
     if not (at and colon and password):
         return text
     return text.replace(f":{password}@", ":***@")
-
-
-def printable(text: str) -> str:
-    """A text from the server without what a terminal would obey."""
-    return "".join(
-        c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in text
-    )
 
 
 # ------------------------------------------------------------------------------------------- advice

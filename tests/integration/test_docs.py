@@ -129,6 +129,11 @@ def test_the_page_about_restoring(server: Server, shop: str) -> None:
     assert "{'orders_week': 'detached'}" in on_page("docs/restoring.md", server, shop)
 
 
+def test_the_page_about_coverage(server: Server, shop: str) -> None:
+    lines = on_page("docs/coverage.md", server, shop)
+    assert any(line.startswith("  orders") and line.endswith("covered") for line in lines)
+
+
 def test_the_page_about_testing(server: Server, shop: str) -> None:
     assert blocks("docs/testing.md")
     assert run("docs/testing.md", server, shop) == []
