@@ -18,6 +18,11 @@ def utc(ns: int) -> datetime.datetime:
     return _EPOCH.replace(tzinfo=None) + datetime.timedelta(seconds=ns // 1_000_000_000)
 
 
+def utc_text(ns: int) -> str:
+    """A moment in UTC, with up to nine digits: zeros at the end are cut."""
+    return f"{utc(ns)}.{ns % 1_000_000_000:09d}".rstrip("0").rstrip(".")
+
+
 class Clock:
     """Server time in UTC nanoseconds; strictly increasing; may be moved forward by tests."""
 

@@ -15,9 +15,11 @@ from ..errors import SqlError
 from ..parsing import dialect
 from ..parsing.lexer import TIME_MARK, fold_time_parts, tokens
 from ..parsing.redact import unsupported
+from ..parsing.scanner import fold
 from ..parsing.times import parse_read_time
 from ..storage.records import SYSTEM_DATABASES, SessionContext
 from ..storage.shared import Shared
+from ..storage.snapshots import Snapshot
 from ..storage.store import Store
 from ..storage.tables import Tables
 from ..storage.virtual import VirtualTable
@@ -55,6 +57,8 @@ class Resolver:
     context: SessionContext
     catalogue: Tables
     moment_read: int | None = None
+    account_read: int | None = None
+    """The account whose past is read by an account's snapshot that sys made, if another one"""
     statement_text = ""
 
     @property
@@ -78,7 +82,7 @@ class Resolver:
         self, name: str, number: int | None = None, account_id: int | None = None
     ) -> DatabaseVersion:
         wanted = self.database_name(name)
-        account = self.context.account_id if account_id is None else account_id
+        account = self.past_account(number) if account_id is None else account_id
         found = self.catalogue.database(account, wanted, number)
         if found is None and wanted == "mo_catalog":
             found = self.catalogue.database(0, wanted, number)
@@ -87,6 +91,12 @@ class Resolver:
                 raise SqlError(1046, "No database selected")
             raise SqlError(1049, f"Unknown database {wanted}")
         return found
+
+    def past_account(self, number: int | None) -> int:
+        """The account whose databases are meant, at transaction *number* or now."""
+        if number is None or self.account_read is None:
+            return self.context.account_id
+        return self.account_read
 
     def new_home(self, name: str) -> DatabaseVersion:
         """The database in which a statement creates something; a missing one counts as none."""
@@ -130,9 +140,7 @@ class Resolver:
         word = text.strip()
         upper = " ".join(word.upper().split())
         if upper.startswith("SNAPSHOT"):
-            # CREATE SNAPSHOT is refused by name: there are none.
-            name = word.partition("=")[2].strip(" '\"")
-            raise SqlError.internal(f"find 0 snapshot records by name({name}), expect only 1")
+            return self.snapshot(word).at
         try:
             if upper.startswith("MO_TS"):
                 number = word.partition("=")[2].strip()
@@ -159,6 +167,20 @@ class Resolver:
             text = word.partition("'")[2].rpartition("'")[0]
             raise SqlError(20301, f"invalid input: invalid timestamp format: {text}") from None
         raise unsupported("{" + text + "}")
+
+    def snapshot(self, text: str) -> Snapshot:
+        """The snapshot of a brace part `SNAPSHOT = name`: a text is not folded, a name is."""
+        name = text.partition("=")[2].strip()
+        if name[:1] in ("'", '"'):
+            name = name[1:-1]
+        elif name[:1] == "`" or (name.isidentifier() and name.lower() not in self.rules.reserved):
+            name = fold(name.strip("`"))
+        else:
+            raise unsupported("{" + text + "}")
+        found = self.storage.snapshots.need(self.context.account_id, name)
+        of_other = found.level == "account" and found.object_id != self.context.account_id
+        self.account_read = found.object_id if of_other else None
+        return found
 
     def _one_moment(self, text: str) -> int:
         """The one moment of this statement: the first one named counts for all."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import NamedTuple
 
+from ..errors import SqlError
 from ..versions.rules import Rules
 from .lexer import Token, syntax_error
 
@@ -34,6 +35,12 @@ class IntoVariables(NamedTuple):
     names: tuple[str, ...]
     start: int
     end: int
+
+
+def refuse_odd_name(name: str) -> None:
+    """Refuse characters that the server does not take in its own look-ups by text."""
+    if any(char in " \t`\"'" for char in name):
+        raise SqlError.internal("invalid input")
 
 
 def into_variables(found: list[Token]) -> IntoVariables | None:

@@ -15,6 +15,7 @@ from dataclasses import replace
 from ..clock import Clock
 from ..errors import SqlError
 from ..parsing.grammar import AlterPitr, DropPitr
+from ..parsing.refusals import refuse_odd_name
 from ..parsing.scanner import unescape
 from ..statements.storage import Event
 from ..storage.collecting import Place
@@ -25,12 +26,6 @@ from .rows import HIDDEN, PitrRow, affected_by
 
 # How long the rows that a race left behind stay after their name was dropped (3.0.9).
 _GHOST_NS = 300 * 1_000_000_000
-
-
-def check_name(name: str) -> None:
-    """Refuse characters that the server does not take in a look-up by text."""
-    if any(char in " \t`\"'" for char in name):
-        raise SqlError.internal("invalid input")
 
 
 class Catalog:
@@ -215,7 +210,7 @@ class Catalog:
 
     def lookup_name(self, name: str) -> str:
         """The name as the server's own look-up reads it: backslashes are escapes there."""
-        check_name(name)
+        refuse_odd_name(name)
         stored = unescape(name)
         if name.endswith("\\") and not _balanced(name):
             # The server's look-up is a text with the name in it, which now never ends.

@@ -12,9 +12,10 @@ from typing import Protocol
 
 from ..errors import SqlError
 from ..parsing.grammar import CreatePitr
+from ..parsing.refusals import refuse_odd_name
 from ..parsing.scanner import unescape
 from ..system.accounts import SYS_ID, Identity, no_privilege
-from .catalog import Catalog, check_name, check_range
+from .catalog import Catalog, check_range
 from .rows import CLUSTER_OBJECT, HIDDEN, SYSTEM_DATABASES, PitrRow
 
 _NAME_LIMIT = 5000
@@ -140,7 +141,7 @@ def is_taken(
 
 
 def _account(catalog: Catalog, name: str, find: ObjectFinder) -> int:
-    check_name(name)
+    refuse_odd_name(name)
     found = find.find_account_id(name)
     if found is None:
         raise SqlError.internal(f"account {name} does not exist")
@@ -169,7 +170,7 @@ def _target(catalog: Catalog, name: str) -> str:
     """A target's name in the look-up: 3.x puts it in unescaped, 4.x properly quoted."""
     if catalog.rules.lookup_quotes_names:
         return name
-    check_name(name)
+    refuse_odd_name(name)
     return unescape(name)
 
 

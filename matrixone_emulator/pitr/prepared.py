@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ..errors import SqlError
-from ..parsing import grammar
+from ..parsing import grammar, snapshots
 from ..parsing.redact import unsupported
 from ..parsing.scanner import Kind, Source, Token, fold, sources
 from ..statements.storage import Result
@@ -146,6 +146,16 @@ def refused(statement: grammar.Statement, rules: Rules) -> SqlError | None:
             shown = f"restore {target} from pitr {name} timestamp = {time}"
             if statement.source_account:
                 return unsupported(f"PREPARE of {shown}")
+        case snapshots.CreateSnapshot(name, level, quiet):
+            name = f"if not exists {name}" if quiet else name
+            shown = f"create snapshot {name} for {level}"
+            if level != "cluster":
+                parts = (statement.account, statement.database, statement.table)
+                shown += f" {'.'.join(part for part in parts if part)}"
+        case snapshots.DropSnapshot(name, quiet):
+            shown = f"drop snapshot {'if exists ' if quiet else ''}{name}"
+        case snapshots.RestoreSnapshot(name):
+            return unsupported(f"PREPARE of a RESTORE from snapshot {name}")
         case _:
             return None
     return SqlError.internal(f"statement: '{shown}'")

@@ -12,10 +12,11 @@ import random
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from ..clock import Clock
+from ..clock import Clock, utc_text
 from ..errors import SqlError
 from ..parsing.grammar import ShowRecoveryWindow
 from ..parsing.times import parse_restore_time
+from ..storage.snapshots import Snapshot
 from ..system.accounts import Identity
 from ..types.columns import Column, ColumnType
 from ..versions.rules import Rules
@@ -34,9 +35,30 @@ _SIZES += [2304, 2688, 3072, 3200, 3456, 4096, 4864, 5120, 5376, 6144, 6528, 678
 
 @dataclass(frozen=True)
 class Window:
+    """The window of a PITR; of a snapshot, *end* is empty."""
+
     start: str
     end: str
     name: str
+
+    @property
+    def text(self) -> str:
+        if not self.end:
+            return (
+                f"{{'timestamp':'{self.start}', 'source':'snapshot', 'source_name':'{self.name}'}}"
+            )
+        return (
+            f"{{'start_time':'{self.start}', 'end_time':'{self.end}', "
+            f"'source':'pitr', 'source_name':'{self.name}'}}"
+        )
+
+
+@dataclass(frozen=True)
+class KeptBy:
+    """What the account has made that keeps history."""
+
+    pitrs: list[PitrRow]
+    snapshots: list[Snapshot]
 
 
 class SharedBuffer:
@@ -91,7 +113,7 @@ def check(who: Identity, stmt: ShowRecoveryWindow, rules: Rules) -> None:
 def rows(
     who: Identity,
     stmt: ShowRecoveryWindow,
-    pitrs: Iterable[PitrRow],
+    kept: KeptBy,
     tables_at: TablesAt,
     clock: Clock,
     rules: Rules,
@@ -102,8 +124,8 @@ def rows(
     account = stmt.account or who.account
     old = not rules.windows_as_json_list
     if old and stmt.level == "table":
-        pitrs = [row for row in pitrs if row.level == "table" and row.table == stmt.table]
-    found = _collect(stmt, account, who, pitrs, tables_at, clock, present=old)
+        kept = KeptBy([r for r in kept.pitrs if r.level == "table" and r.table == stmt.table], [])
+    found = _Finder(stmt, account, who, tables_at).collect(kept, clock, present=old)
     keys = list(found)
     order.shuffle(keys)
     if old:
@@ -125,10 +147,7 @@ def _texts(items: Iterable[list[Window]]) -> list[bytes]:
         for number, window in enumerate(windows):
             if number:
                 buffer.write(", ")
-            buffer.write(
-                f"{{'start_time':'{window.start}', 'end_time':'{window.end}', "
-                f"'source':'pitr', 'source_name':'{window.name}'}}"
-            )
+            buffer.write(window.text)
         buffer.write("]")
         views.append(buffer.view())
     return [bytes(data[:length]) for data, length in views]
@@ -143,9 +162,10 @@ def _text_of_2(windows: list[Window], clock: Clock) -> bytes:
     ).encode("utf-8", "surrogateescape")
 
 
-def _selected(stmt: ShowRecoveryWindow, account: str, row: PitrRow) -> bool:
+def _selected(
+    stmt: ShowRecoveryWindow, account: str, row: PitrRow | Snapshot, *, hidden: bool
+) -> bool:
     """The server's condition; its AND binds the hidden row to the last alternative only."""
-    hidden = row.name == HIDDEN
     if row.account_name != account:
         return False
     if stmt.level == "account":
@@ -159,44 +179,56 @@ def _selected(stmt: ShowRecoveryWindow, account: str, row: PitrRow) -> bool:
     )
 
 
-def _collect(
-    stmt: ShowRecoveryWindow,
-    account: str,
-    who: Identity,
-    pitrs: Iterable[PitrRow],
-    tables_at: TablesAt,
-    clock: Clock,
-    *,
-    present: bool,
-) -> dict[_KEY, list[Window]]:
-    """Collect the windows of the tables; *present*: 2.x lists the tables that exist now."""
-    found: dict[_KEY, list[Window]] = {}
-    # The names asked for are overwritten by the last table found: the server does so, and
-    # from then on looks for that table.
-    database, table = stmt.database, stmt.table
-    for row in pitrs:
-        if not _selected(stmt, account, row):
-            continue
-        start = _start(row, clock)
-        end = trimmed(clock, clock.now() if row.status else row.status_changed)
-        window = Window(start, end, row.name)
-        moment = clock.now() if present else parse_restore_time(start, clock)
+class _Finder:
+    """Collect the windows of the tables that a statement asks for."""
+
+    def __init__(
+        self, stmt: ShowRecoveryWindow, account: str, who: Identity, tables_at: TablesAt
+    ) -> None:
+        self._level, self._account, self._who, self._tables_at = stmt.level, account, who, tables_at
+        self._stmt = stmt
+        # The names asked for are overwritten by the last table found: the server does so, and
+        # from then on looks for that table.
+        self._database, self._table = stmt.database, stmt.table
+        self._found: dict[_KEY, list[Window]] = {}
+
+    def collect(self, kept: KeptBy, clock: Clock, *, present: bool) -> dict[_KEY, list[Window]]:
+        """The windows by table; *present*: 2.x lists the tables that exist now."""
+        for snapshot in kept.snapshots:
+            if _selected(self._stmt, self._account, snapshot, hidden=False):
+                window = Window(_in_utc(snapshot.at), "", snapshot.name)
+                self._add(snapshot, window, clock.now() if present else snapshot.at)
+        for row in kept.pitrs:
+            if not _selected(self._stmt, self._account, row, hidden=row.name == HIDDEN):
+                continue
+            start = _start(row, clock)
+            end = trimmed(clock, clock.now() if row.status else row.status_changed)
+            moment = clock.now() if present else parse_restore_time(start, clock)
+            self._add(row, Window(start, end, row.name), moment)
+        return self._found
+
+    def _add(self, row: PitrRow | Snapshot, window: Window, moment: int) -> None:
         if row.level == "table":
-            found.setdefault((row.database, row.table), []).append(window)
-            continue
-        owner = who.account_id if account == who.account else row.account_id
+            self._found.setdefault((row.database, row.table), []).append(window)
+            return
+        owner = self._who.account_id
+        if self._account != self._who.account:
+            owner = row.object_id if isinstance(row, Snapshot) else row.account_id
         matching = [
             key
-            for key in tables_at(owner, moment)
+            for key in self._tables_at(owner, moment)
             if key[0] not in SYSTEM_DATABASES
             and (row.level != "database" or key[0] == row.database)
-            and (stmt.level == "account" or key[0] == database)
-            and (stmt.level != "table" or key[1] == table)
+            and (self._level == "account" or key[0] == self._database)
+            and (self._level != "table" or key[1] == self._table)
         ]
         for key in matching:
-            found.setdefault(key, []).append(window)
-            database, table = key
-    return found
+            self._found.setdefault(key, []).append(window)
+            self._database, self._table = key
+
+
+def _in_utc(at: int) -> str:
+    return f"{utc_text(at)} +0000 UTC"
 
 
 def _start(row: PitrRow, clock: Clock) -> str:

@@ -4,17 +4,27 @@ from __future__ import annotations
 
 import datetime
 import random
+from collections.abc import Callable
 from typing import Protocol
 
 from ..clock import Clock
-from ..parsing import grammar
+from ..parsing import grammar, snapshots
 from ..statements.storage import Result, Storage, StorageSession
 from ..system.accounts import SYS_ID, Accounts, Identity
 from ..versions.rules import Rules
 from . import internal, recovery_windows, show_pitr
 from .catalog import Catalog
 from .create import create_pitr
+from .restore.from_snapshot import restore_from_snapshot
 from .restore.statement import restore
+from .snapshots import (
+    DATABASE,
+    TABLE,
+    create_snapshot,
+    drop_snapshot,
+    shown_columns,
+    shown_rows,
+)
 
 
 class Server(Protocol):
@@ -70,7 +80,16 @@ class PitrStatements:
             case grammar.DropPitr():
                 server.catalog.drop(self._who, stmt)
             case grammar.RestorePitr():
-                self._restore(stmt)
+                self._restore(
+                    lambda: restore(
+                        self._who,
+                        stmt,
+                        server.catalog,
+                        server.accounts,
+                        self._storage,
+                        server.clock,
+                    )
+                )
             case grammar.ShowPitr():
                 return self._show_pitrs(stmt.where)
             case grammar.ShowRecoveryWindow():
@@ -79,12 +98,24 @@ class PitrStatements:
                     recovery_windows.rows(
                         self._who,
                         stmt,
-                        server.catalog.rows(),
+                        self._kept_by(),
                         self._tables_at,
                         server.clock,
                         server.rules,
                         server.order,
                     ),
+                )
+            case snapshots.CreateSnapshot():
+                create_snapshot(
+                    server.storage.snapshots, self._who, stmt, self, server.clock, server.rules
+                )
+            case snapshots.DropSnapshot():
+                drop_snapshot(server.storage.snapshots, self._who, stmt)
+            case snapshots.ShowSnapshots():
+                return self._show_snapshots(stmt.where)
+            case snapshots.RestoreSnapshot():
+                self._restore(
+                    lambda: restore_from_snapshot(self._who, stmt, server.accounts, self._storage)
                 )
         return Result([], [])
 
@@ -97,12 +128,11 @@ class PitrStatements:
         if hold:
             locks.acquire(self._storage, ("publishing", account), seconds, gone)
 
-    def _restore(self, stmt: grammar.RestorePitr) -> None:
+    def _restore(self, work: Callable[[], None]) -> None:
         """Restore in a transaction of its own; the session's is empty, and goes on."""
-        server = self._server
         self._storage.rollback()
         try:
-            restore(self._who, stmt, server.catalog, server.accounts, self._storage, server.clock)
+            work()
         finally:
             self._storage.begin()
 
@@ -114,6 +144,17 @@ class PitrStatements:
             return Result(columns, found.rows)
         return Result(columns, self.listed())
 
+    def _show_snapshots(self, where: str) -> Result:
+        columns = shown_columns(self._server.rules, filtered=bool(where))
+        if where:
+            found = self._storage.execute(f"SELECT * FROM {DATABASE}.{TABLE} WHERE ({where})")
+            return Result(columns, found.rows)
+        return Result(columns, self.listed_snapshots())
+
+    def listed_snapshots(self) -> list[tuple[object, ...]]:
+        """The session's own snapshots, as SHOW SNAPSHOTS gives them."""
+        return shown_rows(self._server.storage.snapshots.made_by(self._who.account_id))
+
     def listed(self) -> list[tuple[object, ...]]:
         """The session's own PITRs, as SHOW PITR gives them."""
         server = self._server
@@ -121,9 +162,13 @@ class PitrStatements:
             self._who, server.catalog.rows(), self._session.time_zone, server.rules
         )
 
+    def _kept_by(self) -> recovery_windows.KeptBy:
+        made = self._server.storage.snapshots.made_by(self._who.account_id)
+        return recovery_windows.KeptBy(self._server.catalog.rows(), made)
+
     def _tables_at(self, account_id: int, at: int) -> list[tuple[str, str]]:
-        found = self._storage.tables(account_id=account_id, at=at)
-        return [(table.database, table.name) for table in found]
+        """The rows of mo_tables: indexes' hidden tables are there, too."""
+        return self._storage.relations(account_id, at)
 
     def find_account_id(self, name: str) -> int | None:
         account = self._server.accounts.find(name)

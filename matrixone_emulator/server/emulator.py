@@ -186,9 +186,9 @@ class Emulator:
         """Collect garbage at once, as the server does when it will: history that nothing keeps.
 
         Afterwards reads of a moment that is gone, CLONE and RESTORE of it answer OK with no rows.
-        Policies keep what their ranges reach back to, and what is younger than *ttl* stays: the
-        server's ``gc-ttl``, an hour by default. It takes everything that a real server may take,
-        also rows that a real one has happened to keep so far.
+        Policies keep what their ranges reach back to, snapshots their instant, and what is younger
+        than *ttl* stays: the server's ``gc-ttl``, an hour by default. It takes all that a real
+        server may take, also what a real one has happened to keep so far.
 
         >>> import datetime, time
         >>> import pymysql
@@ -214,7 +214,7 @@ class Emulator:
             raise ValueError(f"what is still to come cannot be collected: ttl={ttl}")
         server = self._running()
         now = server.clock.now()
-        kept = Kept(since=server.catalog.reaches(now))
+        kept = Kept(server.catalog.reaches(now), server.storage.snapshots.instants())
         nanoseconds = ttl // datetime.timedelta(microseconds=1) * 1_000
         server.storage.store.collector.collect(now - nanoseconds, kept)
 
@@ -266,6 +266,11 @@ class Emulator:
         accounts = Accounts(clock)
         catalog = Catalog(clock, self._rules, _MO_CATALOG_ID)
         storage.on_commit.append(catalog.on_commit)
+
+        def account_dropped(account_id: int, name: str) -> None:
+            catalog.account_dropped(account_id, name)
+            storage.snapshots.account_dropped(account_id)
+
         add_tables(storage, accounts, catalog, self._rules)
         return Server(
             self._rules,
@@ -273,7 +278,7 @@ class Emulator:
             storage,
             accounts,
             catalog,
-            Administration(accounts, storage, catalog.account_dropped),
+            Administration(accounts, storage, account_dropped),
             GlobalVariables(self._rules, self.port, self._zone),
             self._lock_timeout,
             random.Random(1),

@@ -11,6 +11,7 @@ from ..parsing.assignments import Assignment, Reader
 from ..parsing.lexer import tokens_of
 from ..parsing.redact import unsupported
 from ..parsing.scanner import Kind, Source, fold, sources
+from ..parsing.snapshots import RestoreSnapshot, ShowSnapshots
 from ..pitr import internal
 from ..pitr.prepared import Prepared, PreparedStatements, is_prepared, refused
 from ..pitr.statements import PitrStatements
@@ -112,7 +113,11 @@ class Session:
         for number, (source, pitr) in enumerate(zip(statements, parsed, strict=True)):
             result = self._statement(source, pitr)
             self._shown_pitr = isinstance(pitr, grammar.ShowPitr) or (
-                self._shown_pitr and (pitr is not None or is_not_planned(source))
+                self._shown_pitr
+                and (
+                    (pitr is not None and not isinstance(pitr, ShowSnapshots))
+                    or is_not_planned(source)
+                )
             )
             yield self._outcome(
                 result, more=number + 1 < len(statements), late=answers_late(source)
@@ -211,7 +216,7 @@ class Session:
         object_id = 0
         if isinstance(statement, grammar.CreatePitr):
             object_id = internal.check(self.identity, statement, self.pitr)
-        elif isinstance(statement, grammar.ShowPitr):
+        elif isinstance(statement, grammar.ShowPitr | ShowSnapshots):
             self.pitr.execute(statement)
         self._prepared.keep(name, Prepared(inner, statement, object_id))
         return Result([], [])
@@ -229,7 +234,10 @@ class Session:
         """Refuse users without the right; CREATE, ALTER and DROP need the role itself."""
         if isinstance(pitr, grammar.ShowRecoveryWindow):
             return
-        if isinstance(pitr, (grammar.ShowPitr, grammar.RestorePitr)):
+        if isinstance(
+            pitr,
+            grammar.ShowPitr | grammar.RestorePitr | ShowSnapshots | RestoreSnapshot,
+        ):
             allowed = self._server.accounts.may_all(self.identity)
         else:
             allowed = self.identity.is_admin

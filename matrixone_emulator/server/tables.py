@@ -5,6 +5,7 @@ from __future__ import annotations
 from ..clock import utc
 from ..pitr import show_pitr
 from ..pitr.catalog import Catalog
+from ..pitr.snapshots import DATABASE, TABLE, shown_columns, table_columns, table_rows
 from ..pitr.table import pitr_columns, pitr_table
 from ..statements.storage import Storage
 from ..system.accounts import Accounts
@@ -32,6 +33,18 @@ def add_tables(storage: Storage, accounts: Accounts, catalog: Catalog, rules: Ru
         show_pitr.TABLE,
         show_pitr.columns(rules, filtered=True),
         lambda context: context.pitr.listed() if isinstance(context, Session) else (),
+    )
+    storage.virtual_table(
+        "mo_catalog",
+        "mo_snapshots",
+        table_columns(rules),
+        lambda context: table_rows(storage.snapshots.made_by(context.account_id), rules),
+    )
+    storage.virtual_table(
+        DATABASE,
+        TABLE,
+        shown_columns(rules, filtered=True),
+        lambda context: context.pitr.listed_snapshots() if isinstance(context, Session) else (),
     )
     storage.virtual_table(
         "mo_catalog",

@@ -110,7 +110,7 @@ def check_clone(session: Workspace, source: Named, moment: str) -> tuple[Version
     at = session.moment(moment) if moment else None
     number = session.catalogue.number_at(at)
     past_home = session.catalogue.database(
-        session.context.account_id, session.database_name(source.database), number
+        session.past_account(number), session.database_name(source.database), number
     )
     past = None
     if past_home is not None:
@@ -121,7 +121,28 @@ def check_clone(session: Workspace, source: Named, moment: str) -> tuple[Version
         )
     if past.definition.view is not None:
         raise SqlError.internal(f"{past.database}.{past.name} is not BASE TABLE")
+    _check_snapshot(session, moment, past, whole=False)
     return past, at
+
+
+def _check_snapshot(session: Workspace, moment: str, past: Version, *, whole: bool) -> None:
+    """Refuse a clone from a snapshot of something else; *whole*: of the table's database."""
+    if not moment.strip().upper().startswith("SNAPSHOT"):
+        return
+    snapshot = session.snapshot(moment)
+    if whole and snapshot.level == "table":
+        raise SqlError.internal(
+            "cannot use a table-level snapshot to clone cluster/account/database"
+        )
+    if snapshot.level == "table" and snapshot.object_id != past.id:
+        shown = f"the table({past.database}-{past.name})"
+    elif snapshot.level == "database" and snapshot.object_id != past.database_id:
+        shown = f"the database({past.database})"
+    else:
+        return
+    raise SqlError.internal(
+        f"{snapshot.level}-level snapshot({snapshot.name}) does not belong to {shown}"
+    )
 
 
 def clone_table(
@@ -147,7 +168,7 @@ def clone_database(session: Workspace, source: str, moment: str, name: str) -> N
     """CREATE DATABASE ... CLONE db {MO_TS = n}."""
     at = session.moment(moment) if moment else None
     number = session.catalogue.number_at(at)
-    past = session.catalogue.database(session.context.account_id, source, number)
+    past = session.catalogue.database(session.past_account(number), source, number)
     if past is None and session.rules.missing_database_clones_empty:
         home = session.catalogue.add_database(session.context.account_id, name)
         session.emit("create_database", home, 0, home.id)
@@ -159,6 +180,7 @@ def clone_database(session: Workspace, source: str, moment: str, name: str) -> N
         home = session.catalogue.add_database(session.context.account_id, name)
         session.emit("create_database", home, 0, home.id)
         for version in parents_first(session.catalogue.tables(past, number)):
+            _check_snapshot(session, moment, version, whole=True)
             copied = copy_table(
                 session,
                 version,

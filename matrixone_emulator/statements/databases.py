@@ -9,6 +9,7 @@ from ..parsing.ddl_statements import (
     CreateDatabase,
     DropDatabase,
 )
+from ..parsing.refusals import refuse_odd_name
 from ..storage.records import SYSTEM_DATABASES, Result
 from ..types.definition import (
     Version,
@@ -20,7 +21,7 @@ from .workspace import Workspace
 def create_database(session: Workspace, statement: CreateDatabase) -> Result:
     account = session.context.account_id
     name = statement.name
-    check_database_name(name)
+    refuse_odd_name(name)
     if name in SYSTEM_DATABASES or session.catalogue.database(account, name) is not None:
         quiet = not statement.clone or session.rules.database_clone_checks_if_not_exists
         if statement.if_not_exists and quiet:
@@ -34,14 +35,8 @@ def create_database(session: Workspace, statement: CreateDatabase) -> Result:
     return Result(affected=1)
 
 
-def check_database_name(name: str) -> None:
-    """Refuse names that break the server's own look-ups."""
-    if any(char in " \t`\"'" for char in name):
-        raise SqlError.internal("invalid input")
-
-
 def drop_database(session: Workspace, statement: DropDatabase) -> Result:
-    check_database_name(statement.name)
+    refuse_odd_name(statement.name)
     database = session.catalogue.database(session.context.account_id, statement.name)
     if database is None:
         if statement.if_exists:

@@ -221,7 +221,12 @@ def create_table(session: Workspace, statement: CreateTable) -> Result:
 def create_as_select(session: Workspace, home: DatabaseVersion, statement: CreateTable) -> Result:
     """CREATE TABLE ... AS SELECT; of the past since 3.0.18 (docs/server.md, Time travel)."""
     found = tokens(statement.select)
-    past = any(token.kind == "brace" for token in found)
+    braces = [token.text[1:].strip().upper() for token in found if token.kind == "brace"]
+    past = bool(braces)
+    if any(text.startswith("SNAPSHOT") for text in braces):
+        # The server panics, and sends a stack behind this line.
+        panic = "internal error: panic not supported in internal sql executor: "
+        raise SqlError(session.rules.panic_code, panic)
     if past and not session.rules.create_as_select_of_past:
         raise SqlError(
             1105,

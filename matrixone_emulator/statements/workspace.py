@@ -106,7 +106,7 @@ class Workspace(Transaction, SessionFunctions, Resolver):
         self.statement_ns = self.store.clock.now()
         self._failure.error = None
         self._cascaded = 0
-        self.moment_read = None
+        self.moment_read = self.account_read = None
         wanted = self.context.variable("foreign_key_checks", "")
         self.foreign_key_checks = str(wanted).lower() not in ("0", "off", "false")
         events = len(self._events)
@@ -270,6 +270,16 @@ class Workspace(Transaction, SessionFunctions, Resolver):
             if home is None:
                 return []
         return [_info(v) for v in self.catalogue.tables(home, number, account)]
+
+    def relations(self, account_id: int, at: int) -> list[tuple[str, str]]:
+        """Database and name of each table, view, and index's hidden table."""
+        number = self.catalogue.number_at(at)
+        found = self.catalogue.tables(None, number, account_id)
+        return [
+            (version.database, name)
+            for version in found
+            for name in (version.name, *(index.hidden for index in version.definition.indexes))
+        ]
 
     def drop_database(self, database: DatabaseVersion) -> None:
         """Drop a database and its tables."""

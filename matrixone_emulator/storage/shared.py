@@ -9,6 +9,7 @@ from ..clock import Clock
 from ..versions.rules import Rules
 from .locks import LockTable
 from .records import Event
+from .snapshots import Snapshots
 from .store import Store
 from .virtual import VirtualTable
 
@@ -28,6 +29,7 @@ class Shared:
         self.lock_timeout = lock_timeout
         self.keep_history = keep_history
         self.locks = LockTable()
+        self.snapshots = Snapshots()
         self.on_commit: list[Callable[[list[Event]], None]] = []
         self.store = Store(clock)
         self.virtual: dict[tuple[str, str], VirtualTable] = {}

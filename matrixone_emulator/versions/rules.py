@@ -73,12 +73,14 @@ class Rules:
     """mo_pitr has a column `kind`, and its pitr_id is text"""
     pitr_times_are_nanoseconds: bool = False
     """mo_pitr keeps integers, SHOW PITR gives DATETIME; they keep TIMESTAMP and texts otherwise"""
-    huge_range_code: int = 1105
-    """Error code of a range length beyond 63 bits"""
+    panic_code: int = 1105
+    """Error code of what makes the server panic"""
     restores_own_account_parts: bool = False
     """RESTORE ACCOUNT a DATABASE d FROM PITR"""
-    restore_table_keyword: bool = False
-    """RESTORE TABLE parses (for snapshots)"""
+    snapshot_kind: bool = False
+    """mo_snapshots has the column `kind`"""
+    restores_by_brace: bool = False
+    """RESTORE names a snapshot as `{SNAPSHOT = 's'}`, not as `FROM SNAPSHOT s`"""
     restore_looks_up_by_like: bool = True
     """RESTORE of a table takes its name for a pattern, and refuses when another fits it too"""
     restore_needs_parents: bool = False
@@ -360,10 +362,11 @@ _V4_2_0 = replace(
     long_pitr_name_is_truncated=True,
     logical_ids=True,
     pitr_kind=True,
-    huge_range_code=20101,
+    panic_code=20101,
     restores_own_account_parts=True,
     restore_looks_up_by_like=False,
-    restore_table_keyword=True,
+    restores_by_brace=True,
+    snapshot_kind=True,
     restore_keeps_self_references=False,
     tables_lock_inside_transactions=True,
     prepare_drops_first=True,

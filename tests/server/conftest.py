@@ -196,6 +196,8 @@ def say(server: Server, prefix: str, said: list[str]) -> Iterator[Client]:
             drop_all(last, "ROLE", roles, "~")
         if "PITR" in made:
             drop_all(last, "PITR", last("SHOW PITR").column, "~")
+        if "SNAPSHOT" in made:
+            drop_all(last, "SNAPSHOT", last("SHOW SNAPSHOTS").column, "~")
         if "DATABASE" in made:
             drop_all(last, "DATABASE", last("SHOW DATABASES").column, "~")
     finally:
@@ -277,6 +279,7 @@ def tenant(server: Server, tenant_account: str) -> Iterator[Tenant]:
     client = connected(server, "\0", user=f"{tenant_account}:admin", password=PASSWORD)
     try:
         drop_all(client, "PITR", client("SHOW PITR").column, "pt")
+        drop_all(client, "SNAPSHOT", client("SHOW SNAPSHOTS").column, "pt")
         drop_all(client, "DATABASE", client("SHOW DATABASES").column, "pt")
     finally:
         client.close()
