@@ -53,7 +53,7 @@ from sqlalchemy_matrixone_pitr.generations import (
 )
 from sqlalchemy_matrixone_pitr.locking import account_lock
 from sqlalchemy_matrixone_pitr.model import Pitr, PitrLevel, PitrRange
-from sqlalchemy_matrixone_pitr.names import fit_pitr_name
+from sqlalchemy_matrixone_pitr.names import fit_pitr_name, renew_command
 from sqlalchemy_matrixone_pitr.renewal import conflicting_pitr, renewal, renewed_pitr
 from sqlalchemy_matrixone_pitr.show import reading
 from sqlalchemy_matrixone_pitr.status import ServerState, read_state
@@ -342,7 +342,7 @@ class NameWhereDetached(MigrationElement):
         ):
             _warn(
                 f"{target_text(policy.target)} is there again, and its policy {policy.name!r} "
-                f"protects nothing new: mo-pitr renew {policy.name}"
+                f"protects nothing new: {renew_command(policy.name)}"
             )
         return None
 
@@ -413,7 +413,7 @@ def _warn_not_renewed(policy: Policy, why: str) -> None:
     _warn(
         f"{target_text(policy.target)} was rebuilt, truncated or replaced, and its policy "
         f"{policy.name!r} protects nothing new. It is not renewed: {why}. On the command line: "
-        f"mo-pitr renew {policy.name} --drop-history"
+        f"{renew_command(policy.name, drop_history=True)}"
     )
 
 

@@ -46,7 +46,7 @@ from sqlalchemy_matrixone_pitr.errors import PitrUnprotectedError
 from sqlalchemy_matrixone_pitr.extent import Extent, Parts, covers, kept_by
 from sqlalchemy_matrixone_pitr.generations import is_detached, split_generation
 from sqlalchemy_matrixone_pitr.model import Pitr, PitrRange, RangeLike
-from sqlalchemy_matrixone_pitr.names import fold, shorten
+from sqlalchemy_matrixone_pitr.names import fold, renew_command, shorten
 from sqlalchemy_matrixone_pitr.show import reading
 from sqlalchemy_matrixone_pitr.status import ServerState, read_state
 from sqlalchemy_matrixone_pitr.transaction import pending_pitrs
@@ -671,7 +671,7 @@ def _advice(
         return f"Before the downgrade: PitrManager(engine).alter({name!r}, '{required}')."
     own = next((p for p in before if (p.database_name, p.table_name) == key), None)
     if own is not None:
-        return f"Before this revision runs: mo-pitr renew {split_generation(own.name)[0]}."
+        return f"Before this revision runs: {renew_command(split_generation(own.name)[0])}."
     database, table = key
     if keeping.parts:
         table = None

@@ -41,7 +41,7 @@ from sqlalchemy_matrixone_pitr.generations import (
     target_text,
 )
 from sqlalchemy_matrixone_pitr.model import Pitr, PitrLevel
-from sqlalchemy_matrixone_pitr.names import fold
+from sqlalchemy_matrixone_pitr.names import fold, renew_command
 from sqlalchemy_matrixone_pitr.server import (
     SUPPORTED_DIALECTS,
     Version,
@@ -321,11 +321,11 @@ class _Script:
         ends = "ends" if effect is Effect.REBUILDS else "may end"
         self._notes.append(
             f"-- This revision {ends} the protection of {target_text(pitr)} by {pitr.name}; "
-            f"afterwards: mo-pitr renew {pitr.name}"
+            f"afterwards: {renew_command(pitr.name)}"
         )
 
     def _say_stale(self, pitr: Pitr, takes: str = "takes") -> None:
-        how = f"mo-pitr renew {pitr.name}" + (" --drop-history" if takes == "takes" else "")
+        how = renew_command(pitr.name, drop_history=takes == "takes")
         self._notes.append(
             f"-- PITR {pitr.name} is not renewed, and does not protect {target_text(pitr)} any "
             f"more: this version of MatrixOne {takes} it for active still, and refuses another one "
@@ -359,8 +359,8 @@ class _Script:
                 if number > 1 and _key(element.pitr) not in self._dropped:
                     lines.append(
                         f"-- MatrixOne 2.x takes PITR {name} of a rebuilt table for active still, "
-                        "and refuses the next line; there, instead of it: mo-pitr renew "
-                        f"{name} --drop-history"
+                        "and refuses the next line; there, instead of it: "
+                        f"{renew_command(name, drop_history=True)}"
                     )
         elif element in self._as_they_stand:
             lines.append(

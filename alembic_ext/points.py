@@ -31,6 +31,7 @@ from sqlalchemy_matrixone_pitr.errors import PitrNotFoundError, PitrValidationEr
 from sqlalchemy_matrixone_pitr.extent import Extent, Parts, covers, kept_by
 from sqlalchemy_matrixone_pitr.generations import is_detached, policies, split_generation
 from sqlalchemy_matrixone_pitr.model import Pitr, PitrLevel
+from sqlalchemy_matrixone_pitr.names import renew_command
 from sqlalchemy_matrixone_pitr.show import reading
 from sqlalchemy_matrixone_pitr.status import ServerState, read_state
 
@@ -211,7 +212,7 @@ def _afterwards(row: Row, state: ServerState, restored: Collection[Key]) -> list
     are new ones to the server."""
     stamp = [] if row.before is None else [f"alembic stamp {' '.join(row.before) or 'base'}"]
     renewals = [
-        f"mo-pitr renew {policy.name}"
+        renew_command(policy.name)
         for policy in policies(state.pitrs)
         if policy.target[2:] in restored
     ]

@@ -57,7 +57,7 @@ from sqlalchemy_matrixone_pitr.declarations import (
 from sqlalchemy_matrixone_pitr.errors import PitrAfterCommitError, PitrPermissionError
 from sqlalchemy_matrixone_pitr.generations import Policy, policies, split_generation, target_text
 from sqlalchemy_matrixone_pitr.model import Pitr, PitrLevel
-from sqlalchemy_matrixone_pitr.names import fold
+from sqlalchemy_matrixone_pitr.names import fold, renew_command
 from sqlalchemy_matrixone_pitr.renewal import renewed_pitr
 from sqlalchemy_matrixone_pitr.show import filters, reading
 from sqlalchemy_matrixone_pitr.status import ServerState, read_state
@@ -592,7 +592,8 @@ def _names(connection: Connection, ids: set[int]) -> dict[int | None, str]:
 def _warn_rebuilt(policy: Policy) -> None:
     _warn(
         f"{target_text(policy.current)} was rebuilt, and its policy {policy.name!r} protects "
-        f"nothing new: renew_pitr(engine, {policy.name!r}), or mo-pitr renew {policy.name}"
+        f"nothing new: renew_pitr(engine, {policy.name!r}), or "
+        f"{renew_command(policy.name)}"
     )
 
 

@@ -9,6 +9,7 @@ Source: docs/server.md, Names; Checks of CREATE.
 from __future__ import annotations
 
 import re
+import shlex
 from typing import Final
 
 from .errors import PitrValidationError
@@ -186,3 +187,15 @@ def check_database_name(name: str) -> str:
             "itself: an account-level PITR covers it"
         )
     return folded
+
+
+def renew_command(policy: str, *, drop_history: bool = False) -> str:
+    """The command that renews a policy, as a shell takes it whatever the name.
+
+    >>> print(renew_command("orders"), renew_command("-a&b", drop_history=True), sep=", ")
+    mo-pitr renew orders, mo-pitr renew --drop-history -- '-a&b'
+    """
+    name = shlex.quote(policy)
+    option = "--drop-history" if drop_history else ""
+    words = [option, "--", name] if policy.startswith("-") else [name, option]
+    return " ".join(["mo-pitr renew", *filter(None, words)])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import math
 import sys
 import warnings
 from collections.abc import Callable, Iterator
@@ -19,6 +20,35 @@ from .metadata import load_metadata
 NOTHING_SENT = "Nothing was sent."
 
 NOTHING_CHANGED = "Nothing was changed."
+
+
+class Seconds(click.FloatRange):
+    """A time in seconds; 'nan', which is in every range, is none.
+
+    :param least: itself included, unless it is 0.
+    :param most: a day; None is without end.
+    """
+
+    def __init__(self, least: float = 0, most: float | None = 86400) -> None:
+        super().__init__(min=least, min_open=not least, max=most)
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        seconds = float(super().convert(value, param, ctx))
+        if math.isnan(seconds):
+            self.fail(f"{value!r} is no number of seconds.", param, ctx)
+        return seconds
+
+
+def database_names(
+    ctx: click.Context, param: click.Parameter, names: tuple[str, ...]
+) -> tuple[str, ...]:
+    """Refuse an empty one, as of a variable that is not set."""
+    if not all(name.strip() for name in names):
+        raise click.BadParameter("the name is empty", ctx, param)
+    return names
+
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, and nothing else.")
 sql_option = click.option(
@@ -40,13 +70,14 @@ databases = click.option(
     "--database",
     "databases",
     multiple=True,
+    callback=database_names,
     metavar="NAME",
     help="Only this database and its tables; may be given several times.",
 )
 metadata_argument = click.argument("metadata", metavar="MODULE:METADATA")
 timeout = click.option(
     "--timeout",
-    type=click.FloatRange(min=0, min_open=True),
+    type=Seconds(),
     default=30.0,
     show_default=True,
     metavar="SECONDS",
@@ -75,7 +106,7 @@ _SECTION = click.option(
 )
 _CONNECT_TIMEOUT = click.option(
     "--connect-timeout",
-    type=click.FloatRange(min=0, min_open=True, max=86400),
+    type=Seconds(),
     default=DEFAULT_TIMEOUT,
     show_default=True,
     metavar="SECONDS",

@@ -63,6 +63,7 @@ def on_engine(where: Where, work: Callable[[Engine], _R]) -> _R:
         url = parsed(where.url)
         options = {} if where.version is None else {"matrixone_version": where.version}
         from sqlalchemy import create_engine
+        from sqlalchemy.exc import NoSuchModuleError
 
         try:
             if url.get_dialect().is_async:
@@ -71,6 +72,11 @@ def on_engine(where: Where, work: Callable[[Engine], _R]) -> _R:
                 return asyncio.run(_on_async_engine(where, url, options, work))
             with _options_that_fit():
                 engine = create_engine(url, execution_options=options)
+        except NoSuchModuleError:
+            raise CliError(
+                f"the URL begins with {url.drivername}://, which SQLAlchemy does not know: write "
+                "it as matrixone+pymysql://user:password@host:6001/database"
+            ) from None
         except ModuleNotFoundError as missing:
             raise CliError(
                 f"the driver of {url.drivername!r} needs {missing.name}: "
@@ -216,6 +222,9 @@ def parsed(url: str) -> URL:
             "the URL is not understood: write it as "
             "matrixone+pymysql://user:password@host:6001/database"
         ) from None
+    if made.port is not None and not 0 < made.port < 65536:
+        # the network would take another one instead
+        raise CliError(f"the URL names port {made.port}: give one from 1 to 65535")
     if "@" in (made.host or ""):
         # what follows the first one is taken for the host, and would be printed
         raise CliError("the URL has more than one @: write one in a user or password as %40")

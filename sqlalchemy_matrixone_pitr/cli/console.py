@@ -13,7 +13,7 @@ import re
 import shutil
 import signal
 import sys
-import textwrap
+import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from types import FrameType
 from typing import TYPE_CHECKING
@@ -75,18 +75,18 @@ class Console:
         self._write(text)
 
     def _wrapped(self, line: str, indent: str) -> str:
-        if self.width is None or len(line) <= self.width:
+        if self.width is None or columns(line) <= self.width:
             return line
         start = line[: len(line) - len(line.lstrip())]
         whole = _TO_COPY.sub(lambda match: match[0].replace(" ", "\0"), line.lstrip())
-        return textwrap.fill(
-            whole,
-            self.width,
-            initial_indent=start,
-            subsequent_indent=start + indent,
-            break_long_words=False,
-            break_on_hyphens=False,
-        ).replace("\0", " ")
+        lines, now = [], start
+        for word in re.findall(r" *[^ ]+", whole):
+            if now.strip() and columns(now + word) > self.width:
+                lines.append(now)
+                now = start + indent + word.lstrip()
+            else:
+                now += word
+        return "\n".join([*lines, now]).replace("\0", " ")
 
     def json(self, value: object) -> None:
         self._write(json.dumps(value, indent=2, ensure_ascii=False))
@@ -187,14 +187,14 @@ class Console:
                 self._write(self._styled(cells, styles))
 
     def _fits(self, lines: Sequence[Sequence[str]]) -> bool:
-        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+        widths = [max(map(columns, column)) for column in zip(*lines, strict=True)]
         return self.width is None or sum(widths) + 2 * (len(widths) - 1) <= self.width
 
     def _align(self, lines: Sequence[list[str]]) -> None:
         for column in range(len(lines[0]) - 1):
-            width = max(len(cells[column]) for cells in lines) + 2
+            width = max(columns(cells[column]) for cells in lines) + 2
             for cells in lines:
-                cells[column] = cells[column].ljust(width)
+                cells[column] += " " * (width - columns(cells[column]))
 
     def _styled(self, cells: Sequence[str], styles: Mapping[str, str]) -> str:
         shown = []
@@ -243,6 +243,21 @@ class Console:
         ) as shown:
             task = shown.add_task(printable(what), total=None)
             yield lambda so_far: shown.update(task, description=printable(f"{what}: {so_far}"))
+
+
+def columns(text: str) -> int:
+    """The columns that a text takes on a terminal: two for each wide character, none for an accent
+    that goes on the one before.
+
+    >>> columns("orders"), columns("注文"), columns("e\u0301")
+    (6, 4, 1)
+    """
+    if text.isascii():
+        return len(text)
+    return sum(
+        0 if unicodedata.combining(c) else 1 + (unicodedata.east_asian_width(c) in "FW")
+        for c in text
+    )
 
 
 def warn(text: str) -> None:

@@ -85,6 +85,8 @@ def of_driver(error: DBAPIError, url: str | None) -> str:
     text = text.strip()
     if code is not None and code >= 2000 and code < 3000:
         return _not_reached(code, text, error.orig, url)
+    if error.statement is None and code is None:
+        return f"what answers at {address(url)} is no MySQL or MatrixOne server: {text}"
     if error.statement is None:
         return f"the server at {address(url)} refused the connection: ({code}) {text}"
     if error.connection_invalidated:
@@ -145,20 +147,14 @@ def without_password(text: str, url: str | None) -> str:
 
 # ------------------------------------------------------------------------------------------- advice
 
-_QUOTED = r"(?:'[^']*'|\"[^\"]*\"|[\w.]+)"
+_RENEWAL: Final = re.compile(
+    r"(?:call )?renew_pitr\((?:engine|bind|connection), "
+    r"(?P<quote>['\"]?)(?P<name>.*?)(?P=quote)(?P<drop>, keep_history=False)?\)"
+)
 
 _COMMANDS: Final = tuple(
     (re.compile(pattern), command)
     for pattern, command in (
-        (
-            rf"(?:call )?renew_pitr\((?:engine|bind|connection), ({_QUOTED}), "
-            r"keep_history=False\)",
-            r"`mo-pitr renew \1 --drop-history`",
-        ),
-        (
-            rf"(?:call )?renew_pitr\((?:engine|bind|connection), ({_QUOTED})\)",
-            r"`mo-pitr renew \1`",
-        ),
         (r"renew_pitr(?:_async)?(?:\([^)]*\))?", "`mo-pitr renew`"),
         (r"plan_pitrs(?:_async)?(?:\([^)]*\))?", "`mo-pitr plan`"),
         (r"apply_plan(?:_async)?\(allow_destructive=True\)", "`mo-pitr apply --allow-destructive`"),
@@ -192,6 +188,7 @@ _COMMANDS: Final = tuple(
             r"(?:with )?the execution option matrixone_version='([\d.]+)'",
             r"with --server-version \1",
         ),
+        (r"execution option matrixone_version=", "--server-version "),
     )
 )
 
@@ -203,8 +200,13 @@ def as_commands(text: str) -> str:
     'names belong to the account that made them: list them with `mo-pitr show`'
     """
     text = re.sub(r"\s*\(Background on this error at: [^)\s]*\)", "", text)
+    text = _RENEWAL.sub(_renewal, text)
     for pattern, command in _COMMANDS:
         text = pattern.sub(command, text)
-    return re.sub(r"`mo-pitr renew (['\"])([A-Za-z0-9_]+)\1", r"`mo-pitr renew \2", text).replace(
-        "with with ", "with "
-    )
+    return text.replace("with with ", "with ")
+
+
+def _renewal(call: re.Match[str]) -> str:
+    from ..names import renew_command
+
+    return f"`{renew_command(call['name'], drop_history=call['drop'] is not None)}`"

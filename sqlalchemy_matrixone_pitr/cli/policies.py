@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Collection, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -37,6 +38,10 @@ STATUS_COLOURS = {
     "rows only": "yellow",
     "nothing": "red",
 }
+
+
+MANY_STEPS: Final = 5
+"""Of more policies than these the same advice is given in one line."""
 
 
 @click.command(
@@ -101,31 +106,66 @@ def wanted(pitrs: Sequence[Pitr], databases: Collection[str]) -> list[Pitr]:
     return [pitr for pitr in pitrs if not folded or pitr.database_name in folded]
 
 
-def next_steps(state: ServerState, found: Sequence[Policy]) -> list[str]:
-    """Advice about policies that protect nothing new, a line each."""
-    from ..ddl import DropPitr
-    from ..generations import target_text
+class _Step(enum.StrEnum):
+    """The advice about a policy that protects nothing new, as it reads for several of them."""
 
-    steps = []
-    for policy in found:
-        if not policy.detached:
-            continue
+    CREATE = "what they protect is gone. Create it again, then `mo-pitr renew NAME` of each"
+    DROP_HISTORY = (
+        "`mo-pitr renew NAME --drop-history` of each protects it again; the server lets its "
+        "history not be kept"
+    )
+    RENEW = "`mo-pitr renew NAME` of each protects it again"
+
+    @classmethod
+    def of(cls, state: ServerState, policy: Policy) -> _Step:
         *_, database, table = policy.target
-        renew = f"mo-pitr renew {policy.name}"
         if database is not None and (database, table) not in state.objects:
-            step = (
-                f"{target_text(policy.target)} is gone. Create it again, then `{renew}`; or give "
-                f"its history up with {DropPitr.of(policy.current)}"
+            return cls.CREATE
+        if any(pitr.name in state.stale_active for pitr in policy.generations):
+            return cls.DROP_HISTORY
+        return cls.RENEW
+
+    def for_one(self, policy: Policy) -> str:
+        from ..ddl import DropPitr
+        from ..generations import target_text
+        from ..names import renew_command
+
+        match self:
+            case _Step.CREATE:
+                return (
+                    f"{target_text(policy.target)} is gone. Create it again, then "
+                    f"`{renew_command(policy.name)}`; or give its history up with "
+                    f"{DropPitr.of(policy.current)}"
+                )
+            case _Step.DROP_HISTORY:
+                return (
+                    f"`{renew_command(policy.name, drop_history=True)}` protects it again; the "
+                    "server lets its history not be kept"
+                )
+            case _Step.RENEW:
+                return f"`{renew_command(policy.name)}` protects it again"
+
+
+def next_steps(state: ServerState, found: Sequence[Policy]) -> list[str]:
+    """Advice about policies that protect nothing new: a line each, or of many with the same advice
+    one line."""
+    together: dict[_Step, list[Policy]] = {}
+    for policy in found:
+        if policy.detached:
+            together.setdefault(_Step.of(state, policy), []).append(policy)
+    lines: dict[str, str] = {}
+    for step, some in together.items():
+        if len(some) > MANY_STEPS:
+            names = ", ".join(policy.name for policy in some)
+            lines[some[0].name] = (
+                f"{len(some)} policies protect nothing new: {step.value}. These are: {names}."
             )
-        elif any(pitr.name in state.stale_active for pitr in policy.generations):
-            step = (
-                f"`{renew} --drop-history` protects it again; the server lets its history not be "
-                "kept"
+            continue
+        for policy in some:
+            lines[policy.name] = (
+                f"{policy.current.name} protects nothing new: {step.for_one(policy)}."
             )
-        else:
-            step = f"`{renew}` protects it again"
-        steps.append(f"{policy.current.name} protects nothing new: {step}.")
-    return steps
+    return [lines[policy.name] for policy in found if policy.name in lines]
 
 
 def _row(pitr: Pitr, kept: str | None) -> tuple[str, ...]:

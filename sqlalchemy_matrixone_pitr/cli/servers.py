@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
+from .arguments import database_names
 from .connect import DEFAULT_TIMEOUT, Where, on_engine, parsed
 from .errors import CliError, needs, short_errors
 
@@ -53,6 +54,7 @@ PORT: Final = 6001
     "--database",
     "databases",
     multiple=True,
+    callback=database_names,
     metavar="NAME",
     help="Create this database; may be given several times. The first one is in the printed URL.",
 )
@@ -79,7 +81,7 @@ def serve(
     try:
         emulator = Emulator(version, port, timezone=timezone, log=sys.stderr if log else None)
     except (ValueError, KeyError) as error:  # KeyError: no such zone
-        raise click.UsageError(str(error)) from error
+        raise click.UsageError(str(error.args[0])) from error
     try:
         emulator.start()
     except OSError as error:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from .arguments import connected, json_option
+from .arguments import Seconds, connected, json_option
 from .console import Console
 from .errors import CliError
 from .moments import (
@@ -51,7 +51,7 @@ INTEGERS: Final = ("TINYINT", "SMALLINT", "MEDIUMINT", "INT", "BIGINT")
 @moment_option("--until", "Where to end.  [default: now]")
 @click.option(
     "--resolution",
-    type=click.FloatRange(min=0.000001),
+    type=Seconds(0.000001, None),
     default=1.0,
     show_default=True,
     metavar="SECONDS",

@@ -12,6 +12,7 @@ from ..extent import Extent
 from ..generations import object_of, split_generation, target_text
 from ..model import Pitr, PitrRange, PitrStatus, PitrUnit, RangeLike
 from ..moment import Moment
+from ..names import renew_command
 from .model import Kept, Window, WindowKind
 from .ranges import lets_go_at, may_be_shorter
 from .table import CoverageState, TableCoverage
@@ -180,7 +181,7 @@ def _detached(table: TableCoverage, name: str) -> Risk:
         RiskKind.DETACHED,
         table,
         f"{name}: {newest.name} was detached{when}, and nothing protects the table since: "
-        f"mo-pitr renew {split_generation(newest.name)[0]}",
+        f"{renew_command(split_generation(newest.name)[0])}",
         newest.name,
     )
 
