@@ -2,11 +2,13 @@
 
 Four statements at most, however many tables: SHOW PITR, the catalogue of now, the ids that the
 PITRs recorded (to sys), and, only where a table's own policy or none is there, the catalogue of the
-moment. A fifth, for snapshots, where nothing else keeps it.
+moment. A fifth, for snapshots, where nothing else keeps it. Other accounts look two moments up for
+each policy whose object was made in the same second, or changed since.
 """
 
 from __future__ import annotations
 
+import functools
 import sys
 import time
 import warnings
@@ -20,7 +22,7 @@ from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import DBAPIError, NoInspectionAvailable
 
 from .. import server
-from ..catalog import Key, ObjectKey, read_objects
+from ..catalog import Identity, Key, ObjectKey, Present, inventory, read_objects
 from ..connections import ALLOW_UNPROTECTED, SCANNED, Bind, query, roll_back, unwrap
 from ..declarations import Databases
 from ..errors import (
@@ -35,7 +37,7 @@ from ..moment import Moment, MomentLike
 from ..names import SYSTEM_DATABASES, fold, plain, shorten
 from ..show import SYS, parse_pitr_rows, reading, reset_current_account, show_pitr, typed_errors
 from ..status import recorded_ids, status_without_past
-from .model import GC_TTL, Kept, Known, Policy, Snapshot, Verdict, policy_of
+from .model import GC_TTL, SECOND, Kept, Known, Policy, Snapshot, Verdict, policy_of
 from .verdicts import judge
 
 
@@ -72,6 +74,7 @@ def read_known(connection: Connection, keys: Collection[Key]) -> Known:
                 told = pitr if known is None else pitr.with_status(known)
                 there = objects.get(object_of(pitr))
                 policies.append(policy_of(told, None if there is None else there.id))
+            policies = _with_recorded_ids(connection, version, policies, tables)
     return Known(
         now=Moment(server.clock(connection)),
         policies=policies,
@@ -84,6 +87,42 @@ def read_known(connection: Connection, keys: Collection[Key]) -> Known:
         ),
         rules=server.rules_of(version),
     )
+
+
+def _with_recorded_ids(
+    connection: Connection,
+    version: server.Version,
+    policies: Iterable[Policy],
+    tables: Collection[str],
+) -> list[Policy]:
+    """Policies of an account that cannot read the ids which they recorded, with those ids.
+
+    A policy recorded the id that its object had when it was made: SHOW PITR says in which second.
+    Where the object had two in that second, or had been rebuilt on 4.x, nothing tells which.
+    """
+    now = Moment(server.clock(connection))
+
+    @functools.cache
+    def then(database: str, at: Moment) -> dict[ObjectKey, tuple[Identity, Present]]:
+        there = inventory(connection, version, at=at, database=database) or {}
+        return {found[1].key: found for found in there.items()}
+
+    def with_id(policy: Policy) -> Policy:
+        pitr = policy.pitr
+        if pitr.database_name is None or pitr.table_name not in (None, *tables):
+            return policy
+        if policy.object_id is not None or policy.made > now:
+            return policy
+        before, after = (
+            then(pitr.database_name, at).get(object_of(pitr))
+            for at in (policy.made - SECOND, policy.made)
+        )
+        if after is None or (before is not None and before[1].id != after[1].id):
+            return policy
+        identity, present = after
+        return policy if identity.id != present.id else replace(policy, object_id=present.id)
+
+    return [with_id(policy) for policy in policies]
 
 
 _THEN: Final = """\

@@ -31,7 +31,7 @@ from sqlalchemy.engine import Connection
 from .. import server
 from ..catalog import Identity, Inventory, Key, ObjectKey, Present, inventory
 from ..connections import AS_OF, Bind, roll_back, unwrap
-from ..coverage.model import GC_TTL, Kept, Known, Policy, Verdict
+from ..coverage.model import GC_TTL, Kept, Known, Verdict
 from ..coverage.reading import read_known
 from ..coverage.verdicts import judge
 from ..declarations import Databases
@@ -347,9 +347,6 @@ def _described(
         return []
     tables = {drop: _tables_of(drop.present, history.at(drop.last)) for drop in drops}
     known = read_known(connection, {key for keys in tables.values() for key in keys})
-    known = replace(
-        known, policies=[_with_recorded_id(policy, history, now) for policy in known.policies]
-    )
     there = {present.key for present in history.at(now).values()}
     found = []
     for drop in drops:
@@ -404,24 +401,6 @@ def _judge(known: Known, key: Key, drop: _Drop, before: Inventory) -> Verdict | 
     )
     then: dict[ObjectKey, int] = {one.key: one.id for one in before.values()}
     return judge(replace(known, partitioned=partitioned), key, drop.last, then)
-
-
-def _with_recorded_id(policy: Policy, history: _History, now: Moment) -> Policy:
-    """A policy of an account that cannot read the id which it recorded, with that id.
-
-    It is the id that the object had when the policy was made: SHOW PITR says in which second. Where
-    it had two in that second, or had been rebuilt on 4.x, nothing tells which was recorded.
-    """
-    pitr = policy.pitr
-    if policy.object_id is not None or pitr.database_name is None or policy.made > now:
-        return policy
-    key: ObjectKey = (pitr.database_name, pitr.table_name)
-    before, after = (_find(history.at(at), key) for at in (policy.made - _SECOND, policy.made))
-    if after is None or (before is not None and before[1].id != after[1].id):
-        return policy
-    if after[0].id != after[1].id:
-        return policy
-    return replace(policy, object_id=after[1].id)
 
 
 def _find(inventory: Inventory, key: ObjectKey) -> tuple[Identity, Present] | None:

@@ -7,9 +7,21 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import pytest
-from sqlalchemy import Column, Engine, ForeignKey, Integer, MetaData, String, Table
+from sqlalchemy import (
+    Column,
+    Engine,
+    ForeignKey,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    create_engine,
+)
 
 from sqlalchemy_matrixone_pitr import Moment
+from tests.conftest import Server
+from tests.past.tables import say
+from tests.server.conftest import PASSWORD, account_for_tests
 
 metadata = MetaData()
 orders = Table(
@@ -81,3 +93,22 @@ def sent(shop: Shop) -> Iterator[list[str]]:
     event.listen(shop.engine, "before_cursor_execute", listener)
     yield statements
     event.remove(shop.engine, "before_cursor_execute", listener)
+
+
+@pytest.fixture(scope="module")
+def tenant_account(server: Server) -> Iterator[str]:
+    with account_for_tests(server) as name:
+        yield name
+
+
+@pytest.fixture
+def tenant_engine(server: Server, tenant_account: str, prefix: str) -> Iterator[Engine]:
+    """An engine of another account's administrator, on a database of the test's own."""
+    user = f"{tenant_account}:admin"
+    first = create_engine(server.url(user=user, password=PASSWORD))
+    say(first, f"CREATE DATABASE {prefix}")
+    made = create_engine(server.url(database=prefix, user=user, password=PASSWORD))
+    yield made
+    say(first, f"DROP DATABASE IF EXISTS {prefix}", f"DROP DATABASE IF EXISTS {prefix}_c")
+    first.dispose()
+    made.dispose()

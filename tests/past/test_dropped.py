@@ -7,7 +7,7 @@ import datetime as dt
 import json
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 from sqlalchemy import Engine, create_engine, event
@@ -31,7 +31,6 @@ from sqlalchemy_matrixone_pitr import (
 )
 from tests.conftest import Server
 from tests.past.tables import say, take_moment
-from tests.server.conftest import PASSWORD, account_for_tests
 
 
 def protect(engine: Engine, pitr: Pitr) -> None:
@@ -214,25 +213,6 @@ def test_the_callers_transaction_is_not_touched(
     with matrixone_engine.connect() as connection:
         dropped_objects(connection, since=start, database=database)
         assert not connection.in_transaction()
-
-
-@pytest.fixture(scope="module")
-def tenant_account(server: Server) -> Iterator[str]:
-    with account_for_tests(server) as name:
-        yield name
-
-
-@pytest.fixture
-def tenant_engine(server: Server, tenant_account: str, prefix: str) -> Iterator[Engine]:
-    """An engine of another account's administrator, on a database of the test's own."""
-    user = f"{tenant_account}:admin"
-    first = create_engine(server.url(user=user, password=PASSWORD))
-    say(first, f"CREATE DATABASE {prefix}")
-    made = create_engine(server.url(database=prefix, user=user, password=PASSWORD))
-    yield made
-    say(first, f"DROP DATABASE IF EXISTS {prefix}", f"DROP DATABASE IF EXISTS {prefix}_c")
-    first.dispose()
-    made.dispose()
 
 
 def test_a_tenant(tenant_engine: Engine, prefix: str) -> None:

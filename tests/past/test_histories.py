@@ -1,4 +1,4 @@
-"""Random histories of tables: what diff_rows() and undo_changes() say, against copies.
+"""Random histories of tables: what was read, compared, undone and undropped, against copies.
 
 HISTORIES=200 runs so many, other ones each time; MATRIXONE_URL runs them on a real server.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import secrets
 import time
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -19,16 +20,28 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
-from sqlalchemy import Connection, Engine, create_engine
+from sqlalchemy import (
+    Connection,
+    Engine,
+    column,
+    create_engine,
+    func,
+    select,
+    table,
+)
 from sqlalchemy.exc import DBAPIError
 
 from sqlalchemy_matrixone_pitr import (
     ChangeKind,
     Moment,
     PastConflictError,
+    PitrRestoreError,
+    as_of,
     diff_rows,
     diff_summary,
+    dropped_objects,
     undo_changes,
+    undrop,
 )
 from tests.conftest import Server
 
@@ -43,6 +56,7 @@ CREATE TABLE children (id INT PRIMARY KEY, a INT, b VARCHAR(5), up INT, w VARCHA
 WORDS = "CREATE TABLE words (word VARCHAR(5), n INT)"
 TABLES = ("parents", "children", "words")
 KEYED = ("parents", "children")
+DEFINITIONS = {"parents": PARENTS, "children": CHILDREN, "words": WORDS}
 KEYS = {"parents": ("a", "b"), "children": ("id",), "words": ()}
 
 SMALL = st.integers(0, 3)
@@ -51,7 +65,18 @@ NAME = st.sampled_from(["'x'", "'X'", "'é'"])
 NUMBER = st.one_of(st.just("NULL"), st.integers(0, 4).map(str))
 JSONS = st.sampled_from(["NULL", "'{}'", "'[1, 2]'", "'{\"a\": null}'"])
 
-Contents = dict[str, list[dict[str, Any]]]
+Row = dict[str, Any]
+Contents = dict[str, list[Row]]
+"""The rows of the tables that are there."""
+
+
+@dataclass(frozen=True)
+class Lost:
+    """A table that was dropped: a moment shortly before, and its rows then."""
+
+    table: str
+    before: Moment
+    rows: list[Row]
 
 
 class Histories(RuleBasedStateMachine):
@@ -63,14 +88,20 @@ class Histories(RuleBasedStateMachine):
         super().__init__()
         self.copies: dict[Moment, Contents] = {}
         self.database = f"h{secrets.token_hex(4)}"
-        self.extra = False
+        self.lost: list[Lost] = []
+        self.undropped = 0
 
     @initialize()
     def make(self) -> None:
         self.say(f"CREATE DATABASE {self.database}")
-        for table in (PARENTS, CHILDREN, WORDS):
-            self.say(table)
-        self.say("ALTER TABLE children ADD CONSTRAINT g FOREIGN KEY (up) REFERENCES children (id)")
+        for name in TABLES:
+            self.create(name)
+
+    def create(self, name: str) -> None:
+        if self.say(DEFINITIONS[name]) and name == "children":
+            self.say(
+                "ALTER TABLE children ADD CONSTRAINT g FOREIGN KEY (up) REFERENCES children (id)"
+            )
 
     def connection(self) -> Connection:
         connection = self.engine.connect()
@@ -80,24 +111,25 @@ class Histories(RuleBasedStateMachine):
             connection.rollback()
         return connection
 
-    def say(self, statement: str) -> None:
-        """One change; a refusal of the server is no change."""
+    def say(self, statement: str) -> bool:
+        """One change, if the server does not refuse it."""
         with self.connection() as connection:
             try:
                 connection.exec_driver_sql(statement)
             except DBAPIError as error:
                 assert not error.connection_invalidated
                 connection.rollback()
-            else:
-                connection.commit()
+                return False
+            connection.commit()
+        return True
 
     def contents(self, connection: Connection) -> Contents:
-        return {
-            table: [
-                dict(row._mapping) for row in connection.exec_driver_sql(f"SELECT * FROM {table}")
-            ]
-            for table in TABLES
-        }
+        there = connection.exec_driver_sql("SHOW TABLES").scalars().all()
+        return {name: self.rows(connection, name) for name in TABLES if name in there}
+
+    def rows(self, connection: Connection, name: str) -> list[Row]:
+        found = connection.exec_driver_sql(f"SELECT * FROM {name}")
+        return sorted((dict(row._mapping) for row in found), key=repr)
 
     # -- changes -----------------------------------------------------------------------------------
 
@@ -134,14 +166,24 @@ class Histories(RuleBasedStateMachine):
     def truncate(self, table: str) -> None:
         self.say(f"TRUNCATE TABLE {table}")
 
-    @rule()
-    def alter(self) -> None:
+    @rule(verb=st.sampled_from(["ADD COLUMN more INT", "DROP COLUMN more"]))
+    def alter(self, verb: str) -> None:
         """A column comes or goes."""
-        self.say(
-            f"ALTER TABLE words {'DROP COLUMN' if self.extra else 'ADD COLUMN'} more"
-            + ("" if self.extra else " INT")
-        )
-        self.extra = not self.extra
+        self.say(f"ALTER TABLE words {verb}")
+
+    @rule(name=st.sampled_from(TABLES))
+    def drop(self, name: str) -> None:
+        with self.connection() as connection:
+            there = self.contents(connection)
+            before = Moment.now(connection)
+        time.sleep(0.002)
+        if self.say(f"DROP TABLE {name}"):
+            self.lost.append(Lost(name, before, there[name]))
+        time.sleep(0.002)
+
+    @rule(name=st.sampled_from(TABLES))
+    def recreate(self, name: str) -> None:
+        self.create(name)
 
     # -- moments -----------------------------------------------------------------------------------
 
@@ -152,20 +194,43 @@ class Histories(RuleBasedStateMachine):
             self.copies[Moment.now(connection)] = self.contents(connection)
         time.sleep(0.002)
 
+    def picked(self, pick: int, *tables: str) -> Moment | None:
+        """A remembered moment at which all tables were there."""
+        found = sorted(at for at, copy in self.copies.items() if {*tables} <= copy.keys())
+        return found[pick % len(found)] if found else None
+
+    @precondition(lambda self: self.copies)
+    @rule(pick=st.integers(0, 9), option=st.booleans())
+    def read(self, pick: int, option: bool) -> None:
+        """All tables as they were, by an element or by the execution option."""
+        at = sorted(self.copies)[pick % len(self.copies)]
+        options = {"matrixone_as_of": at} if option else {}
+        with self.connection() as connection:
+            for name, rows in self.copies[at].items():
+                then = table(name, *(column(key) for key in (rows[0] if rows else ())))
+                source: Any = then if option else as_of(then, at)
+                wanted = select(source) if rows else select(func.count()).select_from(source)
+                found = connection.execute(wanted, execution_options=options)
+                if rows:
+                    assert sorted((dict(row._mapping) for row in found), key=repr) == rows
+                else:
+                    assert found.scalar() == 0
+
     @precondition(lambda self: self.copies)
     @rule(pick=st.integers(0, 9), table=st.sampled_from(TABLES))
     def compare_with_the_present(self, pick: int, table: str) -> None:
-        at = sorted(self.copies)[pick % len(self.copies)]
+        at = self.picked(pick, table)
         with self.connection() as connection:
-            now = self.contents(connection)[table]
-            self.check(connection, table, at, self.copies[at][table], now)
+            now = self.contents(connection)
+            if at is not None and table in now:
+                self.check(connection, table, at, self.copies[at][table], now[table])
 
     @precondition(lambda self: len(self.copies) > 1)
     @rule(pick=st.integers(0, 9), table=st.sampled_from(TABLES))
     def compare_two_moments(self, pick: int, table: str) -> None:
-        moments = sorted(self.copies)
-        number = pick % (len(moments) - 1)
-        at, until = moments[number], moments[-1]
+        at, until = self.picked(pick, table), self.picked(-1, table)
+        if at is None or until is None or at >= until:
+            return
         before, after = self.copies[at][table], self.copies[until][table]
         with self.connection() as connection:
             self.check(connection, table, at, before, after, until=until)
@@ -175,8 +240,8 @@ class Histories(RuleBasedStateMachine):
         connection: Connection,
         table: str,
         at: Moment,
-        before: list[dict[str, Any]],
-        after: list[dict[str, Any]],
+        before: list[Row],
+        after: list[Row],
         **options: Any,
     ) -> None:
         found = diff_rows(connection, f"{self.database}.{table}", at, **options)
@@ -215,14 +280,16 @@ class Histories(RuleBasedStateMachine):
     @rule(pick=st.integers(0, 9), keep=st.booleans())
     def undo(self, pick: int, keep: bool) -> None:
         """All of it, and every row is as it was."""
-        at = sorted(self.copies)[pick % len(self.copies)]
+        at = self.picked(pick, *KEYED)
         with self.connection() as connection:
+            if at is None or not {*KEYED} <= self.contents(connection).keys():
+                return
             report = undo_changes(connection, [f"{self.database}.{t}" for t in KEYED], at)
             assert report.complete, str(report)
             assert report.conflicts == ()
             now = self.contents(connection)
             for table in KEYED:
-                assert sorted(now[table], key=repr) == sorted(self.copies[at][table], key=repr)
+                assert now[table] == self.copies[at][table]
             if keep:
                 connection.commit()
 
@@ -235,10 +302,12 @@ class Histories(RuleBasedStateMachine):
     )
     def undo_a_part(self, pick: int, table: str, kinds: set[ChangeKind], on_conflict: Any) -> None:
         """What is skipped, and what is left out, is all that remains."""
-        at = sorted(self.copies)[pick % len(self.copies)]
+        at = self.picked(pick, table)
         name = f"{self.database}.{table}"
         with self.connection() as connection:
             before = self.contents(connection)
+            if at is None or table not in before:
+                return
             there = diff_summary(connection, name, at)
             try:
                 report = undo_changes(connection, name, at, kinds=kinds, on_conflict=on_conflict)
@@ -257,9 +326,34 @@ class Histories(RuleBasedStateMachine):
             assert there.total - undone == left.remaining.total
             if on_conflict == "error":
                 assert all(getattr(left.remaining, kind) == 0 for kind in kinds)
-            others = [t for t in TABLES if t != table]
             now = self.contents(connection)
-            assert all(now[other] == before[other] for other in others)
+            assert all(now[other] == before[other] for other in before if other != table)
+
+    @precondition(lambda self: self.lost)
+    @rule(pick=st.integers(0, 9), own_name=st.booleans())
+    def undrop(self, pick: int, own_name: bool) -> None:
+        """A drop of several is found, and the table comes back with the rows that it had."""
+        lost = self.lost[pick % len(self.lost)]
+        found = dropped_objects(self.engine, database=self.database, since=lost.before, samples=2)
+        dropped = [one for one in found if one.table_name == lost.table][-1]
+        with self.connection() as connection:
+            there = self.contents(connection)
+        into = lost.table if own_name and lost.table not in there else f"back{self.undropped}"
+        self.undropped += 1
+        try:
+            report = undrop(self.engine, dropped, into=into)
+        except PitrRestoreError as error:
+            assert lost.table == "children"
+            assert "parents" not in there
+            assert "is not there: bring that back first" in str(error)
+            return
+        with self.connection() as connection:
+            assert self.rows(connection, into) == lost.rows
+            assert report.rows == len(lost.rows)
+            now = self.contents(connection)
+        assert {**now, lost.table: []} == {**there, lost.table: []}
+        if into != lost.table:
+            assert self.say(f"DROP TABLE {into}")
 
     def teardown(self) -> None:
         self.say(f"DROP DATABASE IF EXISTS {self.database}")
