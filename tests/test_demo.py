@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import os
 import re
 import subprocess
@@ -57,6 +58,9 @@ def test_every_step_has_its_heading_in_order(printed: str) -> None:
         "orders holds sofa. A mistake!",
         "orders holds tea, lamp, sofa again.",
         "orders_week is detached now",
+        "customers holds Grace, Linus. Where is Ada?",
+        "diff_rows: deleted {'id': 1, 'name': 'Ada'}",
+        "undo_changes: 1 row is back; customers holds Ada, Grace, Linus.",
         "The plan: + create carts_week, table demo_shop.carts, 7d",
         "Applied: 1 done.",
         "rebuilt carts: 1 to renew.",
@@ -79,6 +83,18 @@ def test_pitr_statements_are_sent_after_commit_and_rows_before(printed: str) -> 
 
 def test_what_is_protected_is_a_table(printed: str) -> None:
     assert re.search(r"^   shop_month +database +demo_shop +1mo +active +\d", printed, re.MULTILINE)
+
+
+def test_the_second_is_found(printed: str) -> None:
+    said = re.search(r"there at ([\d:.]{12}) UTC, gone at ([\d:.]{12})\.", printed)
+    assert said is not None
+    last, gone = (dt.datetime.strptime(text, "%H:%M:%S.%f") for text in said.groups())
+    assert (gone - last).total_seconds() % 86400 < 0.02
+
+
+def test_a_step_fits_a_screen(printed: str) -> None:
+    steps = re.split(r"^\d+\. ", printed, flags=re.MULTILINE)
+    assert max(len(step.splitlines()) for step in steps) <= 24
 
 
 def test_lines_fit_a_terminal(printed: str) -> None:

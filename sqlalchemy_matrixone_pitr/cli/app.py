@@ -21,7 +21,7 @@ HELP = {"help_option_names": ["-h", "--help"]}
 
 
 COMMANDS: Final = {
-    "demo": ("servers", "Show the package at work in ten steps."),
+    "demo": ("servers", "Show the package at work in eleven steps."),
     "serve": ("servers", "Run the embedded MatrixOne until Ctrl-C."),
     "doctor": (
         "doctor",

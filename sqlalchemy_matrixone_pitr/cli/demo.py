@@ -40,6 +40,7 @@ from .. import (
     AlterPitr,
     AsyncPitrManager,
     CreatePitr,
+    Moment,
     Pitr,
     PitrAlreadyExistsError,
     PitrManager,
@@ -47,10 +48,13 @@ from .. import (
     RestorePitr,
     TablePitr,
     apply_plan,
+    diff_rows,
+    find_change,
     get_pitrs,
     pending_pitrs,
     plan_pitrs,
     renew_pitr,
+    undo_changes,
 )
 from ..generations import split_generation
 
@@ -225,6 +229,31 @@ def restore(engine: Engine) -> None:
     say(f"orders_week is {status['orders_week']} now, shop_month {status['shop_month']}.")
 
 
+def look_back(engine: Engine) -> None:
+    """Rows vanish: find the second, see them, bring back those alone"""
+    morning = Moment.now(engine)
+    time.sleep(0.2)
+    with engine.begin() as conn:
+        conn.execute(delete(Customer).where(Customer.name < "B"))
+    time.sleep(0.2)
+    with engine.begin() as conn:
+        conn.execute(insert(Customer), {"name": "Linus"})
+    say(f"customers holds {names(engine)}. Where is Ada?")
+    ada = select(func.count()).select_from(Customer).where(Customer.name == "Ada")
+    found = find_change(engine, ada, since=morning, resolution=dt.timedelta(milliseconds=10))
+    if found is None:
+        raise RuntimeError("nothing has changed")
+    last, gone = (f"{at.datetime():%H:%M:%S.%f}"[:-3] for at in (found.before, found.after))
+    say(f"find_change: there at {last} UTC, gone at {gone}.")
+    for change in diff_rows(engine, Customer, found.before):
+        row = change.before if change.before is not None else change.after
+        say(f"diff_rows: {change.kind} {row}")
+    with engine.begin() as conn:
+        report = undo_changes(conn, Customer, found.before, kinds={"deleted"})
+    say(f"undo_changes: {report.inserted} row is back; customers holds {names(engine)}.")
+    say("The same from the command line: mo-pitr when, mo-pitr diff, mo-pitr undo.")
+
+
 def declare(engine: Engine) -> None:
     """Policies declared beside the tables: plan, apply, renew after a rebuild"""
     models = MetaData()
@@ -252,6 +281,7 @@ STEPS = (
     refuse,
     with_asyncio,
     restore,
+    look_back,
     declare,
 )
 
@@ -356,6 +386,11 @@ def on_server(engine: Engine) -> str:
 
 def items(conn: Connection) -> str:
     return ", ".join(conn.scalars(select(Order.item).order_by(Order.id)))
+
+
+def names(engine: Engine) -> str:
+    with engine.connect() as conn:
+        return ", ".join(conn.scalars(select(Customer.name).order_by(Customer.id)))
 
 
 def yes(answer: bool) -> str:

@@ -157,7 +157,7 @@ def _quoted(name: str) -> str:
     "makes a database demo_shop there and drops it.",
 )
 def demo(url: str | None) -> None:
-    """Show the package at work in ten steps.
+    """Show the package at work in eleven steps.
 
     Needs no server: it runs against the embedded MatrixOne, over the wire.
     """
