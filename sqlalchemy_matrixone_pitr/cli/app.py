@@ -31,6 +31,10 @@ COMMANDS: Final = {
         "policies",
         "List this account's policies, and whether each still protects its object.",
     ),
+    "info": (
+        "info",
+        "Show what can be restored: from when until when, and by which policy.",
+    ),
     "import": (
         "adoption",
         "Print the declarations that adopt the policies that the server has.",

@@ -24,6 +24,8 @@ from .console import Console
 from .errors import CliError, as_commands
 
 if TYPE_CHECKING:
+    import datetime as dt
+
     from sqlalchemy.engine import Engine
 
     from ..ddl import PitrDDLElement
@@ -67,8 +69,9 @@ def show(engine: Engine, history: bool, databases: tuple[str, ...], as_json: boo
     pitrs = sorted(pitrs, key=lambda pitr: pitr.name)
     short = list(shortfalls(state.pitrs, state.parts, rules_of(state.version)))
     kept = {one.policy: str(one.kept) for one in short}
+    begins = {pitr.name: _restorable_from(pitr, state) for pitr in pitrs}
     if as_json:
-        described = [_described(pitr, kept.get(pitr.name)) for pitr in pitrs]
+        described = [_described(pitr, kept.get(pitr.name), begins[pitr.name]) for pitr in pitrs]
         Console().json({"format_version": 1, "policies": described})
         return
     console = Console()
@@ -77,8 +80,8 @@ def show(engine: Engine, history: bool, databases: tuple[str, ...], as_json: boo
         console.line(f"This account has no policies{where}.")
         return
     console.table(
-        ("NAME", "PROTECTS", "RANGE", "STATUS", "CREATED (UTC)"),
-        [_row(pitr, kept.get(pitr.name)) for pitr in pitrs],
+        ("NAME", "PROTECTS", "RANGE", "STATUS", "RESTORABLE FROM (UTC)"),
+        [_row(pitr, kept.get(pitr.name), begins[pitr.name]) for pitr in pitrs],
         styles=STATUS_COLOURS,
     )
     shown = {pitr.name for pitr in pitrs}
@@ -168,9 +171,22 @@ def next_steps(state: ServerState, found: Sequence[Policy]) -> list[str]:
     return [lines[policy.name] for policy in found if policy.name in lines]
 
 
-def _row(pitr: Pitr, kept: str | None) -> tuple[str, ...]:
+def _restorable_from(pitr: Pitr, state: ServerState) -> dt.datetime | None:
+    """The earliest moment that a policy can restore; None where it can restore none any more."""
+    from ..coverage.model import Policy
+    from ..coverage.windows import begin_of
+    from ..moment import Moment
+
+    ended = state.detached_at.get(pitr.name)
+    policy = Policy(pitr, ended=None if ended is None else Moment.of(ended))
+    begin = begin_of(policy, Moment.of(state.now))
+    return None if begin is None else begin.datetime()
+
+
+def _row(pitr: Pitr, kept: str | None, begin: dt.datetime | None) -> tuple[str, ...]:
     """
     :param kept: how much of its table the policy keeps, where that is not all.
+    :param begin: the earliest moment that it can restore.
     """
     from ..generations import target_text
 
@@ -179,11 +195,11 @@ def _row(pitr: Pitr, kept: str | None) -> tuple[str, ...]:
         target_text(pitr),
         str(pitr.range),
         kept or ("" if pitr.status is None else pitr.status.value),
-        f"{pitr.created_time:%Y-%m-%d %H:%M:%S}" if pitr.created_time else "",
+        f"{begin:%Y-%m-%d %H:%M:%S}" if begin else "-",
     )
 
 
-def _described(pitr: Pitr, kept: str | None) -> dict[str, object]:
+def _described(pitr: Pitr, kept: str | None, begin: dt.datetime | None) -> dict[str, object]:
     return {
         "name": pitr.name,
         "level": pitr.level.value,
@@ -193,6 +209,7 @@ def _described(pitr: Pitr, kept: str | None) -> dict[str, object]:
         "range": str(pitr.range),
         "status": None if pitr.status is None else pitr.status.value,
         "kept": kept,
+        "restorable_from": begin and begin.isoformat(),
         "created_time": pitr.created_time and pitr.created_time.isoformat(),
         "modified_time": pitr.modified_time and pitr.modified_time.isoformat(),
     }

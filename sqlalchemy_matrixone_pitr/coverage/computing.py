@@ -77,7 +77,7 @@ def cover(
     """The report of tables.
 
     :param keys: of the tables, also of some that are not there.
-    :param databases: the policies of these whose target is gone are told; None is of all.
+    :param databases: the policies of these, and those above, are told; None is of all.
     """
     known = inventory.known
     windows = Windows(known)
@@ -103,19 +103,17 @@ def cover(
             requirements.unprotected.get(key),
         )
 
-    gone = [
+    pitrs = tuple(
         pitr
         for pitr in inventory.pitrs
-        if pitr.database_name is not None
-        and (databases is None or pitr.database_name in databases)
-        and object_of(pitr) not in known.ids
-    ]
+        if pitr.database_name is None or databases is None or pitr.database_name in databases
+    )
     return CoverageReport(
         inventory.tables.account,
         known.now,
         tuple(table(key) for key in sorted(keys)),
-        inventory.pitrs,
-        tuple(sorted(gone, key=lambda pitr: pitr.name)),
+        pitrs,
+        tuple(pitr for pitr in pitrs if pitr.database_name and object_of(pitr) not in known.ids),
         at,
         requirements.general,
     )

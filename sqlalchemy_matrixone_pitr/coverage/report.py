@@ -76,7 +76,7 @@ class CoverageReport:
     :ivar now: the server's clock.
     :ivar at: the moment in question; None where none was given.
     :ivar tables: sorted by database and name; also tables that are gone but named by a policy.
-    :ivar pitrs: every policy that was read, with its status, also those for nothing in ``tables``.
+    :ivar pitrs: the policies of the databases in question and those above, with their status.
     :ivar gone: the policies whose table or database is not there.
     :ivar required: the range that was asked for; None where none was.
     :ivar server_windows: SHOW RECOVERY_WINDOW, where it was asked for.

@@ -50,6 +50,15 @@ def reach_of(policy: Policy, now: Moment) -> tuple[Moment, Moment, Moment]:
     return max(sure, reach), policy.made - GC_TTL, reach
 
 
+def begin_of(policy: Policy, now: Moment) -> Moment | None:
+    """The earliest moment that RESTORE takes of a policy; None where its range is 0, or what it
+    kept is out of its reach by now."""
+    _, _, reach = reach_of(policy, now)
+    begin = min(max(policy.made, reach), now)
+    over = reach >= now or (policy.ended is not None and policy.ended <= begin)
+    return None if over else begin
+
+
 @dataclass(frozen=True, slots=True)
 class _Life:
     """How long the object of a policy was the one that it was made for."""
@@ -278,11 +287,10 @@ class Windows:
     def _pieces(self, policy: Policy, life: _Life, *, indexes: bool) -> Iterator[Window]:
         """The window of a policy; in two where its range was changed."""
         known, pitr = self._known, policy.pitr
-        sure, _, reach = reach_of(policy, known.now)
-        if reach >= known.now:
-            return  # a range of 0
-        start = min(max(policy.made, reach), known.now)
-        sure = min(sure, known.now)
+        start = begin_of(policy, known.now)
+        if start is None:
+            return
+        sure = min(reach_of(policy, known.now)[0], known.now)
 
         def window(begin: Moment, end: Moment | None, kept: Kept, reason: str) -> Iterator[Window]:
             if end is None or begin < end:

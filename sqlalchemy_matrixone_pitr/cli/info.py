@@ -1,0 +1,205 @@
+"""``info``: what can be restored, from when until when, by what; what is at risk comes first."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from .arguments import connected, databases, json_option
+from .console import MOST_NAMES, Console
+from .errors import CliError
+from .moments import Moments, moment_option
+
+if TYPE_CHECKING:
+    from sqlalchemy.engine import Engine
+
+    from ..coverage.report import CoverageReport
+    from ..coverage.risks import Risk
+    from ..coverage.table import TableCoverage
+    from ..declarations import Schemas
+    from ..moment import Moment
+
+UNMET: Final = 1
+"""Exit code where a table has less than it is required to have."""
+
+STATE_COLOURS: Final = {
+    "covered": "green",
+    "rows only": "yellow",
+    "unknown": "yellow",
+    "detached": "red",
+    "not covered": "red",
+    "gone": "yellow",
+}
+
+
+@click.command(
+    epilog="""\b
+    Example:
+      mo-pitr info --database shop --require 7d
+      mo-pitr info shop.models:Base --prometheus > /var/lib/node_exporter/matrixone_pitr.prom
+    """
+)
+@click.argument("metadata", metavar="[MODULE:METADATA]", required=False)
+@databases
+@click.option(
+    "--table",
+    "tables",
+    multiple=True,
+    metavar="NAME",
+    help="Only this table, such as orders or shop.orders; may be given several times.",
+)
+@click.option(
+    "--require",
+    metavar="RANGE",
+    help="The range that a table must have for which none is declared, such as 7d: exits with 1 "
+    "where one has less.",
+)
+@moment_option("--at", "A moment in question: says where it is lost, or soon will be.")
+@click.option(
+    "--within",
+    default="24h",
+    show_default=True,
+    metavar="RANGE",
+    help="How far ahead to look for what is about to be lost.",
+)
+@json_option
+@click.option("--prometheus", is_flag=True, help="Print gauges in Prometheus' text format.")
+@connected
+def info(
+    engine: Engine,
+    metadata: Schemas | None,
+    databases: tuple[str, ...],
+    tables: tuple[str, ...],
+    require: str | None,
+    at: str | None,
+    within: str,
+    as_json: bool,
+    prometheus: bool,
+) -> int:
+    """Show what can be restored: from when until when, and by which policy.
+
+    Tables of MODULE:METADATA, each with the range that is declared for it; without it all tables.
+    What is at risk comes first.
+    """
+    from ..coverage.coverage import coverage
+
+    if as_json and prometheus:
+        raise click.UsageError("give --json or --prometheus, not both: each is all that is printed")
+    moment = None if at is None else Moments(engine).of("--at", at)
+    report = coverage(engine, metadata, databases=databases or None, require=require, at=moment)
+    if tables:
+        report = _only(report, tables, engine.url.database)
+    if as_json:
+        Console().json({"format_version": 1, **report.to_dict()})
+    elif prometheus:
+        Console().as_it_is(report.to_prometheus().rstrip("\n"))
+    else:
+        _show(report, report.at_risk(within))
+    unmet = any(one.requirement and not one.meets_requirement for one in report.tables)
+    return UNMET if unmet else 0
+
+
+def _only(report: CoverageReport, names: Sequence[str], current: str | None) -> CoverageReport:
+    """The report of some tables."""
+    from ..names import fold
+
+    wanted = set()
+    for name in names:
+        database, dot, table = fold(name).rpartition(".")
+        matching = {
+            one.key
+            for one in report.tables
+            if one.table_name == table
+            and one.database_name in ((database,) if dot else (fold(current),) if current else ())
+        }
+        if not matching:
+            advice = "" if dot or current else ": write database.table, or choose a database"
+            raise CliError(f"there is no table {name}, nor a policy for one{advice}")
+        wanted |= matching
+    tables = tuple(one for one in report.tables if one.key in wanted)
+    theirs = {pitr.name for one in tables for pitr in one.policies}
+    return replace(
+        report,
+        tables=tables,
+        pitrs=tuple(pitr for pitr in report.pitrs if pitr.name in theirs),
+        gone=tuple(pitr for pitr in report.gone if pitr.name in theirs),
+    )
+
+
+def _show(report: CoverageReport, risks: Sequence[Risk]) -> None:
+    console = Console()
+    for line in _risk_lines(risks):
+        console.line(line, "yellow", indent="  ")
+    for line in _gap_lines(report.tables):
+        console.line(line, "yellow", indent="  ")
+    if not report.tables:
+        console.line("There is no table, nor a policy for one.")
+        return
+    if risks:
+        console.line("")
+    console.table(
+        ("TABLE", "BY", "RESTORABLE FROM (UTC)", "UNTIL", "STATE"),
+        [_row(one) for one in sorted(report.tables, key=_gravest_first)],
+        styles=STATE_COLOURS,
+    )
+    counts = Counter(one.state.value for one in report.tables)
+    shown = ", ".join(f"{number} {state}" for state, number in counts.most_common())
+    many = "1 table" if len(report.tables) == 1 else f"{len(report.tables)} tables"
+    console.line(f"{many}: {shown}, as of {_second(report.now)} UTC")
+
+
+def _risk_lines(risks: Sequence[Risk]) -> Iterator[str]:
+    """A line for each risk; those that differ in their table alone together."""
+    together: dict[tuple[str, str], list[str]] = {}
+    for risk in risks:
+        subject, _, what = risk.message.partition(": ")
+        together.setdefault((risk.kind.value, what), []).append(subject)
+    by_kind = Counter(kind for kind, _ in together)
+    printed: Counter[str] = Counter()
+    for (kind, what), subjects in together.items():
+        printed[kind] += 1
+        if printed[kind] <= MOST_NAMES:
+            left = len(subjects) - MOST_NAMES
+            more = f" and {left} more" if left > 0 else ""
+            yield f"{kind}: {', '.join(subjects[:MOST_NAMES])}{more}: {what}"
+        elif printed[kind] == by_kind[kind]:
+            yield f"{kind}: {by_kind[kind] - MOST_NAMES} more (--json)"
+
+
+def _gap_lines(tables: Sequence[TableCoverage]) -> Iterator[str]:
+    """A line for each gap that has ended: the others are risks."""
+    found = [(one, gap) for one in tables for gap in one.gaps if gap.end is not None]
+    for one, gap in found[:MOST_NAMES]:
+        assert gap.end is not None
+        yield (
+            f"gap: {one.database_name}.{one.table_name} from {_second(gap.begin)} to "
+            f"{_second(gap.end)} UTC: {gap.reason}"
+        )
+    if len(found) > MOST_NAMES:
+        yield f"gap: {len(found) - MOST_NAMES} more (--json)"
+
+
+def _gravest_first(table: TableCoverage) -> tuple[int, str, str]:
+    order = ("not covered", "detached", "unknown", "rows only", "gone", "covered", "unprotected")
+    return order.index(table.state.value), *table.key
+
+
+def _row(table: TableCoverage) -> tuple[str, ...]:
+    first, last = table.restorable_from, table.restorable_until
+    names = dict.fromkeys(one.by for one in table.windows if one.kept.value == "kept")
+    perhaps = dict.fromkeys(one.by for one in table.windows if one.by not in names)
+    return (
+        f"{table.database_name}.{table.table_name}",
+        ", ".join([*names, *(f"{name}?" for name in perhaps)]) or "-",
+        "-" if first is None else _second(first),
+        "-" if first is None else "now" if last is None else _second(last),
+        table.state.value,
+    )
+
+
+def _second(moment: Moment) -> str:
+    return f"{moment.datetime():%Y-%m-%d %H:%M:%S}"
