@@ -35,6 +35,16 @@ STATE_COLOURS: Final = {
     "gone": "yellow",
 }
 
+_GRAVEST_FIRST: Final = (
+    "not covered",
+    "detached",
+    "unknown",
+    "rows only",
+    "gone",
+    "covered",
+    "unprotected",
+)
+
 
 @click.command(
     epilog="""\b
@@ -147,7 +157,7 @@ def _show(report: CoverageReport, risks: Sequence[Risk]) -> None:
         styles=STATE_COLOURS,
     )
     counts = Counter(one.state.value for one in report.tables)
-    shown = ", ".join(f"{number} {state}" for state, number in counts.most_common())
+    shown = ", ".join(f"{counts[state]} {state}" for state in _GRAVEST_FIRST if counts[state])
     many = "1 table" if len(report.tables) == 1 else f"{len(report.tables)} tables"
     console.line(f"{many}: {shown}, as of {_second(report.now)} UTC")
 
@@ -184,8 +194,7 @@ def _gap_lines(tables: Sequence[TableCoverage]) -> Iterator[str]:
 
 
 def _gravest_first(table: TableCoverage) -> tuple[int, str, str]:
-    order = ("not covered", "detached", "unknown", "rows only", "gone", "covered", "unprotected")
-    return order.index(table.state.value), *table.key
+    return _GRAVEST_FIRST.index(table.state.value), *table.key
 
 
 def _row(table: TableCoverage) -> tuple[str, ...]:

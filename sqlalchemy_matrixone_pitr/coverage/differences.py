@@ -6,11 +6,13 @@ them asks why the report says something else.
 
 from __future__ import annotations
 
+import warnings
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from typing import Final
 
 from sqlalchemy.engine import Connection
+from sqlalchemy.exc import DBAPIError, SAWarning
 
 from .. import server
 from ..catalog import Key
@@ -19,7 +21,7 @@ from ..ddl import recovery_window_statement
 from ..generations import object_of
 from ..model import Pitr, PitrLevel, PitrStatus, RecoveryWindow
 from ..moment import Moment
-from ..show import parse_window_rows, typed_errors
+from ..show import parse_window_rows
 from .model import Window, WindowKind
 from .report import CoverageReport, Difference
 from .table import TableCoverage
@@ -28,14 +30,24 @@ _NEAR: Final = 2 * 10**9
 """Nanoseconds within which two times are the same: some have whole seconds only."""
 
 
-def read_server_windows(connection: Connection, account: str) -> tuple[RecoveryWindow, ...]:
-    """The windows that the server shows of the account: SHOW RECOVERY_WINDOW, one statement."""
+def read_server_windows(connection: Connection, account: str) -> tuple[RecoveryWindow, ...] | None:
+    """The windows that the server shows of the account: SHOW RECOVERY_WINDOW, one statement.
+
+    :return: None, with a warning, where the server fails: it does where a detached policy's range
+        has passed what it kept.
+    """
     statement = recovery_window_statement(
         connection.dialect, account=None, database=None, table=None
     )
     roll_back(connection)
-    with typed_errors():
+    try:
         rows = connection.exec_driver_sql(statement).all()
+    except DBAPIError as error:
+        if error.connection_invalidated:
+            raise
+        roll_back(connection)
+        warnings.warn(f"SHOW RECOVERY_WINDOW failed: {error.orig}", SAWarning, stacklevel=3)
+        return None
     return tuple(parse_window_rows(rows, account, lambda texts: server.to_utc(connection, texts)))
 
 

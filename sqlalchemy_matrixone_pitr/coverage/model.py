@@ -87,12 +87,26 @@ def policy_of(pitr: Pitr, present_id: int | None) -> Policy:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """A snapshot of an account, a database or a table."""
+    """A snapshot of an account, a database or a table.
+
+    :ivar object_id: the id that it recorded of a database or table; a table's is its logical one
+        from 4.0 on, which a rebuilt table no longer has.
+    """
 
     name: str
     at: Moment
     database_name: str | None = None
     table_name: str | None = None
+    object_id: int | None = None
+
+    @property
+    def key(self) -> ObjectKey | None:
+        """Its object as the catalogue keys it; None of an account or the cluster."""
+        return None if self.database_name is None else (self.database_name, self.table_name)
+
+    def covers(self, key: Key) -> bool:
+        """Whether it is of a table's name, or of something that contains it."""
+        return self.database_name in (None, key[0]) and self.table_name in (None, key[1])
 
 
 @dataclass(frozen=True, slots=True)

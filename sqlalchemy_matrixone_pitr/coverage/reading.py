@@ -183,11 +183,15 @@ def read_verdicts(
     return {key: verdict for key, verdict in verdicts.items() if verdict is not None}
 
 
+_SERVERS_OWN: Final = "__mo_"
+"""Before the names of snapshots that the server makes for itself: see docs/server.md, Snapshots."""
+
+
 def read_snapshots(connection: Connection, moment: Moment | None = None) -> list[Snapshot]:
-    """The snapshots of a moment, or all; none where this account or server cannot tell."""
+    """The snapshots that people made, of a moment or all; none where this account cannot tell."""
     at = "" if moment is None else "ts = :ts AND "
     statement = text(
-        "SELECT sname, ts, database_name, table_name FROM mo_catalog.mo_snapshots "
+        "SELECT sname, ts, database_name, table_name, obj_id FROM mo_catalog.mo_snapshots "
         f"WHERE {at}account_name IN (current_account_name(), '')"
     )
     values = {} if moment is None else {"ts": moment.nanoseconds}
@@ -199,8 +203,15 @@ def read_snapshots(connection: Connection, moment: Moment | None = None) -> list
         roll_back(connection)
         return []
     return [
-        Snapshot(name, Moment(int(ts)), database or None, table or None)
-        for name, ts, database, table in rows
+        Snapshot(
+            name,
+            Moment(int(ts)),
+            database or None,
+            table or None,
+            int(object_id) if database and object_id else None,
+        )
+        for name, ts, database, table, object_id in rows
+        if not name.startswith(_SERVERS_OWN)
     ]
 
 

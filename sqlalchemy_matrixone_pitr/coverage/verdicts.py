@@ -33,7 +33,7 @@ from ..catalog import Key, ObjectKey
 from ..extent import Extent, Parts, kept_by
 from ..model import PitrLevel
 from ..moment import Moment
-from .model import GC_TTL, SECOND, Kept, Known, Policy, Verdict
+from .model import GC_TTL, SECOND, Kept, Known, Policy, Snapshot, Verdict
 from .windows import reach_of
 
 
@@ -53,8 +53,7 @@ def judge(
         else:
             best.consider(policy, fits)
     for snapshot in known.snapshots:
-        of_it = snapshot.database_name in (None, key[0]) and snapshot.table_name in (None, key[1])
-        if of_it and snapshot.at == moment:
+        if snapshot.at == moment and snapshot.covers(key) and _is_same(snapshot, then):
             best.found(Kept.KEPT, snapshot.name, indexes=True)
     if best.kept is Kept.KEPT and best.indexes:
         return best.verdict()
@@ -63,6 +62,13 @@ def judge(
     if then is not None and key not in then:
         return Verdict(*key, moment, Kept.ABSENT)
     return best.verdict()
+
+
+def _is_same(snapshot: Snapshot, then: Mapping[ObjectKey, int] | None) -> bool:
+    """Whether the object of the moment is the one that a snapshot recorded."""
+    if then is None or snapshot.key is None or snapshot.object_id is None:
+        return True
+    return then.get(snapshot.key) == snapshot.object_id
 
 
 class _Fit(enum.Enum):

@@ -117,7 +117,7 @@ class Windows:
         exists = key in self._known.ids
         own = list(self._of_own(key))
         shared = self._of_shared(key) if exists else tuple(self._of_gone(key))
-        instants = [self._instant(one, key) for one in self._snapshots if _is_of(one, key)]
+        instants = list(self._instants(key))
         if not own and not instants:
             return shared
         return tuple(sorted([*own, *shared, *instants], key=lambda one: (one.begin, one.by)))
@@ -312,37 +312,46 @@ class Windows:
             yield from window(start, end, Kept.PROBABLE, changed)
         yield from window(sure, life.end, life.kept, life.reason)
 
-    def _instant(self, snapshot: Snapshot, key: Key) -> Window:
-        """The window of a snapshot: one moment."""
-        known = self._known
+    def _instants(self, key: Key) -> Iterator[Window]:
+        """The windows of snapshots: one moment each."""
+        for snapshot in self._snapshots:
+            if snapshot.covers(key):
+                kept, reason = self._kept_by(snapshot, key)
+                if kept is not Kept.NOT_KEPT:
+                    level = (
+                        PitrLevel.ACCOUNT
+                        if snapshot.database_name is None
+                        else PitrLevel.DATABASE
+                        if snapshot.table_name is None
+                        else PitrLevel.TABLE
+                    )
+                    at, kind = snapshot.at, WindowKind.SNAPSHOT
+                    yield Window(at, at, snapshot.name, level, kind, kept, reason=reason)
+
+    def _kept_by(self, snapshot: Snapshot, key: Key) -> tuple[Kept, str]:
+        """Whether a snapshot keeps a table: by the id that it recorded, and the table's age."""
+        known, object_key = self._known, snapshot.key
+        age = known.altered.get(key)
+        if object_key is not None and snapshot.object_id is not None:
+            if known.ids.get(object_key) != snapshot.object_id:
+                since = age if object_key[1] is not None else known.made.get(object_key[0])
+                if since is not None and snapshot.at >= since + SECOND:
+                    return Kept.NOT_KEPT, ""
+                return (
+                    Kept.PROBABLE,
+                    f"whether {snapshot.name} is of the table of then is not known",
+                )
+            if object_key[1] is not None:
+                return Kept.KEPT, ""
         was = known.earlier is not None and key in known.earlier.ids
-        young = key not in known.altered or snapshot.at < known.altered[key] + SECOND
-        sure = snapshot.table_name is not None or was or not young
-        level = (
-            PitrLevel.TABLE
-            if snapshot.table_name is not None
-            else PitrLevel.ACCOUNT
-            if snapshot.database_name is None
-            else PitrLevel.DATABASE
-        )
-        return Window(
-            snapshot.at,
-            snapshot.at,
-            snapshot.name,
-            level,
-            WindowKind.SNAPSHOT,
-            Kept.KEPT if sure else Kept.PROBABLE,
-            reason="" if sure else "whether the table was there then is not known",
-        )
+        if was or (age is not None and snapshot.at >= age + SECOND):
+            return Kept.KEPT, ""
+        return Kept.PROBABLE, "whether the table was there then is not known"
 
 
 def is_active(window: Window) -> bool:
     """Whether a window surely goes on: its policy protects the table."""
     return window.kind is WindowKind.POLICY and window.end is None and window.kept is Kept.KEPT
-
-
-def _is_of(snapshot: Snapshot, key: Key) -> bool:
-    return snapshot.database_name in (None, key[0]) and snapshot.table_name in (None, key[1])
 
 
 def _first(window: Window) -> Moment:

@@ -257,7 +257,7 @@ def test_a_table_that_is_gone() -> None:
 
 
 def test_snapshots_are_instants() -> None:
-    of_it = Snapshot("s", ago(days=9), "shop", "orders")
+    of_it = Snapshot("s", ago(days=9), "shop", "orders", TABLE)
     of_account = Snapshot("all", ago(days=8))
     other = Snapshot("o", ago(days=9), "shop", "lines")
     found = windows(known(of_table(ago(days=5)), snapshots=[of_account, other, of_it]))
@@ -271,6 +271,26 @@ def test_snapshots_are_instants() -> None:
     assert found[1].kept is Kept.KEPT  # the table is older
     [young] = windows(known(snapshots=[of_account], altered={KEY: ago(days=1)}))
     assert young.kept is Kept.PROBABLE
+
+
+@pytest.mark.parametrize(
+    ("recorded", "altered", "kept"),
+    [
+        (TABLE, ago(days=300), [Kept.KEPT]),
+        (TABLE - 5, ago(days=300), []),  # of a rebuilt table, from 4.0 on
+        (TABLE - 5, ago(days=1), [Kept.PROBABLE]),  # rebuilt before or after it
+    ],
+)
+def test_a_snapshot_is_for_the_id_that_it_recorded(
+    recorded: int, altered: Moment, kept: list[Kept]
+) -> None:
+    snapshot = Snapshot("s", ago(days=9), "shop", "orders", recorded)
+    state = known(snapshots=[snapshot], altered={KEY: altered})
+    assert [one.kept for one in windows(state)] == kept
+    for then, verdict in ((recorded, Kept.KEPT), (recorded + 1, Kept.NOT_KEPT)):
+        found = judge(state, KEY, ago(days=9), {**IDS, KEY: then})
+        assert found is not None
+        assert found.kept is verdict
 
 
 # ----------------------------------------------------------------------------- whatever the history

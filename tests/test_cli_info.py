@@ -1,0 +1,188 @@
+"""``mo-pitr info``, and the first restorable moment in ``show``."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import re
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine, create_engine
+
+from sqlalchemy_matrixone_pitr import CreatePitr, Pitr, renew_pitr
+from sqlalchemy_matrixone_pitr.emulator import Emulator
+from tests.cli import Call, call, call_process, emulator, engine, environment
+from tests.test_cli_policies import on_terminal
+
+__all__ = ["call", "call_process", "emulator", "engine", "environment"]
+
+LONG = "lines_of_all_orders_and_of_all_parcels_that_were_ever_sent"
+
+MODELS = """
+from sqlalchemy import Column, Integer, MetaData, Table
+from sqlalchemy_matrixone_pitr import DatabasePitr, TablePitr, Unprotected, declare_pitrs
+
+metadata = MetaData()
+Table("t0", metadata, Column("id", Integer), TablePitr("7d", "week"))
+Table("t1", metadata, Column("id", Integer), Unprotected("a cache"))
+Table("t2", metadata, Column("id", Integer), TablePitr("1d", "day"))
+"""
+
+
+def say(engine: Engine, *statements: str) -> None:
+    with engine.begin() as connection:
+        for statement in statements:
+            connection.exec_driver_sql(statement)
+
+
+def protect(engine: Engine, *pitrs: Pitr) -> None:
+    with engine.begin() as connection:
+        for pitr in pitrs:
+            connection.execute(CreatePitr(pitr))
+
+
+@pytest.fixture
+def shop(emulator: Emulator, engine: Engine) -> Engine:
+    """t0: renewed half an hour late; t1: nothing; t2: detached; t3: gone; keyed: rows only."""
+    here = create_engine(emulator.url(database="shop"))
+    say(here, "CREATE TABLE keyed (id INT PRIMARY KEY, v INT, UNIQUE KEY uv (v))")
+    say(here, "CREATE TABLE t3 (id INT PRIMARY KEY)")
+    weeks = [Pitr.table(f"week_{name}", name, "7d") for name in ("t0", "t2", "t3", "keyed")]
+    protect(here, *weeks)
+    emulator.advance(dt.timedelta(hours=3))
+    say(here, "ALTER TABLE t0 ADD COLUMN c INT", "ALTER TABLE t2 ADD COLUMN c INT", "DROP TABLE t3")
+    emulator.advance(dt.timedelta(minutes=30))
+    renew_pitr(here, "week_t0")
+    emulator.advance(dt.timedelta(hours=2))
+    here.dispose()
+    return here
+
+
+TIME = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d"
+
+
+def test_risks_and_gaps_first(call: Call, shop: Engine) -> None:
+    ran = call("info")
+    assert ran.code == 0  # nothing is required
+    lines = [re.sub(TIME, "TIME", line) for line in ran.out.splitlines()]
+    assert [line.partition(":")[0] for line in lines[:5]] == [
+        "not covered",
+        "detached",
+        "target gone",
+        "rows only",
+        "gap",
+    ]
+    assert lines[1].startswith("detached: shop.t2: week_t2 was detached at TIMEZ, and nothing prot")
+    assert lines[1].endswith("mo-pitr renew week_t2")
+    assert lines[4] == (
+        "gap: shop.t0 from TIME to TIME UTC: week_t0 was detached, and week_t0__g2 keeps what is "
+        "from its creation on"
+    )
+    assert [re.sub(" {2,}", "|", line) for line in lines[5:]] == [
+        "",
+        "TABLE|BY|RESTORABLE FROM (UTC)|UNTIL|STATE",
+        "shop.t1|-|-|-|not covered",
+        "shop.t2|week_t2|TIME|TIME|detached",
+        "shop.keyed|week_keyed|TIME|now|rows only",
+        "shop.t3|week_t3|TIME|TIME|gone",
+        "shop.t0|week_t0, week_t0__g2|TIME|now|covered",
+        "5 tables: 1 not covered, 1 detached, 1 rows only, 1 gone, 1 covered, as of TIME UTC",
+    ]
+
+
+def test_alike_risks_are_one_line(call: Call, engine: Engine) -> None:
+    say(engine, *(f"CREATE TABLE shop.m{number:02} (id INT)" for number in range(30)))
+    first, *rest = call("info", "--database", "shop").out.splitlines()
+    assert first.startswith("not covered: shop.m00, shop.m01, ")
+    assert " and 13 more: no policy of this account is for it" in first
+    assert rest[0] == ""
+
+
+def test_what_is_required(call: Call, shop: Engine) -> None:
+    assert call("info", "--require", "7d").code == 1
+    ran = call("info", "--require", "7d", "--table", "t0", "--table", "SHOP.keyed")
+    assert ran.code == 0
+    assert "2 tables: " in ran.out
+    assert "t1" not in ran.out
+    ran = call("info", "--require", "8d", "--table", "t0")
+    assert ran.code == 1
+    assert ran.out.startswith("too short: shop.t0: 8d is required, its policies reach back 7d\n")
+    assert call("info", "--require", "often").code == 2
+
+
+def test_the_declared_range_is_required(call: Call, engine: Engine, tmp_path: Path) -> None:
+    (tmp_path / "models.py").write_text(MODELS)
+    protect(engine, Pitr.table("week", "t0", "7d", database_name="shop"))
+    protect(engine, Pitr.table("day", "t2", "1h", database_name="shop"))
+    ran = call("info", "models:metadata")
+    assert ran.code == 1
+    assert "too short: shop.t2: 1d is required, its policies reach back 1h" in ran.out
+    assert "t1: " not in ran.out  # it is declared to need none
+    assert "unprotected" in ran.out
+    say(engine, "ALTER PITR day RANGE 1 'd'")
+    assert call("info", "models:metadata").code == 0
+
+
+def test_a_moment_in_question(call: Call, emulator: Emulator, shop: Engine) -> None:
+    ran = call("info", "--at", "5h ago", "--table", "keyed")
+    assert "letting go" not in ran.out
+    ran = call("info", "--at", "5h ago", "--table", "keyed", "--within", "7d")
+    assert re.search(rf"letting go: shop.keyed: .*until {TIME}Z only: week_keyed lets go", ran.out)
+    assert "lost: shop.t1: nothing keeps it as it was at " in call("info", "--at", "3h ago").out
+    refused = call("info", "--at", "2400-01-01 00:00Z")
+    assert refused.code == 2
+    assert "'--at'" in refused.err
+
+
+def test_json(call: Call, shop: Engine) -> None:
+    told = json.loads(call("info", "--json", "--table", "t0").out)
+    assert (told["format_version"], told["account"], told["ok"]) == (1, "sys", True)
+    [table] = told["tables"]
+    assert (table["state"], table["table_name"]) == ("covered", "t0")
+    assert [window["by"] for window in table["windows"]] == ["week_t0", "week_t0__g2"]
+    assert [gap["reason"][:21] for gap in table["gaps"]] == ["week_t0 was detached,"]
+    assert [policy["name"] for policy in told["policies"]] == ["week_t0__g2", "week_t0"]
+
+
+def test_prometheus(call: Call, shop: Engine) -> None:
+    ran = call("info", "--prometheus", "--require", "9d")
+    assert ran.code == 1
+    lines = ran.out.splitlines()
+    assert 'matrixone_pitr_tables{account="sys",state="covered"} 1' in lines
+    assert 'matrixone_pitr_risks{account="sys",kind="detached"} 1' in lines
+    assert 'matrixone_pitr_requirement_met{account="sys",database="shop",table="keyed"} 0' in lines
+    assert call("info", "--prometheus", "--json").code == 2
+
+
+def test_tables_that_are_not_there(call: Call, engine: Engine) -> None:
+    ran = call("info", "--table", "nowhere")
+    assert (ran.code, ran.out) == (2, "")
+    assert ran.err == "Error: there is no table nowhere, nor a policy for one\n"
+    assert call("info", "--database", "empty").out == "There is no table, nor a policy for one.\n"
+
+
+@pytest.mark.slow
+def test_80_columns_keep_names_whole(
+    environment: dict[str, str], engine: Engine, tmp_path: Path
+) -> None:
+    say(engine, f"CREATE TABLE shop.{LONG} (id INT)")
+    protect(engine, Pitr.table(f"month_of_{LONG}", LONG, "1mo", database_name="shop"))
+    code, shown = on_terminal(["info", "--table", LONG], environment, tmp_path)
+    lines = re.sub(r"\x1b\[[0-9;]*m", "", shown).replace("\r", "").splitlines()
+    assert code == 0
+    assert f"shop.{LONG}" in [line.strip() for line in lines]
+    assert f"month_of_{LONG}" in [line.strip() for line in lines]
+    assert max(map(len, lines)) <= 80
+
+
+def test_show_says_from_when(call: Call, shop: Engine, emulator: Emulator) -> None:
+    first, *rest = call("show").out.splitlines()
+    assert first.endswith("STATUS     RESTORABLE FROM (UTC)")
+    assert re.fullmatch(rf"week_t0__g2 +table shop.t0 +7d +active +{TIME}", rest[1])
+    emulator.advance(dt.timedelta(days=8))
+    told = json.loads(call("show", "--json", "--history").out)["policies"]
+    begins = {one["name"]: one["restorable_from"] for one in told}
+    assert begins["week_t0"] is None  # its range has passed all that it kept
+    assert begins["week_t0__g2"] is not None
+    assert re.search(r"^week_t2 .*detached +-$", call("show").out, re.MULTILINE)
