@@ -23,15 +23,20 @@ if typing.TYPE_CHECKING:
         ensure_pitrs_async as ensure_pitrs_async,
         find_change_async as find_change_async,
         find_changes_async as find_changes_async,
+        forget_copies_async as forget_copies_async,
         get_pitrs_async as get_pitrs_async,
         get_recovery_windows_async as get_recovery_windows_async,
         moment_now_async as moment_now_async,
         past_session_async as past_session_async,
         plan_pitrs_async as plan_pitrs_async,
+        preview_restore_async as preview_restore_async,
         prune_history_async as prune_history_async,
         renew_pitr_async as renew_pitr_async,
+        restore_async as restore_async,
         restore_copy_async as restore_copy_async,
+        restore_records_async as restore_records_async,
         undo_changes_async as undo_changes_async,
+        undo_restore_async as undo_restore_async,
         undo_sql_async as undo_sql_async,
         undrop_async as undrop_async,
     )
@@ -178,6 +183,18 @@ if typing.TYPE_CHECKING:
     from .restore.copy import (
         restore_copy as restore_copy,
     )
+    from .restore.preview import (
+        RestorePreview as RestorePreview,
+        preview_restore as preview_restore,
+    )
+    from .restore.records import (
+        RestoreRecord as RestoreRecord,
+        forget_copies as forget_copies,
+        restore_records as restore_records,
+    )
+    from .restore.report import RestoreReport as RestoreReport
+    from .restore.restoring import restore as restore
+    from .restore.undoing import undo_restore as undo_restore
     from .schema import (
         DatabasePitr as DatabasePitr,
         TablePitr as TablePitr,
@@ -212,7 +229,12 @@ _NAMES = {
         "plan_pitrs_async",
         "prune_history_async",
         "renew_pitr_async",
+        "forget_copies_async",
+        "preview_restore_async",
+        "restore_async",
         "restore_copy_async",
+        "restore_records_async",
+        "undo_restore_async",
         "undo_changes_async",
         "undo_sql_async",
         "undrop_async",
@@ -349,6 +371,11 @@ _NAMES = {
         "Failure",
     ),
     "restore.copy": ("restore_copy",),
+    "restore.preview": ("RestorePreview", "preview_restore"),
+    "restore.records": ("RestoreRecord", "forget_copies", "restore_records"),
+    "restore.report": ("RestoreReport",),
+    "restore.restoring": ("restore",),
+    "restore.undoing": ("undo_restore",),
     "schema": (
         "DatabasePitr",
         "TablePitr",

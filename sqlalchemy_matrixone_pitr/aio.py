@@ -31,6 +31,10 @@ from .plan.reading import plan_pitrs
 from .reflection import get_pitrs, get_recovery_windows
 from .renewal import prune_history, renew_pitr
 from .restore.copy import restore_copy
+from .restore.preview import preview_restore
+from .restore.records import forget_copies, restore_records
+from .restore.restoring import restore
+from .restore.undoing import undo_restore
 from .startup import ensure_pitrs
 
 if TYPE_CHECKING:
@@ -208,6 +212,11 @@ undo_sql_async = _awaited(undo_sql)
 dropped_objects_async = _awaited(dropped_objects)
 undrop_async = _awaited(undrop)
 restore_copy_async = _awaited(restore_copy)
+preview_restore_async = _awaited(preview_restore)
+restore_async = _awaited(restore)
+undo_restore_async = _awaited(undo_restore)
+restore_records_async = _awaited(restore_records)
+forget_copies_async = _awaited(forget_copies)
 undo_changes_async = _awaited(undo_changes)
 
 

@@ -9,7 +9,8 @@ Source: docs/server.md, Time travel; Where RESTORE does nothing and says OK.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Collection, Iterable
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple, TypeAlias
 
 from sqlalchemy import bindparam, text
@@ -113,9 +114,6 @@ class ForeignKey(NamedTuple):
         return self.table == self.parent
 
 
-_SIDES: Final = {"of": "db_name", "to": "refer_db_name"}
-
-
 def foreign_keys(
     connection: Connection,
     *,
@@ -133,15 +131,8 @@ def foreign_keys(
         for side, databases in (("of", of), ("to", to))
         if databases is not None
     }
-    where = " AND ".join(f"{_SIDES[side]} IN :{side}" for side in wanted)
-    statement = _with_lists(
-        "SELECT DISTINCT db_name, table_name, refer_db_name, refer_table_name "
-        f"FROM mo_catalog.mo_foreign_keys{_then(at)}{where and f' WHERE {where}'}",
-        *wanted,
-    )
     return sorted(
-        ForeignKey((database, table), (parent_database, parent))
-        for database, table, parent_database, parent in query(connection, statement, wanted)
+        {ForeignKey(key.table, key.parent) for key in _references(connection, wanted, " AND ", at)}
     )
 
 
@@ -153,13 +144,50 @@ def referring(keys: Iterable[ForeignKey]) -> dict[Key, list[Key]]:
     return found
 
 
+def parents_first(tables: Iterable[Key], keys: Iterable[ForeignKey | Reference]) -> list[Key]:
+    """Tables in an order in which each comes after those that it refers to.
+
+    Where they refer to each other in a circle, they stay as they came.
+
+    >>> parents_first([("s", "a"), ("s", "b")], [ForeignKey(("s", "a"), ("s", "b"))])
+    [('s', 'b'), ('s', 'a')]
+    """
+    pairs = [(key.table, key.parent) for key in keys if not key.to_itself]
+    ordered: list[Key] = []
+    left = list(tables)
+    while left:
+        there = set(left)
+        waiting = {table for table, parent in pairs if parent in there}
+        free = [table for table in left if table not in waiting] or left
+        ordered += free
+        left = [table for table in left if table not in free]
+    return ordered
+
+
+def in_circles(tables: Iterable[Key], keys: Iterable[ForeignKey | Reference]) -> set[Key]:
+    """The tables that refer to themselves, or to each other in a circle; and what refers to those
+    and is referred to by them.
+
+    >>> in_circles([("s", "a"), ("s", "b")], [ForeignKey(("s", "a"), ("s", "a"))])
+    {('s', 'a')}
+    """
+    left = set(tables)
+    pairs = {(key.table, key.parent) for key in keys if key.table in left and key.parent in left}
+    while True:
+        inner = [(table, parent) for table, parent in pairs if table in left and parent in left]
+        kept = left & {table for table, _ in inner} & {parent for _, parent in inner}
+        if kept == left:
+            return left
+        left = kept
+
+
 def names_of(tables: Iterable[Key]) -> str:
     """Tables as a person reads them: ``shop.orders, shop.lines``."""
     return ", ".join(f"{database}.{table}" for database, table in tables)
 
 
 class Reference(NamedTuple):
-    """A foreign key with its columns, and what a DELETE of the parent's row does."""
+    """A foreign key with its columns, and what a DELETE or UPDATE of the parent's row does."""
 
     name: str
     table: Key
@@ -167,36 +195,120 @@ class Reference(NamedTuple):
     parent: Key
     parent_columns: tuple[str, ...]
     on_delete: str
+    on_update: str = "RESTRICT"
+
+    @property
+    def to_itself(self) -> bool:
+        return self.table == self.parent
 
 
 def references(
-    connection: Connection, *, of: Iterable[str] = (), to: Iterable[str] = ()
+    connection: Connection,
+    *,
+    of: Iterable[str] = (),
+    to: Iterable[str] = (),
+    at: MomentLike | None = None,
 ) -> list[Reference]:
     """The foreign keys of tables in some databases, and those that refer to tables in some.
 
     Names of columns are folded.
     """
+    wanted = {"of": sorted(of) or [""], "to": sorted(to) or [""]}
+    return _references(connection, wanted, " OR ", at)
+
+
+_SIDES: Final = {"of": "db_name", "to": "refer_db_name"}
+
+
+def _references(
+    connection: Connection,
+    wanted: Mapping[str, Sequence[str]],
+    joined: str,
+    at: MomentLike | None,
+) -> list[Reference]:
+    """The foreign keys whose tables, or parents, or both are in some databases."""
+    where = joined.join(f"{_SIDES[side]} IN :{side}" for side in wanted)
     statement = _with_lists(
         "SELECT db_name, table_name, constraint_name, column_name, refer_db_name, "
-        "refer_table_name, refer_column_name, on_delete FROM mo_catalog.mo_foreign_keys "
-        "WHERE db_name IN :of OR refer_db_name IN :to",
-        "of",
-        "to",
+        "refer_table_name, refer_column_name, on_delete, on_update "
+        f"FROM mo_catalog.mo_foreign_keys{_then(at)}{where and f' WHERE {where}'}",
+        *wanted,
     )
-    values = {"of": sorted(of) or [""], "to": sorted(to) or [""]}
-    found: dict[tuple[str, str, str], list[tuple[str, ...]]] = {}
-    for row in query(connection, statement, values):
-        found.setdefault((row[0], row[1], row[2]), []).append(row[3:])
-    return [
-        Reference(
+    parts: dict[tuple[str, str, str], list[tuple[str, ...]]] = {}
+    for row in query(connection, statement, wanted):
+        parts.setdefault((row[0], row[1], row[2]), []).append(row[3:])
+    found = {
+        (database, table, name): Reference(
             name,
             (database, table),
-            tuple(fold(part[0]) for part in parts),
-            (parts[0][1], parts[0][2]),
-            tuple(fold(part[3]) for part in parts),
-            str(parts[0][4]).upper(),
+            tuple(fold(part[0]) for part in of_it),
+            (of_it[0][1], of_it[0][2]),
+            tuple(fold(part[3]) for part in of_it),
+            str(of_it[0][4]).upper().replace("_", " "),
+            str(of_it[0][5]).upper().replace("_", " "),
         )
-        for (database, table, name), parts in sorted(found.items())
+        for (database, table, name), of_it in parts.items()
+    }
+    rules = server.rules_of(server.require_matrixone(connection))
+    if rules.rebuild_forgets_foreign_keys:
+        inside = any if joined == " OR " else all
+        for key in _forgotten(connection, at):
+            sides = {"of": key.table[0], "to": key.parent[0]}
+            if inside(sides[side] in databases for side, databases in wanted.items()):
+                found.setdefault((*key.table, key.name), key)
+    return [found[name] for name in sorted(found)]
+
+
+def _forgotten(connection: Connection, at: MomentLike | None) -> Iterator[Reference]:
+    """The foreign keys of the tables that an ALTER has rebuilt, by their definitions: before 4.0
+    they are in force, and ``mo_foreign_keys`` has them no more. One statement for each such table.
+    """
+    statement = text(
+        f"SELECT reldatabase, relname FROM mo_catalog.mo_tables{_then(at)} "
+        "WHERE account_id = current_account_id() AND relkind = 'r' "
+        "AND rel_createsql LIKE '%\\_copy\\_%FOREIGN KEY%'"
+    )
+    for database, table in query(connection, statement):
+        quoted = ".".join(f"`{name.replace('`', '``')}`" for name in (database, table))
+        shown = f"SHOW CREATE TABLE {quoted}{_then(at)}".replace("%", "%%")
+        yield from keys_in(str(connection.exec_driver_sql(shown).one()[1]), (database, table))
+
+
+_QUOTED: Final = "`(?:[^`]|``)*`"
+_KEY_LINE: Final = re.compile(
+    rf"^  CONSTRAINT ({_QUOTED}) FOREIGN KEY \(([^)]*)\) "
+    rf"REFERENCES (?:({_QUOTED})\.)?({_QUOTED}) \(([^)]*)\)"
+    r"(?: ON DELETE (RESTRICT|CASCADE|SET NULL|SET DEFAULT|NO ACTION))?"
+    r"(?: ON UPDATE (RESTRICT|CASCADE|SET NULL|SET DEFAULT|NO ACTION))?,?$",
+    re.MULTILINE,
+)
+
+
+def keys_in(definition: str, table: Key) -> list[Reference]:
+    """The foreign keys in a table's SHOW CREATE TABLE.
+
+    >>> line = "  CONSTRAINT `f` FOREIGN KEY (`a`,`b`) REFERENCES `p` (`id`,`v`) ON DELETE CASCADE"
+    >>> keys_in(line, ("shop", "c"))[0][2:6]
+    (('a', 'b'), ('shop', 'p'), ('id', 'v'), 'CASCADE')
+    """
+
+    def name(quoted: str) -> str:
+        return quoted[1:-1].replace("``", "`")
+
+    def names(quoted: str) -> tuple[str, ...]:
+        return tuple(fold(name(one)) for one in re.findall(_QUOTED, quoted))
+
+    return [
+        Reference(
+            name(found[1]),
+            table,
+            names(found[2]),
+            (name(found[3]) if found[3] else table[0], name(found[4])),
+            names(found[5]),
+            found[6] or "RESTRICT",
+            found[7] or "RESTRICT",
+        )
+        for found in _KEY_LINE.finditer(definition)
     ]
 
 
@@ -240,41 +352,82 @@ class TableShape(NamedTuple):
 def read_shape(
     connection: Connection, version: server.Version, table: Key, *, at: MomentLike | None = None
 ) -> TableShape | None:
-    """The columns and keys of a table, by two statements; None where it is not there.
+    """The columns and keys of a table, by two statements; None where it is not there."""
+    return read_shapes(connection, version, [table], at=at).get(table)
+
+
+def read_shapes(
+    connection: Connection,
+    version: server.Version,
+    tables: Collection[Key],
+    *,
+    at: MomentLike | None = None,
+) -> dict[Key, TableShape]:
+    """The columns and keys of tables, by two statements; one that is not there is left out.
 
     The first statement after SHOW PITR must be another one (docs/server.md, SHOW PITR).
     """
+    wanted = set(tables)
+    names = sorted({name for _, name in wanted})
+    some = len(names) < _MANY
     generated = "attr_has_generated" if server.rules_of(version).generated_columns else "0"
     then = _then(at)
-    statement = text(
-        "SELECT t.relkind, t.rel_id, c.attname, mo_show_visible_bin(c.atttyp, 2), c.attnotnull, "
-        f"{generated} FROM mo_catalog.mo_tables{then} t "
+    lists = ("databases", "tables")[: 1 + some]
+    statement = _with_lists(
+        "SELECT t.reldatabase, t.relname, t.relkind, t.rel_id, c.attname, "
+        f"mo_show_visible_bin(c.atttyp, 2), c.attnotnull, {generated} "
+        f"FROM mo_catalog.mo_tables{then} t "
         f"JOIN mo_catalog.mo_columns{then} c ON c.att_relname_id = t.rel_id "
-        "WHERE t.account_id = current_account_id() AND t.reldatabase = :database "
-        "AND t.relname = :table AND c.att_is_hidden = 0 ORDER BY c.attnum"
+        "WHERE t.account_id = current_account_id() AND t.reldatabase IN :databases "
+        f"{'AND t.relname IN :tables ' if some else ''}"
+        "AND c.att_is_hidden = 0 ORDER BY c.attnum",
+        *lists,
     )
-    rows = query(connection, statement, {"database": table[0], "table": table[1]})
-    if not rows:
-        return None
-    statement = text(
-        "SELECT name, type, column_name FROM mo_catalog.mo_indexes"
-        f"{then} WHERE table_id = :id AND type IN ('PRIMARY', 'UNIQUE') "
-        "ORDER BY name, ordinal_position"
+    values: dict[str, object] = {"databases": sorted({database for database, _ in wanted})}
+    if some:
+        values["tables"] = names
+    rows = query(connection, statement, values) if wanted else []
+    columns: dict[Key, list[ColumnShape]] = {}
+    kinds: dict[Key, str] = {}
+    ids: dict[int, Key] = {}
+    for database, table, kind, rel_id, name, type_, full, made in rows:
+        key = database, table
+        if key in wanted:
+            kinds[key] = kind
+            ids[int(rel_id)] = key
+            shown = columns.setdefault(key, [])
+            if not name.startswith("__mo_"):
+                type_name = str(type_).partition("(")[0].upper()
+                shown.append(ColumnShape(name, type_name, not int(full), bool(int(made))))
+    keys = _keys_of(connection, ids, then)
+    return {
+        key: TableShape(
+            kinds[key],
+            tuple(shown),
+            next((tuple(k) for (kind, _), k in keys[key].items() if kind == "PRIMARY"), ()),
+            {name: tuple(k) for (kind, name), k in keys[key].items() if kind == "UNIQUE"},
+        )
+        for key, shown in columns.items()
+    }
+
+
+def _keys_of(
+    connection: Connection, tables: Mapping[int, Key], then: str
+) -> dict[Key, dict[tuple[str, str], list[str]]]:
+    """The columns of primary and UNIQUE keys, by kind and name, of tables by their ids."""
+    statement = _with_lists(
+        f"SELECT table_id, name, type, column_name FROM mo_catalog.mo_indexes{then} "
+        "WHERE table_id IN :ids AND type IN ('PRIMARY', 'UNIQUE') "
+        "ORDER BY name, ordinal_position",
+        "ids",
     )
-    keys: dict[tuple[str, str], list[str]] = {}
-    for name, kind, column in query(connection, statement, {"id": rows[0][1]}):
-        if not column.startswith("__mo_"):
-            keys.setdefault((kind.upper(), name), []).append(fold(column))
-    return TableShape(
-        rows[0][0],
-        tuple(
-            ColumnShape(name, str(kind).partition("(")[0].upper(), not int(full), bool(int(made)))
-            for _, _, name, kind, full, made in rows
-            if not name.startswith("__mo_")
-        ),
-        next((tuple(columns) for (kind, _), columns in keys.items() if kind == "PRIMARY"), ()),
-        {name: tuple(columns) for (kind, name), columns in keys.items() if kind == "UNIQUE"},
-    )
+    found: dict[Key, dict[tuple[str, str], list[str]]] = {key: {} for key in tables.values()}
+    if tables:
+        for table, name, kind, column in query(connection, statement, {"ids": sorted(tables)}):
+            if not column.startswith("__mo_"):
+                of_it = found[tables[int(table)]]
+                of_it.setdefault((kind.upper(), name), []).append(fold(column))
+    return found
 
 
 # ------------------------------------------------------------------------------- kinds of tables
@@ -328,6 +481,45 @@ def table_parts(
             part = Parts((index,)) if index else Parts(partitioned=True)
             found[database, name] = found.get((database, name), Parts()) | part
     return found
+
+
+class IndexShape(NamedTuple):
+    """A UNIQUE key or an index of a table.
+
+    :ivar hidden_table: the table in which the server keeps it; empty where it is not known.
+    """
+
+    name: str
+    unique: bool
+    columns: tuple[str, ...]
+    hidden_table: str
+
+
+def indexes_of(connection: Connection, tables: Collection[Key]) -> dict[Key, list[IndexShape]]:
+    """The UNIQUE keys and ordinary indexes of tables: one statement. Fulltext and vector indexes
+    are left out: what they find cannot be counted."""
+    if not tables:
+        return {}
+    statement = _with_lists(
+        "SELECT t.reldatabase, t.relname, i.name, i.type, i.column_name, i.index_table_name "
+        "FROM mo_catalog.mo_tables t JOIN mo_catalog.mo_indexes i ON i.table_id = t.rel_id "
+        "WHERE t.account_id = current_account_id() AND t.reldatabase IN :databases "
+        "AND i.type IN ('UNIQUE', 'MULTIPLE') AND coalesce(i.algo, '') IN ('', 'btree') "
+        "ORDER BY i.name, i.ordinal_position",
+        "databases",
+    )
+    found: dict[tuple[Key, str], tuple[bool, list[str], str]] = {}
+    values = {"databases": sorted({database for database, _ in tables})}
+    for database, table, name, kind, column, hidden in query(connection, statement, values):
+        key = database, table
+        if key in tables:
+            of_it = found.setdefault((key, name), (kind == "UNIQUE", [], str(hidden or "")))
+            if not column.startswith("__mo_"):
+                of_it[1].append(column)
+    shapes: dict[Key, list[IndexShape]] = {}
+    for (key, name), (unique, columns, hidden) in found.items():
+        shapes.setdefault(key, []).append(IndexShape(name, unique, tuple(columns), hidden))
+    return shapes
 
 
 # ------------------------------------------------------------------------------------------ objects

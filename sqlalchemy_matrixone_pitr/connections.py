@@ -395,6 +395,37 @@ def kill_on_abort(engine: Engine, connection: Connection) -> Iterator[None]:
         raise
 
 
+class TextTransaction:
+    """BEGIN and COMMIT as text on a side connection, so that no setting of the engine's makes each
+    statement commit by itself; whatever goes wrong leaves nothing.
+
+    :ivar committing: whether COMMIT was on its way: what became of it is unknown after an error.
+    """
+
+    def __init__(self) -> None:
+        self.committing = False
+
+    @contextlib.contextmanager
+    def on(self, engine: Engine, connection: Connection) -> Iterator[None]:
+        try:
+            with kill_on_abort(engine, connection):
+                connection.exec_driver_sql("BEGIN")
+                yield
+                self.committing = True
+                connection.exec_driver_sql("COMMIT")
+        except BaseException:
+            self._undo(connection)
+            raise
+
+    def _undo(self, connection: Connection) -> None:
+        if connection.invalidated:  # its end is the transaction's
+            return
+        try:
+            connection.exec_driver_sql("ROLLBACK")
+        except Exception:  # noqa: BLE001 - the first error is what is reported
+            connection.invalidate()
+
+
 def tell(connection: Connection, statement: str) -> None:
     """Send a statement without an answer on the caller's connection, through the driver.
 

@@ -429,9 +429,10 @@ class CopyElement(ExecutableDDLElement):
 
     :param source: a database and a table in it, or a database and None.
     :param into: of the copy.
+    :param at: None copies the present.
     """
 
-    def __init__(self, source: ObjectKey, into: ObjectKey, at: Moment) -> None:
+    def __init__(self, source: ObjectKey, into: ObjectKey, at: Moment | None = None) -> None:
         self.source = source
         self.into = into
         self.at = at
@@ -455,7 +456,7 @@ class CopyRows(CopyElement):
     """
 
     def __init__(
-        self, source: ObjectKey, into: ObjectKey, at: Moment, columns: Iterable[str]
+        self, source: ObjectKey, into: ObjectKey, at: Moment | None, columns: Iterable[str]
     ) -> None:
         super().__init__(source, into, at)
         self.columns = tuple(columns)
@@ -633,7 +634,7 @@ def _visit_clone(element: Clone, compiler: DDLCompiler, **kw: Any) -> str:
         _key(compiler, element.into),
         "CLONE",
         _key(compiler, element.source),
-        element.at.sql,
+        None if element.at is None else element.at.sql,
     )
 
 
@@ -643,5 +644,5 @@ def _visit_copy_rows(element: CopyRows, compiler: DDLCompiler, **kw: Any) -> str
     return _words(
         f"INSERT INTO {_key(compiler, element.into)} ({columns})",
         f"SELECT {columns} FROM {_key(compiler, element.source)}",
-        element.at.sql,
+        None if element.at is None else element.at.sql,
     )

@@ -108,17 +108,31 @@ def renew_pitr(
         raise PitrValidationError(f"keep_history must be True or False, not {keep_history!r}")
     run = Run(engine, resend=True)
     with carried(run.report, _missing), account_lock(engine, timeout):
-        with reading(engine) as connection:
-            state = read_state(connection, tables=())
-        policy, elements = renewal_of(state, name, keep_history)
-        if not elements:
-            return policy.current
-        try:
-            _carry_out(run, renewal_actions(policy, elements))
-        except PitrAlreadyExistsError as error:
-            if keep_history and not is_name_taken(error):  # only sys could see it beforehand
-                raise _history_not_kept(policy, policy.generations[-1]) from error
-            raise
+        return _renew(run, name, keep_history)
+
+
+def renew_under_lock(engine: Engine, name: str) -> Pitr:
+    """:func:`renew_pitr` for whoever holds the account lock.
+
+    :param name: checked and folded.
+    """
+    run = Run(engine, resend=True)
+    with carried(run.report, _missing):
+        return _renew(run, name, True)
+
+
+def _renew(run: Run, name: str, keep_history: bool) -> Pitr:
+    with reading(run.engine) as connection:
+        state = read_state(connection, tables=())
+    policy, elements = renewal_of(state, name, keep_history)
+    if not elements:
+        return policy.current
+    try:
+        _carry_out(run, renewal_actions(policy, elements))
+    except PitrAlreadyExistsError as error:
+        if keep_history and not is_name_taken(error):  # only sys could see it beforehand
+            raise _history_not_kept(policy, policy.generations[-1]) from error
+        raise
     return renewed_pitr(policy, keep_history)
 
 

@@ -58,6 +58,8 @@ class Rules:
     :ivar restore_skips_self_references: RESTORE of a database does nothing and says OK where one
         of its tables has a foreign key to itself.
     :ivar generated_columns: the catalogue says which columns are generated.
+    :ivar rebuild_forgets_foreign_keys: an ALTER that rebuilds a table takes its foreign keys, which
+        stay in force, out of ``mo_foreign_keys``.
     """
 
     logical_ids: bool
@@ -70,6 +72,7 @@ class Rules:
     restore_skips_orphans: bool
     restore_skips_self_references: bool
     generated_columns: bool
+    rebuild_forgets_foreign_keys: bool
 
 
 def rules_of(version: Version) -> Rules:
@@ -89,6 +92,7 @@ def rules_of(version: Version) -> Rules:
         restore_skips_orphans=version < (3, 0, 0),
         restore_skips_self_references=version < (4, 2, 0),
         generated_columns=version >= (4, 2, 0),
+        rebuild_forgets_foreign_keys=version < (4, 0, 0),
     )
 
 

@@ -77,6 +77,9 @@ from sqlalchemy_matrixone_pitr import (
     RecoveryWindow,
     Renew,
     RestorePitr,
+    RestorePreview,
+    RestoreRecord,
+    RestoreReport,
     Risk,
     RiskKind,
     RowChange,
@@ -114,6 +117,8 @@ from sqlalchemy_matrixone_pitr import (
     find_change_async,
     find_changes,
     find_changes_async,
+    forget_copies,
+    forget_copies_async,
     get_pitrs,
     get_pitrs_async,
     get_recovery_windows,
@@ -128,14 +133,22 @@ from sqlalchemy_matrixone_pitr import (
     pending_pitrs,
     plan_pitrs,
     plan_pitrs_async,
+    preview_restore,
+    preview_restore_async,
     prune_history,
     prune_history_async,
     renew_pitr,
     renew_pitr_async,
+    restore,
+    restore_async,
     restore_copy,
     restore_copy_async,
+    restore_records,
+    restore_records_async,
     undo_changes,
     undo_changes_async,
+    undo_restore,
+    undo_restore_async,
     undo_sql,
     undo_sql_async,
     undrop,
@@ -292,6 +305,27 @@ def dropped(engine: Engine) -> list[str]:
     copy: CopyReport = restore_copy(engine, Order, found[0].last, "orders_then")
     tables: tuple[CopiedTable, ...] = copy.tables
     return [report.into for report in (*back, copy)] + [table.name for table in tables]
+
+
+def bad_day(engine: Engine) -> list[str]:
+    preview: RestorePreview = preview_restore(engine, [Order, "shop.lines"], "10m ago")
+    if not preview.ok:
+        return list(preview.problems)
+    report: RestoreReport = restore(engine, [Order, "shop.lines"], preview.at, preview=preview)
+    assert report.id is not None
+    undone = report.undo() if report.left else undo_restore(engine, report.id, force=True)
+    records: list[RestoreRecord] = restore_records(engine)
+    forgotten = forget_copies(engine, older_than=dt.timedelta(days=7))
+    return [str(one) for one in (undone, *records, *forgotten)]
+
+
+async def bad_day_async(engine: AsyncEngine) -> bool:
+    preview = await preview_restore_async(engine, "shop", "10m ago")
+    report = await restore_async(engine, "shop", preview.at, preview=preview)
+    assert report.id is not None
+    await undo_restore_async(engine, report.id)
+    records = await restore_records_async(engine)
+    return len(await forget_copies_async(engine, ids=[one.id for one in records])) > 0
 
 
 async def dropped_async(engine: AsyncEngine) -> CopyReport:

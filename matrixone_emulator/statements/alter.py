@@ -28,6 +28,7 @@ from .keys import (
     sorted_indexes,
 )
 from .row_writer import RowWriter
+from .show_create import create_table_text
 from .workspace import Workspace
 
 _REBUILDING = {"add", "drop", "drop_primary", "add_primary", "set_default", "drop_default"}
@@ -63,7 +64,14 @@ def alter_table(session: Workspace, statement: AlterTable) -> Result:
     session.storage.locks.acquire(
         session, ("rebuild", version.account_id, version.id), session.context.deadline_seconds
     )
+    if session.rules.rebuild_forgets_foreign_keys:
+        keys = tuple(replace(key, listed=False) for key in definition.foreign_keys)
+        definition = replace(definition, foreign_keys=keys)
     new = rebuild(session, version, definition)
+    copied = replace(definition, name=f"{definition.name}_copy_{new.id}")
+    session.store.sources[new.version] = create_table_text(
+        replace(new, definition=copied), session.rules
+    )
     if version.definition.auto_column is not None and session.rules.rebuild_skips_numbers:
         start = version.definition.auto_start
         session.store.next_block(version.physical, new.physical, start)

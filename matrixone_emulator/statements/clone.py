@@ -33,7 +33,13 @@ def copy_table(
     what that doubles.
     """
     keys = tuple(
-        replace(key, parent_database=home.name) if key.parent_database == old_database else key
+        replace(
+            key,
+            listed=True,
+            parent_database=home.name
+            if key.parent_database == old_database
+            else key.parent_database,
+        )
         for key in source.definition.foreign_keys
     )
     indexes, lacking = _copied_indexes(session, source, at)
@@ -85,8 +91,11 @@ def without_foreign_keys(session: Workspace, work: Callable[[], None]) -> None:
         session.foreign_key_checks = checks
 
 
-def parents_first(versions: list[Version]) -> list[Version]:
-    """Tables before those whose foreign keys refer to them, views last."""
+def parents_first(versions: list[Version], *, circles: bool = True) -> list[Version]:
+    """Tables before those whose foreign keys refer to them, views last.
+
+    :param circles: False refuses keys that make a circle.
+    """
     waiting = sorted(versions, key=lambda version: version.definition.view is not None)
     ordered: list[Version] = []
     while waiting:
@@ -99,7 +108,10 @@ def parents_first(versions: list[Version]) -> list[Version]:
                 and (key.parent_database, key.parent_table) != (version.database, version.name)
                 for key in version.definition.foreign_keys
             )
-        ] or waiting
+        ]
+        if not ready and not circles:
+            raise SqlError.internal("There is a cycle in dependency graph")
+        ready = ready or waiting
         ordered += ready
         waiting = [version for version in waiting if version not in ready]
     return ordered
@@ -179,7 +191,8 @@ def clone_database(session: Workspace, source: str, moment: str, name: str) -> N
     def work() -> None:
         home = session.catalogue.add_database(session.context.account_id, name)
         session.emit("create_database", home, 0, home.id)
-        for version in parents_first(session.catalogue.tables(past, number)):
+        tables = session.catalogue.tables(past, number)
+        for version in parents_first(tables, circles=session.rules.database_clone_takes_circles):
             _check_snapshot(session, moment, version, whole=True)
             copied = copy_table(
                 session,

@@ -184,6 +184,8 @@ def _mo_indexes(session: Reader, at: int | None) -> Iterator[Row]:
 def _mo_foreign_keys(session: Reader, at: int | None) -> Iterator[Row]:
     for version in visible(session, at, own=True):
         for key in version.definition.foreign_keys:
+            if not key.listed:
+                continue
             for ours, theirs in zip(key.columns, key.parent_columns, strict=True):
                 yield (
                     key.name,

@@ -6,7 +6,7 @@ A column's *key* is its name in sqlite; it never changes, so a renamed column ke
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from .columns import SqlType
 
@@ -66,6 +66,8 @@ class ForeignKeyDef:
     parent_columns: tuple[str, ...]
     on_delete: str = "RESTRICT"
     on_update: str = "RESTRICT"
+    listed: bool = field(default=True, compare=False)
+    """Whether mo_foreign_keys has it: a rebuild may take it out there, and leaves it in force"""
 
 
 @dataclass(frozen=True, slots=True)

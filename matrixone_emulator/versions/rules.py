@@ -130,6 +130,8 @@ class Rules:
     create_as_select_of_past: bool = False
     missing_database_is_unselected: bool = True
     """A missing database is "none selected" to a statement that creates something"""
+    database_clone_takes_circles: bool = False
+    """CLONE of a database whose foreign keys make a circle"""
     missing_database_clones_empty: bool = False
     """CLONE of a database that is missing makes an empty one"""
     drop_database_counts_tables: bool = False
@@ -144,6 +146,8 @@ class Rules:
     """Clauses of ALTER, and TRUNCATE, that a table with a foreign key to itself cannot take"""
     same_length_rebuilds: bool = True
     """MODIFY to the same length gives the table a new id"""
+    rebuild_forgets_foreign_keys: bool = True
+    """A rebuild takes the table's foreign keys, which stay in force, out of mo_foreign_keys"""
     rebuild_skips_numbers: bool = False
     """After a rebuild AUTO_INCREMENT goes on at the next block"""
     comments_change_in_place: bool = False
@@ -385,6 +389,8 @@ _V4_2_0 = replace(
     drop_database_quotes_names=True,
     drop_index_if_exists=True,
     truncate_checks_parents=True,
+    rebuild_forgets_foreign_keys=False,
+    database_clone_takes_circles=True,
     rebuild_skips_numbers=True,
     own_key_stops=frozenset(["drop", "modify", "truncate"]),
     checks_are_kept=True,

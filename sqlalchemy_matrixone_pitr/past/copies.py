@@ -20,10 +20,9 @@ Source: docs/server.md, Clones; Garbage collection; Dropped objects.
 from __future__ import annotations
 
 import contextlib
-import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import DBAPIError
@@ -39,14 +38,15 @@ from ..catalog import (
     names_of,
     numbered_columns,
     object_ids,
+    parents_first,
     read_shape,
     routines_in,
     table_parts,
 )
 from ..connections import (
     Bind,
+    TextTransaction,
     is_autocommit,
-    kill_on_abort,
     refuse_in_past,
     send,
     side_connection,
@@ -56,6 +56,7 @@ from ..ddl import Clone, CopyRows, back_quoted, display_dialect
 from ..errors import PastError, PitrRestoreError, PitrTransactionError, PitrValidationError
 from ..moment import Moment
 from ..names import check_database_name, check_target_name, plain, shorten
+from .definitions import qualified, renamed, without_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,20 +281,15 @@ def _check_parents(connection: Connection, source: ObjectKey, at: Moment) -> Non
 
 @contextlib.contextmanager
 def _transaction(engine: Engine, connection: Connection, work: _Copy) -> Iterator[None]:
-    """BEGIN and COMMIT, or a ROLLBACK that leaves nothing; as text, so that no setting of the
-    engine's makes each statement commit by itself."""
-    committing = False
+    """A transaction whose errors say what is left of the copy."""
+    transaction = TextTransaction()
     try:
-        with kill_on_abort(engine, connection):
-            connection.exec_driver_sql("BEGIN")
+        with transaction.on(engine, connection):
             yield
-            committing = True
-            connection.exec_driver_sql("COMMIT")
     except BaseException as error:
-        _undo(connection)
         left = (
             f"whether {_named(work.into)} was made is unknown: look for it"
-            if committing
+            if transaction.committing
             else f"{_named(work.into)} was not made, and nothing is left of it"
         )
         if isinstance(error, DBAPIError):
@@ -304,33 +300,6 @@ def _transaction(engine: Engine, connection: Connection, work: _Copy) -> Iterato
             ) from error
         error.add_note(left)
         raise
-
-
-def _undo(connection: Connection) -> None:
-    if connection.invalidated:  # its end is the transaction's
-        return
-    try:
-        connection.exec_driver_sql("ROLLBACK")
-    except Exception:  # noqa: BLE001 - the first error is what is reported
-        connection.invalidate()
-
-
-_NAME: Final = "`(?:[^`]|``)*`"
-_HEAD: Final = re.compile(f"CREATE TABLE {_NAME}")
-_REFERENCE: Final = re.compile(
-    rf"^(  CONSTRAINT {_NAME} FOREIGN KEY \([^)]*\) REFERENCES )({_NAME})(?= \()", re.MULTILINE
-)
-
-
-def _qualified(definition: str, database: str) -> str:
-    """A definition whose foreign keys name their parents' database, which SHOW CREATE TABLE leaves
-    out where it is the table's own.
-
-    >>> line = "  CONSTRAINT `f` FOREIGN KEY (`p`) REFERENCES `parent` (`id`)"
-    >>> _qualified(line, "shop")
-    '  CONSTRAINT `f` FOREIGN KEY (`p`) REFERENCES `shop`.`parent` (`id`)'
-    """
-    return _REFERENCE.sub(lambda found: f"{found[1]}{back_quoted(database)}.{found[2]}", definition)
 
 
 class _Copy:
@@ -369,18 +338,16 @@ class _Copy:
             return
         if self.source[1] is None:
             yield f"CREATE DATABASE {back_quoted(self.into[0])}"
-        for table in self._parents_first(self._tables):
+        keys = foreign_keys(self._connection, of=[self.source[0]], at=self.at)
+        for table in parents_first(self._tables, keys):
             yield from self._of_rows(table)
 
     def _of_rows(self, table: Key) -> Iterator[ExecutableDDLElement | str]:
         shape = read_shape(self._connection, self._version, table, at=self.at)
         assert shape is not None  # the caller has seen it
         target = self._target(table)
-        definition = _qualified(self._definition(table, self.at), self._parents_in)
-        text, found = _HEAD.subn(lambda _: f"CREATE TABLE {back_quoted(*target)}", definition, 1)
-        if not found:
-            raise PitrRestoreError(f"the definition of {_named(table)} is not understood: {text}")
-        yield text
+        definition = qualified(self._definition(table, self.at), self._parents_in)
+        yield renamed(definition, target)
         columns = [column.name for column in shape.columns if not column.generated]
         yield CopyRows(table, target, self.at, columns)
 
@@ -397,17 +364,6 @@ class _Copy:
         for table in self._tables:
             rows = self._count(f"{back_quoted(*table)} {self.at.sql}")
             yield CopiedTable(_named(self._target(table)), rows, not self._by_rows)
-
-    def _parents_first(self, tables: list[Key]) -> list[Key]:
-        keys = foreign_keys(self._connection, of=[self.source[0]], at=self.at)
-        ordered: list[Key] = []
-        left = list(tables)
-        while left:
-            waiting = {key.table for key in keys if key.parent in left and not key.to_itself}
-            free = [table for table in left if table not in waiting] or left
-            ordered += free
-            left = [table for table in left if table not in free]
-        return ordered
 
     def _counted(self, table: Key) -> CopiedTable:
         """
@@ -479,9 +435,9 @@ class _Copy:
 
     def _changed(self, table: Key) -> Iterator[str]:
         target = self._target(table)
-        then = _qualified(self._definition(table, self.at), self._parents_in)
-        now = _qualified(self._definition(target), self.into[0])
-        if _HEAD.sub("", then, count=1) != _HEAD.sub("", now, count=1):
+        then = qualified(self._definition(table, self.at), self._parents_in)
+        now = qualified(self._definition(target), self.into[0])
+        if without_name(then) != without_name(now):
             yield (
                 f"the definition of {_named(target)} is not that of {_named(table)}: compare SHOW "
                 "CREATE TABLE of both (4.2.0 doubles quotes in defaults)"

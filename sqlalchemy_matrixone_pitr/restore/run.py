@@ -27,7 +27,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import DBAPIError, SAWarning, SQLAlchemyError
@@ -36,6 +36,8 @@ from .. import server
 from ..catalog import (
     ForeignKey,
     Key,
+    ObjectKey,
+    Reference,
     foreign_keys,
     lost_by_restore,
     names_of,
@@ -121,16 +123,8 @@ def _ask(connection: Connection, element: RestorePitr) -> None:
 
 def _refuse_parents(connection: Connection, element: RestorePitr, rules: server.Rules) -> None:
     assert element.database is not None
-    blocking = [
-        key
-        for key in foreign_keys(connection, to=[element.database])
-        if (
-            key.parent == (element.database, element.table)
-            if element.table is not None
-            else key.table[0] != element.database
-            or (key.to_itself and rules.restore_skips_self_references)
-        )
-    ]
+    keys = foreign_keys(connection, to=[element.database])
+    blocking = blocking_keys(keys, (element.database, element.table), rules)
     if not blocking:
         return
     does = "nothing" if element.table is not None else "nothing, or only parts of it,"
@@ -141,6 +135,26 @@ def _refuse_parents(connection: Connection, element: RestorePitr, rules: server.
         "table comes back with it. check=False sends the statement all the same",
         name=element.name,
     )
+
+
+_K = TypeVar("_K", ForeignKey, Reference)
+
+
+def blocking_keys(keys: Iterable[_K], restored: ObjectKey, rules: server.Rules) -> list[_K]:
+    """The present foreign keys because of which RESTORE of an object does nothing and says OK."""
+    database, table = restored
+    return [
+        key
+        for key in keys
+        if (
+            key.parent == restored
+            if table is not None
+            else key.parent[0] == database
+            and (
+                key.table[0] != database or (key.to_itself and rules.restore_skips_self_references)
+            )
+        )
+    ]
 
 
 def _tables(keys: Iterable[ForeignKey]) -> str:

@@ -209,6 +209,28 @@ def test_a_table_that_refers_to_itself_is_not_rebuilt(own: Client, server: Serve
     )
 
 
+def test_a_rebuild_takes_foreign_keys_out_of_their_list(own: Client, server: Server) -> None:
+    """Before 4.x mo_foreign_keys has them no more; they are in force, and in the definition."""
+    say = own
+    say.ok(
+        "CREATE TABLE ~.parent (id INT PRIMARY KEY)",
+        "CREATE TABLE ~.child (id INT PRIMARY KEY, p INT, "
+        "CONSTRAINT f FOREIGN KEY (p) REFERENCES ~.parent (id))",
+    )
+    listed = "SELECT constraint_name FROM mo_catalog.mo_foreign_keys WHERE db_name = '~'"
+    assert say.rows(listed) == [("f",)]
+    say.ok("ALTER TABLE ~.child ADD COLUMN v INT")
+    assert say.rows(listed) == ([] if server.version < (4,) else [("f",)])
+    assert "CONSTRAINT `f` FOREIGN KEY (`p`)" in say.ok("SHOW CREATE TABLE ~.child").rows[0][1]
+    assert say.error("INSERT INTO ~.child VALUES (1, 7, 0)") is not None
+    text = "SELECT rel_createsql FROM mo_catalog.mo_tables WHERE reldatabase = '~'"
+    copied = say.value(f"{text} AND relname = 'child'")
+    assert "child_copy_" in copied
+    assert "FOREIGN KEY" in copied
+    say.ok("ALTER TABLE ~.child DROP FOREIGN KEY f")
+    assert say.error("DROP TABLE ~.parent") is None
+
+
 def test_no_key_refers_to_itself(own: Client) -> None:
     error = internal("foreign key id can not reference to itself")
     table = "CREATE TABLE s (id INT PRIMARY KEY, b INT, FOREIGN KEY ({}) REFERENCES s (id))"

@@ -134,6 +134,27 @@ def test_restore_of_a_database_with_keys_between_its_tables(their_shop: Client) 
     assert error is not None
 
 
+def test_a_circle_of_foreign_keys_keeps_a_database(
+    their_shop: Client, since_3: None, server: Server
+) -> None:
+    """An error, also where nothing of it is there; CLONE of the database is one before 4.x only."""
+    their_shop.ok(
+        "CREATE TABLE ~.egg (id INT PRIMARY KEY, hen INT)",
+        "CREATE TABLE ~.hen (id INT PRIMARY KEY, egg INT, "
+        "CONSTRAINT h FOREIGN KEY (egg) REFERENCES ~.egg (id))",
+        "ALTER TABLE ~.egg ADD CONSTRAINT e FOREIGN KEY (hen) REFERENCES ~.hen (id)",
+        "CREATE PITR ~_d FOR DATABASE ~ RANGE 1 'd'",
+    )
+    at = moment(their_shop)
+    their_shop.ok("INSERT INTO ~.egg VALUES (1, NULL)")
+    circle = (20101, "internal error: There is a cycle in dependency graph")
+    assert their_shop.error(f"RESTORE DATABASE ~ FROM PITR ~_d '{at.text}'") == circle
+    assert their_shop.rows("SELECT id FROM ~.egg") == [(1,)]
+    refused = their_shop("CREATE DATABASE ~_b CLONE ~").error
+    assert refused == (circle if server.version < (4,) else None)
+    their_shop("DROP DATABASE IF EXISTS ~_b")
+
+
 def test_a_table_comes_back_after_the_one_that_it_refers_to(
     their_shop: Client, server: Server
 ) -> None:

@@ -101,6 +101,7 @@ def _restore_database(session: Workspace, name: str, at: int) -> None:
             f"database '{name}' does not exists at timestamp: "
             f"{session.store.clock.local_text(at, 9)}"
         )
+    parents_first(session.catalogue.tables(past, number), circles=False)
     without_foreign_keys(session, lambda: _database_back(session, account, past, at))
 
 

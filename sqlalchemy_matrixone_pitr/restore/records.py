@@ -1,0 +1,338 @@
+"""Records of restores, and the safety copies that they can be undone from.
+
+Both are in a database of this package's own, ``matrixone_pitr``, in each account that restores:
+``restores`` has a row for each restore, and ``copy_7_1`` is the first table that restore 7 set
+aside. A copy is a CLONE without its foreign keys, which would keep RESTORE from doing anything with
+the tables that they refer to (docs/server.md, Where RESTORE does nothing and says OK).
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from sqlalchemy import text
+from sqlalchemy.engine import Connection, Engine
+
+from .. import server
+from ..catalog import Key, Reference, object_ids, references
+from ..connections import Bind, TextTransaction, query, roll_back, send, side_connection
+from ..ddl import Clone, back_quoted
+from ..errors import PitrNotFoundError, PitrValidationError
+from ..locking import DEFAULT_TIMEOUT, account_lock
+from ..moment import Moment
+from ..past.copies import own_engine
+from ..show import reading, typed_errors
+from .rebuild import drop_key
+from .targets import OWN_DATABASE, Scope
+
+_TABLE: Final = "restores"
+_NAME: Final = f"`{OWN_DATABASE}`.`{_TABLE}`"
+
+
+@dataclass(frozen=True, slots=True)
+class SafetyCopy:
+    """A table as it was before a restore.
+
+    :ivar table: ``database.table``.
+    :ivar copy: the name of its copy, ``matrixone_pitr.copy_7_1``.
+    :ivar rows: how many it has.
+    """
+
+    table: str
+    copy: str
+    rows: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON."""
+        return {"table": self.table, "copy": self.copy, "rows": self.rows}
+
+
+@dataclass(frozen=True, slots=True)
+class RestoreRecord:
+    """A restore that was begun, and where the state before it is.
+
+    >>> from sqlalchemy import create_engine
+    >>> all(isinstance(record, RestoreRecord) for record in restore_records(create_engine(url)))
+    True
+
+    :ivar id: which :func:`undo_restore` takes.
+    :ivar target: the database, or the tables.
+    :ivar at: the moment that was restored; None of an undo.
+    :ivar made: when it was begun.
+    :ivar state: ``begun``, ``done`` or ``undone``.
+    :ivar copies: the tables as they were before.
+    """
+
+    id: int
+    target: str
+    at: Moment | None
+    made: Moment
+    state: str
+    copies: tuple[SafetyCopy, ...]
+    details: Mapping[str, Any] = field(repr=False, compare=False, default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON."""
+        return {
+            "id": self.id,
+            "target": self.target,
+            "at": None if self.at is None else str(self.at),
+            "made": str(self.made),
+            "state": self.state,
+            "copies": [copy.to_dict() for copy in self.copies],
+        }
+
+    def __str__(self) -> str:
+        what = "an undo" if self.at is None else f"to {self.at}"
+        rows = sum(copy.rows for copy in self.copies)
+        tables = f"{len(self.copies)} table{'' if len(self.copies) == 1 else 's'}"
+        return (
+            f"{self.id}: {self.target} {what}, {self.state}, {self.made}: {tables}, {rows:,} rows"
+        )
+
+    # -- what an undo needs
+
+    @property
+    def scope(self) -> Scope:
+        scope = self.details["scope"]
+        return Scope(scope["database"], tuple(_key(table) for table in scope["tables"]))
+
+    @property
+    def before(self) -> dict[Key, int]:
+        """The tables that were there before, with their ids."""
+        return {_key(table): number for *table, number in self.details["before"]}
+
+    @property
+    def after(self) -> set[Key]:
+        """The tables that are there after it."""
+        return {_key(table) for table in self.details["after"]}
+
+    @property
+    def keys(self) -> list[Reference]:
+        """The foreign keys of the tables before."""
+        return [
+            Reference(
+                name, _key(table), tuple(columns), _key(parent), tuple(theirs), delete, update
+            )
+            for name, table, columns, parent, theirs, delete, update in self.details["keys"]
+        ]
+
+    @property
+    def views(self) -> dict[Key, str]:
+        """The views before, of a database."""
+        return {_key(view): text for *view, text in self.details["views"]}
+
+    @property
+    def same_as(self) -> Moment | None:
+        """The moment at which the tables are as the restore left them; None where unknown."""
+        found = self.details.get("same_as")
+        return None if found is None else Moment(found)
+
+
+def _key(names: Iterable[str]) -> Key:
+    database, table = names
+    return database, table
+
+
+# ---------------------------------------------------------------------------------------- writing
+
+
+@dataclass(frozen=True, slots=True)
+class NewRecord:
+    """What is recorded before a restore begins."""
+
+    id: int
+    target: str
+    at: Moment | None
+    state: str
+    tables: Mapping[Key, int]
+    details: Mapping[str, Any]
+
+
+def details_of(
+    scope: Scope,
+    before: Mapping[Key, int],
+    after: Iterable[Key],
+    keys: Iterable[Reference],
+    views: Mapping[Key, str],
+    same_as: Moment | None,
+) -> dict[str, Any]:
+    """What an undo needs, as JSON."""
+    return {
+        "scope": {"database": scope.database, "tables": [list(table) for table in scope.tables]},
+        "before": [[*table, number] for table, number in sorted(before.items())],
+        "after": [list(table) for table in sorted(after)],
+        "keys": [[k if isinstance(k, str) else list(k) for k in key] for key in keys],
+        "views": [[*view, text] for view, text in sorted(views.items())],
+        "same_as": None if same_as is None else same_as.nanoseconds,
+    }
+
+
+def prepare_records(connection: Connection) -> int:
+    """Make the database and the table of records where they are not there; the next number.
+
+    On an idle connection of ours, under the account lock.
+    """
+    for statement in (
+        f"CREATE DATABASE IF NOT EXISTS {back_quoted(OWN_DATABASE)}",
+        f"CREATE TABLE IF NOT EXISTS {_NAME} (id BIGINT PRIMARY KEY, made BIGINT NOT NULL, "
+        "at BIGINT, state VARCHAR(10) NOT NULL, target TEXT NOT NULL, copies TEXT NOT NULL, "
+        "details TEXT NOT NULL)",
+        "COMMIT",
+    ):
+        connection.exec_driver_sql(statement)
+    found = connection.exec_driver_sql(f"SELECT max(id) FROM {_NAME}").scalar()
+    roll_back(connection)
+    return int(found or 0) + 1
+
+
+def write_record(connection: Connection, record: NewRecord) -> tuple[SafetyCopy, ...]:
+    """Clone tables aside and record them, in the connection's transaction."""
+    copies = []
+    for number, table in enumerate(sorted(record.tables), 1):
+        copy = OWN_DATABASE, f"copy_{record.id}_{number}"
+        send(connection, Clone(table, copy))
+        count = f"SELECT count(*) FROM {back_quoted(*copy)}"
+        rows = int(connection.exec_driver_sql(count.replace("%", "%%")).scalar_one())
+        copies.append(SafetyCopy(".".join(table), ".".join(copy), rows))
+    made = {f"copy_{record.id}_{number}" for number in range(1, len(copies) + 1)}
+    for key in references(connection, of=[OWN_DATABASE]):
+        if key.table[1] in made:
+            connection.exec_driver_sql(drop_key(key).replace("%", "%%"))
+    details = {**record.details, "tables": [list(table) for table in sorted(record.tables)]}
+    values = {
+        "id": record.id,
+        "made": server.clock(connection),
+        "at": None if record.at is None else record.at.nanoseconds,
+        "state": record.state,
+        "target": record.target,
+        "copies": json.dumps([copy.to_dict() for copy in copies]),
+        "details": json.dumps(details),
+    }
+    send(
+        connection,
+        text(
+            f"INSERT INTO {_NAME} (id, made, at, state, target, copies, details) "
+            "VALUES (:id, :made, :at, :state, :target, :copies, :details)"
+        ).bindparams(**values),
+    )
+    return tuple(copies)
+
+
+def set_state(connection: Connection, number: int, state: str) -> None:
+    statement = text(f"UPDATE {_NAME} SET state = :state WHERE id = :id")
+    send(connection, statement.bindparams(state=state, id=number))
+
+
+def set_same_as(connection: Connection, record: NewRecord, moment: Moment) -> None:
+    """Record when the tables were as an undo left them."""
+    details = json.dumps({**record.details, "same_as": moment.nanoseconds})
+    statement = text(f"UPDATE {_NAME} SET details = :details WHERE id = :id")
+    send(connection, statement.bindparams(details=details, id=record.id))
+
+
+# ---------------------------------------------------------------------------------------- reading
+
+
+def read_records(connection: Connection) -> list[RestoreRecord]:
+    """The restores of this account, newest first; none where there never was one."""
+    if (OWN_DATABASE, _TABLE) not in object_ids(connection, [(OWN_DATABASE, _TABLE)]):
+        return []
+    rows = query(
+        connection,
+        text(f"SELECT id, made, at, state, target, copies, details FROM {_NAME} ORDER BY id DESC"),
+    )
+    return [
+        RestoreRecord(
+            int(number),
+            target,
+            None if at is None else Moment(int(at)),
+            Moment(int(made)),
+            state,
+            tuple(SafetyCopy(**copy) for copy in json.loads(copies)),
+            json.loads(details),
+        )
+        for number, made, at, state, target, copies, details in rows
+    ]
+
+
+def find_record(connection: Connection, number: int) -> RestoreRecord:
+    """
+    :raises PitrNotFoundError: no restore has that number, or its copies were forgotten.
+    """
+    for record in read_records(connection):
+        if record.id == number:
+            return record
+    raise PitrNotFoundError(
+        f"there is no restore {number} in this account, or its copies were forgotten: "
+        "restore_records() lists what there is"
+    )
+
+
+def restore_records(bind: Bind) -> list[RestoreRecord]:
+    """The restores of this account that can be undone, newest first.
+
+    >>> from sqlalchemy import create_engine
+    >>> records = restore_records(create_engine(url))
+    >>> sorted(records, key=lambda record: record.id, reverse=True) == records
+    True
+    """
+    with reading(bind) as connection, typed_errors():
+        return read_records(connection)
+
+
+def forget_copies(
+    bind: Bind,
+    *,
+    older_than: dt.timedelta | None = None,
+    ids: Collection[int] | None = None,
+    timeout: float = DEFAULT_TIMEOUT,
+) -> list[RestoreRecord]:
+    """Drop safety copies with their records, and return what was dropped.
+
+    At once, under the account lock, each restore's copies in one transaction. What is forgotten
+    cannot be undone any more. When no restore is left, the database ``matrixone_pitr`` stays.
+
+    :param older_than: only those of restores begun so long ago.
+    :param ids: only those of these restores.
+    :raises PitrNotFoundError: an id is none.
+    :raises PitrLockTimeoutError: another program held the lock; nothing was sent.
+
+    >>> from sqlalchemy import create_engine
+    >>> forget_copies(create_engine(url), older_than=dt.timedelta(days=3650))
+    []
+    """
+    if older_than is not None and not isinstance(older_than, dt.timedelta):
+        raise PitrValidationError(f"older_than is a timedelta, or None, not {older_than!r}")
+    found = own_engine(bind, "forget_copies()")
+    forgotten = []
+    with account_lock(found, timeout), side_connection(found) as connection, typed_errors():
+        records = {record.id: record for record in read_records(connection)}
+        unknown = sorted(set(ids or ()) - records.keys())
+        if unknown:
+            raise PitrNotFoundError(
+                f"there is no restore {unknown[0]} in this account: restore_records() lists them"
+            )
+        now = Moment(server.clock(connection))
+        connection.rollback()
+        for number, record in sorted(records.items()):
+            if ids is not None and number not in ids:
+                continue
+            if older_than is not None and record.made + older_than > now:
+                continue
+            _forget(connection, found.engine, record)
+            forgotten.append(record)
+    return forgotten
+
+
+def _forget(connection: Connection, engine: Engine, record: RestoreRecord) -> None:
+    with TextTransaction().on(engine, connection):
+        for copy in record.copies:
+            name = back_quoted(*copy.copy.split(".", 1))
+            connection.exec_driver_sql(f"DROP TABLE IF EXISTS {name}")
+        statement = text(f"DELETE FROM {_NAME} WHERE id = :id")
+        send(connection, statement.bindparams(id=record.id))

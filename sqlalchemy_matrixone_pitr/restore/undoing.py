@@ -1,0 +1,175 @@
+"""The way back from a restore: :func:`undo_restore`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from sqlalchemy.engine import Connection
+from sqlalchemy.exc import SQLAlchemyError
+
+from .. import server
+from ..catalog import Key, inventory, kinds_in, references
+from ..connections import Bind
+from ..ddl import back_quoted
+from ..errors import PitrRestoreError, PitrValidationError
+from ..locking import DEFAULT_TIMEOUT, account_lock
+from ..moment import Moment
+from ..past.copies import own_engine
+from ..past.rows import diff_summary
+from ..show import reading, typed_errors
+from .preview import RestoreStep
+from .rebuild import Piece, Rebuild, children_first, keys_to_drop
+from .records import RestoreRecord, find_record
+from .report import OnRestoreProgress, RestoreReport
+from .work import Job, Work
+
+
+def undo_restore(
+    bind: Bind,
+    id: int,
+    *,
+    force: bool = False,
+    safety_copy: bool = True,
+    renew: bool = True,
+    on_progress: OnRestoreProgress | None = None,
+    timeout: float = DEFAULT_TIMEOUT,
+) -> RestoreReport:
+    """Bring the state before a restore back, from its safety copy.
+
+    Rows, definitions, foreign keys and views, in one transaction: all of them or nothing. It is a
+    restore of its own, with its own safety copy, and can be undone, too.
+
+    :param id: of the report, or of :func:`restore_records`.
+    :param force: undo also where something was written since the restore: it is lost, but for the
+        safety copy.
+    :param safety_copy: False cannot be undone.
+    :param renew: renew the policies that do not protect the target any more.
+    :raises PitrNotFoundError: no such restore, or its copies were forgotten.
+    :raises PitrRestoreError: something has changed since, and nothing was sent; or a step failed.
+    :raises PitrTransactionError: the bind is in a transaction.
+    """
+    found = own_engine(bind, "undo_restore()")
+    if isinstance(id, bool) or not isinstance(id, int):
+        raise PitrValidationError(
+            f"id is the number of a restore, as its report has it, not {id!r}"
+        )
+    with account_lock(found, timeout):
+        with reading(found) as connection, typed_errors():
+            record = find_record(connection, id)
+            if record.state == "undone":
+                raise PitrRestoreError(f"restore {id} is undone already; nothing was sent")
+            now = _Now(connection, record)
+        if not force:
+            changes = list(_changes(found, record, now))
+            if changes:
+                what = "\n".join(f"  {change}" for change in changes)
+                raise PitrRestoreError(
+                    f"restore {id} is not undone, and nothing was sent: something has changed "
+                    f"since. force=True undoes it all the same, and loses that:\n{what}"
+                )
+        job = _job(record, now, safety_copy=safety_copy, renew=renew)
+        return Work(found.engine, job, undo_restore, on_progress).run()
+
+
+class _Now:
+    """The present state of what a record is about."""
+
+    def __init__(self, connection: Connection, record: RestoreRecord) -> None:
+        self.record = record
+        scope = record.scope
+        version = server.require_matrixone(connection)
+        moment = Moment(server.clock(connection))
+        self.ids: dict[Key, int] = {}
+        self.databases: set[str] = set()
+        for database in scope.databases:
+            found = inventory(connection, version, at=moment, database=database) or {}
+            for one in found.values():
+                if one.table_name is None:
+                    self.databases.add(database)
+                elif scope.has((database, one.table_name)):
+                    self.ids[database, one.table_name] = one.id
+        self.keys = references(connection, of=scope.databases, to=scope.databases)
+        self.views: dict[Key, str] = {}
+        if scope.database in self.databases and scope.database is not None:
+            for name, kind in kinds_in(connection, scope.database).items():
+                if kind == "v":
+                    text = f"SHOW CREATE TABLE {back_quoted(scope.database, name)}"
+                    shown = connection.exec_driver_sql(text.replace("%", "%%")).one()
+                    self.views[scope.database, name] = str(shown[1])
+
+    @property
+    def unchanged(self) -> set[Key]:
+        """The tables that the restore has not touched: they are the same as before it."""
+        before = self.record.before
+        return {table for table, number in self.ids.items() if before.get(table) == number}
+
+
+def _changes(bind: Bind, record: RestoreRecord, now: _Now) -> Iterator[str]:
+    """What has changed since the restore."""
+    touched = now.ids.keys() - now.unchanged
+    for table in sorted(touched - record.after):
+        yield f"{'.'.join(table)} was made since"
+    for table in sorted(record.after - now.ids.keys()):
+        yield f"{'.'.join(table)} was dropped since"
+    for table in sorted(record.after & touched):
+        name = ".".join(table)
+        if record.same_as is None:
+            yield f"whether rows of {name} were written since is not known"
+            continue
+        try:
+            since = diff_summary(bind, name, record.same_as, allow_unprotected=True)
+        except SQLAlchemyError as error:
+            yield f"whether rows of {name} were written since is not known: {error}"
+            continue
+        if since.inserted or since.updated or since.deleted:
+            yield f"{name}: {since}"
+
+
+def _job(record: RestoreRecord, now: _Now, *, safety_copy: bool, renew: bool) -> Job:
+    copies = {
+        table: copy.copy.split(".", 1)
+        for table, copy in zip(sorted(record.before), record.copies, strict=True)
+    }
+    replaced = sorted(now.ids.keys() - now.unchanged)
+    pieces = tuple(
+        Piece(table, (database, name), None)
+        for table, (database, name) in sorted(copies.items())
+        if table not in now.unchanged
+    )
+    back = {piece.table for piece in pieces}
+    outside = [k for k in now.keys if k.parent in set(replaced) and k.table not in {*replaced}]
+    lost = [key for key in outside if key.parent not in back]
+    if lost:
+        tables = ", ".join(sorted({".".join(key.table) for key in lost}))
+        raise PitrRestoreError(
+            f"restore {record.id} is not undone, and nothing was sent: foreign keys of {tables} "
+            "refer to tables that were not there before it. Drop them first"
+        )
+    rebuild = Rebuild(
+        pieces,
+        children_first(replaced, now.keys),
+        tuple(keys_to_drop(replaced, now.keys)),
+        (*(key for key in record.keys if key.table in back), *outside),
+        tuple(sorted({table[0] for table in back} - now.databases)),
+        tuple(view for view in sorted(now.views) if record.views.get(view) != now.views[view]),
+        tuple((v, t) for v, t in sorted(record.views.items()) if now.views.get(v) != t),
+    )
+    text = "in one transaction, all or nothing: the state before, from its copies"
+    steps = [RestoreStep("rebuild", text), RestoreStep("verify", "verify rows and indexes")]
+    if renew:
+        steps.append(RestoreStep("renew", "renew the policies that do not protect it any more"))
+    ways = {**dict.fromkeys(replaced, "drop"), **dict.fromkeys(back, "clone")}
+    return Job(
+        scope=record.scope,
+        at=None,
+        steps=tuple(steps),
+        sources={piece.table: back_quoted(*piece.source) for piece in pieces},
+        ways=ways,
+        before={table: now.ids[table] for table in replaced},
+        objects={table: now.ids.get(table) for table in sorted(back | set(replaced))},
+        keys=tuple(key for key in now.keys if key.table in set(replaced)),
+        views=now.views,
+        rebuild=rebuild,
+        safety_copy=safety_copy,
+        undoes=record.id,
+    )

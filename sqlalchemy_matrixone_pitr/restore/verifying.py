@@ -1,0 +1,111 @@
+"""Whether a restored table is whole: its rows, and its indexes; and repair of broken indexes.
+
+A restore from a table's own policy may bring indexes whose history was collected: a look-up finds
+nothing, a UNIQUE key accepts duplicates. To DROP and ADD such an index makes it again.
+
+Source: docs/server.md, Garbage collection.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any, Final
+
+from sqlalchemy.engine import Connection, Engine
+from sqlalchemy.exc import DBAPIError
+
+from ..catalog import IndexShape, Key
+from ..connections import TextTransaction, roll_back
+from ..ddl import back_quoted
+from ..errors import PitrRestoreError
+
+_SAMPLED: Final = 5
+"""So many rows are looked up by each index."""
+
+_ALL: Final = 18446744073709551615
+
+
+def count_rows(connection: Connection, read: str) -> int:
+    """The rows of a table.
+
+    :param read: the table as in a FROM clause, with its percent signs doubled.
+    """
+    return int(_rows(connection, f"SELECT count(*) FROM {read}")[0][0])
+
+
+def broken_indexes(
+    connection: Connection, table: Key, indexes: list[IndexShape]
+) -> Iterator[IndexShape]:
+    """The indexes that do not find what a full scan finds.
+
+    Where the server says in which hidden table an index is, its entries are counted, too.
+    """
+    name = _quoted(*table)
+    scan = f"(SELECT * FROM {name} LIMIT {_ALL}) s"  # behind a LIMIT no index is used
+    for index in indexes:
+        full = " AND ".join(f"{_quoted(column)} IS NOT NULL" for column in index.columns)
+        if index.hidden_table and not _has_all_entries(connection, table, index, full):
+            yield index
+            continue
+        columns = ", ".join(map(_quoted, index.columns))
+        sample = _rows(connection, f"SELECT {columns} FROM {scan} WHERE {full} LIMIT {_SAMPLED}")
+        for values in sample:
+            where = " AND ".join(f"{_quoted(column)} = %s" for column in index.columns)
+            counts = {
+                int(_rows(connection, f"SELECT count(*) FROM {read} WHERE {where}", values)[0][0])
+                for read in (name, scan)
+            }
+            if len(counts) > 1:
+                yield index
+                break
+
+
+def _has_all_entries(connection: Connection, table: Key, index: IndexShape, full: str) -> bool:
+    """Whether an index has an entry for each row: a UNIQUE one, of those without a NULL."""
+    where = f" WHERE {full}" if index.unique else ""
+    try:
+        entries = count_rows(connection, _quoted(table[0], index.hidden_table))
+    except DBAPIError as error:
+        if error.connection_invalidated:
+            raise
+        roll_back(connection)
+        return True  # not to be counted: the look-ups tell
+    return entries == count_rows(connection, f"{_quoted(*table)}{where}")
+
+
+def repair_index(engine: Engine, connection: Connection, table: Key, index: IndexShape) -> None:
+    """Make an index again, by DROP and ADD in one transaction.
+
+    :raises PitrRestoreError: the server refused, or its definition is not understood.
+    """
+    name = _quoted(*table)
+    definition = str(_rows(connection, f"SHOW CREATE TABLE {name}")[0][1])
+    quoted = re.escape(back_quoted(index.name))
+    found = re.search(rf"^  ((?:UNIQUE )?KEY {quoted} .*?),?$", definition, re.MULTILINE)
+    if found is None:
+        raise PitrRestoreError(
+            f"index {index.name} of {'.'.join(table)} is broken, and its definition is not "
+            f"understood: drop it, and add it again. {definition}"
+        )
+    roll_back(connection)
+    try:
+        with TextTransaction().on(engine, connection):
+            for change in (f"DROP INDEX {back_quoted(index.name)}", f"ADD {found[1]}"):
+                connection.exec_driver_sql(f"ALTER TABLE {name} {change.replace('%', '%%')}")
+    except DBAPIError as error:
+        raise PitrRestoreError(
+            f"index {index.name} of {'.'.join(table)} is broken, and could not be made again: "
+            f"{error.orig}. Drop it, look for duplicates, and add it again",
+            statement=error.statement,
+            orig=error.orig,
+        ) from error
+
+
+def _quoted(*names: str) -> str:
+    """Names as the driver takes them, to which a percent sign begins a value."""
+    return back_quoted(*names).replace("%", "%%")
+
+
+def _rows(connection: Connection, statement: str, values: tuple[Any, ...] = ()) -> list[Any]:
+    return list(connection.exec_driver_sql(statement, tuple(values) or None))

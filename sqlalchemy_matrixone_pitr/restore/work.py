@@ -1,0 +1,375 @@
+"""The steps of a restore or an undo, on their way: each is done, failed, unknown or not tried.
+
+=========  ==================================================================================
+step       on an error
+=========  ==================================================================================
+copy       nothing was changed: the transaction that clones aside is rolled back
+restore    a refusal changed nothing; a lost answer is read back, by the objects' ids
+rebuild    rolled back as a whole; a lost answer to COMMIT is read back, by the objects' ids
+verify     what was found is said; the safety copy is there
+renew      said as left to do; the data are restored
+=========  ==================================================================================
+
+Whatever ends it, the report says what is where, and the same call can be made again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, NoReturn
+
+from sqlalchemy.engine import Connection, Engine
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+
+from .. import server
+from ..catalog import Key, ObjectKey, Reference, indexes_of, object_ids
+from ..connections import (
+    TextTransaction,
+    idle,
+    kill_on_abort,
+    roll_back,
+    side_connection,
+)
+from ..ddl import RestorePitr, back_quoted
+from ..errors import PitrRestoreError, from_dbapi_error
+from ..generations import policies, target_of
+from ..model import PitrLevel
+from ..moment import Moment
+from ..renewal import conflicting_pitr, renew_under_lock
+from ..report import Outcome
+from ..show import reading
+from ..status import read_state
+from ..transaction import send_now
+from . import records
+from .preview import RestoreStep
+from .rebuild import Rebuild
+from .report import OnRestoreProgress, RestoredTable, RestoreProgress, RestoreReport, StepResult
+from .targets import Scope
+from .verifying import broken_indexes, count_rows, repair_index
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What is to be done.
+
+    :ivar sources: each restored table as in a FROM clause: its state afterwards.
+    :ivar before: the present tables that are replaced or dropped, with their ids.
+    :ivar objects: the objects that get another id, with the present one; None of those not there.
+    :ivar keys: foreign keys of tables in scope; and ``views``: for the record.
+    :ivar undoes: the restore that is undone.
+    """
+
+    scope: Scope
+    at: Moment | None
+    steps: tuple[RestoreStep, ...]
+    sources: Mapping[Key, str]
+    ways: Mapping[Key, str]
+    before: Mapping[Key, int]
+    objects: Mapping[ObjectKey, int | None]
+    keys: tuple[Reference, ...] = ()
+    views: Mapping[Key, str] = field(default_factory=dict)
+    restores: tuple[RestorePitr, ...] = ()
+    rebuild: Rebuild | None = None
+    safety_copy: bool = True
+    undoes: int | None = None
+
+
+class Work:
+    """A job that is being done; the account lock is held."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        job: Job,
+        undo: Callable[..., RestoreReport],
+        on_progress: OnRestoreProgress | None = None,
+    ) -> None:
+        self._engine = engine
+        self._job = job
+        self._on_progress = on_progress
+        self._record: records.NewRecord | None = None
+        self._written: tuple[int, tuple[records.SafetyCopy, ...]] | None = None
+        self.report = RestoreReport(
+            str(job.scope),
+            job.at,
+            steps=[StepResult(step) for step in job.steps],
+            _undo=partial(undo, engine),
+        )
+
+    def run(self) -> RestoreReport:
+        """Do all steps.
+
+        :raises PitrRestoreError: one failed; the report is its ``report``, and in its message.
+        """
+        restores = iter(self._job.restores)
+        does: dict[str, Callable[[StepResult], object]] = {
+            "copy": self._copy,
+            "restore": lambda result: self._restore(result, next(restores)),
+            "rebuild": self._rebuild,
+            "verify": self._verify,
+            "renew": self._renew,
+        }
+        total = len(self.report.steps)
+        for number, result in enumerate(self.report.steps, 1):
+            self._tell(result, None, number, total)
+            began = time.monotonic()
+            try:
+                does[result.step.kind](result)
+                if result.outcome is Outcome.NOT_TRIED:
+                    result.outcome = Outcome.DONE
+            except BaseException as error:  # noqa: BLE001 - raised again, with the report
+                result.seconds = time.monotonic() - began
+                if result.outcome is Outcome.NOT_TRIED:
+                    result.outcome = Outcome.FAILED
+                self._raise(error, result)
+            result.seconds = time.monotonic() - began
+            self._tell(result, result.outcome, number, total)
+        return self.report
+
+    def _tell(self, result: StepResult, outcome: Outcome | None, number: int, total: int) -> None:
+        if self._on_progress is not None:
+            self._on_progress(RestoreProgress(result.step, outcome, result.seconds, number, total))
+
+    def _raise(self, error: BaseException, result: StepResult) -> NoReturn:
+        """Raise an error with the report.
+
+        :raises PitrRestoreError: of any error of SQLAlchemy's or ours.
+        """
+        if isinstance(error, SQLAlchemyError):
+            result.note = str(getattr(error, "orig", None) or error)
+            what = "was not begun" if not self.report.began else "is not finished"
+            raised = PitrRestoreError(
+                f"the restore of {self._job.scope} {what}.\n{self.report}",
+                statement=getattr(error, "statement", None),
+                orig=getattr(error, "orig", None),
+            )
+            raised.report = self.report  # type: ignore[attr-defined]
+            raise raised from error
+        error.add_note(str(self.report))
+        error.report = self.report  # type: ignore[attr-defined]
+        raise error
+
+    # -- steps
+
+    def _copy(self, result: StepResult) -> None:
+        with side_connection(self._engine) as connection, idle(connection):
+            record = self._new_record(connection, "begun")
+            with self._transaction(connection, result):
+                self._write(connection, record)
+
+    def _new_record(self, connection: Connection, state: str) -> records.NewRecord:
+        number = records.prepare_records(connection)
+        job = self._job
+        details = records.details_of(
+            job.scope, job.before, job.sources, job.keys, job.views, job.at
+        )
+        self._record = records.NewRecord(number, str(job.scope), job.at, state, job.before, details)
+        return self._record
+
+    def _write(self, connection: Connection, record: records.NewRecord) -> None:
+        self._written = record.id, records.write_record(connection, record)
+
+    def _restore(self, result: StepResult, element: RestorePitr) -> None:
+        """RESTORE, whose lost answer is read back."""
+        restored: ObjectKey = (element.database or "", element.table)
+        with side_connection(self._engine) as connection, idle(connection):
+            try:
+                with kill_on_abort(self._engine, connection):
+                    result.outcome = Outcome.UNKNOWN
+                    roll_back(connection)
+                    send_now(connection, element, {})
+            except SQLAlchemyError:
+                if self._has_new_id(result, [restored]):
+                    result.note = "the answer was lost, and it was read back"
+                    return
+                raise
+        if not self._has_new_id(result, [restored]):
+            raise PitrRestoreError(
+                f"RESTORE of {element.target_text} said OK and did nothing: the object is the same "
+                "as before. Restore with by_restore=False"
+            )
+        result.outcome = Outcome.DONE
+
+    def _has_new_id(self, result: StepResult, objects: list[ObjectKey]) -> bool:
+        """Whether objects are others than before; the outcome is set by it."""
+        with reading(self._engine) as connection:
+            ids = object_ids(connection, objects)
+        changed = any(ids.get(key) != self._job.objects.get(key) for key in objects)
+        result.outcome = Outcome.DONE if changed else Outcome.FAILED
+        return changed
+
+    def _rebuild(self, result: StepResult) -> None:
+        rebuild = self._job.rebuild
+        assert rebuild is not None
+        aside = self._job.safety_copy
+        with side_connection(self._engine) as connection, idle(connection):
+            record = self._new_record(connection, "done") if aside else None
+            chosen = connection.exec_driver_sql("SELECT DATABASE()").scalar()
+            roll_back(connection)
+            with self._transaction(connection, result):
+                if record is not None:
+                    self._write(connection, record)
+                if self._job.undoes is not None:
+                    records.set_state(connection, self._job.undoes, "undone")
+                for statement in rebuild.statements():
+                    connection.exec_driver_sql(statement.replace("%", "%%"))
+                if rebuild.create_views:
+                    _create_views(connection, rebuild, chosen)
+                for table, source in self._job.sources.items():
+                    self._check_rows(connection, table, source, exactly=True)
+            if rebuild.create_views and not connection.invalidated and not chosen:
+                connection.invalidate()  # it has a database by now
+        if self._job.at is None and record is not None:
+            self._set_same_as(record)
+
+    def _set_same_as(self, record: records.NewRecord) -> None:
+        """Record when the tables are as an undo has left them; without it, it is not known."""
+        with (
+            contextlib.suppress(SQLAlchemyError),
+            side_connection(self._engine) as connection,
+            idle(connection),
+        ):
+            records.set_same_as(connection, record, Moment(server.clock(connection)))
+            connection.exec_driver_sql("COMMIT")
+
+    @contextlib.contextmanager
+    def _transaction(self, connection: Connection, result: StepResult) -> Iterator[None]:
+        """A transaction whose lost COMMIT is read back."""
+        transaction = TextTransaction()
+        try:
+            with transaction.on(self._engine, connection):
+                yield
+        except DBAPIError as error:
+            if not transaction.committing or from_dbapi_error(error) is not None:
+                raise
+            result.outcome = Outcome.UNKNOWN
+            self._keep()
+            if not self._is_committed(result):
+                self.report.id, self.report.copies = None, ()
+                raise
+            result.note = "the answer was lost, and it was read back"
+        except BaseException:
+            if transaction.committing:
+                result.outcome = Outcome.UNKNOWN
+                self._keep()
+            raise
+        else:
+            self._keep()
+
+    def _is_committed(self, result: StepResult) -> bool:
+        """Whether a transaction was committed, by its record, or else by the objects' ids."""
+        if self._record is None:
+            return self._has_new_id(result, list(self._job.objects))
+        with reading(self._engine) as connection:
+            there = any(one.id == self._record.id for one in records.read_records(connection))
+        result.outcome = Outcome.DONE if there else Outcome.FAILED
+        return there
+
+    def _keep(self) -> None:
+        """Report the safety copies: they are there, or may be."""
+        if self._written is not None:
+            self.report.id, self.report.copies = self._written
+
+    # -- afterwards
+
+    def _check_rows(
+        self, connection: Connection, table: Key, source: str, *, exactly: bool
+    ) -> tuple[int, int]:
+        """Count the rows of a table, and those that it had.
+
+        :raises PitrRestoreError: there are fewer.
+        """
+        rows = count_rows(connection, back_quoted(*table).replace("%", "%%"))
+        then = count_rows(connection, source.replace("%", "%%"))
+        if rows < then or (exactly and rows > then):
+            raise PitrRestoreError(
+                f"{'.'.join(table)} has {rows:,} rows, and had {then:,}: it is not restored"
+            )
+        return rows, then
+
+    def _verify(self, result: StepResult) -> None:
+        """Look at every restored table, and make broken indexes again."""
+        job = self._job
+        with side_connection(self._engine) as connection, idle(connection):
+            there = object_ids(connection, [*job.sources, *job.before]) if job.ways else {}
+            missing = sorted(set(job.sources) - there.keys())
+            if missing:
+                raise PitrRestoreError(f"not there: {', '.join(map('.'.join, missing))}")
+            stayed = sorted(table for table in set(job.before) - set(job.sources) if table in there)
+            if stayed:
+                raise PitrRestoreError(f"still there: {', '.join(map('.'.join, stayed))}")
+            indexes = indexes_of(connection, list(job.sources))
+            for table, source in sorted(job.sources.items()):
+                rows, then = self._check_rows(connection, table, source, exactly=False)
+                repaired = []
+                of_it = indexes.get(table, [])
+                for index in list(broken_indexes(connection, table, of_it)):
+                    repair_index(self._engine, connection, table, index)
+                    repaired.append(index.name)
+                if repaired:
+                    of_it = indexes_of(connection, [table]).get(table, [])
+                    still = [i.name for i in broken_indexes(connection, table, of_it)]
+                    if still:
+                        self.report.left.append(
+                            f"index {', '.join(still)} of {'.'.join(table)} is broken: drop it, "
+                            "and add it again"
+                        )
+                name = ".".join(table)
+                self.report.tables.append(
+                    RestoredTable(name, job.ways[table], rows, then, tuple(repaired))
+                )
+            if self._record is not None and self._record.state == "begun":
+                connection.rollback()
+                records.set_state(connection, self._record.id, "done")
+                connection.exec_driver_sql("COMMIT")
+
+    def _renew(self, result: StepResult) -> None:
+        """Renew the policies of the target that do not protect it; the others' work goes on."""
+        with reading(self._engine) as connection:
+            state = read_state(connection, tables=())
+        tables = {*self._job.sources}
+        for policy in policies(state.pitrs):
+            level, _, database, table = target_of(policy.current)
+            of_it = (
+                (database or "", table or "") in tables
+                if level is PitrLevel.TABLE
+                else level is PitrLevel.DATABASE and database == self._job.scope.database
+            )
+            if not of_it or not policy.detached or conflicting_pitr(state, policy) is not None:
+                continue
+            try:
+                self.report.renewed.append(renew_under_lock(self._engine, policy.name).name)
+            except SQLAlchemyError as error:
+                result.outcome = Outcome.FAILED
+                result.note = f"{policy.name}: {error}"
+                self.report.left.append(
+                    f"policy {policy.name} does not protect it: renew_pitr(engine, "
+                    f"{policy.name!r}). {error}"
+                )
+
+
+def _create_views(connection: Connection, rebuild: Rebuild, chosen: Any) -> None:
+    """Create views, again and again as long as one more can be: they may be of each other.
+
+    :raises DBAPIError: one cannot be.
+    """
+    left = list(rebuild.create_views)
+    while left:
+        failed = []
+        for view, text in left:
+            connection.exec_driver_sql(f"USE {back_quoted(view[0])}".replace("%", "%%"))
+            try:
+                connection.exec_driver_sql(text.replace("%", "%%"))
+            except DBAPIError as error:
+                if error.connection_invalidated:
+                    raise
+                failed.append(((view, text), error))
+        if len(failed) == len(left):
+            raise failed[0][1]
+        left = [one for one, _ in failed]
+    if chosen:
+        connection.exec_driver_sql(f"USE {back_quoted(str(chosen))}".replace("%", "%%"))

@@ -1,0 +1,409 @@
+"""restore(): as it was, verified, and back again."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import json
+from collections.abc import Callable, Iterator
+
+import pytest
+from sqlalchemy import Column, Engine, Integer, MetaData, Table, create_engine
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from sqlalchemy_matrixone_pitr import (
+    DropPitr,
+    Moment,
+    Pitr,
+    PitrNotFoundError,
+    PitrRestoreError,
+    PitrTransactionError,
+    PitrValidationError,
+    RestoreReport,
+    forget_copies,
+    forget_copies_async,
+    get_pitrs,
+    preview_restore,
+    preview_restore_async,
+    restore,
+    restore_async,
+    restore_records,
+    undo_restore,
+    undo_restore_async,
+)
+from sqlalchemy_matrixone_pitr.restore.report import RestoreProgress
+from sqlalchemy_matrixone_pitr.restore.targets import OWN_DATABASE
+from tests.conftest import Server
+from tests.integration.restoring import (
+    CIRCLE,
+    State,
+    change_shop,
+    keys_of,
+    make_shop,
+    moment_of_shop,
+    protect,
+    state_of,
+)
+from tests.past.tables import rows_of, say, take_moment
+
+
+@pytest.fixture(autouse=True)
+def copies_forgotten(server: Server) -> Iterator[None]:
+    """What the test sets aside is dropped after it."""
+    engine = create_engine(server.url())
+    before = {record.id for record in restore_records(engine)}
+    yield
+    forget_copies(engine, ids=[r.id for r in restore_records(engine) if r.id not in before])
+    engine.dispose()
+
+
+@pytest.fixture
+def shop(matrixone_engine: Engine, prefix: str) -> Engine:
+    make_shop(matrixone_engine)
+    protect(matrixone_engine, Pitr.database(f"{prefix}_d", "1d"))
+    return matrixone_engine
+
+
+@pytest.fixture
+def other(server: Server, database: str) -> Iterator[str]:
+    name = f"{database}_b"
+    server.query(f"CREATE DATABASE {name}")
+    yield name
+    server.query(f"DROP DATABASE IF EXISTS {name}")
+
+
+def undone(report: RestoreReport, **options: bool) -> RestoreReport:
+    again = report.undo(**options)
+    assert again.ok, str(again)
+    return again
+
+
+@pytest.mark.parametrize(
+    ("tables", "ways"),
+    [
+        (["free"], ["restore"]),
+        (["own"], ["rows"]),
+        (["child", "parent"], ["clone", "clone"]),
+        (["free", "own"], ["clone", "rows"]),
+    ],
+)
+def test_tables(shop: Engine, database: str, tables: list[str], ways: list[str]) -> None:
+    at, then = moment_of_shop(shop)
+    change_shop(shop)
+    before = state_of(shop)
+    names = [f"{database}.{table}" for table in tables]
+    report = restore(shop, names, at)
+    assert report.ok, str(report)
+    after = state_of(shop)
+    assert {name: after[name] for name in names} == {name: then[name] for name in names}
+    assert {n: after[n] for n in after if n not in names} == {
+        n: before[n] for n in before if n not in names
+    }
+    assert [table.way for table in report.tables] == ways
+    again = undone(report)
+    assert state_of(shop) == before
+    assert undone(again).ok
+    assert state_of(shop) == after
+    assert keys_of(after) >= {(f"{database}.own", "s"), (f"{database}.child", "f")}
+
+
+def test_a_database(shop: Engine, database: str, server: Server) -> None:
+    at, then = moment_of_shop(shop)
+    change_shop(shop)
+    before = state_of(shop)
+    report = restore(shop, database, at)
+    assert report.ok, str(report)
+    assert state_of(shop) == then
+    by_restore = server.version >= (4, 2)  # before it does nothing: "own" refers to itself
+    assert {table.way for table in report.tables} == (
+        {"restore"} if by_restore else {"clone", "rows"}
+    )
+    assert len(report.renewed) == by_restore
+    undone(report)
+    assert state_of(shop) == before
+    status = get_pitrs(shop, database_name=database, with_status=True)
+    assert [str(pitr.status) for pitr in status].count("active") == 1
+
+
+def test_parent_of_a_child_elsewhere(shop: Engine, database: str, other: str) -> None:
+    at = take_moment(shop)
+    say(
+        shop,
+        "INSERT INTO parent VALUES (3, 'c')",
+        f"CREATE TABLE {other}.c (id INT PRIMARY KEY, p INT, "
+        f"CONSTRAINT o FOREIGN KEY (p) REFERENCES {database}.parent (id) ON DELETE SET NULL)",
+        f"INSERT INTO {other}.c VALUES (1, 2)",
+        f"ALTER TABLE {other}.c ADD COLUMN note INT",  # 3.x then lists the key no more
+        f"CREATE TABLE {other}.copy CLONE child",
+    )
+    before = state_of(shop, database, other)
+    report = restore(shop, f"{database}.parent", at)
+    assert report.ok, str(report)
+    assert rows_of(shop, "parent") == [(1, "a"), (2, "b")]
+    after = state_of(shop, database, other)
+    assert keys_of(after) == keys_of(before)
+    with pytest.raises(DBAPIError):
+        say(shop, f"INSERT INTO {other}.c VALUES (2, 3, 0)")
+    undone(report)
+    assert state_of(shop, database, other) == before
+    say(shop, f"INSERT INTO {other}.c VALUES (2, 3, 0)")
+    with pytest.raises(PitrRestoreError, match=f"1 row of {other}.c refer to rows of") as caught:
+        restore(shop, f"{database}.parent", at)
+    assert "nothing was sent" in str(caught.value)
+    say(shop, f"DELETE FROM {other}.c WHERE id = 2")
+    assert restore(shop, database, at).ok
+    assert state_of(shop, other) == {
+        name: found for name, found in before.items() if name.startswith(f"{other}.")
+    }
+
+
+def test_a_missing_parent(shop: Engine, database: str) -> None:
+    at, then = moment_of_shop(shop)
+    say(shop, "DROP VIEW named", "DROP TABLE child", "DROP TABLE parent")
+    before = state_of(shop)
+    with pytest.raises(PitrRestoreError, match=r"foreign key f of .*child refers to .*parent"):
+        restore(shop, f"{database}.child", at)
+    report = restore(shop, [f"{database}.child", f"{database}.parent"], at)
+    assert report.ok, str(report)
+    assert state_of(shop).items() <= then.items()
+    undone(report)
+    assert state_of(shop) == before
+
+
+def test_rows_whose_parents_are_gone(shop: Engine, database: str) -> None:
+    at = take_moment(shop)
+    say(shop, "DELETE FROM parent WHERE id = 2")
+    with pytest.raises(PitrRestoreError, match=r"1 row of .*child then refer to rows of .*parent"):
+        restore(shop, f"{database}.child", at)
+    assert restore(shop, [f"{database}.child", f"{database}.parent"], at).ok
+    assert rows_of(shop, "child") == [(1, 1), (2, 2)]
+
+
+def test_a_circle(matrixone_engine: Engine, database: str, prefix: str) -> None:
+    engine = matrixone_engine
+    say(engine, *CIRCLE)
+    protect(engine, Pitr.database(f"{prefix}_d", "1d"))
+    at, then = moment_of_shop(engine)
+    say(engine, "INSERT INTO egg VALUES (2, 1)", "UPDATE hen SET egg = 2 WHERE id = 1")
+    before = state_of(engine)
+    for target in ([f"{database}.egg", f"{database}.hen"], database):
+        report = restore(engine, target, at)
+        assert report.ok, str(report)
+        assert state_of(engine) == then
+        undone(report)
+        assert state_of(engine) == before
+
+
+def test_what_was_dropped(shop: Engine, database: str, server: Server) -> None:
+    at, then = moment_of_shop(shop)
+    say(shop, "DROP TABLE free")
+    report = restore(shop, f"{database}.free", at)
+    assert report.ok, str(report)
+    assert report.copies == ()
+    assert state_of(shop) == then
+    undone(report)
+    assert "free" not in str(sorted(state_of(shop)))
+    server.query(f"DROP DATABASE {database}")
+    root = create_engine(server.url())
+    try:
+        report = restore(root, f"{database}.free", at)
+        assert report.ok, str(report)
+        assert list(state_of(root, database)) == [f"{database}.free"]
+        assert restore(root, database, at).ok
+        assert state_of(shop) == then
+        assert restore_records(root)[0].copies[0].table == f"{database}.free"
+    finally:
+        root.dispose()
+
+
+def test_by_a_tables_policy(matrixone_engine: Engine, database: str, prefix: str) -> None:
+    """It keeps no indexes: they are made again, from rows. Nobody else needs to be asked."""
+    engine = matrixone_engine
+    say(engine, "CREATE TABLE t (id INT PRIMARY KEY, v INT UNIQUE)", "CREATE TABLE u (id INT)")
+    say(engine, "INSERT INTO t VALUES (1, 1)", "INSERT INTO u VALUES (1)")
+    protect(engine, Pitr.table(f"{prefix}_t", "t", "1d"), Pitr.table(f"{prefix}_u", "u", "1d"))
+    at = take_moment(engine)
+    say(engine, "UPDATE t SET v = 2 WHERE id = 1", "ALTER TABLE u ADD COLUMN v INT")
+    report = restore(engine, f"{database}.t", at)
+    assert [table.way for table in report.tables] == ["rows"]
+    assert report.renewed == [f"{prefix}_t__g2"]
+    assert rows_of(engine, "t") == [(1, 1)]
+    with pytest.raises(DBAPIError):
+        say(engine, "INSERT INTO t VALUES (2, 1)")
+    report = restore(engine, f"{database}.u", at, renew=False)
+    assert ([table.way for table in report.tables], report.renewed) == (["restore"], [])
+    assert rows_of(engine, "u") == [(1,)]
+    say(engine, "ALTER TABLE u ADD COLUMN w INT")
+    middle = take_moment(engine)  # nothing is for it: the renewal was not wanted
+    say(engine, "INSERT INTO u VALUES (2, 2)")
+    with pytest.raises(PitrRestoreError, match="nothing surely keeps the history"):
+        restore(engine, f"{database}.u", middle)
+    report = restore(engine, f"{database}.u", middle, allow_unprotected=True)
+    assert rows_of(engine, "u") == [(1, None)]
+    assert report.renewed == [f"{prefix}_u__g2"]
+
+
+def test_between_rebuilds(shop: Engine, database: str) -> None:
+    moments: list[tuple[Moment, State]] = []
+    for number in range(3):
+        moments.append(moment_of_shop(shop))
+        say(
+            shop,
+            f"ALTER TABLE free ADD COLUMN c{number} INT",
+            f"INSERT INTO free (id, v) VALUES ({number + 10}, 'n')",
+        )
+    moments.append(moment_of_shop(shop))
+    for at, then in [moments[1], moments[3], moments[0], moments[2]]:
+        assert restore(shop, f"{database}.free", at).ok
+        assert state_of(shop) == then
+
+
+def test_two_policies(shop: Engine, database: str, prefix: str) -> None:
+    protect(shop, Pitr.table(f"{prefix}_t", "free", "1d"))
+    at, then = moment_of_shop(shop)
+    say(shop, "DELETE FROM free WHERE id = 1")
+    preview = preview_restore(shop, f"{database}.free", at)
+    assert preview.policies == (f"{prefix}_d",)  # the other one keeps no index
+    report = restore(shop, f"{database}.free", at)
+    assert report.renewed == [f"{prefix}_t__g2"]
+    assert state_of(shop) == then
+    with shop.begin() as connection:
+        connection.execute(DropPitr(f"{prefix}_d"))
+    report = restore(shop, f"{database}.own", at, allow_unprotected=True)
+    assert report.ok
+
+
+def test_a_tenant(server: Server, prefix: str) -> None:
+    account = f"{prefix}_acc"
+    server.query(f"CREATE ACCOUNT {account} ADMIN_NAME 'root' IDENTIFIED BY 'pw111'")
+    root = f"{account}:root"
+    engine = create_engine(server.url(user=root, password="pw111"))
+    try:
+        say(engine, "CREATE DATABASE shop")
+        engine.dispose()
+        engine = create_engine(server.url(database="shop", user=root, password="pw111"))
+        make_shop(engine)
+        protect(engine, Pitr.account("all", "1d"), Pitr.table("free", "free", "1d"))
+        at, then = moment_of_shop(engine)
+        change_shop(engine)
+        before = state_of(engine)
+        report = restore(engine, "shop", at)
+        assert (report.ok, report.renewed) == (True, ["free__g2"])
+        assert state_of(engine) == then
+        assert [record.id for record in restore_records(engine)] == [1]
+        undone(report)
+        assert state_of(engine) == before
+        assert len(forget_copies(engine)) == 2
+        with engine.connect() as connection:
+            shown = connection.exec_driver_sql(f"SHOW TABLES FROM {OWN_DATABASE}").all()
+        assert [tuple(row) for row in shown] == [("restores",)]
+    finally:
+        engine.dispose()
+        server.query(f"DROP ACCOUNT IF EXISTS {account}")
+
+
+def test_changed_since(shop: Engine, database: str) -> None:
+    at = take_moment(shop)
+    say(shop, "DELETE FROM free WHERE id = 1")
+    report = restore(shop, f"{database}.free", at)
+    say(shop, "INSERT INTO free VALUES (7, 'new')")
+    with pytest.raises(PitrRestoreError, match=r"something has changed[^\0]*free: 1 inserted"):
+        report.undo()
+    assert rows_of(shop, "free") == [(1, "x"), (2, "y"), (7, "new")]
+    again = undone(report, force=True)
+    assert rows_of(shop, "free") == [(2, "y")]
+    with pytest.raises(PitrRestoreError, match="is undone already"):
+        report.undo()
+    undone(again)
+    assert rows_of(shop, "free") == [(1, "x"), (2, "y"), (7, "new")]
+    say(shop, "DROP TABLE free")
+    with pytest.raises(PitrRestoreError, match="free was dropped since"):
+        undo_restore(shop, restore_records(shop)[0].id)
+    assert again.id is not None
+    assert [record.id for record in forget_copies(shop, ids=[again.id])] == [again.id]
+    with pytest.raises(PitrNotFoundError, match="copies were forgotten"):
+        undo_restore(shop, again.id)
+
+
+def test_records_and_copies(shop: Engine, database: str) -> None:
+    at = take_moment(shop)
+    say(shop, "DELETE FROM free WHERE id = 1")
+    table = Table("free", MetaData(), Column("id", Integer))
+    report = restore(shop, table, at)
+    (record,) = [found for found in restore_records(shop) if found.id == report.id]
+    assert (record.target, record.at, record.state) == (f"{database}.free", at, "done")
+    (copy,) = record.copies
+    assert (copy.table, copy.rows) == (f"{database}.free", 1)
+    assert rows_of(shop, copy.copy) == [(2, "y")]
+    assert json.loads(json.dumps(record.to_dict()))["copies"] == [copy.to_dict()]
+    assert json.loads(json.dumps(report.to_dict()))["id"] == record.id
+    assert f"{database}.free is {copy.copy}" in str(report)
+    assert f"{record.id}: {database}.free to {at}, done" in str(record)
+    assert forget_copies(shop, older_than=dt.timedelta(hours=1), ids=[record.id]) == []
+    with pytest.raises(PitrNotFoundError, match="there is no restore 999999"):
+        forget_copies(shop, ids=[999999])
+    with pytest.raises(PitrValidationError, match="older_than is a timedelta"):
+        forget_copies(shop, older_than=7)  # type: ignore[arg-type]
+    report = restore(shop, table, at, safety_copy=False)
+    assert report.id is None
+    with pytest.raises(PitrRestoreError, match="made no safety copy"):
+        report.undo()
+
+
+def test_what_is_refused(shop: Engine, database: str) -> None:
+    at = take_moment(shop)
+    with pytest.raises(PitrValidationError, match="is given twice"):
+        restore(shop, [f"{database}.free", f"{database}.free"], at)
+    with pytest.raises(PitrValidationError, match="a database is restored by itself"):
+        restore(shop, [database, f"{database}.free"], at)
+    with pytest.raises(PitrValidationError, match="nothing to restore"):
+        restore(shop, [], at)
+    for name in ("mo_catalog", OWN_DATABASE, f"{OWN_DATABASE}.restores"):
+        with pytest.raises(PitrValidationError, match=r"it is not restored|belongs to the system"):
+            restore(shop, name, at)
+    with pytest.raises(PitrValidationError, match="future"):
+        restore(shop, database, at + dt.timedelta(hours=1))
+    with shop.begin() as connection, pytest.raises(PitrTransactionError, match="takes effect at"):
+        restore(connection, database, at)
+    with pytest.raises(PitrValidationError, match="id is the number"):
+        undo_restore(shop, "1")  # type: ignore[arg-type]
+    with pytest.raises(PitrNotFoundError, match="there is no restore 999999"):
+        undo_restore(shop, 999999)
+
+
+def test_steps_are_told(shop: Engine, database: str) -> None:
+    at = take_moment(shop)
+    told: list[RestoreProgress] = []
+    restore(shop, f"{database}.free", at, on_progress=told.append)
+    assert [(one.step.kind, one.outcome and str(one.outcome)) for one in told] == [
+        (kind, outcome)
+        for kind in ("copy", "restore", "verify", "renew")
+        for outcome in (None, "done")
+    ]
+    assert {one.total for one in told} == {4}
+    restore(shop, f"{database}.own", at, on_progress=told.append, safety_copy=False, renew=False)
+    assert [one.step.kind for one in told[8:]] == ["rebuild", "rebuild", "verify", "verify"]
+
+
+def test_with_asyncio(
+    make_async_engine: Callable[..., AsyncEngine], shop: Engine, database: str
+) -> None:
+    at = take_moment(shop)
+    say(shop, "DELETE FROM free WHERE id = 1")
+
+    async def work() -> None:
+        engine = make_async_engine()
+        preview = await preview_restore_async(engine, f"{database}.free", at)
+        report = await restore_async(engine, f"{database}.free", at, preview=preview)
+        assert report.ok, str(report)
+        assert report.id is not None
+        again = await undo_restore_async(engine, report.id)
+        assert again.ok, str(again)
+        assert again.id is not None
+        forgotten = await forget_copies_async(engine, ids=[report.id, again.id])
+        assert len(forgotten) == 2
+        await engine.dispose()
+
+    asyncio.run(work())
+    assert rows_of(shop, "free") == [(2, "y")]
