@@ -15,7 +15,9 @@ import contextlib
 import datetime
 import os
 import secrets
+import subprocess
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -71,6 +73,10 @@ class Answer:
         return self.rows[0][0]
 
 
+_open: weakref.WeakSet[Client] = weakref.WeakSet()
+"""The connections of a test, which a restart of the server breaks"""
+
+
 class Client:
     """One connection; a call says one statement, ``~`` in it being *own*."""
 
@@ -78,6 +84,7 @@ class Client:
         self.connection = connection
         self.own = own
         self._said = said
+        _open.add(self)
 
     def __call__(self, statement: str) -> Answer:
         """What the server answers, errors included."""
@@ -116,6 +123,7 @@ class Client:
         return self(statement).error
 
     def close(self) -> None:
+        _open.discard(self)
         if self.connection.open:
             with contextlib.suppress(pymysql.Error):
                 self.connection.close()
@@ -204,18 +212,69 @@ def say(server: Server, prefix: str, said: list[str]) -> Iterator[Client]:
         last.close()
 
 
+Flush = Callable[[str], None]
 Collect = Callable[[], None]
 
 COLLECTS = os.environ.get("MATRIXONE_COLLECTS")
+"""The command that starts the real server anew with empty caches; what it has collected shows only
+then. It says, too, that the server collects within a minute."""
+
+_COLLECTED_AFTER = 60.0
+_STARTED_AFTER = 120.0
 
 
 @pytest.fixture
-def collect(server: Server) -> Collect:
-    """Collects garbage, all that it may take."""
+def flush(server: Server) -> Flush:
+    """Writes the rows of tables of a database to objects, which is what a real server collects."""
+
+    def flush(database: str) -> None:
+        if server.live:
+            _write_objects(server, database, merge=False)
+
+    return flush
+
+
+@pytest.fixture
+def collect(server: Server, prefix: str) -> Collect:
+    """Collects garbage, all that it may take: a minute and a restart of a real server."""
     emulator = server.emulator
-    if emulator is None:
-        pytest.skip("collects after an hour")
-    return lambda: emulator.collect_garbage(ttl=datetime.timedelta())
+    if emulator is not None:
+        return lambda: emulator.collect_garbage(ttl=datetime.timedelta())
+    if not COLLECTS:
+        pytest.skip("collects after an hour; MATRIXONE_COLLECTS says how to see what has gone")
+    command = COLLECTS
+
+    def collect() -> None:
+        _write_objects(server, prefix, merge=True)
+        time.sleep(_COLLECTED_AFTER)
+        subprocess.run(command, shell=True, check=True, capture_output=True)
+        deadline = time.monotonic() + _STARTED_AFTER
+        for client in list(_open):
+            while True:
+                try:
+                    client.connection.connect()
+                    break
+                except pymysql.Error:
+                    assert time.monotonic() < deadline, "the server does not start"
+                    time.sleep(1)
+
+    return collect
+
+
+def _write_objects(server: Server, database: str, *, merge: bool) -> None:
+    """Flush the tables of databases whose names begin so, and their indexes; merge the objects."""
+    client = connected(server, "\0")
+    try:
+        tables = client.ok(
+            "SELECT reldatabase, relname FROM mo_catalog.mo_tables "
+            f"WHERE relkind IN ('r', 'i') AND reldatabase LIKE '{database}%' AND account_id = 0"
+        )
+        for home, name in tables.rows:
+            client(f"SELECT mo_ctl('dn', 'flush', '{home}.{name}')")
+            if merge:  # refused for what is one object
+                client(f"SELECT mo_ctl('cn', 'MergeObjects', 't:{home}.{name}')")
+    finally:
+        client.close()
 
 
 @pytest.fixture

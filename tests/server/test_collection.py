@@ -1,7 +1,7 @@
 """Garbage collection: which moments can still be read, cloned and restored afterwards.
 
 A real server collects after an hour by default, so there these tests need one that does within
-seconds, and MATRIXONE_COLLECTS=1 to say so (tests/server/conftest.py, `collect`).
+seconds, and MATRIXONE_COLLECTS to say how it is started anew (tests/server/conftest.py, `collect`).
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import pytest
 
 from tests.conftest import Server
-from tests.server.conftest import Client, Collect, Moment, Tenant, moment
+from tests.server.conftest import Client, Collect, Flush, Moment, Tenant, moment
 
 pytestmark = pytest.mark.usefixtures("since_3")
 
@@ -18,18 +18,19 @@ UNIQUE, INDEXED, SCANNED = "u = 30", "g = 5", "g + 0 = 5"
 
 
 @pytest.fixture
-def goods(say: Client) -> Client:
+def goods(say: Client, flush: Flush) -> Client:
     """`say` with database ~ and table ~.t: a key, a UNIQUE column u and an indexed one g."""
-    make(say, "~")
+    say.ok("CREATE DATABASE ~")
+    make(say, flush)
     return say
 
 
-def make(client: Client, database: str) -> None:
-    client.ok(
-        f"CREATE DATABASE {database}",
-        f"CREATE TABLE {database}.t (id INT PRIMARY KEY, u INT UNIQUE, g INT, KEY (g))",
-        f"INSERT INTO {database}.t VALUES (1, 10, 5), (2, 20, 5), (77, 30, 6)",
-    )
+def make(client: Client, flush: Flush) -> None:
+    """~.t and its rows, in more objects than one: what a real server collects surely."""
+    client.ok("CREATE TABLE ~.t (id INT PRIMARY KEY, u INT UNIQUE, g INT, KEY (g))")
+    for row in ROWS:
+        client.ok(f"INSERT INTO ~.t VALUES {row}")
+        flush(client.own)
 
 
 def past(client: Client, then: Moment, table: str = "~.t") -> list[tuple[int, int, int]]:
@@ -118,9 +119,10 @@ def test_a_databases_policy_keeps_rows_and_indexes(
 
 
 def test_an_accounts_policy_keeps_rows_and_indexes(
-    tenant: Tenant, admin: Client, collect: Collect
+    tenant: Tenant, admin: Client, collect: Collect, flush: Flush
 ) -> None:
-    make(admin, "~")
+    admin.ok("CREATE DATABASE ~")
+    make(admin, flush)
     admin.ok("CREATE PITR ~_p FOR ACCOUNT RANGE 1 'h'")
     then = moment(admin)
     admin.ok("DROP DATABASE ~")
@@ -129,11 +131,13 @@ def test_an_accounts_policy_keeps_rows_and_indexes(
     assert ids(admin, then, UNIQUE) == [77]
 
 
-def test_a_database_made_again_is_another_one(goods: Client, collect: Collect) -> None:
+def test_a_database_made_again_is_another_one(
+    goods: Client, collect: Collect, flush: Flush
+) -> None:
     goods.ok("CREATE PITR ~_p FOR DATABASE ~ RANGE 1 'h'")
     before = moment(goods)
-    goods.ok("DROP DATABASE ~")
-    make(goods, "~")
+    goods.ok("DROP DATABASE ~", "CREATE DATABASE ~")
+    make(goods, flush)
     after = moment(goods)
     goods.ok("DELETE FROM ~.t WHERE id > 0")
     collect()
