@@ -49,6 +49,10 @@ _READABLE_NS = 3600 * 1_000_000_000
 """Limit of reads by `{TIMESTAMP = 't'}` without a snapshot"""
 
 
+_FIRST_TABLES = ("mo_columns", "mo_database", "mo_tables")
+"""What mo_catalog has before the server made anything"""
+
+
 class Resolver:
     """Find the databases and tables that a session's statements name."""
 
@@ -207,6 +211,8 @@ class Resolver:
         number = self.catalogue.number_at(at)
         home = self.need_database(database, number)
         virtual = self.storage.virtual.get((home.name, name))
+        if number == 0 and name not in _FIRST_TABLES:
+            virtual = None
         if virtual is not None and not (virtual.sys_only and self.context.account_id != 0):
             if virtual.unimplemented:
                 raise unsupported(self.statement_text)

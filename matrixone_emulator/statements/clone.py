@@ -181,6 +181,10 @@ def clone_database(session: Workspace, source: str, moment: str, name: str) -> N
     at = session.moment(moment) if moment else None
     number = session.catalogue.number_at(at)
     past = session.catalogue.database(session.past_account(number), source, number)
+    if number == 0 and session.rules.missing_database_clones_empty:
+        # Before the server made anything, not even the table was there that it asks.
+        code = session.rules.missing_table_code
+        raise SqlError(code, 'SQL parser error: table "mo_foreign_keys" does not exist')
     if past is None and session.rules.missing_database_clones_empty:
         home = session.catalogue.add_database(session.context.account_id, name)
         session.emit("create_database", home, 0, home.id)

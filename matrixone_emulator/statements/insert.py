@@ -224,6 +224,8 @@ class Inserter(RowWriter):
 
     def write_row(self, plan: Insertion, sql: str, row: list[Stored], number: int) -> int:
         """Write one row; return the number of rows that the server counts for it."""
+        if plan.kind == "replace" and self.session.rules.replace_reads_rows:
+            return self.replace_row(plan, sql, row, number)
         try:
             cursor = self.session.run(sql, [*row, number])
             if plan.kind == "update":
@@ -234,14 +236,20 @@ class Inserter(RowWriter):
                 raise constraint_error(error, plan.version, row, self.session.rules) from None
         if plan.kind == "ignore":
             return 0
-        clashes = conflicting_rows(self.session, plan.version, row)
         if plan.kind == "replace":
-            for rowid in clashes:
-                self.session.run(f"DELETE FROM {plan.version.table} WHERE rowid = ?", [rowid])
-            self.session.run(sql, [*row, number])
-            if self.session.rules.replace_counts_deleted:
-                self.replaced += len(clashes)
-            return 1
+            return self.replace_row(plan, sql, row, number)
+        clashes = conflicting_rows(self.session, plan.version, row)
         if not self.session.rules.upsert_finds_unique:
             refuse_unique_conflict(self.session, plan.version, row)
         return update_conflicting_row(self, plan, clashes[0], row, self._inserted)
+
+    def replace_row(self, plan: Insertion, sql: str, row: list[Stored], number: int) -> int:
+        """Write one row of a REPLACE in the place of those that hold its keys."""
+        by_index = not self.session.rules.replace_reads_rows
+        clashes = conflicting_rows(self.session, plan.version, row, by_index=by_index)
+        for rowid in clashes:
+            self.session.run(f"DELETE FROM {plan.version.table} WHERE rowid = ?", [rowid])
+        self.session.run(sql, [*row, number])
+        if self.session.rules.replace_counts_deleted:
+            self.replaced += len(clashes)
+        return 1

@@ -112,6 +112,8 @@ class Storage(Shared):
             for name in SYSTEM_DATABASES:
                 if name == "mo_catalog" and account_id == 0:
                     session.catalogue.add_database(0, name, 1)
+                    # It is there at every moment, with three tables.
+                    session.run("UPDATE db SET born = 0 WHERE name = 'mo_catalog'")
                 elif account_id == 0 or name not in ("mo_catalog", "mo_debug", "mo_task"):
                     session.catalogue.add_database(account_id, name)
             session.commit()

@@ -25,13 +25,19 @@ class Insertion:
     assignments: list[exp.EQ] = field(default_factory=list)
 
 
-def conflicting_rows(session: Workspace, version: Version, row: list[Stored]) -> list[int]:
-    """The rows that hold a unique key of *row*."""
+def conflicting_rows(
+    session: Workspace, version: Version, row: list[Stored], *, by_index: bool = True
+) -> list[int]:
+    """The rows that hold a unique key of *row*; *by_index*: as far as their indexes have them."""
     definition = version.definition
     position = {column.key: index for index, column in enumerate(definition.columns)}
     found: list[int] = []
     groups = [(definition.primary, "")] if definition.primary else []
-    groups += [(index.columns, index.found) for index in definition.indexes if index.unique]
+    groups += [
+        (index.columns, index.found if by_index else "")
+        for index in definition.indexes
+        if index.unique
+    ]
     for keys, there in groups:
         test = " AND ".join([*(f"{key} = ?" for key in keys), *([there] if there else [])])
         values = [row[position[key]] for key in keys]

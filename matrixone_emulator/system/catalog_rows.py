@@ -57,15 +57,18 @@ def kind_of(version: Version) -> str:
     return "v" if version.definition.view is not None else "r"
 
 
-def system_tables(session: Reader) -> Iterator[tuple[str, str, int, bool]]:
+def system_tables(session: Reader, at: int | None) -> Iterator[tuple[str, str, int, bool]]:
     """Name, database, id and kind (a view or not) of the computed tables."""
     number = 4
+    first_only = session.catalogue.number_at(at) == 0
     for (database, name), table in sorted(session.virtual.items()):
         if name.startswith("__"):
             continue
         identity = {"mo_database": 1, "mo_tables": 2, "mo_columns": 3}.get(name, 0)
         if not identity:
             identity, number = 1000 + number, number + 1
+            if first_only:
+                continue
         if not (table.sys_only and session.context.account_id != 0):
             yield name, database, identity, table.view
 

@@ -80,7 +80,7 @@ def _columns(session: Reader, at: int | None) -> Iterator[Row]:
 
 
 def _tables(session: Reader, at: int | None) -> Iterator[Row]:
-    for name, database, _, view in system_tables(session):
+    for name, database, _, view in system_tables(session, at):
         word = "SYSTEM VIEW" if view else "BASE TABLE"
         yield _table_row(database, name, word, None, "", None)
     for version in _reported(session, at):

@@ -53,7 +53,7 @@ def _mo_tables(session: Reader, at: int | None) -> Iterator[Row]:
     logical = session.rules.logical_ids
     homes = {d.name: d.id for d in session.catalogue.databases(session.context.account_id, number)}
     account = session.context.account_id
-    for name, database, identity, view in system_tables(session):
+    for name, database, identity, view in system_tables(session, at):
         owner = 0 if database == "mo_catalog" else account
         yield (
             identity,

@@ -91,6 +91,8 @@ class Rules:
     """SHOW RECOVERY_WINDOW in one list of objects, under labels without underscores"""
     tenants_show_own_windows_by_name: bool = False
 
+    replace_reads_rows: bool = False
+    """REPLACE looks for the rows to replace among the rows, not in the UNIQUE indexes"""
     ranges_take_indexes: bool = False
     """The planner takes a secondary index for `>` and `<` too, as for IN and BETWEEN"""
 
@@ -351,6 +353,7 @@ _V4_2_0 = replace(
     _V3_0_18,
     version="4.2.0",
     version_text="8.0.30-MatrixOne-v4.2.0",
+    replace_reads_rows=True,
     ranges_take_indexes=True,
     functions=KNOWN_4_2_0,
     window_functions=_V3_0_18.window_functions | {"ntile"},

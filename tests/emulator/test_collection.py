@@ -197,17 +197,6 @@ def test_an_index_named_as_a_changed_column_is_filled_anew(server: Emulator, sho
     assert shop("SELECT id FROM c WHERE h = 5") == ()
 
 
-def test_replace_and_upserts_miss_what_a_unique_index_lacks(server: Emulator, shop: Client) -> None:
-    shop("CREATE TABLE w (id INT PRIMARY KEY, u INT UNIQUE)")
-    shop("INSERT INTO w VALUES (1, 5)")
-    shop("CREATE PITR p FOR TABLE shop w RANGE 1 'h'")
-    then = now(server)
-    server.collect_garbage(AT_ONCE)
-    shop(f"CREATE TABLE c CLONE w {{MO_TS = {then}}}")
-    shop("REPLACE INTO c VALUES (2, 5)")
-    assert shop("SELECT id, u + 0 FROM c ORDER BY id") == ((1, 5), (2, 5))
-
-
 def test_a_hidden_table_is_not_read(shop: Client) -> None:
     (name,) = shop("SELECT relname FROM mo_catalog.mo_tables WHERE relkind = 'i'")[0]
     assert shop.refused(f"SELECT * FROM `{name}`")[0] == 1235

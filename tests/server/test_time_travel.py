@@ -213,6 +213,41 @@ def test_before_the_table(past: Past, server: Server) -> None:
     assert error == (code, 'SQL parser error: table "later" does not exist')
 
 
+def test_before_the_server_made_anything(shop: Client, server: Server) -> None:
+    """mo_catalog is always there, with its first three tables."""
+    at = "{MO_TS = 1000000000000000000}"
+    assert shop.error(f"SELECT * FROM ~.t {at}") == (1049, "Unknown database ~")
+    assert shop.rows(f"SELECT datname FROM mo_catalog.mo_database {at}") == [("mo_catalog",)]
+    assert shop.ok(f"SHOW DATABASES {at}").column == ["mo_catalog"]
+    names = set(shop.ok(f"SELECT relname FROM mo_catalog.mo_tables {at}").column)
+    assert names >= {"mo_columns", "mo_database", "mo_tables"}
+    assert "mo_role" not in names
+    code = 1146 if is_main(server) else 1064
+    for table in ("mo_foreign_keys", "mo_indexes", "mo_role"):
+        assert shop.error(f"SELECT * FROM mo_catalog.{table} {at}") == (
+            code,
+            f'SQL parser error: table "{table}" does not exist',
+        )
+    assert shop.error(f"SELECT * FROM information_schema.tables {at}") == (
+        1049,
+        "Unknown database information_schema",
+    )
+
+
+@pytest.mark.usefixtures("since_3")
+def test_clones_of_before_the_server_made_anything(shop: Client, server: Server) -> None:
+    at = "{MO_TS = 1000000000000000000}"
+    assert shop.error(f"CREATE TABLE ~.c CLONE ~.t {at}") == (
+        1064,
+        "SQL parser error: table ~-t does not exist",
+    )
+    if is_main(server):
+        return
+    missing = 1064, 'SQL parser error: table "mo_foreign_keys" does not exist'
+    refusal = shop.error(f"CREATE DATABASE ~_c CLONE ~ {at}")
+    assert refusal == (missing if server.version >= (4,) else (1046, "No database selected"))
+
+
 def test_before_both_with_a_database_chosen(past: Past, server: Server) -> None:
     past.say.ok("USE ~", "CREATE TABLE ~.later (id INT)")
     assert past.say.rows(f"SELECT * FROM t {past.ns}") == ROWS
