@@ -137,7 +137,7 @@ def test_a_snapshot_of_a_table_that_was_rebuilt_keeps_nothing_since_4(depot: Dep
         assert check_kept(depot.engine, "crates", at)[0].kept is Kept.KEPT
         return
     assert left == []
-    with pytest.raises(PastNotKeptError, match="it had been rebuilt before"):
+    with pytest.raises(PastNotKeptError):
         check_kept(depot.engine, "crates", at)
     [table] = coverage(depot.engine, databases=["depot"]).tables
     assert not table.restorable_at(at)

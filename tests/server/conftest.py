@@ -235,6 +235,8 @@ def collect(server: Server, prefix: str) -> Callable[[], None]:
     def collect() -> None:
         write_objects(server, prefix, merge=True)
         time.sleep(_COLLECTED_AFTER)
+        for client in list(_open):
+            client.connection.close()
         subprocess.run(command, shell=True, check=True, capture_output=True)
         deadline = time.monotonic() + _STARTED_AFTER
         for client in list(_open):
