@@ -15,6 +15,7 @@ a table of the migrated databases              its policy
 rebuilt by this revision                       renewed where declared so, else named
 rebuilt, and a policy appears meanwhile        renewed, if it is found detached after COMMIT;
                                                where nobody declares it, named at the run's end
+of another database, named by an operation     named at the run's end where rebuilt
 made by a downgrade, with an old policy        renewed where declared so, else named
 renamed                                        named: a policy stays with the old name
 not protected when the revision began          left: it was dropped, or ended, before
@@ -34,7 +35,7 @@ import warnings
 import weakref
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 from alembic.operations import Operations
 from alembic.operations.ops import MigrateOperation
@@ -103,7 +104,8 @@ class _Run:
     :ivar more: whether another one follows it.
     :ivar unseen: whether revisions have run since the ids were read.
     :ivar stop: ends the listening to its statements.
-    :ivar rebuilt: tables that were rebuilt while no policy of them was known.
+    :ivar rebuilt: tables that were rebuilt while no policy of them was known; those of other
+        databases where the run's own operations have done it.
     """
 
     databases: frozenset[str]
@@ -127,6 +129,20 @@ class _Run:
 
     def is_migrated(self, key: Key) -> bool:
         return key[0] in self.databases
+
+    def rebuilt_elsewhere(self, named: _Names, here: Mapping[Key, int]) -> set[Key]:
+        """The tables of databases that are not migrated, which the revision itself has rebuilt.
+
+        :param named: what its operations name: others' tables are others' business.
+        """
+        assert self.ids is not None
+        return {
+            key
+            for key in self.ids.keys() & here.keys()
+            if self.ids[key] != here[key]
+            and not self.is_migrated(key)
+            and not named.isdisjoint((key, (key[0], None)))
+        }
 
     def read(self, aside: Connection) -> ServerState:
         """The policies of tables, and their tables."""
@@ -178,8 +194,10 @@ def watch_revisions() -> None:
 _lock = threading.Lock()
 _watched = False
 
-_named: weakref.WeakKeyDictionary[MigrationContext, set[str]] = weakref.WeakKeyDictionary()
-"""The databases that a run's operations name."""
+_Names: TypeAlias = set[tuple[str, str | None]]
+
+_named: weakref.WeakKeyDictionary[MigrationContext, _Names] = weakref.WeakKeyDictionary()
+"""Tables that a run's operations name with their database; no table is all of it."""
 
 
 def _callback_of(context: MigrationContext) -> AfterRevision | None:
@@ -211,7 +229,8 @@ def _note(operations: Operations, operation: MigrateOperation) -> None:
         if found.effect >= Effect.RENAMES and context.connection is not None:
             look_for_objects(context.connection)
         if found.schema:
-            _named.setdefault(context, set()).add(fold(found.schema))
+            table = None if found.table is None else fold(found.table)
+            _named.setdefault(context, set()).add((fold(found.schema), table))
 
 
 class AfterRevision:
@@ -291,10 +310,12 @@ class AfterRevision:
         changes = take_changes(ctx) or not run.waiting.issuperset(pending_pitrs(connection))
         look_for_objects(connection)
         if run.ids is not None and (run.sent or changes or not run.more):
+            named = _named.pop(ctx, set())
             if run.recorder is not None:
-                _learn(run, run.recorder, connection, _named.pop(ctx, set()))
+                _learn(run, run.recorder, connection, {database for database, _ in named})
             here = table_ids(connection, run.databases | {database for database, _ in run.ids})
             self._look(run, connection, here, is_upgrade=step.is_upgrade, changes=changes)
+            run.rebuilt |= run.rebuilt_elsewhere(named, here)
             there = set(here.values())
             touched = sorted(key for key, rel_id in run.ids.items() if rel_id not in there)
             run.ids, run.unseen = dict(here), False
@@ -331,8 +352,8 @@ class AfterRevision:
         :param is_open: whether one may be open, so that the server shows tables as they were.
         """
         with reading(connection) as aside:
-            run.read(aside)
-        for policy in run.policies:
+            state = run.read(aside)
+        for policy in policies(state.pitrs):
             key = _key(policy)
             was_protected = run.protected.get((policy.name, key), True)
             if key in run.rebuilt and was_protected and (policy.detached or is_open):

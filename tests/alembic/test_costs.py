@@ -83,6 +83,26 @@ def test_three_statements_a_revision(
 
 
 @one_dialect
+@pytest.mark.parametrize("many", [30, 60])
+def test_empty_revisions_cost_nothing(
+    project: Project, server: Server, database: str, proxy: Proxy, many: int
+) -> None:
+    """Beyond Alembic's own two, the UPDATE of the version and its COMMIT; twice as many neither."""
+    for number in range(1, many + 2):
+        project.revision(number, "pass")
+    through(project, server, database, proxy)
+    project.upgrade("0001")
+    proxy.clear()
+    project.upgrade()
+    assert len(proxy.matching("^UPDATE alembic_version")) == many
+    beyond = len(proxy.statements) - 2 * many
+    assert beyond <= A_RUN + 10  # of connecting
+    assert len(proxy.by_connection) == 2
+    recorded = server.query("SELECT count(*) FROM alembic_pitr_revision", database)
+    assert recorded == [(many + 1,)]
+
+
+@one_dialect
 def test_policies_by_the_hundred(
     project: Project, server: Server, database: str, proxy: Proxy
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
 
 import pytest
 from sqlalchemy import Column, Integer, MetaData, Table, text
@@ -137,17 +138,54 @@ def test_a_policy_that_another_process_makes_meanwhile_is_renewed(
     assert active == ["orders 7d active"]
 
 
-def test_another_database_is_not_looked_at(declared: Project, server: Server, prefix: str) -> None:
-    other = f"{prefix}other"
-    server.query(f"CREATE DATABASE {other}")
+@pytest.fixture
+def other(declared: Project, server: Server, prefix: str) -> Iterator[str]:
+    """Another project's database, with a table under a policy."""
+    name = f"{prefix}other"
+    server.query(f"CREATE DATABASE {name}")
     try:
-        server.query(f"CREATE TABLE {other}.t (id INT)")
-        PitrManager(declared.engine).create_table_pitr(f"{prefix}_o", other, "t")
-        declared.revision(2, f'op.execute("ALTER TABLE {other}.t ADD COLUMN c INT")')
-        declared.upgrade()  # nobody is warned, nothing is renewed
-        assert sorted(declared.policies()) == ["", "_o"]
+        for table in ("t", "u"):
+            server.query(f"CREATE TABLE {name}.{table} (id INT)")
+            PitrManager(declared.engine).create_table_pitr(f"{prefix}_{table}", name, table)
+        yield name
     finally:
-        server.query(f"DROP DATABASE {other}")
+        server.query(f"DROP DATABASE {name}")
+
+
+OWN = {
+    "text": 'op.execute("ALTER TABLE {o}.t ADD COLUMN c INT")',
+    "operation": 'op.add_column("t", sa.Column("c", sa.Integer), schema="{o}")',
+}
+
+
+@pytest.mark.parametrize("how", OWN)
+def test_what_a_revision_does_to_another_database_is_named(
+    declared: Project, other: str, how: str
+) -> None:
+    """Nobody else would say it. It is not renewed: it is another project's."""
+    declared.revision(2, OWN[how].format(o=other))
+    declared.revision(3, "pass")
+    with pytest.warns(SAWarning, match="other.t was rebuilt.*mo-pitr renew") as said:
+        declared.upgrade()
+    assert len(said) == 1
+    assert sorted(declared.policies()) == ["", "_t", "_u"]
+
+
+def test_what_others_do_to_another_database_is_not(
+    declared: Project, server: Server, other: str
+) -> None:
+    """Not even where the revision rebuilds another table of it."""
+    declared.config.attributes["alter"] = lambda: server.query(
+        f"ALTER TABLE {other}.u ADD COLUMN c INT"
+    )
+    declared.revision(
+        2,
+        "from alembic import context\ncontext.config.attributes['alter']()\n"
+        f"{OWN['text'].format(o=other)}",
+    )
+    with pytest.warns(SAWarning, match="other.t was rebuilt") as said:
+        declared.upgrade()
+    assert len(said) == 1
 
 
 def test_text_still_rebuilds(declared: Project) -> None:
