@@ -257,14 +257,14 @@ class AfterRevision:
     ) -> None:
         """Read what there is before the first revision, and take note of each."""
         run = self._runs.get(ctx)
-        if run is None or run.recorder is not None:
+        if run is None:
             with reading(connection) as aside:
-                if run is None:
-                    run = self._runs[ctx] = self._start(ctx, connection, aside, heads)
-                if run.recorder is not None:
-                    earlier = run.recorder.begin(step, connection, aside, run.ids)
-                    if earlier is not None:
-                        _go_back(run, aside, earlier)
+                run = self._runs[ctx] = self._start(ctx, connection, aside, heads)
+        if run.recorder is not None:
+            earlier = run.recorder.begin(step, connection, run.ids)
+            if earlier is not None:
+                with reading(connection) as aside:
+                    _go_back(run, aside, earlier)
         run.runs, run.sent, run.more = True, False, more
 
     def _start(

@@ -155,17 +155,13 @@ def _create(aside: Connection, schema: str | None) -> None:
 
 
 def _write(aside: Connection, schema: str | None, rows: Sequence[Row]) -> None:
-    """One statement, in place of what was written of them before."""
-    groups: list[str] = []
-    values: dict[str, str] = {}
-    for number, row in enumerate(rows):
-        groups.append(f"({', '.join(f':{column}_{number}' for column in _COLUMNS)})")
-        values |= {f"{column}_{number}": value for column, value in row.values().items()}
+    """One statement, which the drivers make of it, in place of what was written of them before."""
     statement = (
-        f"INSERT INTO {qualified(schema)} ({', '.join(_COLUMNS)}) VALUES {', '.join(groups)} "
+        f"INSERT INTO {qualified(schema)} ({', '.join(_COLUMNS)}) "
+        f"VALUES ({', '.join(f':{column}' for column in _COLUMNS)}) "
         f"ON DUPLICATE KEY UPDATE {_UPDATED}"
     )
-    aside.execute(text(statement), values)
+    aside.execute(text(statement), [row.values() for row in rows])
     if not is_autocommit(aside):
         aside.commit()
 
@@ -290,7 +286,6 @@ class Recorder:
         self,
         step: MigrationInfo,
         connection: Connection,
-        aside: Connection,
         ids: Mapping[Key, int | None] | None,
     ) -> dt.datetime | None:
         """Take note of a revision that is about to run.
@@ -306,10 +301,13 @@ class Recorder:
         at_once = is_autocommit(connection)
         rows = self._rows(step, Progress.PARTIAL if at_once else Progress.BEGUN)
         self.running, self.tried = _Revision(rows, time.monotonic()), False
+        if not is_first and not any(row.version_num in (self.failed or ()) for row in rows):
+            return None
         try:
-            if self.failed is None:
-                self.failed = self._read_failed(aside)
-            return self._earlier(self.running, aside, ids)
+            with side_connection(connection) as aside:
+                if self.failed is None:
+                    self.failed = self._read_failed(aside)
+                return self._earlier(self.running, aside, ids)
         except SQLAlchemyError as error:
             log.debug("whether %s has begun before is not known: %s", step, error)
             return None
