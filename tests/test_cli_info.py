@@ -6,6 +6,7 @@ import datetime as dt
 import json
 import re
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 from sqlalchemy import Engine, create_engine
@@ -186,3 +187,29 @@ def test_show_says_from_when(call: Call, shop: Engine, emulator: Emulator) -> No
     assert begins["week_t0"] is None  # its range has passed all that it kept
     assert begins["week_t0__g2"] is not None
     assert re.search(r"^week_t2 .*detached +-$", call("show").out, re.MULTILINE)
+
+
+def test_a_timeline(call: Call, shop: Engine, tmp_path: Path) -> None:
+    drawing = tmp_path / "timeline.svg"
+    ran = call("info", "--timeline", "--svg", str(drawing))
+    assert ran.code == 0
+    assert "t0" in ran.out
+    assert "keyed" in ran.out
+    assert "\x1b" not in ran.out
+    assert max(map(len, ran.out.splitlines())) <= 80
+    root = ElementTree.fromstring(drawing.read_text())
+    assert root.tag == "{http://www.w3.org/2000/svg}svg"
+    assert "keyed" in "".join(root.itertext())
+
+
+def test_one_form_at_a_time(call: Call) -> None:
+    ran = call("info", "--timeline", "--json")
+    assert ran.code == 2
+    assert "give --json or --timeline, not both" in ran.err
+
+
+def test_an_svg_that_cannot_be_written(call: Call, shop: Engine, tmp_path: Path) -> None:
+    ran = call("info", "--svg", str(tmp_path / "nowhere" / "a.svg"))
+    assert ran.code == 2
+    assert "cannot write" in ran.err
+    assert "No such file" in ran.err

@@ -11,9 +11,10 @@ import pytest
 from sqlalchemy import Engine
 
 from sqlalchemy_matrixone_pitr import PitrManager, get_pitrs
-from sqlalchemy_matrixone_pitr.cli.console import Console, columns
+from sqlalchemy_matrixone_pitr.cli.console import Console
 from sqlalchemy_matrixone_pitr.cli.errors import as_commands
 from sqlalchemy_matrixone_pitr.names import renew_command
+from sqlalchemy_matrixone_pitr.printing import cells
 from tests.cli import Call, call, emulator, engine, environment
 
 __all__ = ["call", "emulator", "engine", "environment"]
@@ -75,8 +76,8 @@ def test_the_same_advice_for_many_is_one_line(call: Call, engine: Engine) -> Non
 def test_wide_characters_are_counted_as_a_terminal_does(call: Call, engine: Engine) -> None:
     rebuilt(engine, "日本語", "plain", "e\u0301te\u0301")
     table = call("show").out.split("\n\n")[0].splitlines()
-    assert len({columns(line[: line.index("table shop")]) for line in table[1:]}) == 1
-    assert len({columns(line[: line.index("20")]) for line in table[1:]}) == 1
+    assert len({cells(line[: line.index("table shop")]) for line in table[1:]}) == 1
+    assert len({cells(line[: line.index("detached")]) for line in table[1:]}) == 1
 
 
 @pytest.mark.parametrize("option", ["--timeout", "--connect-timeout"])

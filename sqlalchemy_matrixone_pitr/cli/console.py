@@ -13,14 +13,13 @@ import re
 import shutil
 import signal
 import sys
-import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from types import FrameType
 from typing import TYPE_CHECKING
 
 import click
 
-from ..printing import printable
+from ..printing import cells, printable
 from .errors import CliError, as_commands, needs
 
 if TYPE_CHECKING:
@@ -75,13 +74,13 @@ class Console:
         self._write(text)
 
     def _wrapped(self, line: str, indent: str) -> str:
-        if self.width is None or columns(line) <= self.width:
+        if self.width is None or cells(line) <= self.width:
             return line
         start = line[: len(line) - len(line.lstrip())]
         whole = _TO_COPY.sub(lambda match: match[0].replace(" ", "\0"), line.lstrip())
         lines, now = [], start
         for word in re.findall(r" *[^ ]+", whole):
-            if now.strip() and columns(now + word) > self.width:
+            if now.strip() and cells(now + word) > self.width:
                 lines.append(now)
                 now = start + indent + word.lstrip()
             else:
@@ -101,6 +100,12 @@ class Console:
     def as_it_is(self, text: str) -> None:
         """Text that is to be copied or run: never broken, and on a pipe not changed at all."""
         self._write(printable(text) if self._terminal else text)
+
+    def picture(self, draw: Callable[..., str]) -> None:
+        """A text that a function of ``width``, ``color`` and ``ascii`` makes fit the terminal."""
+        encoding = getattr(self._stream, "encoding", None) or ""
+        plain = not encoding.lower().startswith("utf")
+        self._write(draw(width=self.width, color=self._colour, ascii=plain).rstrip("\n"))
 
     def _write(self, text: str) -> None:
         if self._stream is None:
@@ -183,22 +188,22 @@ class Console:
         for number in range(len(layouts[0])):
             self._align([layout[number] for layout in layouts])
         for layout in layouts:
-            for cells in layout:
-                self._write(self._styled(cells, styles))
+            for row in layout:
+                self._write(self._styled(row, styles))
 
     def _fits(self, lines: Sequence[Sequence[str]]) -> bool:
-        widths = [max(map(columns, column)) for column in zip(*lines, strict=True)]
+        widths = [max(map(cells, column)) for column in zip(*lines, strict=True)]
         return self.width is None or sum(widths) + 2 * (len(widths) - 1) <= self.width
 
     def _align(self, lines: Sequence[list[str]]) -> None:
         for column in range(len(lines[0]) - 1):
-            width = max(columns(cells[column]) for cells in lines) + 2
-            for cells in lines:
-                cells[column] += " " * (width - columns(cells[column]))
+            width = max(cells(line[column]) for line in lines) + 2
+            for line in lines:
+                line[column] += " " * (width - cells(line[column]))
 
-    def _styled(self, cells: Sequence[str], styles: Mapping[str, str]) -> str:
+    def _styled(self, row: Sequence[str], styles: Mapping[str, str]) -> str:
         shown = []
-        for cell in cells:
+        for cell in row:
             colour = styles.get(cell.strip()) if self._colour else None
             blanks = " " * (len(cell) - len(cell.rstrip()))
             shown.append(cell if colour is None else click.style(cell.rstrip(), fg=colour) + blanks)
@@ -243,21 +248,6 @@ class Console:
         ) as shown:
             task = shown.add_task(printable(what), total=None)
             yield lambda so_far: shown.update(task, description=printable(f"{what}: {so_far}"))
-
-
-def columns(text: str) -> int:
-    """The columns that a text takes on a terminal: two for each wide character, none for an accent
-    that goes on the one before.
-
-    >>> columns("orders"), columns("注文"), columns("e\u0301")
-    (6, 4, 1)
-    """
-    if text.isascii():
-        return len(text)
-    return sum(
-        0 if unicodedata.combining(c) else 1 + (unicodedata.east_asian_width(c) in "FW")
-        for c in text
-    )
 
 
 def warn(text: str) -> None:

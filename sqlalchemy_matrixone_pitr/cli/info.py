@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import click
@@ -78,6 +80,13 @@ _GRAVEST_FIRST: Final = (
 )
 @json_option
 @click.option("--prometheus", is_flag=True, help="Print gauges in Prometheus' text format.")
+@click.option("--timeline", is_flag=True, help="Draw it over time.")
+@click.option(
+    "--svg",
+    type=click.Path(dir_okay=False),
+    metavar="FILE",
+    help="Draw it over time into an SVG file, which a browser shows.",
+)
 @connected
 def info(
     engine: Engine,
@@ -89,6 +98,8 @@ def info(
     within: str,
     as_json: bool,
     prometheus: bool,
+    timeline: bool,
+    svg: str | None,
 ) -> int:
     """Show what can be restored: from when until when, and by which policy.
 
@@ -96,9 +107,9 @@ def info(
     What is at risk comes first.
     """
     from ..coverage.coverage import coverage
+    from ..coverage.timeline import to_svg, to_text
 
-    if as_json and prometheus:
-        raise click.UsageError("give --json or --prometheus, not both: each is all that is printed")
+    _check_one_form({"--json": as_json, "--prometheus": prometheus, "--timeline": timeline})
     moment = None if at is None else Moments(engine).of("--at", at)
     report = coverage(engine, metadata, databases=databases or None, require=require, at=moment)
     if tables:
@@ -107,10 +118,27 @@ def info(
         Console().json({"format_version": 1, **report.to_dict()})
     elif prometheus:
         Console().as_it_is(report.to_prometheus().rstrip("\n"))
+    elif timeline:
+        Console().picture(partial(to_text, report))
     else:
         _show(report, report.at_risk(within))
+    if svg is not None:
+        _write(svg, to_svg(report))
     unmet = any(one.requirement and not one.meets_requirement for one in report.tables)
     return UNMET if unmet else 0
+
+
+def _check_one_form(given: dict[str, bool]) -> None:
+    names = [name for name, is_given in given.items() if is_given]
+    if len(names) > 1:
+        raise click.UsageError(f"give {' or '.join(names)}, not both: each is all that is printed")
+
+
+def _write(path: str, text: str) -> None:
+    try:
+        Path(path).write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise CliError(f"cannot write {path}: {error.strerror}") from error
 
 
 def _only(report: CoverageReport, names: Sequence[str], current: str | None) -> CoverageReport:
