@@ -134,7 +134,8 @@ class PastWriteError(PastError):
 class PastNotKeptError(PastError):
     """No policy and no snapshot keeps the history of a moment.
 
-    MatrixOne answers OK once it is gone, with no rows.
+    MatrixOne answers OK once it is gone, with no rows; or, as long as its caches are not empty, with
+    error 20405, "file ... is not found", which is this error too.
     """
 
 
@@ -312,6 +313,10 @@ _RULES: tuple[tuple[re.Pattern[str], type[PitrError], str], ...] = tuple(
         ),
     )
 )
+
+
+GONE: Final = 20405
+"""The server's error where the files of what is read were removed: "file ... is not found"."""
 
 
 def driver_code_and_text(orig: BaseException | None) -> tuple[int | None, str]:

@@ -14,6 +14,7 @@ What happens, in the order of SQLAlchemy's execution:
 2. The dialect compiles (:mod:`.dialect`), and refuses what writes.
 3. ``before_cursor_execute``: what was given as text is looked at, and whether something keeps the
    moment for the tables that are read (:mod:`..coverage.reading`), before anything is sent.
+4. ``handle_error``: where the server says that the moment's files are gone, so does the error.
 """
 
 from __future__ import annotations
@@ -23,14 +24,14 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from sqlalchemy import event
-from sqlalchemy.engine import Connection, Engine
+from sqlalchemy.engine import Connection, Engine, ExceptionContext
 from sqlalchemy.sql.compiler import Compiled
 from sqlalchemy.sql.ddl import ExecutableDDLElement
 from sqlalchemy.sql.schema import DefaultGenerator
 
 from ..connections import AS_OF
 from ..coverage.reading import check_statement
-from ..errors import PastError, PastWriteError
+from ..errors import GONE, PastError, PastNotKeptError, PastWriteError, driver_code_and_text
 from ..moment import Moment
 from .dialect import LEAVE_OUT, PastDialect, past_dialect, text_of_then, without_indexes
 from .options import NAMED_MOMENTS, PAST_TABLES, moment_of_options
@@ -45,6 +46,7 @@ def listen() -> None:
     event.listen(Engine, "engine_connect", _on_connect)
     event.listen(Engine, "before_execute", _on_statement, retval=True)
     event.listen(Engine, "before_cursor_execute", _on_cursor, retval=True)
+    event.listen(Engine, "handle_error", _on_error, retval=True)
     attach_if_orm()
 
 
@@ -168,3 +170,19 @@ def _read_then(connection: Connection, statement: str, context: Any) -> str:
             read = [table for table in tables if (table.schema, table.name) in unindexed]
             statement = without_indexes(statement, read)
     return statement
+
+
+def _on_error(error: ExceptionContext) -> PastNotKeptError | None:
+    """The files of a moment are gone: an error instead of no rows, as long as nobody has read the
+    table between its change and the collection. The catalogue's own reads are left alone."""
+    code, text = driver_code_and_text(error.original_exception)
+    statement = error.statement or getattr(error.execution_context, "statement", None) or ""
+    if code != GONE or "{MO_TS" not in statement or "mo_catalog" in statement:
+        return None
+    return PastNotKeptError(
+        f"the server has collected what this statement reads of the past: {text}. Nothing kept it; "
+        "check_kept() tells which moments are kept, and by what",
+        errno=code,
+        statement=statement,
+        orig=error.original_exception,
+    )

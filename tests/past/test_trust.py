@@ -7,8 +7,9 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
+import pymysql
 import pytest
-from sqlalchemy import Engine, func, select, table, text
+from sqlalchemy import Engine, column, event, func, select, table, text
 
 from sqlalchemy_matrixone_pitr import (
     CreatePitr,
@@ -17,10 +18,12 @@ from sqlalchemy_matrixone_pitr import (
     PastNotKeptWarning,
     Pitr,
     PitrValidationError,
+    as_of,
     diff_rows,
     diff_summary,
     find_change,
     find_changes,
+    restore_copy,
     undo_changes,
     undo_sql,
 )
@@ -94,3 +97,36 @@ def test_a_text_names_its_tables(engine: Engine, then: Moment) -> None:
     with pytest.warns(PastNotKeptWarning):
         find_change(engine, TEXT, since=then, tables=["orders"])
     assert find_change(engine, TEXT, since=then, allow_unprotected=True) is None
+
+
+ROADS: dict[str, Callable[..., object]] = {
+    **READS,
+    **UNDOS,
+    "as_of": lambda engine, then, **_: engine.connect().execute(
+        select(as_of(table("orders", column("id")), then))
+    ),
+    "text": lambda engine, then, **_: engine.connect().execute(
+        text(f"SELECT * FROM orders {then.sql}")
+    ),
+    "restore_copy": lambda engine, then, **o: restore_copy(
+        engine, f"{engine.url.database}.orders", then, "copied", **o
+    ),
+}
+
+
+@pytest.mark.parametrize("road", ROADS.values(), ids=ROADS)
+def test_what_the_server_says_is_gone(
+    engine: Engine, then: Moment, road: Callable[..., object]
+) -> None:
+    """Before its caches are empty it is an error: docs/server.md, Garbage collection."""
+    engine.update_execution_options(matrixone_allow_unprotected=True)
+    answer = (20405, "file 01a226fb-cb7c-7796-9130-3ed1295476ea_00000 is not found")
+
+    @event.listens_for(engine, "do_execute")
+    def gone(cursor: object, statement: str, *_: object) -> None:
+        if "{MO_TS" in statement and "mo_catalog" not in statement and "SHOW" not in statement:
+            raise pymysql.err.OperationalError(*answer)
+
+    with pytest.raises(PastNotKeptError, match="the server has collected what") as raised:
+        road(engine, then)
+    assert raised.value.errno == 20405
