@@ -134,8 +134,8 @@ class PastWriteError(PastError):
 class PastNotKeptError(PastError):
     """No policy and no snapshot keeps the history of a moment.
 
-    MatrixOne answers OK once it is gone, with no rows; or, as long as its caches are not empty, with
-    error 20405, "file ... is not found", which is this error too.
+    MatrixOne answers OK once it is gone, with no rows; or, as long as its caches are not empty,
+    with error 20405, "file ... is not found", which is this error too.
     """
 
 
