@@ -258,6 +258,12 @@ class _Parser(AlterReader):
                 self.at += 1
             self.accept("=")
             self.at += 1
+        elif self.accept("PARTITION", "BY", "HASH", "("):
+            result.partition_by = self.identifier()
+            if not self.accept(")"):
+                raise self.unsupported()
+            if self.accept("PARTITIONS"):
+                result.partition_count = self.number()
         elif self.peek().upper in ("PARTITION", "CLUSTER"):
             raise self.unsupported()
         else:

@@ -68,6 +68,9 @@ class CreateTable:
     clone: Named | None = None
     moment: str = ""
     select: str = ""
+    partition_by: str = ""
+    """The column of PARTITION BY HASH, as it is written"""
+    partition_count: int = 1
 
 
 @dataclass

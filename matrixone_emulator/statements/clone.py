@@ -43,7 +43,7 @@ def copy_table(
         for key in source.definition.foreign_keys
     )
     indexes, lacking = _copied_indexes(session, source, at)
-    definition = replace(source.definition, name=name, foreign_keys=keys, indexes=indexes)
+    definition = replace(source.definition.copied(), name=name, foreign_keys=keys, indexes=indexes)
     if cloned:
         columns = tuple(
             column

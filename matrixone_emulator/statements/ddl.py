@@ -29,6 +29,7 @@ from ..types.definition import (
     ColumnDef,
     DatabaseVersion,
     Named,
+    PartitionDef,
     TableDef,
     Version,
 )
@@ -39,6 +40,7 @@ from .insert import Inserter
 from .keys import (
     add_foreign_key,
     add_index,
+    find_keys,
     home_of,
     refuse_keyless_parent,
     refuse_own_key,
@@ -165,6 +167,11 @@ def build(session: Workspace, home: DatabaseVersion, statement: CreateTable) -> 
     definition = sorted_indexes(definition)
     if session.rules.checks_are_kept:
         definition = replace(definition, checks=named_checks(statement))
+    if statement.partition_by:
+        find_keys(definition, [statement.partition_by])
+        count = statement.partition_count if session.rules.partitions_are_tables else 0
+        parts = tuple(PartitionDef(f"p{number}") for number in range(count))
+        definition = replace(definition, partition_by=statement.partition_by, partitions=parts)
     for foreign in statement.foreign_keys:
         if any(spec.references is foreign for spec in statement.columns):
             continue
@@ -204,7 +211,7 @@ def create_table(session: Workspace, statement: CreateTable) -> Result:
         for key in pattern.definition.foreign_keys:
             refuse_keyless_parent(session, pattern, pattern.definition, key)
         definition = replace(
-            pattern.definition.with_new_indexes(sound=True),
+            pattern.definition.copied(sound=True),
             name=name,
             foreign_keys=(),
             auto_start=1,

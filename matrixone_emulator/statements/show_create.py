@@ -113,6 +113,9 @@ def create_table_text(version: Version, rules: Rules) -> str:
     body = ",\n".join(lines)
     shown = definition.comment if definition.first_comment is None else definition.first_comment
     comment = " COMMENT='{}'".format(shown.replace("'", "''")) if shown else ""
+    if definition.partitions:
+        by, count = _quoted(definition.partition_by), len(definition.partitions)
+        comment += f" partition by hash ({by}) partitions {count}"
     return f"CREATE TABLE {_quoted(version.name)} (\n{body}\n){comment}"
 
 

@@ -23,7 +23,7 @@ from ..parsing.refusals import refuse_empty_list
 from ..storage.records import DatabaseInfo, Result, SessionContext, TableInfo
 from ..storage.shared import Shared
 from ..types.columns import UBIGINT, Column, SqlType
-from ..types.definition import DatabaseVersion, IndexDef, Version
+from ..types.definition import DatabaseVersion, HiddenTable, Version
 from ..types.values import Stored, load
 from .transaction import Transaction
 
@@ -272,13 +272,13 @@ class Workspace(Transaction, SessionFunctions, Resolver):
         return [_info(v) for v in self.catalogue.tables(home, number, account)]
 
     def relations(self, account_id: int, at: int) -> list[tuple[str, str]]:
-        """Database and name of each table, view, and index's hidden table."""
+        """Database and name of each table, view, and hidden table."""
         number = self.catalogue.number_at(at)
         found = self.catalogue.tables(None, number, account_id)
         return [
             (version.database, name)
             for version in found
-            for name in (version.name, *(index.hidden for index in version.definition.indexes))
+            for name in (version.name, *(hidden.name for hidden in version.hidden_tables))
         ]
 
     def drop_database(self, database: DatabaseVersion) -> None:
@@ -291,9 +291,9 @@ class Workspace(Transaction, SessionFunctions, Resolver):
         self.emit("drop_database", database, database.id, 0)
 
 
-def _hidden_info(version: Version, index: IndexDef) -> TableInfo:
+def _hidden_info(version: Version, hidden: HiddenTable) -> TableInfo:
     created = version.created_ns
-    return TableInfo(index.id, version.database, index.hidden, created, index.id)
+    return TableInfo(hidden.id, version.database, hidden.name, created, hidden.id)
 
 
 def _info(version: Version) -> TableInfo:

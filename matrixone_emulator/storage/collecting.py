@@ -7,7 +7,7 @@ that reads of the past ask. It takes all that the server may take, at once.
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -79,8 +79,9 @@ class Collector:
             ]
             self._collections = (*before, Collection(horizon, kept))
 
-    def keeps(self, objects: Objects, at: int | None) -> bool:
-        """Whether the history of an object at a moment can be read; the present always can."""
+    def keeps(self, objects: Iterable[Objects], at: int | None) -> bool:
+        """Whether the history of objects at a moment can be read; the present always can."""
         return at is None or all(
-            at >= one.horizon or one.kept.keeps(objects, at) for one in self._collections
+            at >= one.horizon or all(one.kept.keeps(each, at) for each in objects)
+            for one in self._collections
         )

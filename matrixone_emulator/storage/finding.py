@@ -5,11 +5,12 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Sequence
 
-from ..types.definition import DatabaseVersion, ForeignKeyDef, IndexDef, Version
+from ..types.definition import DatabaseVersion, ForeignKeyDef, HiddenTable, Version
 from .store import Store
 
 HIDDEN_PREFIX = "__mo_index_"
 """What the names of indexes' hidden tables begin with"""
+PARTITION_PREFIX = "%!%"
 
 _TABLE = (
     "SELECT tab.version, tab.id, tab.db_id, tab.physical, tab.created_ns, tab.logical, "
@@ -107,16 +108,16 @@ class TableFinder:
 
     def hidden(
         self, database: DatabaseVersion, name: str, number: int | None = None
-    ) -> tuple[Version, IndexDef] | None:
-        """The index whose hidden table has that name, and its table."""
-        if not name.startswith(HIDDEN_PREFIX):
+    ) -> tuple[Version, HiddenTable] | None:
+        """The hidden table of that name, and the table that it belongs to."""
+        if not name.startswith((HIDDEN_PREFIX, PARTITION_PREFIX)):
             return None
         return next(
             (
-                (version, index)
+                (version, hidden)
                 for version in self.tables(database, number)
-                for index in version.definition.indexes
-                if index.hidden == name
+                for hidden in version.hidden_tables
+                if hidden.name == name
             ),
             None,
         )

@@ -10,7 +10,15 @@ from __future__ import annotations
 import uuid
 from dataclasses import replace
 
-from ..types.definition import DatabaseVersion, ForeignKeyDef, IndexDef, TableDef, Version
+from ..types.definition import (
+    DatabaseVersion,
+    ForeignKeyDef,
+    HiddenTable,
+    IndexDef,
+    PartitionDef,
+    TableDef,
+    Version,
+)
 from .finding import HIDDEN_PREFIX
 from .physical import PhysicalTables
 
@@ -79,7 +87,8 @@ class Tables(PhysicalTables):
     ) -> Version:
         number = self._store.new_version()
         indexes = tuple(self._with_hidden(index) for index in definition.indexes)
-        definition = replace(definition, indexes=indexes)
+        partitions = tuple(self._with_tables(one, indexes) for one in definition.partitions)
+        definition = replace(definition, indexes=indexes, partitions=partitions)
         self._store.definitions[number] = definition
         self._store.sources[number] = source
         self._connection.execute(
@@ -115,6 +124,18 @@ class Tables(PhysicalTables):
         kind = "unique" if index.unique else "secondary"
         name = index.hidden or f"{HIDDEN_PREFIX}{kind}_{uuid.uuid4()}"
         return replace(index, id=self._store.new_id(), hidden=name)
+
+    def _with_tables(self, partition: PartitionDef, indexes: tuple[IndexDef, ...]) -> PartitionDef:
+        """The partition with its tables: itself, and one for each index."""
+        known = dict(partition.indexes)
+        tables = []
+        for index in indexes:
+            hidden = known.get(index.id)
+            if hidden is None:
+                made = self._with_hidden(replace(index, id=0, hidden=""))
+                hidden = HiddenTable(made.id, made.hidden, "i")
+            tables.append((index.id, hidden))
+        return replace(partition, id=partition.id or self._store.new_id(), indexes=tuple(tables))
 
     def _end(self, version: Version) -> None:
         self._connection.execute(
@@ -170,7 +191,7 @@ class Tables(PhysicalTables):
     ) -> Version:
         """Rebuild a table under a new id, with the rows of columns of the same key."""
         own = self._store.new_id()
-        definition = definition.with_new_indexes()
+        definition = definition.copied()
         self._create_physical(own, definition)
         if copy:
             kept = {column.key for column in version.definition.columns}

@@ -91,7 +91,7 @@ def _mo_tables(session: Reader, at: int | None) -> Iterator[Row]:
             1,
             0,
             version.account_id,
-            0,
+            int(bool(definition.partition_by)),
             "",
             "" if definition.view is None else definition.view,
             "",
@@ -99,14 +99,14 @@ def _mo_tables(session: Reader, at: int | None) -> Iterator[Row]:
             1,
             *([version.logical_id] if logical else []),
         )
-        for index in definition.indexes:
+        for hidden in version.hidden_tables:
             yield (
-                index.id,
-                index.hidden,
+                hidden.id,
+                hidden.name,
                 version.database,
                 version.database_id,
                 "",
-                "i",
+                hidden.kind,
                 "",
                 "",
                 stamp(version.created_ns),
@@ -119,7 +119,7 @@ def _mo_tables(session: Reader, at: int | None) -> Iterator[Row]:
                 "",
                 0,
                 1,
-                *([index.id] if logical else []),
+                *([hidden.id] if logical else []),
             )
 
 

@@ -5,7 +5,7 @@ A column's *key* is its name in sqlite; it never changes, so a renamed column ke
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
 from .columns import SqlType
@@ -58,6 +58,32 @@ class IndexDef:
 
 
 @dataclass(frozen=True, slots=True)
+class HiddenTable:
+    """A table that the catalogue lists and nobody names: of an index, or a partition."""
+
+    id: int
+    name: str
+    kind: str
+    """`i` or `partition`, as relkind has it"""
+
+
+@dataclass(frozen=True, slots=True)
+class PartitionDef:
+    """A partition, which is a table of its own from 4.0 on, with its own tables of the indexes."""
+
+    name: str
+    id: int = 0
+    """0 until the catalogue gives one"""
+    indexes: tuple[tuple[int, HiddenTable], ...] = ()
+    """By the id of the table's index"""
+
+    def hidden_tables(self, table: str) -> Iterator[HiddenTable]:
+        """Its tables in the catalogue."""
+        yield from (hidden for _, hidden in self.indexes)
+        yield HiddenTable(self.id, f"%!%{self.name}%!%{table}", "partition")
+
+
+@dataclass(frozen=True, slots=True)
 class ForeignKeyDef:
     name: str
     columns: tuple[str, ...]
@@ -88,6 +114,10 @@ class TableDef:
     view: str | None = None
     view_database: str = ""
     next_key: int = 1
+    partition_by: str = ""
+    """The column of PARTITION BY HASH, as it was written"""
+    partitions: tuple[PartitionDef, ...] = ()
+    """Empty before 4.0, where they are no tables"""
 
     def column(self, name: str) -> ColumnDef | None:
         lower = name.lower()
@@ -118,7 +148,13 @@ class TableDef:
             replace(index, id=0, hidden="", mark="" if sound else index.mark)
             for index in self.indexes
         )
-        return replace(self, indexes=indexes)
+        partitions = tuple(PartitionDef(one.name) for one in self.partitions)
+        return replace(self, indexes=indexes, partitions=partitions)
+
+    def copied(self, *, sound: bool = False) -> TableDef:
+        """The same for another table: before 4.0 the partitions are lost with that."""
+        found = self.with_new_indexes(sound=sound)
+        return found if found.partitions else replace(found, partition_by="")
 
     def with_column(self, column: ColumnDef) -> TableDef:
         """The same with the column of this key replaced."""
@@ -136,7 +172,7 @@ class Named:
 
 @dataclass(frozen=True, slots=True)
 class Objects:
-    """The ids of a table, or of an index's hidden one, and of what it is in."""
+    """The ids of a table or a hidden one, and of what it is in: what a policy may be for."""
 
     account: int
     database: int
@@ -164,13 +200,29 @@ class Version:
         return self.definition.name
 
     @property
-    def objects(self) -> Objects:
-        """What a policy may be for that keeps this table's history."""
-        return Objects(self.account_id, self.database_id, self.id)
+    def objects(self) -> list[Objects]:
+        """The objects that have its rows: itself, or its partitions."""
+        ids = [one.id for one in self.definition.partitions] or [self.id]
+        return [Objects(self.account_id, self.database_id, number) for number in ids]
 
-    def index_objects(self, index: IndexDef) -> Objects:
-        """What a policy may be for that keeps the history of one of its indexes."""
-        return Objects(self.account_id, self.database_id, index.id, self.id)
+    def index_objects(self, index: IndexDef) -> list[Objects]:
+        """The objects that have the entries of one of its indexes."""
+        account, database = self.account_id, self.database_id
+        parts = [
+            Objects(account, database, hidden.id, one.id)
+            for one in self.definition.partitions
+            for number, hidden in one.indexes
+            if number == index.id
+        ]
+        return parts or [Objects(account, database, index.id, self.id)]
+
+    @property
+    def hidden_tables(self) -> Iterator[HiddenTable]:
+        """The tables of its indexes and partitions in the catalogue."""
+        for index in self.definition.indexes:
+            yield HiddenTable(index.id, index.hidden, "i")
+        for one in self.definition.partitions:
+            yield from one.hidden_tables(self.name)
 
     @property
     def table(self) -> str:

@@ -93,6 +93,8 @@ class Rules:
 
     replace_reads_rows: bool = False
     """REPLACE looks for the rows to replace among the rows, not in the UNIQUE indexes"""
+    partitions_are_tables: bool = False
+    """Partitions are tables of their own in the catalogue, which a copy has, too"""
     ranges_take_indexes: bool = False
     """The planner takes a secondary index for `>` and `<` too, as for IN and BETWEEN"""
 
@@ -354,6 +356,7 @@ _V4_2_0 = replace(
     version="4.2.0",
     version_text="8.0.30-MatrixOne-v4.2.0",
     replace_reads_rows=True,
+    partitions_are_tables=True,
     ranges_take_indexes=True,
     functions=KNOWN_4_2_0,
     window_functions=_V3_0_18.window_functions | {"ntile"},

@@ -55,9 +55,10 @@ class Scene:
         at = self.say.value(f"SELECT ts FROM mo_catalog.mo_snapshots WHERE sname = '~_{name}'")
         self.moments[name] = Moment("", at)
 
-    def make(self) -> None:
+    def make(self, partitions: str = "") -> None:
         """Make the table. A real server collects surely what is in several objects."""
-        self.say.ok("CREATE TABLE ~.t (id INT PRIMARY KEY, u INT UNIQUE, g INT, KEY (g))")
+        columns = "id INT PRIMARY KEY, u INT UNIQUE, g INT, KEY (g)"
+        self.say.ok(f"CREATE TABLE ~.t ({columns}){partitions}")
         self.add((1, 10, 5))
         self.add((2, 20, 5))
         self.add((77, 30, 6))
@@ -186,6 +187,34 @@ def hidden_tables(scene: Scene) -> Iterator[None]:
     scene.take("then")
     yield
     scene.say.ok(DELETE)
+
+
+def partitioned(name: str, *policies: str) -> None:
+    """A scene of a table with two partitions; `%` stands for each of its hidden tables."""
+
+    def work(scene: Scene) -> Iterator[None]:
+        scene.say.ok("DROP TABLE ~.t")
+        scene.make(" PARTITION BY HASH (id) PARTITIONS 2")
+        names = scene.say.ok(
+            "SELECT relname FROM mo_catalog.mo_tables WHERE reldatabase = '~' AND relkind <> 'r'"
+        ).column
+        for policy in policies:
+            if "%" not in policy:
+                scene.say.ok(policy)
+            else:
+                scene.say.ok(
+                    *(policy.replace("%", f"{n} FOR TABLE ~ `{h}`") for n, h in enumerate(names))
+                )
+        scene.take("then")
+        yield
+        scene.say.ok(DELETE)
+
+    PLAYS[name] = work
+
+
+partitioned("partitions", OF_TABLE)
+partitioned("partitions_each", OF_TABLE, "CREATE PITR ~_h% RANGE 1 'h'")
+partitioned("partitions_of_database", OF_DATABASE)
 
 
 @play
@@ -403,6 +432,18 @@ def test_renewal_with_internal_keeps_before_and_after(after: Scenes) -> None:
     assert scene.past("before") == IDS
     assert scene.past("after") == [1, 2, 3, 4, 77]
     assert scene.restored("after", "~_q") == [1, 2, 3, 4, 77]
+
+
+def test_a_tables_policy_keeps_no_partitions_since_4(after: Scenes, server: Server) -> None:
+    """They are tables of their own there, and the policy of each keeps it."""
+    scene, each = after["partitions"], after["partitions_each"]
+    assert scene.past() == ([] if server.version >= (4,) else IDS)
+    assert scene.past(where=SCANNED) == ([] if server.version >= (4,) else [1, 2])
+    assert scene.restored() == ([] if server.version >= (4,) else IDS)
+    assert each.past() == IDS
+    assert each.restored() == IDS
+    assert each.ids("~.t", INDEXED) == [1, 2]
+    assert after["partitions_of_database"].past() == IDS
 
 
 # ------------------------------------------------------------------------------- broken indexes
