@@ -83,6 +83,7 @@ def test_show_create_table(db: Client) -> None:
 def test_foreign_keys_hold_through_a_rebuild_of_either_side(db: Client) -> None:
     db("CREATE TABLE p (id INT PRIMARY KEY)")
     db("CREATE TABLE c (id INT PRIMARY KEY, p_id INT, FOREIGN KEY (p_id) REFERENCES p (id))")
+    name = db.value("SELECT constraint_name FROM mo_catalog.mo_foreign_keys")
     db("INSERT INTO p VALUES (1)")
     db("INSERT INTO c VALUES (1, 1)")
     child = (
@@ -103,7 +104,6 @@ def test_foreign_keys_hold_through_a_rebuild_of_either_side(db: Client) -> None:
     assert db.error("DROP TABLE p") == (20101, text)
     db("RENAME TABLE p TO q")
     assert db.error("INSERT INTO c (id, p_id) VALUES (2, 9)") == child
-    name = db.value("SELECT constraint_name FROM mo_catalog.mo_foreign_keys")
     db(f"ALTER TABLE c DROP FOREIGN KEY `{name}`")
     db("DROP TABLE q")
 
