@@ -99,18 +99,26 @@ def test_a_text_names_its_tables(engine: Engine, then: Moment) -> None:
     assert find_change(engine, TEXT, since=then, allow_unprotected=True) is None
 
 
+def read_element(engine: Engine, then: Moment, **_: Any) -> None:
+    with engine.connect() as connection:
+        connection.execute(select(as_of(table("orders", column("id")), then)))
+
+
+def read_text(engine: Engine, then: Moment, **_: Any) -> None:
+    with engine.connect() as connection:
+        connection.execute(text(f"SELECT * FROM orders {then.sql}"))
+
+
+def copy(engine: Engine, then: Moment, **options: Any) -> None:
+    restore_copy(engine, f"{engine.url.database}.orders", then, "copied", **options)
+
+
 ROADS: dict[str, Callable[..., object]] = {
     **READS,
     **UNDOS,
-    "as_of": lambda engine, then, **_: engine.connect().execute(
-        select(as_of(table("orders", column("id")), then))
-    ),
-    "text": lambda engine, then, **_: engine.connect().execute(
-        text(f"SELECT * FROM orders {then.sql}")
-    ),
-    "restore_copy": lambda engine, then, **o: restore_copy(
-        engine, f"{engine.url.database}.orders", then, "copied", **o
-    ),
+    "as_of": read_element,
+    "text": read_text,
+    "restore_copy": copy,
 }
 
 
