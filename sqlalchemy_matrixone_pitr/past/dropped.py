@@ -132,7 +132,8 @@ def dropped_objects(
     """The tables and databases that were there and were dropped, the latest first.
 
     Each of several drops of one name is an entry of its own. A table that went with its database
-    is one, too. What was rebuilt (ALTER, TRUNCATE, RESTORE) was not dropped.
+    is one, too. What was rebuilt (ALTER, TRUNCATE, RESTORE) was not dropped. Views, sequences and
+    functions are not listed.
 
     On a connection of its own, one statement for each sample, about forty for each moment at which
     something went, and five for the policies.

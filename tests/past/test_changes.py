@@ -14,6 +14,7 @@ from sqlalchemy import (
     MetaData,
     Table,
     column,
+    create_engine,
     event,
     func,
     select,
@@ -22,6 +23,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
+from matrixone_emulator import Emulator
 from sqlalchemy_matrixone_pitr import (
     Change,
     Moment,
@@ -134,6 +136,31 @@ def test_the_latest_takes_fewer_reads(engine: Engine, start: Moment) -> None:
     few = len(reads)
     assert latest == find_changes(engine, COUNT, since=start, until=until, resolution=FINE)[-1]
     assert few < (len(reads) - few) / 2
+
+
+@pytest.mark.emulator_only
+def test_how_many_reads_an_hour_takes() -> None:
+    """By default 32, and 7 more to the second; to the millisecond of the latest change 17 more."""
+    with Emulator(version="4.2.0") as server:
+        engine = create_engine(server.url())
+        say(engine, "CREATE DATABASE shop", "CREATE TABLE shop.orders (id INT PRIMARY KEY)")
+        start = take_moment(engine)
+        server.advance(dt.timedelta(minutes=23))
+        say(engine, "INSERT INTO shop.orders VALUES (1)")
+        server.advance(dt.timedelta(minutes=37))
+        reads: list[str] = []
+        event.listen(engine, "before_cursor_execute", lambda *a: reads.append(a[2]))
+        wanted = select(func.count()).select_from(table("orders", schema="shop"))
+        options: dict[str, Any] = {"since": start, "allow_unprotected": True}
+        for resolution, most in ((dt.timedelta(seconds=1), 39), (dt.timedelta(milliseconds=1), 49)):
+            reads.clear()
+            [change] = find_changes(engine, wanted, resolution=resolution, **options)
+            assert len([one for one in reads if "FROM shop.orders" in one]) <= most
+            assert (
+                change.after.nanoseconds - change.before.nanoseconds
+                <= resolution / dt.timedelta(microseconds=1) * 1000
+            )
+        engine.dispose()
 
 
 def test_no_change(engine: Engine, start: Moment) -> None:
