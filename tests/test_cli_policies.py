@@ -141,6 +141,7 @@ def test_json_alone_on_stdout(call: Call) -> None:
         "kept",
         "created_time",
         "modified_time",
+        "restorable_from",
     }
     assert {p["status"] for p in shown["policies"]} == {"active"}
     dry = json.loads(call("apply", "models:Base", "--json", "--dry-run").out)
