@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from sqlalchemy.engine import Connection, CursorResult, Engine
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool, QueuePool
+from sqlalchemy.pool.base import ResetStyle
 
 from .errors import PastWriteError, PitrValidationError, is_settled, server_answer
 
@@ -98,11 +99,12 @@ def ask(connection: Connection, statement: str) -> Any:
     """
     if connection.in_transaction():
         return connection.exec_driver_sql(statement).scalar()
+    _fresh.discard(connection)
     cursor: Any = connection.connection.cursor()
     try:
         cursor.execute(statement)
         row = cursor.fetchone()
-    except Exception as error:  # noqa: BLE001 - SQLAlchemy raises it, drivers' errors as its own
+    except BaseException as error:  # noqa: BLE001 - SQLAlchemy raises it, drivers' errors as its own
         connection._handle_dbapi_exception(error, statement, (), cursor, None)
     finally:
         cursor.close()
@@ -154,9 +156,11 @@ def roll_back(connection: Connection) -> None:
     """Make a connection without a transaction idle for the server too, before a PITR statement.
 
     ``get_transaction() is None`` says nothing about the server: a connect listener, SQLAlchemy
-    asking for the isolation level, or a read of ours may have opened a transaction there.
+    asking for the isolation level, or a read of ours may have opened a transaction there. Nothing
+    is sent on a side connection that the pool has rolled back, and nobody has used since.
     """
-    connection.exec_driver_sql("ROLLBACK")
+    if connection not in _fresh or connection.in_transaction():
+        tell(connection, "ROLLBACK")
 
 
 @contextlib.contextmanager
@@ -187,6 +191,8 @@ def side_connection(bind: Engine | Connection) -> Iterator[Connection]:
     kept = _kept.get(bind) if isinstance(bind, Connection) else None
     if kept is None:
         connection = _engine_beside(bind).connect()
+        if _was_rolled_back(connection):
+            _fresh.add(connection)
     elif kept:
         connection = kept.pop()
     else:
@@ -199,6 +205,27 @@ def side_connection(bind: Engine | Connection) -> Iterator[Connection]:
             _close(connection, bind.engine)
         else:
             kept.append(connection)
+
+
+_fresh: weakref.WeakSet[Connection] = weakref.WeakSet()
+"""Side connections that have come idle from their pool, and nothing was sent on by the driver."""
+
+_SEEN: Final = "matrixone_pitr_seen"
+"""In ``connection.info``: the driver's connection was in a pool before."""
+
+
+def _was_rolled_back(connection: Connection) -> bool:
+    """Whether the pool has rolled a connection back, and no listener was called since then."""
+    seen = connection.info.get(_SEEN, False)
+    connection.info[_SEEN] = True
+    engine, dialect = connection.engine, connection.dialect
+    return (
+        seen
+        and engine.pool._reset_on_return is ResetStyle.reset_rollback
+        and not getattr(dialect, "skip_autocommit_rollback", False)
+        and not engine.pool.dispatch.checkout
+        and not engine.dispatch.engine_connect
+    )
 
 
 def _engine_beside(bind: Engine | Connection) -> Engine:
@@ -215,8 +242,9 @@ def _engine_beside(bind: Engine | Connection) -> Engine:
         execution_options={} if version is None else {VERSION_OPTION: version},
         hide_parameters=engine.hide_parameters,
     )
-    aside.dispatch = aside.dispatch._join(engine.dispatch)  # as engine.execution_options() does
+    aside.dispatch = engine.dispatch  # nobody listens to this one alone
     aside._has_events = engine._has_events
+    aside._compiled_cache = engine._compiled_cache
     return aside
 
 
@@ -433,6 +461,7 @@ def tell(connection: Connection, statement: str) -> None:
 
     :raises DBAPIError: it failed; of a lost connection the pool has been told.
     """
+    _fresh.discard(connection)
     with driver_errors(connection, statement):
         cursor: Any = connection.connection.cursor()
         try:
@@ -444,11 +473,14 @@ def tell(connection: Connection, statement: str) -> None:
 @contextlib.contextmanager
 def driver_errors(connection: Connection, statement: str) -> Iterator[None]:
     """Raise the driver's errors in the block as SQLAlchemy raises them: a DBAPIError, and of a
-    lost connection the pool is told."""
+    lost connection the pool is told. After an interruption, whose answer may still come, the
+    connection is given up."""
     try:
         yield
-    except Exception as error:
-        if not isinstance(error, connection.dialect.loaded_dbapi.Error):
+    except BaseException as error:
+        if isinstance(error, Exception) and not isinstance(
+            error, connection.dialect.loaded_dbapi.Error
+        ):
             raise
         connection._handle_dbapi_exception(error, statement, (), None, None)
 

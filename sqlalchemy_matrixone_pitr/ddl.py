@@ -17,7 +17,6 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Self
 
-from sqlalchemy import types as sqltypes
 from sqlalchemy.engine import Connection, CursorResult, Dialect, Engine
 from sqlalchemy.exc import CompileError, DBAPIError
 from sqlalchemy.ext.compiler import compiles
@@ -500,22 +499,25 @@ def _back_quoted(preparer: IdentifierPreparer, name: str) -> str:
 
     MatrixOne 3.x knows no other quotes in PITR statements.
     """
-    quoted = name.replace("\\", "\\\\").replace("`", "``")
-    if getattr(preparer, "_double_percents", False):
-        quoted = quoted.replace("%", "%%")
-    return f"`{quoted}`"
+    quoted = _quoted(name)
+    if "%" in quoted and getattr(preparer, "_double_percents", False):
+        return quoted.replace("%", "%%")
+    return quoted
+
+
+@functools.lru_cache(maxsize=1024)
+def _quoted(name: str) -> str:
+    escaped = name.replace("\\", "\\\\").replace("`", "``")
+    return f"`{escaped}`"
 
 
 def _name(compiler: DDLCompiler, name: str) -> str:
     return _back_quoted(compiler.preparer, name)
 
 
-def _text(compiler: DDLCompiler, value: str) -> str:
-    return compiler.sql_compiler.render_literal_value(value, sqltypes.String())
-
-
-def _range(compiler: DDLCompiler, range: PitrRange) -> str:
-    return f"RANGE {range.value} {_text(compiler, range.unit.value)}"
+def _range(range: PitrRange) -> str:
+    """The clause of a range, whose unit is one of four words."""
+    return f"RANGE {range.value} '" + range.unit + "'"  # formatting a StrEnum is slow
 
 
 def _database(element: PitrDDLElement, compiler: DDLCompiler, name: str | None) -> str:
@@ -539,47 +541,39 @@ def _visit_create(element: CreatePitr, compiler: DDLCompiler, **kw: Any) -> str:
     transaction that the statement waits for, its garbage collection does not look for that: the
     PITR would be listed and protect nothing. With it the planner records the present id.
     """
-    return _words(
-        "CREATE PITR",
-        "IF NOT EXISTS" if element.if_not_exists else None,
-        _name(compiler, element.name),
-        "FOR",
-        _create_target(element, compiler),
-        _range(compiler, element.pitr.range),
-        "INTERNAL" if element.internal else None,
-    )
+    option = "IF NOT EXISTS " if element.if_not_exists else ""
+    name = _back_quoted(compiler.preparer, element.name)
+    clauses = f"{_create_target(element, compiler)} {_range(element.pitr.range)}"
+    internal = " INTERNAL" if element.internal else ""
+    return f"CREATE PITR {option}{name} FOR {clauses}{internal}"
 
 
 def _create_target(element: CreatePitr, compiler: DDLCompiler) -> str:
     pitr = element.pitr
-    if pitr.level is PitrLevel.CLUSTER:
+    if pitr.level == "cluster":  # comparing texts is faster than looking a member up
         return "CLUSTER"
-    if pitr.level is PitrLevel.ACCOUNT:
+    if pitr.level == "account":
         return _words("ACCOUNT", pitr.account_name and _name(compiler, pitr.account_name))
-    database = _database(element, compiler, pitr.declared_database)
-    if pitr.level is PitrLevel.DATABASE:
-        return f"DATABASE {database}"
-    assert pitr.table_name is not None
+    name = pitr.database_name
+    if name is None or not element.resolved:
+        database = _database(element, compiler, pitr.declared_database)
+    else:
+        database = _back_quoted(compiler.preparer, name)
+    if pitr.table_name is None:
+        return "DATABASE " + database
     return f"TABLE {database} {_name(compiler, pitr.table_name)}"
 
 
 @compiles(AlterPitr, *SUPPORTED_DIALECTS)
 def _visit_alter(element: AlterPitr, compiler: DDLCompiler, **kw: Any) -> str:
-    return _words(
-        "ALTER PITR",
-        "IF EXISTS" if element.if_exists else None,
-        _name(compiler, element.name),
-        _range(compiler, element.range),
-    )
+    option = "IF EXISTS " if element.if_exists else ""
+    return f"ALTER PITR {option}{_name(compiler, element.name)} {_range(element.range)}"
 
 
 @compiles(DropPitr, *SUPPORTED_DIALECTS)
 def _visit_drop(element: DropPitr, compiler: DDLCompiler, **kw: Any) -> str:
-    return _words(
-        "DROP PITR",
-        "IF EXISTS" if element.if_exists else None,
-        _name(compiler, element.name),
-    )
+    option = "IF EXISTS " if element.if_exists else ""
+    return f"DROP PITR {option}{_name(compiler, element.name)}"
 
 
 def _written_database(element: RestorePitr) -> str | None:
@@ -603,7 +597,7 @@ def _visit_restore(element: RestorePitr, compiler: DDLCompiler, **kw: Any) -> st
         else None,
         f"TABLE {_name(compiler, element.table)}" if element.table else None,
         f"FROM PITR {_name(compiler, element.name)}",
-        _text(compiler, element.at),
+        f"'{element.at}'",  # digits and punctuation, or it would not be here
         f"AS {_name(compiler, element.from_account)}" if element.from_account else None,
     )
 

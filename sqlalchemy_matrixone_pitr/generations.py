@@ -97,6 +97,16 @@ def target_of(pitr: Pitr) -> Target:
     return pitr.level, pitr.account_name, pitr.database_name, pitr.table_name
 
 
+def have_one_target(one: Pitr, other: Pitr) -> bool:
+    """Whether two PITRs are for the same object: :func:`target_of` makes no tuples here."""
+    return (
+        one.table_name == other.table_name
+        and one.database_name == other.database_name
+        and one.level is other.level
+        and one.account_name == other.account_name
+    )
+
+
 def object_of(pitr: Pitr) -> tuple[str, str | None]:
     """The database and table that a PITR is for, as the catalogue keys them."""
     return pitr.database_name or "", pitr.table_name
@@ -190,22 +200,35 @@ def policies(pitrs: Iterable[Pitr]) -> list[Policy]:
     >>> [policy.name for policy in policies([day, theirs])]
     ['d', 'd__g2']
     """
+    alone, together = by_policy_name(pitrs)
+    made = [Policy(name, (pitr,)) for name, pitr in alone.items()]
+    for name, some in together.items():
+        made += _of_one_name(name, some)
+    made.sort(key=lambda policy: policy.name)
+    return made
+
+
+def by_policy_name(pitrs: Iterable[Pitr]) -> tuple[dict[str, Pitr], dict[str, list[Pitr]]]:
+    """PITRs by their names less the numbers of generations: those that are alone, and the others.
+
+    >>> alone, together = by_policy_name(
+    ...     [Pitr.account("d", "1d"), Pitr.account("w", "7d"), Pitr.account("w__g2", "7d")]
+    ... )
+    >>> list(alone), list(together)
+    (['d'], ['w'])
+    """
     alone: dict[str, Pitr] = {}
     together: dict[str, list[Pitr]] = {}
     for pitr in pitrs:
-        name, _ = split_generation(pitr.name)
-        if name in alone:
-            together.setdefault(name, [alone[name]]).append(pitr)
-        else:
-            alone[name] = pitr
-    made: list[Policy] = []
-    for name, pitr in alone.items():
-        if name in together:
-            made += _of_one_name(name, together[name])
-        else:
-            made.append(Policy(name, (pitr,)))
-    made.sort(key=lambda policy: policy.name)
-    return made
+        name = pitr.name
+        if SUFFIX in name:
+            name, _ = split_generation(name)
+        first = alone.setdefault(name, pitr)
+        if first is not pitr:
+            together.setdefault(name, [first]).append(pitr)
+    for name in together:
+        del alone[name]
+    return alone, together
 
 
 def _of_one_name(name: str, pitrs: list[Pitr]) -> Iterator[Policy]:

@@ -15,13 +15,12 @@ from __future__ import annotations
 import builtins
 import contextlib
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.engine import Connection, Engine
 
-from . import server
-from .connections import idle, kill_on_abort, refuse_in_past, side_connection
+from .connections import kill_on_abort, refuse_in_past
 from .ddl import AlterPitr, CreatePitr, DropPitr, RestorePitr, overlay
 from .declarations import real_database
 from .errors import PitrAlreadyExistsError, PitrNotFoundError, PitrValidationError
@@ -168,25 +167,24 @@ class _PitrMethods:
     def _find(self, name: str, *, times: bool = True) -> Pitr | None:
         raise NotImplementedError
 
-    def _find_to_drop(self, name: str) -> Pitr | None:
-        """The policy of a name. Somebody else's may have a name that we would not give.
-
-        :raises PitrValidationError: no policy can have it.
-        """
-        try:
-            return self._find(check_pitr_name(name), times=False)
-        except PitrValidationError:
-            if not isinstance(name, str) or "\\" not in name:
-                raise
-            found = self._find(fold(name), times=False)
-            if found is None:
-                raise
-            return found
-
 
 def _range(value: int | RangeLike, unit: PitrUnit | str | None) -> PitrRange:
     """The range of a ``create_*``: a number without a unit is days, as in the SDK."""
     return range_of_arguments(value, unit, PitrUnit.DAY)
+
+
+def _name_to_drop(name: str) -> tuple[str, PitrValidationError | None]:
+    """A name to look for; somebody else's policy may have one that we would not give.
+
+    :return: the name, folded, and what is raised where no policy has it.
+    :raises PitrValidationError: no policy can have it.
+    """
+    try:
+        return check_pitr_name(name), None
+    except PitrValidationError as error:
+        if not isinstance(name, str) or "\\" not in name:
+            raise
+        return fold(name), error
 
 
 def _not_found(name: str) -> PitrNotFoundError:
@@ -233,7 +231,9 @@ class PitrManager(_PitrMethods):
         :raises PitrTargetError: the object is missing.
         """
         element = CreatePitr(pitr, if_not_exists)
-        self._send(element)
+        element.check_dialect(self._engine.dialect)
+        with self._changing(CreatePitr) as connection:
+            self._send(element, connection)
         return pitr
 
     def _list(self, *, database_name: str | None, **scope: Any) -> list[Pitr]:
@@ -242,37 +242,38 @@ class PitrManager(_PitrMethods):
     def alter(
         self, name: str, range_value: int | RangeLike, range_unit: PitrUnit | str | None = None
     ) -> Pitr:
-        """Change the range and return the policy as the server then holds it.
+        """Change the range and return the policy; ``modified_time`` is None until it is read.
 
         Every ALTER, even to the range it has, makes the server's shown window start anew.
 
         :raises PitrNotFoundError: this account has made none of that name.
         """
         range = range_of_arguments(range_value, range_unit)
-        there = self._find(check_pitr_name(name), times=False)
+        wanted = check_pitr_name(name)
+        with self._changing(AlterPitr) as connection:
+            there = _find(connection, wanted)
+            if there is not None:
+                self._send(AlterPitr(there.name, range), connection)
         if there is None:
             raise _not_found(name)
-        element = AlterPitr(there.name, range)
-        with side_connection(self._engine) as connection:
-            self._send(element, connection)
-            found = read_pitrs(connection, filters(name=element.name))
-        if not found:
-            raise _not_found(name)
-        return found[0]
+        return there.with_range(range)
 
     def delete(self, name: str) -> bool:
         """Drop the policy; False where this account has none of that name.
 
         Of a renewed one its newest generation goes; the older ones stay, and with them its history.
         """
-        found = self._find_to_drop(name)
-        if found is None:
-            return False
+        wanted, refusal = _name_to_drop(name)
         try:
-            self._send(DropPitr.of(found))
+            with self._changing(DropPitr) as connection:
+                found = _find(connection, wanted, times=False)
+                if found is not None:
+                    self._send(DropPitr.of(found), connection)
         except PitrNotFoundError:
             return False
-        return True
+        if found is None and refusal is not None:
+            raise refusal
+        return found is not None
 
     def renew(self, name: str, keep_history: bool = True) -> Pitr:
         """Protect the policy's object again after it was rebuilt: see :func:`renew_pitr`."""
@@ -285,23 +286,23 @@ class PitrManager(_PitrMethods):
 
     def _find(self, name: str, *, times: bool = True) -> Pitr | None:
         with reading(self._engine) as connection:
-            return find_pitr(read_generations(connection, name, times=times), name)
+            return _find(connection, name, times=times)
 
-    def _send(self, element: TransactionalDDLElement, connection: Connection | None = None) -> None:
-        element.check_dialect(self._engine.dialect)
-        refuse_in_past(self._engine.get_execution_options(), type(element).__name__)
+    @contextlib.contextmanager
+    def _changing(self, by: type[TransactionalDDLElement]) -> Iterator[Connection]:
+        """A connection to change one policy on; under the account lock where that is wanted."""
+        refuse_in_past(self._engine.get_execution_options(), by.__name__)
         with contextlib.ExitStack() as stack:
-            locked = self._serialize and element.deferrable
-            if locked:
+            if self._serialize:
                 stack.enter_context(account_lock(self._engine, self._timeout))
-            if connection is None:
-                connection = stack.enter_context(side_connection(self._engine))
-            server.require_matrixone(connection)
-            attach(self._engine)
-            if locked:
+            connection = stack.enter_context(reading(self._engine))
+            if self._serialize:
                 stack.enter_context(kill_on_abort(self._engine, connection))
-            with idle(connection):
-                send_idle(connection, element, self._engine.get_execution_options(), {})
+            yield connection
+
+    def _send(self, element: TransactionalDDLElement, connection: Connection) -> None:
+        attach(self._engine)
+        send_idle(connection, element, self._engine.get_execution_options(), {})
 
 
 class TransactionPitrManager(_PitrMethods):
@@ -404,8 +405,11 @@ class TransactionPitrManager(_PitrMethods):
 
     def delete(self, name: str) -> bool:
         """Drop the policy at COMMIT; False, and nothing waits, where there is none of that name."""
-        found = self._find_to_drop(name)
+        wanted, refusal = _name_to_drop(name)
+        found = self._find(wanted, times=False)
         if found is None:
+            if refusal is not None:
+                raise refusal
             return False
         self._execute(DropPitr.of(found))
         return True
@@ -442,6 +446,10 @@ class TransactionPitrManager(_PitrMethods):
         with reading(connection) as aside:
             committed = read_generations(aside, name, times=times)
         return find_pitr(overlay(committed, waiting), name)
+
+
+def _find(connection: Connection, name: str, *, times: bool = True) -> Pitr | None:
+    return find_pitr(read_generations(connection, name, times=times), name)
 
 
 def _newest(pitrs: list[Pitr]) -> list[Pitr]:

@@ -12,6 +12,7 @@ import calendar
 import contextlib
 import datetime as dt
 import enum
+import functools
 import re
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias, TypeVar
@@ -156,7 +157,7 @@ class PitrRange:
                 f"PITR range {shorten(text)} is not understood: write a whole number from "
                 f"{MIN_RANGE} to {MAX_RANGE} and a unit h, d, mo or y, such as '7d' or '12mo'"
             )
-        return cls(int(match[1]), to_unit(match[2]))
+        return _shared_range(int(match[1]), to_unit(match[2]))
 
     @classmethod
     def of(cls, value: RangeLike) -> PitrRange:
@@ -168,7 +169,7 @@ class PitrRange:
         ('7d', '36h')
         """
         if isinstance(value, PitrRange):
-            return cls(value.value, value.unit)  # one read from a server may be 0
+            return _shared_range(value.value, value.unit)  # one read from a server may be 0
         if isinstance(value, dt.timedelta):
             hours, rest = divmod(value, dt.timedelta(hours=1))
             if rest:
@@ -216,6 +217,8 @@ class PitrRange:
     @classmethod
     def from_server(cls, value: int, unit: str) -> PitrRange:
         """A range as the server holds it, 0 included: its rules are for what is sent."""
+        if MIN_RANGE <= value <= MAX_RANGE:
+            return _shared_range(value, to_unit(unit))
         read = object.__new__(cls)
         object.__setattr__(read, "value", value)
         object.__setattr__(read, "unit", to_unit(unit))
@@ -223,6 +226,12 @@ class PitrRange:
 
     def __str__(self) -> str:
         return f"{self.value}{self.unit.value}"
+
+
+@functools.lru_cache(maxsize=512)
+def _shared_range(value: int, unit: PitrUnit) -> PitrRange:
+    """One object for all that are equal: there are four hundred, and many policies."""
+    return PitrRange(value, unit)
 
 
 RangeLike: TypeAlias = PitrRange | str | tuple[int, PitrUnit | str] | dt.timedelta
@@ -423,8 +432,8 @@ class Pitr:
         return self._with(name=name)
 
     def with_range(self, range: RangeLike) -> Pitr:
-        """The same policy with another range."""
-        return self._with(range=PitrRange.of(range))
+        """The same policy with another range; its ``modified_time`` is not known then."""
+        return self._with(range=PitrRange.of(range), modified_time=None)
 
     def with_database(self, name: str) -> Pitr:
         """The same policy for a database of the server, whatever it was declared for."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
+import functools
 import re
 import weakref
 from collections.abc import Iterator
@@ -18,7 +19,7 @@ from typing import Any, Final, TypeAlias
 
 from sqlalchemy.engine import Connection, Dialect
 
-from .connections import VERSION_OPTION, ask
+from .connections import VERSION_OPTION, ask, tell
 from .errors import PitrRestoreError, PitrUnsupportedError, PitrValidationError
 
 Version: TypeAlias = tuple[int, int, int]
@@ -57,6 +58,7 @@ class Rules:
         nothing and says OK.
     :ivar restore_skips_self_references: RESTORE of a database does nothing and says OK where one
         of its tables has a foreign key to itself.
+    :ivar catalogue_has_instants: times of mo_pitr are nanoseconds since 1970, in no zone.
     :ivar generated_columns: the catalogue says which columns are generated.
     :ivar rebuild_forgets_foreign_keys: an ALTER that rebuilds a table takes its foreign keys, which
         stay in force, out of ``mo_foreign_keys``.
@@ -71,10 +73,12 @@ class Rules:
     table_policies_keep_partitions: bool
     restore_skips_orphans: bool
     restore_skips_self_references: bool
+    catalogue_has_instants: bool
     generated_columns: bool
     rebuild_forgets_foreign_keys: bool
 
 
+@functools.lru_cache(maxsize=32)
 def rules_of(version: Version) -> Rules:
     """The rules of a version; the one place that compares version numbers.
 
@@ -91,6 +95,7 @@ def rules_of(version: Version) -> Rules:
         table_policies_keep_partitions=version < (4, 0, 0),
         restore_skips_orphans=version < (3, 0, 0),
         restore_skips_self_references=version < (4, 2, 0),
+        catalogue_has_instants=version >= (3, 0, 0),
         generated_columns=version >= (4, 2, 0),
         rebuild_forgets_foreign_keys=version < (4, 0, 0),
     )
@@ -101,6 +106,7 @@ EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _asked: weakref.WeakKeyDictionary[Dialect, str] = weakref.WeakKeyDictionary()
 
 
+@functools.lru_cache(maxsize=32)
 def parse_version(text: str) -> Version | None:
     """The MatrixOne version in a server's version string, or None where it is another server.
 
@@ -184,12 +190,12 @@ def session_zone(connection: Connection, zone: str) -> Iterator[None]:
     On an idle connection only: SET opens no transaction on MatrixOne, but commits one that is open.
     A lost connection needs no putting back.
     """
-    connection.exec_driver_sql(f"SET @pitr_time_zone = @@time_zone, time_zone = '{zone}'")
+    tell(connection, f"SET @pitr_time_zone = @@time_zone, time_zone = '{zone}'")
     try:
         yield
     finally:
         if not connection.invalidated:
-            connection.exec_driver_sql("SET time_zone = @pitr_time_zone")
+            tell(connection, "SET time_zone = @pitr_time_zone")
 
 
 def local_time_text(connection: Connection, at: dt.datetime) -> str:

@@ -22,9 +22,16 @@ from .connections import roll_back
 from .extent import Key, Parts
 from .generations import object_of, split_generation
 from .model import Pitr, PitrLevel, PitrStatus
-from .names import RESERVED_PITR_NAME
 from .server import parse_time
-from .show import SYS, parse_pitr_rows, reset_current_account, show_pitr, typed_errors
+from .show import (
+    OF_SYS,
+    SYS,
+    TARGET_AND_RANGE,
+    parse_pitr_rows,
+    reset_current_account,
+    show_pitr,
+    typed_errors,
+)
 
 _SECOND: Final = dt.timedelta(seconds=1)
 
@@ -114,10 +121,7 @@ _RECORD: Final = (
     "pitr_name, pitr_status, obj_id, pitr_status_changed_time, create_time, modified_time"
 )
 _SYS_STATUS: Final = f"SELECT {_RECORD} FROM mo_catalog.mo_pitr WHERE create_account = 0"
-_SYS_PITRS: Final = (
-    f"SELECT {_RECORD}, level, account_name, database_name, table_name, pitr_length, pitr_unit "
-    f"FROM mo_catalog.mo_pitr WHERE create_account = 0 AND pitr_name <> '{RESERVED_PITR_NAME}'"
-)
+_SYS_PITRS: Final = f"SELECT {_RECORD}, {TARGET_AND_RANGE} {OF_SYS}"
 
 
 class Recorded(NamedTuple):

@@ -12,8 +12,10 @@ from ..errors import PitrValidationError
 from ..generations import (
     Policy,
     Target,
+    by_policy_name,
     expired,
     generation_name,
+    have_one_target,
     is_active_on_server,
     policies,
     target_of,
@@ -61,9 +63,8 @@ def compare(
     Plan: 1 to alter
       ~ alter nightly, the current account, 7d -> 14d: its range is 7d, declared is 14d
     """
-    wanted = [pitr for pitr in declared if include is None or include(pitr)]
-    _check_declared(wanted)
-    ours = frozenset(databases) | {p.database_name for p in wanted if p.database_name is not None}
+    wanted = list(declared) if include is None else [p for p in declared if include(p)]
+    ours = _databases_of(wanted).union(databases)
     comparison = _Comparison(
         wanted,
         existing,
@@ -86,14 +87,23 @@ def compare(
     )
 
 
-def _check_declared(wanted: Sequence[Pitr]) -> None:
+def _databases_of(wanted: Sequence[Pitr]) -> frozenset[str]:
+    """The databases that declared policies are in.
+
+    :raises PitrValidationError: one does not name its database.
+    """
+    found = set()
     for pitr in wanted:
-        if pitr.level in (PitrLevel.DATABASE, PitrLevel.TABLE) and pitr.database_name is None:
+        database = pitr.database_name
+        if database is not None:
+            found.add(database)
+        elif pitr.level in (PitrLevel.DATABASE, PitrLevel.TABLE):
             raise PitrValidationError(
                 f"{pitr!r} names no database, and the connection has no default one: give "
                 "database_name=, a schema to its Table, or put a database into the engine's URL",
                 name=pitr.name,
             )
+    return frozenset(found)
 
 
 _LEVELS: Final = {level: number for number, level in enumerate(PitrLevel)}
@@ -102,6 +112,9 @@ _LEVELS: Final = {level: number for number, level in enumerate(PitrLevel)}
 def _order(action: Action) -> tuple[int, int, str]:
     """The key by which a plan is sorted: levels and names are for people."""
     return ORDER.index(type(action)), _LEVELS[action.pitr.level], action.pitr.name
+
+
+_IN_DOUBT: Final = frozenset((PitrStatus.DETACHED, PitrStatus.UNKNOWN))
 
 
 class _Comparison:
@@ -121,17 +134,13 @@ class _Comparison:
     ) -> None:
         self.internal = internal
         self.wanted = wanted
-        self.levels = {(pitr.level, pitr.account_name) for pitr in wanted}
-        self.declared = {pitr.name: pitr for pitr in wanted}
         self.ours = ours
         self.drop_undeclared = drop_undeclared
         self.stale_active = stale_active
         self.detached_at = detached_at
         self.now = now
         self.include = include
-        self.policies = policies(existing)
-        self.by_line = {(policy.name, policy.target): policy for policy in self.policies}
-        self.by_name = {policy.name: policy for policy in self.policies if policy.has_line}
+        self.existing = list(existing)
         self.actions: list[Action] = []
         self.undeclared: list[Pitr] = []
         self.conflicts: list[Conflict] = []
@@ -139,6 +148,28 @@ class _Comparison:
         self.unknown: list[Pitr] = []
         self.matched: set[int] = set()
         self.in_conflict: set[int] = set()
+        self.settled: frozenset[str] = frozenset()
+
+    @functools.cached_property
+    def levels(self) -> set[tuple[PitrLevel, str | None]]:
+        """The levels above databases that are declared, each with its account."""
+        return {(p.level, p.account_name) for p in self.wanted if p.database_name is None}
+
+    @functools.cached_property
+    def declared(self) -> dict[str, Pitr]:
+        return {pitr.name: pitr for pitr in self.wanted}
+
+    @functools.cached_property
+    def policies(self) -> list[Policy]:
+        return policies(self.existing)
+
+    @functools.cached_property
+    def by_line(self) -> dict[tuple[str, Target], Policy]:
+        return {(policy.name, policy.target): policy for policy in self.policies}
+
+    @functools.cached_property
+    def by_name(self) -> dict[str, Policy]:
+        return {policy.name: policy for policy in self.policies if policy.has_line}
 
     @functools.cached_property
     def blocking(self) -> dict[Target, Policy]:
@@ -157,9 +188,14 @@ class _Comparison:
         return next(pitr for pitr in reversed(policy.generations) if self._is_active(pitr))
 
     def run(self) -> None:
+        if self._settle():
+            return
         for pitr in self.wanted:
-            self._match(pitr)
+            if pitr.name not in self.settled:
+                self._match(pitr)
         for policy in self.policies:
+            if policy.name in self.settled:
+                continue
             if id(policy) in self.matched:
                 self._keep_history(policy)
             elif (
@@ -168,6 +204,29 @@ class _Comparison:
                 and self._is_included(policy)
             ):
                 self._leave_or_drop(policy)
+
+    def _settle(self) -> bool:
+        """Settle the declared policies that are there with one generation, which protects their
+        object: of a hundred thousand nearly all are so, and for them nothing is made that the
+        garbage collection would have to look at.
+
+        :return: whether that was all, on both sides.
+        """
+        alone, together = by_policy_name(self.existing)
+        others = set()
+        for pitr in self.wanted:
+            name = pitr.name
+            found = alone.get(name)
+            if found is None or found.status in _IN_DOUBT or not have_one_target(found, pitr):
+                others.add(name)
+                continue
+            del alone[name]
+            if found.range is not pitr.range and found.range != pitr.range:
+                self.actions.append(_alter(pitr, found))
+        if not (others or alone or together):
+            return True
+        self.settled = frozenset(p.name for p in self.wanted if p.name not in others)
+        return False
 
     def _is_included(self, policy: Policy) -> bool:
         return self.include is None or self.include(policy.current.of_policy(policy.name))

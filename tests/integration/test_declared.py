@@ -49,6 +49,7 @@ from sqlalchemy_matrixone_pitr import (
     plan_pitrs_async,
 )
 from sqlalchemy_matrixone_pitr.report import Progress
+from sqlalchemy_matrixone_pitr.show import TARGET_AND_RANGE
 from tests.conftest import Server
 from tests.proxy import Proxy
 
@@ -563,7 +564,12 @@ def test_ensure_reads_once_when_all_is_well(
     assert pitr_names() == names
     proxy.clear()
     assert ensure_pitrs(proxied_engine, metadata).ok
-    assert proxy.matching(READS) == ["SHOW PITR", "SELECT DATABASE()"]
+    sent = [statement.split(" FROM ")[0] for statement in proxy.matching(READS)]
+    assert sent == [
+        "SELECT current_account_name(), current_role()",  # once for each connection
+        f"SELECT pitr_name, create_time, modified_time, {TARGET_AND_RANGE}",
+        "SELECT DATABASE()",
+    ]
     assert proxy.matching(WRITES) == []
 
 

@@ -25,6 +25,8 @@ from tests.conftest import Server
 from tests.interrupts import Interrupt
 from tests.proxy import Proxy, When
 
+READ = "^(SHOW PITR|SELECT pitr_name)"
+
 Names = Callable[[], list[str]]
 
 
@@ -262,12 +264,12 @@ def test_lost_connections_of_managers_and_reads_pass_untouched(
     with pytest.raises(DBAPIError) as caught:
         manager.create_database_pitr(prefix, database)
     assert caught.value.connection_invalidated
-    proxy.cut("^SHOW PITR", "after")
+    proxy.cut(READ, "after")
     with pytest.raises(DBAPIError):
         get_pitrs(proxied_engine)
     assert get_pitrs(proxied_engine, database_name=database) == []
     with proxied_engine.connect() as conn:
-        proxy.cut("^SHOW PITR", "before")
+        proxy.cut(READ, "before")
         with pytest.raises(DBAPIError):
             get_pitrs(conn)
         assert get_pitrs(conn, database_name=database) == []

@@ -71,7 +71,7 @@ def test_what_the_model_refuses_is_never_sent(
         assert proxy.matching("^DROP PITR") == []
     else:
         assert not manager.delete(name)
-        assert len(proxy.matching("^SHOW PITR")) == 1
+        assert len(proxy.matching("^SELECT pitr_name")) == 1
         assert proxy.matching("^DROP PITR") == []
     finally:
         engine.dispose()

@@ -170,16 +170,32 @@ def test_what_managers_send(
     assert [s for s in proxy.statements if s not in ("ROLLBACK", "COMMIT")] == [
         f"CREATE PITR `{prefix}` FOR DATABASE `{database}` RANGE 7 'd'"
     ]
+    manager.exists(prefix)  # once for each connection: SELECT current_account_name()
     proxy.clear()
     assert manager.delete(prefix)
     assert not manager.delete(prefix)
-    show = f"SHOW PITR WHERE pitr_name = '{prefix}' OR pitr_name LIKE '{prefix}__g%'"
-    quiet = ("ROLLBACK", "COMMIT", "SET @pitr_shown = 1")
-    assert [s for s in proxy.statements if s not in quiet] == [
-        show,  # which generation is meant
-        f"DROP PITR `{prefix}`",
-        show,
-    ]
+    read = "SELECT pitr_name"  # which generation is meant
+    assert (
+        [s if s == "ROLLBACK" else s[: len(read)] for s in proxy.statements]
+        == [
+            read,
+            "ROLLBACK",  # the reading's transaction
+            f"DROP PITR `{prefix}`"[: len(read)],
+            "ROLLBACK",  # the pool's
+            read,
+            "ROLLBACK",
+        ]
+    )
+    proxy.clear()
+    manager.create_database_pitr(prefix, database, 7, "d")
+    assert len(proxy.statements) == 2
+    proxy.clear()
+    assert manager.alter(prefix, 9, "d").modified_time is None
+    assert len(proxy.statements) == 4
+    proxy.clear()
+    assert manager.get(prefix).modified_time is not None
+    assert [pitr.name for pitr in manager.list(database_name=database)] == [prefix]
+    assert len(proxy.statements) == 4
 
 
 def test_the_engines_listeners_hear_of_side_connections(pooled: Engine, prefix: str) -> None:
@@ -193,7 +209,7 @@ def test_the_engines_listeners_hear_of_side_connections(pooled: Engine, prefix: 
         conn.execute(text("SELECT 1"))
         PitrManager(pooled).exists(prefix)
         get_pitrs(conn)
-    assert len([s for s in heard if s.startswith("SHOW PITR")]) == 2
+    assert len([s for s in heard if s.startswith("SELECT pitr_name")]) == 2
     pooled.dispose()
 
 
