@@ -214,6 +214,10 @@ _SEEN: Final = "matrixone_pitr_seen"
 """In ``connection.info``: the driver's connection was in a pool before."""
 
 
+QUIET_LISTENERS: Final[weakref.WeakSet[Callable[[Connection], None]]] = weakref.WeakSet()
+"""Listeners of ours to ``engine_connect`` that send nothing on the connection."""
+
+
 def _was_rolled_back(connection: Connection) -> bool:
     """Whether the pool has rolled a connection back, and no listener was called since then."""
     seen = connection.info.get(_SEEN, False)
@@ -224,7 +228,7 @@ def _was_rolled_back(connection: Connection) -> bool:
         and engine.pool._reset_on_return is ResetStyle.reset_rollback
         and not getattr(dialect, "skip_autocommit_rollback", False)
         and not engine.pool.dispatch.checkout
-        and not engine.dispatch.engine_connect
+        and all(listener in QUIET_LISTENERS for listener in engine.dispatch.engine_connect)
     )
 
 

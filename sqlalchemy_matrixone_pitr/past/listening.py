@@ -29,7 +29,7 @@ from sqlalchemy.sql.compiler import Compiled
 from sqlalchemy.sql.ddl import ExecutableDDLElement
 from sqlalchemy.sql.schema import DefaultGenerator
 
-from ..connections import AS_OF
+from ..connections import AS_OF, QUIET_LISTENERS
 from ..coverage.reading import check_statement
 from ..errors import GONE, PastError, PastNotKeptError, PastWriteError, driver_code_and_text
 from ..moment import Moment
@@ -43,6 +43,7 @@ def listen() -> None:
     """Add the listeners, once in a process."""
     event.listen(Engine, "set_engine_execution_options", _on_options)
     event.listen(Engine, "set_connection_execution_options", _on_connection_options)
+    QUIET_LISTENERS.add(_on_connect)
     event.listen(Engine, "engine_connect", _on_connect)
     event.listen(Engine, "before_execute", _on_statement, retval=True)
     event.listen(Engine, "before_cursor_execute", _on_cursor, retval=True)
