@@ -14,6 +14,7 @@ Source: docs/server.md, Time travel; Times of RESTORE.
 from __future__ import annotations
 
 import datetime as dt
+import functools
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Self, TypeAlias
@@ -231,6 +232,7 @@ class Moment:
         return self
 
 
+@functools.cache
 def _hear_of_moments() -> None:
     """Install the listeners: from the first moment on no engine ignores the execution option."""
     from .past.listening import listen

@@ -139,6 +139,7 @@ def test_json_alone_on_stdout(call: Call) -> None:
         "range",
         "status",
         "kept",
+        "restorable_from",
         "created_time",
         "modified_time",
         "restorable_from",

@@ -31,7 +31,7 @@ from ..status import (
 )
 from .model import SECOND, Earlier, Known, Policy, policy_of
 from .reading import read_snapshots
-from .windows import reach_of
+from .windows import start_of
 
 _MARGIN: Final = dt.timedelta(minutes=1)
 """The earliest moment of a range is about to be forgotten: a little later one is asked."""
@@ -159,8 +159,7 @@ def _moment_to_ask(
         if pitr.table_name is None and pitr.account_name is None:
             record = None if recorded is None else recorded.get(pitr.name)
             policy = _recorded_policy(pitr, record)
-            _, _, reach = reach_of(policy, known.now)
-            begin = max(policy.made, reach + _MARGIN)
+            begin = max(policy.made, start_of(pitr.range, known.now) + _MARGIN)
             if latest is not None and begin < latest + SECOND:
                 moments.append(begin)
         elif recorded is None and status_without_past(pitr, tables.objects) is None:

@@ -34,7 +34,7 @@ from ..extent import Extent, Parts, kept_by
 from ..model import PitrLevel
 from ..moment import Moment
 from .model import GC_TTL, SECOND, Kept, Known, Policy, Snapshot, Verdict
-from .windows import reach_of
+from .windows import start_of, sure_of
 
 
 def judge(
@@ -141,12 +141,12 @@ class _Best:
         if fits is _Fit.PARTITIONS:
             self.why.append(f"{name} is of the table, and keeps no partitions on this server")
             return
-        sure, probable, reach = reach_of(policy, self.known.now)
+        reach = start_of(pitr.range, self.known.now)
         if self.moment < reach:
             self.why.append(f"{name} reaches back {pitr.range}, to {reach}")
-        elif self.moment < probable:
+        elif self.moment < policy.made - GC_TTL:
             self.why.append(f"{name} was made later, at {policy.made}")
-        elif self.moment < sure:
+        elif self.moment < sure_of(policy):
             self.why.append(f"{name} was made or changed after it, at {policy.changed}")
             self.found(Kept.PROBABLE, name, indexes=pitr.level is not PitrLevel.TABLE)
         elif fits is _Fit.MAYBE:

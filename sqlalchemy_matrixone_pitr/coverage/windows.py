@@ -34,28 +34,33 @@ from typing import Final
 
 from ..catalog import Key, ObjectKey
 from ..extent import Extent, Parts, kept_by
-from ..model import PitrLevel, PitrStatus
+from ..model import PitrLevel, PitrRange, PitrStatus
 from ..moment import Moment
 from .model import GC_TTL, SECOND, Gap, Kept, Known, Policy, Snapshot, Window, WindowKind
 
 _NO_PARTS: Final = Parts()
 
 
-def reach_of(policy: Policy, now: Moment) -> tuple[Moment, Moment, Moment]:
-    """The moments from which a policy surely keeps, probably keeps, and that its range reaches."""
-    reach = Moment.of(policy.pitr.range.start(now.datetime()))
-    sure = policy.made
-    if policy.changed > sure:
-        sure = max(sure, policy.changed - GC_TTL)
-    return max(sure, reach), policy.made - GC_TTL, reach
+def start_of(range: PitrRange, now: Moment) -> Moment:
+    """The earliest moment that a range reaches."""
+    return Moment.of(range.start(now.datetime()))
 
 
-def begin_of(policy: Policy, now: Moment) -> Moment | None:
+def sure_of(policy: Policy) -> Moment:
+    """The moment from which a policy surely keeps, as far as its range reaches."""
+    made, changed = policy.made, policy.changed
+    return max(made, changed - GC_TTL) if changed > made else made
+
+
+def begin_of(policy: Policy, now: Moment, start: Moment | None = None) -> Moment | None:
     """The earliest moment that RESTORE takes of a policy; None where its range is 0, or what it
-    kept is out of its reach by now."""
-    _, _, reach = reach_of(policy, now)
-    begin = min(max(policy.made, reach), now)
-    over = reach >= now or (policy.ended is not None and policy.ended <= begin)
+    kept is out of its reach by now.
+
+    :param start: of its range, where it is known already.
+    """
+    start = start_of(policy.pitr.range, now) if start is None else start
+    begin = min(max(policy.made, start), now)
+    over = start >= now or (policy.ended is not None and policy.ended <= begin)
     return None if over else begin
 
 
@@ -88,7 +93,10 @@ class Windows:
             self._sort_in(policy)
         self._shared: dict[str, tuple[Window, ...]] = {}
         self._shared_policies: dict[str, tuple[Policy, ...]] = {}
-        self._snapshots = sorted(known.snapshots, key=lambda snapshot: snapshot.at)
+        self._snapshots: dict[ObjectKey | None, list[Snapshot]] = defaultdict(list)
+        for snapshot in known.snapshots:
+            self._snapshots[snapshot.key].append(snapshot)
+        self._starts: dict[PitrRange, Moment] = {}
 
     def _sort_in(self, policy: Policy) -> None:
         pitr = policy.pitr
@@ -172,8 +180,8 @@ class Windows:
         if extent is Extent.NOTHING:
             return
         whole = extent is Extent.ALL and key in known.ids
-        for number, policy in enumerate(own):
-            life = self._life(policy, key, self._bound(key, own[number + 1 :], policy))
+        for policy in own:
+            life = self._life(policy, key, own)
             if life is not None:
                 yield from self._pieces(policy, life, indexes=whole)
         for policy in renamed:
@@ -181,26 +189,17 @@ class Windows:
             life = _Life(WindowKind.POLICY, None, Kept.PROBABLE, reason)
             yield from self._pieces(policy, life, indexes=whole)
 
-    def _bound(self, key: Key, later: Iterable[Policy], policy: Policy) -> Moment:
-        """The latest moment at which a policy's object can have gone."""
-        known = self._known
-        ends = [known.now]
-        if key in known.altered:
-            ends.append(known.altered[key] + SECOND)
-        ends += [one.made for one in later if one.made > policy.made]
-        return min(ends)
-
     # ------------------------------------------------------------- policies above the table
 
     def _of_shared(self, key: Key) -> tuple[Window, ...]:
         """The windows of policies above a table that is there: from its creation on."""
         known, shared = self._known, self._of_database_and_above(key[0])
         altered = known.altered.get(key)
-        if altered is None or (known.earlier is not None and key in known.earlier.ids):
+        if altered is None or not shared or altered + SECOND <= shared[0].begin:
+            return shared
+        if known.earlier is not None and key in known.earlier.ids:
             return shared
         born = min(altered + SECOND, known.now)
-        if all(window.begin >= born for window in shared):
-            return shared
         return tuple(self._from(born, window) for window in shared)
 
     def _from(self, born: Moment, window: Window) -> Window:
@@ -244,53 +243,61 @@ class Windows:
                 for window in self._pieces(policy, _ATTACHED, indexes=True)
             ]
             own = self._of_database.get(database, [])
-            for number, policy in enumerate(own):
-                life = self._life(
-                    policy, (database, None), self._database_bound(database, own[number + 1 :])
-                )
+            for policy in own:
+                life = self._life(policy, (database, None), own)
                 if life is not None:
                     windows += self._pieces(policy, life, indexes=True)
             found = tuple(sorted(windows, key=lambda one: (one.begin, one.by)))
             self._shared[database] = found
         return found
 
-    def _database_bound(self, database: str, later: Iterable[Policy]) -> Moment:
-        ends = [self._known.now, *(policy.made for policy in later)]
-        if database in self._known.made:
-            ends.append(self._known.made[database] + SECOND)
-        return min(ends)
-
     # ------------------------------------------------------------------------------------- parts
 
-    def _life(self, policy: Policy, key: ObjectKey, bound: Moment) -> _Life | None:
+    def _life(self, policy: Policy, key: ObjectKey, own: Iterable[Policy]) -> _Life | None:
         """
-        :param bound: the latest moment at which the object can have gone, where it has.
+        :param own: the policies that are for the same name.
         :return: None where the policy never was for an object that the server would ask for.
         """
         known, name = self._known, policy.pitr.name
         if policy.ended is not None:
             return _Life(WindowKind.DETACHED, policy.ended)
         if policy.object_id is None:
-            if policy.pitr.status is PitrStatus.DETACHED:
-                reason = f"this account cannot know when {name} was detached"
-                return _Life(WindowKind.DETACHED, bound, Kept.PROBABLE, reason)
-            reason = f"this account cannot know whether {name} is for the present object"
-            return _Life(WindowKind.POLICY, None, Kept.PROBABLE, reason)
-        if known.ids.get(key) == policy.object_id:
+            if policy.pitr.status is not PitrStatus.DETACHED:
+                reason = f"this account cannot know whether {name} is for the present object"
+                return _Life(WindowKind.POLICY, None, Kept.PROBABLE, reason)
+            reason = f"this account cannot know when {name} was detached"
+        elif known.ids.get(key) == policy.object_id:
             return _ATTACHED
+        else:
+            reason = f"the server has not recorded when {name} was detached"
+            if policy.object_id == self._logical_id(key):
+                return None
+        end = self._latest_end(policy, key, own)
+        return _Life(WindowKind.DETACHED, end, Kept.PROBABLE, reason)
+
+    def _logical_id(self, key: ObjectKey) -> int | None:
         database, table = key
-        if table is not None and known.logical_ids.get((database, table)) == policy.object_id:
-            return None
-        reason = f"the server has not recorded when {name} was detached"
-        return _Life(WindowKind.DETACHED, bound, Kept.PROBABLE, reason)
+        return None if table is None else self._known.logical_ids.get((database, table))
+
+    def _latest_end(self, policy: Policy, key: ObjectKey, own: Iterable[Policy]) -> Moment:
+        """The latest moment at which a policy's object can have gone."""
+        known, (database, table) = self._known, key
+        ends = [known.now, *(one.made for one in own if one.made > policy.made)]
+        changed = (
+            known.made.get(database) if table is None else known.altered.get((database, table))
+        )
+        return min(ends if changed is None else [*ends, changed + SECOND])
 
     def _pieces(self, policy: Policy, life: _Life, *, indexes: bool) -> Iterator[Window]:
         """The window of a policy; in two where its range was changed."""
-        known, pitr = self._known, policy.pitr
-        start = begin_of(policy, known.now)
+        now, pitr = self._known.now, policy.pitr
+        reach = self._starts.get(pitr.range)
+        if reach is None:
+            reach = self._starts[pitr.range] = start_of(pitr.range, now)
+        start = begin_of(policy, now, reach)
         if start is None:
             return
-        sure = min(reach_of(policy, known.now)[0], known.now)
+        sure = min(max(sure_of(policy), reach), now)
 
         def window(begin: Moment, end: Moment | None, kept: Kept, reason: str) -> Iterator[Window]:
             if end is None or begin < end:
@@ -314,17 +321,15 @@ class Windows:
 
     def _instants(self, key: Key) -> Iterator[Window]:
         """The windows of snapshots: one moment each."""
-        for snapshot in self._snapshots:
-            if snapshot.covers(key):
+        of: tuple[tuple[ObjectKey | None, PitrLevel], ...] = (
+            (None, PitrLevel.ACCOUNT),
+            ((key[0], None), PitrLevel.DATABASE),
+            (key, PitrLevel.TABLE),
+        )
+        for object_key, level in of:
+            for snapshot in self._snapshots.get(object_key, ()):
                 kept, reason = self._kept_by(snapshot, key)
                 if kept is not Kept.NOT_KEPT:
-                    level = (
-                        PitrLevel.ACCOUNT
-                        if snapshot.database_name is None
-                        else PitrLevel.DATABASE
-                        if snapshot.table_name is None
-                        else PitrLevel.TABLE
-                    )
                     at, kind = snapshot.at, WindowKind.SNAPSHOT
                     yield Window(at, at, snapshot.name, level, kind, kept, reason=reason)
 
