@@ -15,6 +15,7 @@ from sqlalchemy import URL, create_engine, make_url
 
 from benchmarks import (
     autogenerate,
+    coverage,
     create_drop,
     emulator,
     imports,
@@ -24,7 +25,16 @@ from benchmarks import (
 )
 from sqlalchemy_matrixone_pitr import PitrManager
 
-PARTS = ("create-drop", "statements", "plans", "autogenerate", "migrations", "emulator", "imports")
+PARTS = (
+    "create-drop",
+    "statements",
+    "plans",
+    "coverage",
+    "autogenerate",
+    "migrations",
+    "emulator",
+    "imports",
+)
 
 
 def main() -> None:
@@ -63,6 +73,8 @@ def main() -> None:
                 if part in parts:
                     with database(url) as name:
                         measure(url, name)
+    if "coverage" in parts:
+        coverage.run(rounds)
     if "emulator" in parts:
         emulator.run(rounds, arguments.statements)
     if "imports" in parts:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import datetime as dt
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from typing import Final, NamedTuple, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
 
 from sqlalchemy import bindparam, text
 from sqlalchemy.engine import Connection
@@ -642,7 +642,11 @@ def read_tables(
         "databases",
     )
     wanted = sorted(SYSTEM_DATABASES if databases is None else databases) or [""]
-    rows = query(connection, statement, {"databases": wanted})
+    return tables_of(query(connection, statement, {"databases": wanted}))
+
+
+def tables_of(rows: Sequence[Sequence[Any]]) -> AccountTables:
+    """The tables in the rows of :func:`read_tables`: one for each column of each index."""
     objects: Objects = {}
     indexes: dict[Key, set[str]] = {}
     others: set[Key] = set()

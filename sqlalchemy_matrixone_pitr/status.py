@@ -154,7 +154,11 @@ def _recorded(row: Sequence[Any]) -> Recorded:
 
 def read_recorded(connection: Connection) -> tuple[list[Pitr], dict[str, Recorded]]:
     """The PITRs that sys made and the catalogue's records of them: one statement, no SHOW PITR."""
-    rows = connection.exec_driver_sql(_SYS_PITRS).all()
+    return recorded_of(connection.exec_driver_sql(_SYS_PITRS).all())
+
+
+def recorded_of(rows: Sequence[Sequence[Any]]) -> tuple[list[Pitr], dict[str, Recorded]]:
+    """The PITRs in the rows of :func:`read_recorded`."""
     recorded = {row[0]: _recorded(row) for row in rows}
     shown = [
         (row[0], recorded[row[0]].created, recorded[row[0]].modified, *row[6:12]) for row in rows

@@ -68,7 +68,7 @@ def read_inventory(connection: Connection, databases: Collection[str] | None) ->
             pitrs = parse_pitr_rows(rows, tables.account)
         roll_back(connection)
         snapshots = read_snapshots(connection)
-        known = replace(_known(tables, server.rules_of(version)), snapshots=snapshots)
+        known = replace(known_of(tables, server.rules_of(version)), snapshots=snapshots)
         moment = _moment_to_ask(known, tables, pitrs, recorded)
         if moment is not None:
             roll_back(connection)
@@ -79,7 +79,7 @@ def read_inventory(connection: Connection, databases: Collection[str] | None) ->
     return with_policies(known, tables, pitrs, recorded)
 
 
-def _known(tables: AccountTables, rules: server.Rules) -> Known:
+def known_of(tables: AccountTables, rules: server.Rules) -> Known:
     """The objects; policies follow."""
     of_tables = {
         (database, table): found
