@@ -21,6 +21,8 @@ __all__ = ["call", "emulator", "engine", "environment"]
 both_versions = pytest.mark.parametrize("emulator", ["3.0.9", "4.2.0"], indirect=True)
 
 ROWS = [(1, "tea"), (2, "lamp")]
+FEW = ("--samples", "8")
+"""Enough where what was dropped was there at --since."""
 ORDERS = "CREATE TABLE shop.orders (id INT PRIMARY KEY, item VARCHAR(9), UNIQUE KEY ui (item))"
 
 
@@ -38,7 +40,7 @@ def at(emulator: Emulator, engine: Engine) -> str:
 @both_versions
 def test_a_table_is_listed_and_brought_back(call: Call, at: str, engine: Engine) -> None:
     say(engine, "DROP TABLE shop.orders")
-    found = call("dropped", "--since", at)
+    found = call("dropped", "--since", at, *FEW)
     assert (found.code, found.err) == (0, "")
     heads, drop, blank, step = found.out.splitlines()
     assert heads.split() == ["OBJECT", "LAST", "THERE", "ROWS"]
@@ -46,7 +48,7 @@ def test_a_table_is_listed_and_brought_back(call: Call, at: str, engine: Engine)
     assert (name, kept) == ("shop.orders", "kept")
     assert at < f"{day} {moment}"
     assert (blank, step) == ("", "Bring it back: mo-pitr undrop shop.orders")
-    back = call("undrop", "orders", "--since", at, "--yes")
+    back = call("undrop", "orders", "--since", at, *FEW, "--yes")
     assert (back.code, back.err) == (0, "")
     preview, heads, table, done, lack = back.out.splitlines()
     assert preview == f"shop.orders as of {day} {moment}"
@@ -55,7 +57,7 @@ def test_a_table_is_listed_and_brought_back(call: Call, at: str, engine: Engine)
     assert done == f"Done: shop.orders: 1 table, 2 rows, as shop.orders was at {day} {moment}"
     assert lack.startswith("  no policy is for it by name")
     assert rows_of(engine, "shop.orders") == ROWS
-    taken = call("undrop", "orders", "--since", at)
+    taken = call("undrop", "orders", "--since", at, *FEW)
     assert (taken.code, taken.out) == (2, "")
     assert "shop.orders is there, and is left as it is: choose another name\n" in taken.err
 
@@ -64,9 +66,9 @@ def test_one_of_several_drops(call: Call, at: str, engine: Engine) -> None:
     say(engine, "DROP TABLE shop.orders", ORDERS, "INSERT INTO shop.orders VALUES (3, 'sofa')")
     take_moment(engine)
     say(engine, "DROP TABLE shop.orders", ORDERS)
-    listed = call("dropped", "--since", at).out
+    listed = call("dropped", "--since", at, "--samples", "32").out
     assert listed.count("(there again since)") == 2
-    refused = call("undrop", "orders", "--since", at)
+    refused = call("undrop", "orders", "--since", at, "--samples", "32")
     assert (refused.code, refused.out) == (2, "")
     assert "shop.orders was dropped 2 times: choose one" in refused.err
     *_, latest, first = [line.strip() for line in refused.err.splitlines() if "--at" in line]
@@ -75,27 +77,29 @@ def test_one_of_several_drops(call: Call, at: str, engine: Engine) -> None:
         option, moment = command.partition(" --at '")[2].partition("'")[0], command
         into = "back" if rows is ROWS else "shop.back2"
         assert moment.endswith("--into orders_back")
-        assert call("undrop", "shop.orders", "--at", option, "--into", into, "--yes").code == 0
+        assert (
+            call("undrop", "shop.orders", "--at", option, "--into", into, "--yes", *FEW).code == 0
+        )
         assert rows_of(engine, into if "." in into else f"shop.{into}") == rows
 
 
 @pytest.mark.filterwarnings("always::sqlalchemy_matrixone_pitr.PastNotKeptWarning")
 def test_a_database_that_nothing_keeps(call: Call, at: str, engine: Engine) -> None:
     say(engine, "DROP DATABASE old")
-    listed = call("dropped", "--since", at, "--database", "old")
+    listed = call("dropped", "--since", at, *FEW, "--database", "old")
     assert "(with 1 table)" in listed.out
     assert "(with its database)" in listed.out
     assert "Not surely kept: no policy is for it." in listed.out
     assert listed.out.splitlines()[-1] == "Bring it back: mo-pitr undrop old"
-    told = json.loads(call("dropped", "--since", at, "--json").out)["dropped"]
+    told = json.loads(call("dropped", "--since", at, *FEW, "--json").out)["dropped"]
     assert [(one["kind"], one["table"], one["kept"]) for one in told] == [
         ("database", None, "probable"),
         ("table", "a", "probable"),
     ]
-    refused = call("undrop", "old", "--since", at, "--yes")
+    refused = call("undrop", "old", "--since", at, *FEW, "--yes")
     assert (refused.code, refused.out) == (2, "")
     assert "--allow-unprotected brings it back all the same" in refused.err
-    back = call("undrop", "old", "--since", at, "--yes", "--allow-unprotected", "--json")
+    back = call("undrop", "old", "--since", at, *FEW, "--yes", "--allow-unprotected", "--json")
     told = json.loads(back.out)
     assert (back.code, told["done"], told["tables"]) == (
         0,
@@ -122,22 +126,21 @@ def test_a_copy(call: Call, at: str, engine: Engine) -> None:
 
 
 def test_nothing_is_made_unasked(call: Call, at: str, engine: Engine) -> None:
-    say(engine, "DROP DATABASE old")
-    for command in (
-        ("copy", "orders", "other", "--at", at),
-        ("undrop", "old", "--since", at, "--into", "other", "--allow-unprotected"),
-    ):
-        for option, code in ((), 2), (("--dry-run",), 0), (("--dry-run", "--json"), 0):
-            assert call(*command, *option).code == code
-        assert "give --yes" in call(*command).err
-        assert json.loads(call(*command, "--dry-run", "--json").out)["done"] is False
+    copy = ("copy", "orders", "other", "--at", at)
+    for option, code in ((), 2), (("--dry-run",), 0), (("--dry-run", "--json"), 0):
+        assert call(*copy, *option).code == code
+    assert "give --yes" in call(*copy).err
+    assert json.loads(call(*copy, "--dry-run", "--json").out)["done"] is False
+    say(engine, "DROP TABLE shop.orders")
+    undrop = ("undrop", "shop.orders", "--since", at, *FEW)
+    assert "give --yes" in call(*undrop).err
+    for command in (copy, undrop):
         script = call(*command, "--sql")
         assert (script.code, script.err) == (0, "")
         assert "CLONE" in script.out.splitlines()[1]
     with engine.connect() as connection:
-        shown = connection.exec_driver_sql("SHOW DATABASES").scalars().all()
         tables = connection.exec_driver_sql("SHOW TABLES FROM shop").scalars().all()
-    assert "other" not in {*shown, *tables}
+    assert set(tables) == {"t0", "t1", "t2"}
 
 
 def test_the_script_is_what_is_done(call: Call, at: str, emulator: Emulator) -> None:
@@ -163,7 +166,7 @@ def test_the_script_is_what_is_done(call: Call, at: str, emulator: Emulator) -> 
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("undrop", "nowhere"), "no drop of nowhere is found: `mo-pitr dropped` lists"),
+        (("undrop", "nowhere", *FEW), "no drop of nowhere is found: `mo-pitr dropped` lists"),
         (("undrop", "a", "--at", "1m ago", "--since", "1m ago"), "give --at or --since"),
         (("undrop", "a", "--at", "yesterday"), "Invalid value for '--at'"),
         (("dropped", "--since", "2200-01-01 00:00Z"), "lies in the future"),
@@ -182,13 +185,13 @@ def test_refusals(call: Call, at: str, arguments: tuple[str, ...], said: str) ->
 
 
 def test_nothing_was_dropped(call: Call, at: str) -> None:
-    found = call("dropped", "--since", at)
+    found = call("dropped", "--since", at, *FEW)
     assert (found.code, found.err) == (0, "")
     assert found.out == (
         f"Nothing that was dropped is found since {at}: give an earlier --since, or more "
         "--samples.\n"
     )
-    assert json.loads(call("dropped", "--since", at, "--json").out)["dropped"] == []
+    assert json.loads(call("dropped", "--since", at, *FEW, "--json").out)["dropped"] == []
 
 
 @pytest.mark.slow
