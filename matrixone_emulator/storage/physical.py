@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import marshal
+
 from ..errors import SqlError
 from ..parsing.lexer import quote_name
 from ..types.definition import ForeignKeyDef, IndexDef, TableDef, Version
@@ -143,18 +145,56 @@ class PhysicalTables(TableFinder):
             found.append(column.key)
         return found
 
+    def _is_there(self, table: str) -> bool:
+        found = self._connection.execute(
+            "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?", (table,)
+        ).fetchone()
+        return found is not None
+
+    def _bury(self, version: Version) -> None:
+        """Move the history of a table that is gone to the one table of all dead ones.
+
+        Each connection reads the whole schema of sqlite, again after each change of it: so that has
+        tables that live alone, however many there have been.
+        """
+        execute, table = self._connection.execute, version.history
+        (made,) = execute("SELECT sql FROM sqlite_master WHERE name = ?", (table,)).fetchone()
+        execute("INSERT INTO dead VALUES (?, ?)", (version.physical, made))
+        rows = execute(f"SELECT * FROM {table}")
+        ended = [column[0] for column in rows.description].index("_to")
+        self._connection.executemany(
+            "INSERT INTO dead_row VALUES (?, ?, ?)",
+            [(version.physical, row[ended], marshal.dumps(row)) for row in rows],
+        )
+        execute(f"DROP TABLE {table}")
+
+    def _unearth(self, version: Version) -> None:
+        """Make the history of a table that is gone again, for this connection alone."""
+        execute, table = self._connection.execute, version.history
+        if execute("SELECT 1 FROM sqlite_temp_master WHERE name = ?", (table,)).fetchone():
+            return
+        (made,) = execute(
+            "SELECT made FROM dead WHERE physical = ?", (version.physical,)
+        ).fetchone()
+        execute(made.replace("CREATE TABLE", "CREATE TEMP TABLE", 1))
+        records = execute("SELECT record FROM dead_row WHERE physical = ?", (version.physical,))
+        rows = [marshal.loads(record) for (record,) in records]
+        if rows:
+            places = ", ".join("?" for _ in rows[0])
+            self._connection.executemany(f"INSERT INTO temp.{table} VALUES ({places})", rows)
+
     def rows_sql(self, version: Version, at: int | None) -> str:
         """SQL that FROM reads: the table, or its rows as they were at *at*, as far as kept."""
         number = self.number_at(at)
         if number is None:
             return version.table
+        present = self._is_there(version.table)
+        if not present:
+            self._unearth(version)
         keys = ", ".join(column.key for column in version.definition.columns) + ", _lacks"
         past = f"SELECT {keys} FROM {version.history} WHERE _from <= {number} AND _to > {number}"
         if not self._store.collector.keeps(version.objects, at):
             return f"(SELECT {keys} FROM {version.history} WHERE 0)"
-        present = self._connection.execute(
-            "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?", (version.table,)
-        ).fetchone()
-        if present is None:
+        if not present:
             return f"({past})"
         return f"(SELECT {keys} FROM {version.table} WHERE _from <= {number} UNION ALL {past})"

@@ -35,6 +35,9 @@ CREATE INDEX tab_name ON tab (db_id, name);
 CREATE INDEX tab_id ON tab (id);
 CREATE INDEX tab_fk ON tab (has_fk) WHERE has_fk;
 CREATE INDEX tab_physical ON tab (physical);
+CREATE TABLE dead (physical INTEGER PRIMARY KEY, made TEXT NOT NULL);
+CREATE TABLE dead_row (physical INTEGER NOT NULL, ended INTEGER NOT NULL, record BLOB NOT NULL);
+CREATE INDEX dead_row_physical ON dead_row (physical);
 """
 
 _BLOCK = 10_000

@@ -2,7 +2,8 @@
 
 A catalogue row is valid from transaction *born* up to, not including, *died*. The rows of a
 physical table `t_n` carry in `_from` the transaction that wrote them; triggers put what they
-were before into `h_n`, with `_to`. A dropped table's last rows move there too.
+were before into `h_n`, with `_to`. A dropped table's last rows move there too, and all of them to
+`dead_row`: see `PhysicalTables._bury`.
 """
 
 from __future__ import annotations
@@ -176,6 +177,7 @@ class Tables(PhysicalTables):
             f"SELECT {keys}, _from, _lacks, {number} FROM {version.table} WHERE _from <> {number}"
         )
         self._connection.execute(f"DROP TABLE {version.table}")
+        self._bury(version)
         for key in version.definition.foreign_keys:
             self._sync_parent(version, key)
         for child, _ in self.children(version):
@@ -257,10 +259,9 @@ class Tables(PhysicalTables):
             self._store.definitions.pop(version, None)
             self._store.sources.pop(version, None)
             if physical not in kept:
-                self._connection.execute(f"DROP TABLE IF EXISTS h_{physical}")
+                self._connection.execute("DELETE FROM dead WHERE physical = ?", (physical,))
+                self._connection.execute("DELETE FROM dead_row WHERE physical = ?", (physical,))
+        self._connection.execute("DELETE FROM dead_row WHERE ended <= ?", (number,))
         for physical in kept:
-            found = self._connection.execute(
-                "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?", (f"h_{physical}",)
-            ).fetchone()
-            if found is not None:
+            if self._is_there(f"h_{physical}"):
                 self._connection.execute(f"DELETE FROM h_{physical} WHERE _to <= ?", (number,))

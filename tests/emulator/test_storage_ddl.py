@@ -267,3 +267,45 @@ def test_history_can_be_bounded() -> None:
     assert sum(name.startswith("h_") for name in tables) == 1
     assert client.value("SELECT v FROM t") == 129
     bounded.close()
+
+
+def size_of_schema(storage: Storage) -> int:
+    """How many objects each connection to sqlite reads when it begins."""
+    connection = storage.store.connect()
+    try:
+        return int(connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0])
+    finally:
+        storage.store.disconnect(connection)
+
+
+def test_dead_tables_are_not_in_the_schema_and_can_be_read(storage: Storage, db: Client) -> None:
+    before = size_of_schema(storage)
+    moments = []
+    for number in range(20):
+        db("CREATE TABLE t (id INT PRIMARY KEY, v INT)")
+        db(f"INSERT INTO t VALUES (1, {number}), (2, NULL)")
+        db("ALTER TABLE t ADD COLUMN n VARCHAR(9) DEFAULT 'x'")
+        moments.append(storage.clock.now())
+        db("DELETE FROM t WHERE id = 2")
+        db("DROP TABLE t")
+    assert size_of_schema(storage) == before
+    for number in (0, 7, 19, 7):
+        read = f"SELECT id, v, n FROM t {{MO_TS = {moments[number]}}} ORDER BY id"
+        assert db.rows(read) == [(1, number, "x"), (2, None, "x")]
+    assert size_of_schema(storage) == before
+
+
+def test_a_table_that_is_not_dropped_after_all(storage: Storage, db: Client) -> None:
+    db("CREATE TABLE t (id INT PRIMARY KEY, v INT)")
+    db("INSERT INTO t VALUES (1, 1)")
+    moment = storage.clock.now()
+    db("UPDATE t SET v = 2")
+    past = f"SELECT v FROM t {{MO_TS = {moment}}}"
+    db.session.begin()
+    db("DROP TABLE t")
+    assert db.rows(past) == [(1,)]
+    db.session.rollback()
+    assert db.rows(past) == [(1,)]
+    db("UPDATE t SET v = 3")
+    assert db.rows("SELECT v FROM t") == [(3,)]
+    assert db.rows(past) == [(1,)]
