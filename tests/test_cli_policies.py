@@ -55,7 +55,11 @@ def models(tmp_path: Path) -> None:
 
 
 def on_terminal(
-    arguments: list[str], environment: dict[str, str], where: Path, answer: str = ""
+    arguments: list[str],
+    environment: dict[str, str],
+    where: Path,
+    answer: str = "",
+    question: bytes = b"[y/N]",
 ) -> tuple[int, str]:
     """Exit code and output of a command on a terminal of 80 columns that a person sits at."""
     pid, terminal = pty.fork()
@@ -77,7 +81,7 @@ def on_terminal(
         if not more:
             break
         shown += more
-        if answer and not asked and b"[y/N]" in shown:
+        if answer and not asked and question in shown:
             asked = True
             os.write(terminal, answer.encode())
     os.close(terminal)

@@ -77,6 +77,18 @@ COMMANDS: Final = {
         "dropped",
         "Bring a dropped table or database back as it was at last: shows what, asks, does it.",
     ),
+    "restore": (
+        "restore",
+        "Bring tables or a database back as they were: shows what, asks, does it, and verifies.",
+    ),
+    "restores": (
+        "restore",
+        "List the restores that can be undone, and what they have set aside, newest first.",
+    ),
+    "forget": (
+        "restore",
+        "Drop what restores have set aside: they cannot be undone any more.",
+    ),
     "copy": (
         "copying",
         "Copy a table or database as it was beside the original: shows what, asks, does it.",

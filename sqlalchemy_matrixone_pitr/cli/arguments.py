@@ -210,6 +210,14 @@ def confirmed(question: str) -> bool:
     return click.confirm(question, err=True)
 
 
+def typed(question: str, answer: str) -> bool:
+    """Ask for a name to be typed; on a pipe there is nobody to ask."""
+    if sys.stdin is None or not sys.stdin.isatty():
+        raise CliError(f"not on a terminal, so nobody can be asked: give --yes. {NOTHING_SENT}")
+    given: str = click.prompt(f"{question} ({answer})", err=True, default="", show_default=False)
+    return given.strip() == answer
+
+
 @contextlib.contextmanager
 def _warnings_as_lines() -> Iterator[None]:
     """Warnings of the package as lines on standard error, in a command's words."""

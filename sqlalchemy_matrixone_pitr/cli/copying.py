@@ -70,7 +70,7 @@ def copy(
     with Console(error=True).working(f"looking at {source}"):
         wanted = copying(
             engine,
-            source if "." in source else _beside(engine, source, moment),
+            source if "." in source else beside(engine, source, moment),
             moment,
             into,
             allow_unprotected=allow_unprotected,
@@ -78,7 +78,7 @@ def copy(
     return carry_out(wanted, as_json=as_json, as_sql=as_sql, dry_run=dry_run, yes=yes)
 
 
-def _beside(engine: Engine, name: str, moment: object) -> str:
+def beside(engine: Engine, name: str, moment: object) -> str:
     """A table of the current database that was there then, with its database; or else the name."""
     from .. import server
     from ..catalog import inventory

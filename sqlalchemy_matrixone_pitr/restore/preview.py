@@ -163,6 +163,8 @@ def preview_restore(
     target: RestoreTarget,
     at: MomentLike | str,
     *,
+    safety_copy: bool = True,
+    renew: bool = True,
     by_restore: bool | None = None,
     allow_unprotected: bool = False,
 ) -> RestorePreview:
@@ -172,6 +174,7 @@ def preview_restore(
 
     :param target: a Table, a mapped class, ``"db.table"``, a database's name, or several tables.
     :param at: a Moment, an aware datetime, nanoseconds, or text as :meth:`Moment.parse` reads it.
+    :param safety_copy: as :func:`restore` will be told; and ``renew``.
     :param by_restore: False never uses RESTORE: all is done by copies in one transaction.
     :param allow_unprotected: what nothing surely keeps is a cost, not a problem.
     :raises PitrPermissionError: this user may not read the catalogue or the policies.
@@ -194,7 +197,7 @@ def preview_restore(
     with side_connection(found) as connection, idle(connection), typed_errors():
         server.require_matrixone(connection)
         moment = to_moment(at, Moment(server.clock(connection)))
-        options = Options(by_restore=by_restore, allow_unprotected=allow_unprotected)
+        options = Options(by_restore, allow_unprotected, safety_copy, renew)
         return prepare(connection, scope, moment, options).preview
 
 
