@@ -26,11 +26,14 @@ if typing.TYPE_CHECKING:
         forget_copies_async as forget_copies_async,
         get_pitrs_async as get_pitrs_async,
         get_recovery_windows_async as get_recovery_windows_async,
+        hold_async as hold_async,
+        holds_async as holds_async,
         moment_now_async as moment_now_async,
         past_session_async as past_session_async,
         plan_pitrs_async as plan_pitrs_async,
         preview_restore_async as preview_restore_async,
         prune_history_async as prune_history_async,
+        release_async as release_async,
         renew_pitr_async as renew_pitr_async,
         restore_async as restore_async,
         restore_copy_async as restore_copy_async,
@@ -89,6 +92,8 @@ if typing.TYPE_CHECKING:
     from .events import (
         install_events as install_events,
     )
+    from .held import Hold as Hold
+    from .hold import hold as hold, holds as holds, release as release
     from .inspection import (
         inspect as inspect,
     )
@@ -230,6 +235,9 @@ _NAMES = {
         "prune_history_async",
         "renew_pitr_async",
         "forget_copies_async",
+        "hold_async",
+        "holds_async",
+        "release_async",
         "preview_restore_async",
         "restore_async",
         "restore_copy_async",
@@ -291,6 +299,8 @@ _NAMES = {
         "PitrValidationError",
     ),
     "events": ("install_events",),
+    "held": ("Hold",),
+    "hold": ("hold", "holds", "release"),
     "inspection": ("inspect",),
     "locking": ("account_lock",),
     "manager": (

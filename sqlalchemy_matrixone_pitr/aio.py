@@ -17,6 +17,7 @@ from .apply import apply_plan
 from .coverage.coverage import coverage
 from .coverage.reading import check_kept
 from .errors import PitrValidationError
+from .hold import hold, holds, release
 from .locking import DEFAULT_TIMEOUT
 from .manager import PitrManager, TransactionPitrManager
 from .moment import Moment, MomentLike
@@ -216,6 +217,9 @@ preview_restore_async = _awaited(preview_restore)
 restore_async = _awaited(restore)
 undo_restore_async = _awaited(undo_restore)
 restore_records_async = _awaited(restore_records)
+hold_async = _awaited(hold)
+release_async = _awaited(release)
+holds_async = _awaited(holds)
 forget_copies_async = _awaited(forget_copies)
 undo_changes_async = _awaited(undo_changes)
 

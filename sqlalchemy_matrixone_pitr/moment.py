@@ -34,6 +34,8 @@ _MICROSECOND: Final = dt.timedelta(microseconds=1)
 
 EARLIEST: Final = 10**17
 """3 March 1973: what is less counts something else, or is before any server was."""
+
+_EARLIEST_TIME: Final = dt.datetime.fromtimestamp(EARLIEST // 10**9, dt.UTC)
 _LATEST: Final = 2**63 - 1
 """The largest number that the server takes: 11 April 2262."""
 
@@ -230,6 +232,15 @@ class Moment:
                 "it reads the present without a word. Choose an earlier one"
             )
         return self
+
+
+def begin_of_range(start: dt.datetime) -> Moment:
+    """Where a range begins, as a Moment: the earliest of one that begins before all of them.
+
+    >>> begin_of_range(dt.datetime(1926, 11, 28, tzinfo=dt.UTC)).nanoseconds == EARLIEST
+    True
+    """
+    return Moment(EARLIEST) if start < _EARLIEST_TIME else Moment.of(start)
 
 
 @functools.cache

@@ -17,6 +17,9 @@ from .errors import PitrValidationError
 RESERVED_PITR_NAME: Final = "sys_mo_catalog_pitr"
 """The server's own hidden PITR; sys could alter or drop it, so it is refused everywhere."""
 
+OWN_DATABASE: Final = "matrixone_pitr"
+"""The database of this package's own tables: safety copies, and records of restores and holds."""
+
 SYSTEM_DATABASES: Final = frozenset(
     {
         "information_schema",

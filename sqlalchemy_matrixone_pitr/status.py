@@ -21,7 +21,8 @@ from .catalog import CatalogObject, ObjectKey, Objects, past_ids, read_objects, 
 from .connections import roll_back
 from .extent import Key, Parts
 from .generations import object_of, split_generation
-from .model import Pitr, PitrLevel, PitrStatus
+from .held import held_ranges
+from .model import Pitr, PitrLevel, PitrRange, PitrStatus
 from .server import parse_time
 from .show import (
     OF_SYS,
@@ -50,6 +51,7 @@ class ServerState:
         alone.
     :ivar objects: the databases asked for, and the tables in them.
     :ivar parts: indexes and partitions of tables, where they were asked for.
+    :ivar held: the ranges that held policies had before.
     """
 
     version: server.Version
@@ -61,6 +63,7 @@ class ServerState:
     detached_at: Mapping[str, dt.datetime]
     objects: Objects
     parts: Mapping[Key, Parts] = field(default_factory=dict)
+    held: Mapping[str, PitrRange] = field(default_factory=dict)
 
     @property
     def rebuilt(self) -> frozenset[ObjectKey]:
@@ -114,7 +117,8 @@ def read_state(
                 if name is not None and ((of, name) in own or name in (tables or ()))
             }
             parts = table_parts(connection, keys)
-    return ServerState(version, account, database, now, pitrs, stale, ended, objects, parts)
+        held = held_ranges(connection, pitrs)
+    return ServerState(version, account, database, now, pitrs, stale, ended, objects, parts, held)
 
 
 _RECORD: Final = (

@@ -370,6 +370,7 @@ def test_to_dict_is_json_and_repr_is_for_a_terminal() -> None:
         "history",
         "unknown",
         "rows_only",
+        "held",
     ]
     assert told["format_version"] == 1
     assert told["actions"][0] == {

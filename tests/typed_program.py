@@ -45,6 +45,7 @@ from sqlalchemy_matrixone_pitr import (
     DropPitr,
     Failure,
     Gap,
+    Hold,
     Kept,
     Moment,
     MomentLike,
@@ -123,6 +124,10 @@ from sqlalchemy_matrixone_pitr import (
     get_pitrs_async,
     get_recovery_windows,
     get_recovery_windows_async,
+    hold,
+    hold_async,
+    holds,
+    holds_async,
     inspect,
     install_engine_hook,
     install_events,
@@ -137,6 +142,8 @@ from sqlalchemy_matrixone_pitr import (
     preview_restore_async,
     prune_history,
     prune_history_async,
+    release,
+    release_async,
     renew_pitr,
     renew_pitr_async,
     restore,
@@ -317,6 +324,16 @@ def bad_day(engine: Engine) -> list[str]:
     records: list[RestoreRecord] = restore_records(engine)
     forgotten = forget_copies(engine, older_than=dt.timedelta(days=7))
     return [str(one) for one in (undone, *records, *forgotten)]
+
+
+def incident(engine: Engine) -> list[Hold]:
+    held: Hold = hold(engine, [Order, "shop.lines"], "orders were lost")
+    return [*holds(engine, released=True), release(engine, held.id)]
+
+
+async def incident_async(engine: AsyncEngine) -> list[Hold]:
+    held = await hold_async(engine, "shop", "orders were lost")
+    return [*await holds_async(engine), await release_async(engine, held.id)]
 
 
 async def bad_day_async(engine: AsyncEngine) -> bool:

@@ -89,6 +89,12 @@ COMMANDS: Final = {
         "restore",
         "Drop what restores have set aside: they cannot be undone any more.",
     ),
+    "hold": (
+        "hold",
+        "Let nothing of tables or a database age out while people investigate.",
+    ),
+    "holds": ("hold", "List the holds that are in force, and what they are for."),
+    "release": ("hold", "End a hold: give each policy its range back."),
     "copy": (
         "copying",
         "Copy a table or database as it was beside the original: shows what, asks, does it.",

@@ -130,6 +130,7 @@ class Console:
         for what, pitrs in (
             ("not declared, left alone", plan.undeclared),
             ("taken for active, this account cannot tell", plan.unknown),
+            ("held, range left alone (mo-pitr holds)", plan.held),
         ):
             if pitrs:
                 self.line(f"{what}: {_names(pitrs)}", indent="  ")

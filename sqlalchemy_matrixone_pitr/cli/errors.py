@@ -176,6 +176,7 @@ _COMMANDS: Final = tuple(
         (r"\bundo_changes\(\)", "`mo-pitr undo`"),
         (r"\bundo_restore\(engine, (\d+)\)", r"`mo-pitr restore --undo \1`"),
         (r"\brestore_records\(\)", "`mo-pitr restores`"),
+        (r"\bholds\(\)", "`mo-pitr holds`"),
         (r"\bby_restore=False", "--by-copies"),
         (r"\bforce=True", "--force"),
         (r"\brestore_copy\(\)", "`mo-pitr copy`"),

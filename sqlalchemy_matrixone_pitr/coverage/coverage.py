@@ -11,7 +11,7 @@ from ..declarations import Databases, Schemas, bind_declarations, databases_of, 
 from ..errors import PitrValidationError
 from ..model import PitrRange, RangeLike
 from ..moment import Moment, MomentLike
-from ..names import check_database_name
+from ..names import OWN_DATABASE, check_database_name
 from ..schema import Unprotected, item_of
 from ..show import reading
 from .computing import Requirements, cover
@@ -104,7 +104,11 @@ def _all_tables(inventory: Inventory, within: Collection[str] | None) -> set[Key
     """The tables that are there, and those that a policy names."""
     there = {(database, table) for database, table in inventory.known.ids if table is not None}
     named = set(Windows(inventory.known).named()) - inventory.tables.others
-    return {key for key in there | named if within is None or key[0] in within}
+    return {
+        key
+        for key in there | named
+        if (key[0] != OWN_DATABASE if within is None else key[0] in within)
+    }
 
 
 def _declared_tables(

@@ -19,6 +19,7 @@ from .. import server
 from ..catalog import AccountTables, ids_at, read_tables
 from ..connections import roll_back
 from ..generations import object_of
+from ..held import sure_moments
 from ..model import Pitr, PitrStatus
 from ..moment import Moment
 from ..show import SYS, parse_pitr_rows, reset_current_account, show_pitr, typed_errors
@@ -76,7 +77,11 @@ def read_inventory(connection: Connection, databases: Collection[str] | None) ->
             within |= {pitr.database_name for pitr in pitrs if pitr.database_name is not None}
             ids = ids_at(connection, within, moment)
             known = replace(known, earlier=None if ids is None else Earlier(moment, ids))
-    return with_policies(known, tables, pitrs, recorded)
+        roll_back(connection)
+        sure = sure_moments(connection, pitrs)
+    found = with_policies(known, tables, pitrs, recorded)
+    told = [replace(one, sure=sure.get(one.pitr.name)) for one in found.known.policies]
+    return replace(found, known=replace(found.known, policies=told))
 
 
 def known_of(tables: AccountTables, rules: server.Rules) -> Known:

@@ -50,6 +50,7 @@ class Policy:
     :ivar created: when it was made, more exactly than SHOW PITR says it; and ``modified``.
     :ivar ended: when the server noticed that its object was gone or another one; None where it has
         not noticed, or this account cannot know.
+    :ivar sure: the moment from which it surely keeps, where its range was changed by holds alone.
     """
 
     pitr: Pitr
@@ -57,6 +58,7 @@ class Policy:
     created: Moment | None = None
     modified: Moment | None = None
     ended: Moment | None = None
+    sure: Moment | None = None
 
     @property
     def made(self) -> Moment:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 
 from ..model import PitrRange, PitrUnit
-from ..moment import Moment
+from ..moment import Moment, begin_of_range
 
 
 def may_be_shorter(old: PitrRange, new: PitrRange) -> bool:
@@ -52,7 +52,7 @@ def lets_go_at(range: PitrRange, moment: Moment) -> Moment:
     first, last = earliest.nanoseconds // 1000, latest.nanoseconds // 1000
     while first < last:  # the start of a range never goes back as time goes on
         middle = (first + last + 1) // 2
-        if Moment.of(range.start(Moment(middle * 1000).datetime())) <= moment:
+        if begin_of_range(range.start(Moment(middle * 1000).datetime())) <= moment:
             first = middle
         else:
             last = middle - 1

@@ -32,6 +32,7 @@ from ..errors import (
     PitrValidationError,
 )
 from ..generations import object_of
+from ..held import sure_moments
 from ..model import PitrLevel
 from ..moment import Moment, MomentLike
 from ..names import SYSTEM_DATABASES, fold, plain, shorten
@@ -75,6 +76,9 @@ def read_known(connection: Connection, keys: Collection[Key]) -> Known:
                 there = objects.get(object_of(pitr))
                 policies.append(policy_of(told, None if there is None else there.id))
             policies = _with_recorded_ids(connection, version, policies, tables)
+        roll_back(connection)
+        sure = sure_moments(connection, pitrs)
+        policies = [replace(one, sure=sure.get(one.pitr.name)) for one in policies]
     return Known(
         now=Moment(server.clock(connection)),
         policies=policies,

@@ -10,6 +10,7 @@ import itertools
 from dataclasses import dataclass
 from typing import Any
 
+from ..held import HELD
 from ..model import Pitr, PitrRange, RangeLike, RecoveryWindow
 from ..moment import Moment
 from ..names import fold
@@ -94,6 +95,11 @@ class CoverageReport:
     differences: tuple[Difference, ...] = ()
 
     @property
+    def held(self) -> tuple[str, ...]:
+        """The policies with the range of a hold (:func:`hold`), by name."""
+        return tuple(sorted(pitr.name for pitr in self.pitrs if pitr.range == HELD))
+
+    @property
     def ok(self) -> bool:
         """Whether nothing is at risk within a day, and each table meets its requirement.
 
@@ -147,6 +153,7 @@ class CoverageReport:
             "tables": [table.to_dict() for table in self.tables],
             "risks": [risk.to_dict() for risk in self.at_risk()],
             "policies": [policy_to_dict(pitr) for pitr in self.pitrs],
+            "held": list(self.held),
             "differences": [difference.to_dict() for difference in self.differences],
         }
 

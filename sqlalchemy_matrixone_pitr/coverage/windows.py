@@ -35,7 +35,7 @@ from typing import Final
 from ..catalog import Key, ObjectKey
 from ..extent import Extent, Parts, kept_by
 from ..model import PitrLevel, PitrRange, PitrStatus
-from ..moment import Moment
+from ..moment import Moment, begin_of_range
 from .model import GC_TTL, SECOND, Gap, Kept, Known, Policy, Snapshot, Window, WindowKind
 
 _NO_PARTS: Final = Parts()
@@ -43,12 +43,14 @@ _NO_PARTS: Final = Parts()
 
 def start_of(range: PitrRange, now: Moment) -> Moment:
     """The earliest moment that a range reaches."""
-    return Moment.of(range.start(now.datetime()))
+    return begin_of_range(range.start(now.datetime()))
 
 
 def sure_of(policy: Policy) -> Moment:
     """The moment from which a policy surely keeps, as far as its range reaches."""
     made, changed = policy.made, policy.changed
+    if policy.sure is not None:
+        return max(made, policy.sure)
     return max(made, changed - GC_TTL) if changed > made else made
 
 

@@ -228,6 +228,7 @@ class Plan:
         object; taken for active.
     :ivar rows_only: tables of which nothing that is declared or there keeps all: indexes or
         partitions are lost. No drift, and in no way of ``in_sync``.
+    :ivar held: policies whose range is longer while :func:`hold` is for them. No drift either.
     """
 
     actions: tuple[Action, ...]
@@ -237,6 +238,7 @@ class Plan:
     unknown: tuple[Pitr, ...]
     scope: Scope = field(compare=False)
     rows_only: tuple[Shortfall, ...] = ()
+    held: tuple[Pitr, ...] = ()
 
     @property
     def in_sync(self) -> bool:
@@ -289,6 +291,7 @@ class Plan:
             "history": [_described(pitr) for pitr in self.history],
             "unknown": [_described(pitr) for pitr in self.unknown],
             "rows_only": [shortfall.to_dict() for shortfall in self.rows_only],
+            "held": [_described(pitr) for pitr in self.held],
         }
 
     def summary(self) -> str:
@@ -313,6 +316,8 @@ class Plan:
             lines.append(f"  ... and {len(items) - 30} more")
         if self.undeclared:
             lines.append(f"  {len(self.undeclared)} not declared, left alone")
+        if self.held:
+            lines.append(f"  held, range left alone: {', '.join(p.name for p in self.held)}")
         lines += (f"  {line}" for line in in_words(self.rows_only))
         return "\n".join((f"Plan: {self.summary()}", *lines))
 

@@ -37,6 +37,7 @@ def compare(
     detached_at: Mapping[str, dt.datetime] | None = None,
     now: dt.datetime | None = None,
     internal: bool = False,
+    held: Collection[str] = (),
 ) -> Plan:
     """The Plan that makes ``existing`` what is ``declared``. Pure: nothing is read or sent.
 
@@ -56,6 +57,7 @@ def compare(
         after its last restorable moment.
     :param now: the server's present; without it nothing is dropped for its age.
     :param internal: whether the server's version takes another form of CREATE for a table.
+    :param held: names of policies that :func:`hold` has lengthened: their range is no drift.
     :raises PitrValidationError: a declared policy without its database.
 
     >>> plan = compare([Pitr.account("nightly", "14d")], [Pitr.account("nightly", "7d")])
@@ -75,6 +77,7 @@ def compare(
         detached_at or {},
         now,
         internal,
+        frozenset(held),
     )
     comparison.run()
     return Plan(
@@ -84,6 +87,7 @@ def compare(
         tuple(comparison.history),
         tuple(comparison.unknown),
         Scope(tuple(wanted), ours, drop_undeclared, include),
+        held=tuple(comparison.held_back),
     )
 
 
@@ -131,8 +135,11 @@ class _Comparison:
         detached_at: Mapping[str, dt.datetime],
         now: dt.datetime | None,
         internal: bool,
+        held: frozenset[str],
     ) -> None:
         self.internal = internal
+        self.held = held
+        self.held_back: list[Pitr] = []
         self.wanted = wanted
         self.ours = ours
         self.drop_undeclared = drop_undeclared
@@ -264,7 +271,9 @@ class _Comparison:
             return
         if current.status is PitrStatus.UNKNOWN:
             self.unknown.append(current)
-        if current.range != pitr.range:
+        if current.name in self.held:
+            self.held_back.append(current)
+        elif current.range != pitr.range:
             self.actions.append(_alter(pitr, current))
 
     def _create(self, pitr: Pitr, reason: str, existing: Pitr | None = None) -> Create:

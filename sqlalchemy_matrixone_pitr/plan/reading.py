@@ -105,6 +105,7 @@ def compare_with(
         detached_at=state.detached_at,
         now=state.now,
         internal=rules.logical_ids,
+        held=state.held,
     )
     going = {action.pitr.name for action in plan.actions if isinstance(action, Drop)}
     staying = [pitr for pitr in state.pitrs if pitr.name not in going]

@@ -19,12 +19,13 @@ from ..errors import PitrRestoreError, PitrValidationError
 from ..generations import target_of
 from ..model import PitrLevel, PitrStatus
 from ..moment import Moment, MomentLike
+from ..names import OWN_DATABASE
 from ..past.opening import to_moment
 from ..show import typed_errors
 from .decision import Decision, Way, decide
 from .facts import COUNTED, Facts, has_columns, read_facts, read_text
 from .rebuild import Rebuild, rebuild_of
-from .targets import OWN_DATABASE, RestoreTarget, Scope, find_scope
+from .targets import RestoreTarget, Scope, find_scope
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,10 +24,11 @@ from ..ddl import Clone, back_quoted
 from ..errors import PitrNotFoundError, PitrValidationError
 from ..locking import DEFAULT_TIMEOUT, account_lock
 from ..moment import Moment
+from ..names import OWN_DATABASE
 from ..past.copies import own_engine
 from ..show import reading, typed_errors
 from .rebuild import drop_key
-from .targets import OWN_DATABASE, Scope
+from .targets import Scope
 
 _TABLE: Final = "restores"
 _NAME: Final = f"`{OWN_DATABASE}`.`{_TABLE}`"

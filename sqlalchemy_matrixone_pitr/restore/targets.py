@@ -4,19 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final, TypeAlias
+from typing import Any, TypeAlias
 
 from ..catalog import Key, ObjectKey
 from ..declarations import Databases
 from ..errors import PitrValidationError
-from ..names import check_database_name, plain, shorten
+from ..names import OWN_DATABASE, check_database_name, plain, shorten
 from ..past.comparison import Target, find_table
 
 RestoreTarget: TypeAlias = "Target | Sequence[Target]"
 """A Table, a mapped class, ``"db.table"``, a database's name, or several tables."""
-
-OWN_DATABASE: Final = "matrixone_pitr"
-"""The database of this package's own tables: safety copies, and records of restores and holds."""
 
 
 @dataclass(frozen=True, slots=True)

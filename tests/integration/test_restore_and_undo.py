@@ -32,8 +32,8 @@ from sqlalchemy_matrixone_pitr import (
     undo_restore,
     undo_restore_async,
 )
+from sqlalchemy_matrixone_pitr.names import OWN_DATABASE
 from sqlalchemy_matrixone_pitr.restore.report import RestoreProgress
-from sqlalchemy_matrixone_pitr.restore.targets import OWN_DATABASE
 from tests.conftest import Server
 from tests.integration.restoring import (
     CIRCLE,

@@ -1,0 +1,169 @@
+"""Records of holds: whose range is longer for a while, and what it was.
+
+A hold lengthens the ranges of policies to the longest that the server takes, so that nothing ages
+out. The ranges before are in ``matrixone_pitr.holds``, in the account. They also say what is surely
+kept: of a policy whose range was changed the server does not tell how long it was before.
+
+Source: docs/server.md, ALTER PITR; Garbage collection.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import text
+from sqlalchemy.engine import Connection
+from sqlalchemy.exc import DBAPIError
+
+from .connections import query, roll_back
+from .errors import is_not_there
+from .model import Pitr, PitrRange, PitrUnit
+from .moment import Moment, begin_of_range
+from .names import OWN_DATABASE
+
+HELD: Final = PitrRange(100, PitrUnit.YEAR)
+"""The range of a policy that is held: the longest that there is."""
+
+TABLE: Final = f"`{OWN_DATABASE}`.`holds`"
+
+
+@dataclass(frozen=True, slots=True)
+class HeldPolicy:
+    """A policy whose range a hold has lengthened.
+
+    :ivar before: its range before, which :func:`release` gives back.
+    :ivar sure: the moment from which it surely keeps, as far as was known before the hold.
+    :ivar modified: seconds since 1970 of the last change by a hold; None where it is not known.
+    """
+
+    name: str
+    before: PitrRange
+    sure: Moment
+    modified: int | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON."""
+        return {
+            "name": self.name,
+            "before": str(self.before),
+            "sure": self.sure.nanoseconds,
+            "modified": self.modified,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """A hold of policies' ranges, by :func:`hold`.
+
+    >>> from sqlalchemy import create_engine
+    >>> [found.reason for found in holds(create_engine(url)) if found.reason == "no such"]
+    []
+
+    :ivar id: which :func:`release` takes.
+    :ivar targets: what is held, in words.
+    :ivar released: when it ended; None while it holds.
+    """
+
+    id: int
+    reason: str
+    targets: str
+    made: Moment
+    released: Moment | None
+    policies: tuple[HeldPolicy, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON."""
+        return {
+            "id": self.id,
+            "reason": self.reason,
+            "targets": self.targets,
+            "made": str(self.made),
+            "released": None if self.released is None else str(self.released),
+            "policies": [policy.to_dict() for policy in self.policies],
+        }
+
+    def __str__(self) -> str:
+        names = ", ".join(f"{policy.name} ({policy.before})" for policy in self.policies)
+        ended = "" if self.released is None else f", released {self.released}"
+        return f"{self.id}: {self.targets} since {self.made}{ended}: {self.reason}: {names}"
+
+
+def read_holds(connection: Connection) -> list[Hold]:
+    """The holds of this account, oldest first; none where there never was one. One statement, on an
+    idle connection of ours."""
+    statement = text(
+        f"SELECT id, reason, targets, made, released, policies FROM {TABLE} ORDER BY id"
+    )
+    try:
+        rows = query(connection, statement)
+    except DBAPIError as error:
+        if not is_not_there(error):
+            raise
+        roll_back(connection)
+        return []
+    return [
+        Hold(
+            int(number),
+            reason,
+            targets,
+            Moment(int(made)),
+            None if released is None else Moment(int(released)),
+            tuple(
+                HeldPolicy(
+                    one["name"],
+                    PitrRange.parse(one["before"]),
+                    Moment(one["sure"]),
+                    one["modified"],
+                )
+                for one in json.loads(policies)
+            ),
+        )
+        for number, reason, targets, made, released, policies in rows
+    ]
+
+
+def held_ranges(connection: Connection, pitrs: Iterable[Pitr]) -> dict[str, PitrRange]:
+    """The ranges before of the policies that are held, by name.
+
+    Nothing is read where no policy has the range of one that is held.
+    """
+    suspects = {pitr.name for pitr in pitrs if pitr.range == HELD}
+    if not suspects:
+        return {}
+    found: dict[str, PitrRange] = {}
+    for one in read_holds(connection):
+        if one.released is None:
+            found |= {p.name: p.before for p in one.policies if p.name in suspects}
+    return found
+
+
+def sure_moments(connection: Connection, pitrs: Collection[Pitr]) -> dict[str, Moment]:
+    """The moments from which policies surely keep, of those whose range only holds have changed.
+
+    Nothing is read where no range was changed.
+    """
+    changed = {
+        pitr.name: pitr
+        for pitr in pitrs
+        if pitr.modified_time is not None and pitr.modified_time != pitr.created_time
+    }
+    if not changed:
+        return {}
+    return known_sure(read_holds(connection), changed)
+
+
+def known_sure(found: Iterable[Hold], pitrs: Mapping[str, Pitr]) -> dict[str, Moment]:
+    """The moments from which policies surely keep, by their holds."""
+    sure: dict[str, Moment] = {}
+    for one in found:
+        for policy in one.policies:
+            pitr = pitrs.get(policy.name)
+            if pitr is None or pitr.modified_time is None:
+                continue
+            if policy.modified == int(pitr.modified_time.timestamp()):
+                reach = begin_of_range(policy.before.start(one.made.datetime()))
+                sure[policy.name] = max(policy.sure, reach)
+    return sure

@@ -1,0 +1,167 @@
+"""hold(): nothing ages out; no drift; release() gives each range back."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator
+
+import pytest
+from sqlalchemy import Column, Engine, Integer, MetaData, Table
+
+from sqlalchemy_matrixone_pitr import (
+    AlterPitr,
+    DatabasePitr,
+    Kept,
+    Moment,
+    Pitr,
+    PitrManager,
+    PitrNotFoundError,
+    PitrValidationError,
+    TablePitr,
+    apply_plan,
+    check_kept,
+    coverage,
+    declare_pitrs,
+    forget_copies,
+    get_pitrs,
+    hold,
+    holds,
+    plan_pitrs,
+    release,
+    restore,
+)
+from tests.integration.restoring import protect
+from tests.past.tables import say, take_moment
+from tests.proxy import Proxy
+
+
+@pytest.fixture
+def shop(matrixone_engine: Engine, database: str, prefix: str) -> Iterator[Engine]:
+    """Table t with its own policy of three days, which a rebuild has detached once; and one of the
+    database of a week."""
+    engine = matrixone_engine
+    say(engine, "CREATE TABLE t (id INT PRIMARY KEY)")
+    protect(
+        engine,
+        Pitr.database(f"{prefix}_d", "7d", database_name=database),
+        Pitr.table(f"{prefix}_t", "t", "3d", database_name=database),
+    )
+    yield engine
+    for one in holds(engine):
+        if one.targets.startswith(database):
+            release(engine, one.id)
+
+
+def ranges(engine: Engine, prefix: str) -> dict[str, str]:
+    found = get_pitrs(engine)
+    return {p.name.removeprefix(f"{prefix}_"): str(p.range) for p in found if prefix in p.name}
+
+
+def declared(prefix: str, range: str = "7d") -> MetaData:
+    metadata = MetaData()
+    Table("t", metadata, Column("id", Integer, primary_key=True), TablePitr("3d", f"{prefix}_t"))
+    declare_pitrs(metadata, DatabasePitr(range, name=f"{prefix}_d"))
+    return metadata
+
+
+def test_held_and_released(shop: Engine, database: str, prefix: str) -> None:
+    at = take_moment(shop)
+    say(shop, "ALTER TABLE t ADD COLUMN v INT")
+    PitrManager(shop).renew(f"{prefix}_t")
+    made = hold(shop, f"{database}.t", "orders were lost")
+    assert ranges(shop, prefix) == {"d": "100y", "t": "100y", "t__g2": "100y"}
+    assert {p.name.removeprefix(f"{prefix}_"): str(p.before) for p in made.policies} == {
+        "d": "7d",
+        "t": "3d",
+        "t__g2": "3d",
+    }
+    assert made in holds(shop)
+    assert f"{made.id}: {database}.t since" in str(made)
+    plan = plan_pitrs(shop, declared(prefix))
+    assert plan.in_sync, str(plan)
+    assert {pitr.name for pitr in plan.held} == {f"{prefix}_d", f"{prefix}_t__g2"}
+    assert "held, range left alone" in repr(plan)
+    assert len(plan.to_dict()["held"]) == 2
+    other = plan_pitrs(shop, declared(prefix, "14d"))
+    assert other.in_sync  # its range is compared again when the hold has ended
+    assert f"{prefix}_d" in coverage(shop, databases=[database]).held
+    (verdict,) = check_kept(shop, f"{database}.t", at)
+    assert verdict.kept is Kept.KEPT  # a hold changes a range, and makes nothing doubtful
+    released = release(shop, made.id)
+    assert released.released is not None
+    assert ranges(shop, prefix) == {"d": "7d", "t": "3d", "t__g2": "3d"}
+    assert made.id not in [one.id for one in holds(shop)]
+    assert made.id in [one.id for one in holds(shop, released=True)]
+    assert plan_pitrs(shop, declared(prefix)).in_sync
+    assert not plan_pitrs(shop, declared(prefix, "14d")).in_sync
+    report = restore(shop, f"{database}.t", at)
+    assert report.ok
+    assert report.id is not None
+    forget_copies(shop, ids=[report.id])
+    with pytest.raises(PitrNotFoundError, match="or it is released"):
+        release(shop, made.id)
+
+
+@pytest.mark.emulator_only
+def test_what_was_sure_stays_so(shop: Engine, database: str, prefix: str) -> None:
+    """Hours later, too, where a range that was changed otherwise makes what was before doubtful."""
+    from sqlalchemy_matrixone_pitr.held import HeldPolicy, Hold, known_sure
+    from sqlalchemy_matrixone_pitr.model import PitrRange
+
+    now = Moment.parse("2026-11-28 12:00Z")
+    pitr = PitrManager(shop).get(f"{prefix}_d")
+    assert pitr.modified_time is not None
+    seconds = int(pitr.modified_time.timestamp())
+    policy = HeldPolicy(pitr.name, PitrRange.parse("2d"), now - dt.timedelta(days=9), seconds)
+    made = Hold(1, "why", database, now, None, (policy,))
+    assert known_sure([made], {pitr.name: pitr}) == {pitr.name: now - dt.timedelta(days=2)}
+    by_others = HeldPolicy(pitr.name, policy.before, policy.sure, seconds - 5)
+    assert known_sure([Hold(1, "why", database, now, None, (by_others,))], {pitr.name: pitr}) == {}
+
+
+def test_two_holds_and_a_change_by_hand(shop: Engine, database: str, prefix: str) -> None:
+    first = hold(shop, database, "one")
+    second = hold(shop, f"{database}.t", "two")
+    assert [str(p.before) for p in second.policies] == [str(p.before) for p in first.policies]
+    release(shop, first.id)
+    assert set(ranges(shop, prefix).values()) == {"100y"}
+    with shop.begin() as connection:
+        connection.execute(AlterPitr(f"{prefix}_d", "30d"))
+    release(shop, second.id)
+    assert ranges(shop, prefix) == {"d": "30d", "t": "3d"}
+    plan = plan_pitrs(shop, declared(prefix))
+    assert [str(action.pitr.range) for action in plan.actions] == ["7d"]
+    assert apply_plan(shop, plan, allow_destructive=True).ok
+
+
+def test_what_is_refused(shop: Engine, database: str, prefix: str) -> None:
+    with pytest.raises(PitrValidationError, match="reason is a text"):
+        hold(shop, database, " ")
+    with pytest.raises(PitrValidationError, match="number of a hold"):
+        release(shop, "1")  # type: ignore[arg-type]
+    with pytest.raises(PitrNotFoundError, match="no policy covers nowhere"):
+        hold(shop, "nowhere", "why")
+    assert ranges(shop, prefix) == {"d": "7d", "t": "3d"}
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_cut(
+    shop: Engine,
+    proxied_engine: Engine,
+    proxy: Proxy,
+    database: str,
+    prefix: str,
+    when: str,
+) -> None:
+    """What was recorded can be released, whatever was done of it."""
+    proxy.cut(f"ALTER PITR `{prefix}_t`", when)  # type: ignore[arg-type]
+    made = hold(proxied_engine, database, "cut")  # it is sent again, or read back
+    assert set(ranges(shop, prefix).values()) == {"100y"}
+    proxy.cut("UPDATE `matrixone_pitr`.`holds` SET released", when)  # type: ignore[arg-type]
+    with pytest.raises(Exception, match="Lost connection"):
+        release(proxied_engine, made.id)
+    assert ranges(shop, prefix) == {"d": "7d", "t": "3d"}
+    for one in holds(shop):
+        if one.id == made.id:  # the answer was lost, or it was not sent
+            release(shop, one.id)
+    assert ranges(shop, prefix) == {"d": "7d", "t": "3d"}
