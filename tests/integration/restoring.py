@@ -53,10 +53,16 @@ def state_of(engine: Engine, *databases: str) -> State:
                 if name.startswith("__mo_"):
                     continue
                 shown = connection.exec_driver_sql(f"SHOW CREATE TABLE {database}.{name}").one()
-                state[f"{database}.{name}"] = (kind, shown[1])
+                state[f"{database}.{name}"] = (kind, _in_order(shown[1]))
         for name in [name for name in state if name.startswith(f"{database}.")]:
             state[name] += (rows_of(engine, name),)
     return state
+
+
+def _in_order(definition: str) -> str:
+    """A definition whose foreign keys are sorted: the server lists them as they were added."""
+    head, *keys = definition.removesuffix("\n)").split(",\n  CONSTRAINT ")
+    return ",\n  CONSTRAINT ".join([head, *sorted(keys)]) + "\n)"
 
 
 def keys_of(state: State) -> set[tuple[str, str]]:
