@@ -146,7 +146,6 @@ def test_json_alone_on_stdout(call: Call) -> None:
         "restorable_from",
         "created_time",
         "modified_time",
-        "restorable_from",
     }
     assert {p["status"] for p in shown["policies"]} == {"active"}
     dry = json.loads(call("apply", "models:Base", "--json", "--dry-run").out)

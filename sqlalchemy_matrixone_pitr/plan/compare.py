@@ -229,7 +229,7 @@ class _Comparison:
                 continue
             del alone[name]
             if found.range is not pitr.range and found.range != pitr.range:
-                self.actions.append(_alter(pitr, found))
+                self._other_range(pitr, found)
         if not (others or alone or together):
             return True
         self.settled = frozenset(p.name for p in self.wanted if p.name not in others)
@@ -271,9 +271,14 @@ class _Comparison:
             return
         if current.status is PitrStatus.UNKNOWN:
             self.unknown.append(current)
+        if current.range != pitr.range:
+            self._other_range(pitr, current)
+
+    def _other_range(self, pitr: Pitr, current: Pitr) -> None:
+        """The range is another one, which is no drift while a hold has lengthened it."""
         if current.name in self.held:
             self.held_back.append(current)
-        elif current.range != pitr.range:
+        else:
             self.actions.append(_alter(pitr, current))
 
     def _create(self, pitr: Pitr, reason: str, existing: Pitr | None = None) -> Create:

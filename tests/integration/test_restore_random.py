@@ -40,20 +40,9 @@ class History:
         self.number = 0
 
     def step(self) -> None:
-        chosen = self.random.choice(
-            (
-                self.create,
-                self.insert,
-                self.insert,
-                self.delete,
-                self.alter,
-                self.index,
-                self.key,
-                self.drop,
-                self.truncate,
-                self.update,
-            )
-        )
+        rows = [self.insert, self.insert, self.delete, self.update, self.truncate]
+        tables = [self.create, self.alter, self.index, self.key, self.drop]
+        chosen = self.random.choice([*rows, *tables])
         statement = chosen(self.random.choice(NAMES))
         try:
             say(self.engine, statement)
