@@ -17,6 +17,14 @@ from tests.interrupts import Interrupt
 
 pytest_plugins = "pytester"
 
+
+@pytest.fixture
+def pytester(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
+    """Without plugins: modules that a run in this process imports are forgotten when it ends."""
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+    return pytester
+
+
 VERSIONS = ("3.0.9", "4.2.0")
 DIALECTS = ("matrixone", "mysql")
 
