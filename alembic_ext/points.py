@@ -26,6 +26,7 @@ from sqlalchemy_matrixone_pitr.catalog import (
     table_parts,
 )
 from sqlalchemy_matrixone_pitr.connections import current_database, roll_back
+from sqlalchemy_matrixone_pitr.coverage.expiry import earliest
 from sqlalchemy_matrixone_pitr.ddl import RestorePitr
 from sqlalchemy_matrixone_pitr.errors import PitrNotFoundError, PitrValidationError
 from sqlalchemy_matrixone_pitr.extent import Extent, Parts, covers, kept_by
@@ -401,9 +402,8 @@ def _reaching(
             continue
         if kept_by(pitr.level, parts, rules) is Extent.NOTHING:
             continue
-        if pitr.created_time is None or not pitr.range.value:
-            continue
-        if pitr.created_time >= moment or pitr.range.start(state.now) > moment:
+        begin = earliest(pitr, state.now)
+        if begin is None or begin >= moment:
             continue
         if not is_detached(pitr) or _was_attached(connection, state, pitr, moment):
             return pitr

@@ -17,7 +17,6 @@ Source: docs/server.md, What detaches a policy; Names.
 
 from __future__ import annotations
 
-import datetime as dt
 import itertools
 import re
 from collections.abc import Collection, Iterable, Iterator
@@ -274,19 +273,3 @@ def find_pitr(pitrs: Iterable[Pitr], name: str, target: Target | None = None) ->
     if name != policy.name:
         return next((pitr for pitr in policy.generations if pitr.name == name), None)
     return policy.current
-
-
-def expired(policy: Policy, now: dt.datetime) -> tuple[Pitr, ...]:
-    """The generations that hold nothing any more: their last restorable moment has passed.
-
-    A generation's protection ended before the next one was created, so that its last moment is out
-    of reach when its range, counted back from now, ends after that. The newest one never expires.
-
-    :param now: the server's present, aware.
-    """
-    found = []
-    for pitr, successor in itertools.pairwise(policy.generations):
-        ended = successor.created_time
-        if is_detached(pitr) and ended is not None and pitr.range.start(now) > ended:
-            found.append(pitr)
-    return tuple(found)

@@ -19,6 +19,7 @@ from sqlalchemy.exc import SAWarning
 from .apply import Run
 from .catalog import object_ids
 from .connections import unwrap
+from .coverage.expiry import expired
 from .ddl import CreatePitr, DropPitr, PitrDDLElement
 from .errors import (
     PitrAlreadyExistsError,
@@ -30,7 +31,6 @@ from .errors import (
 )
 from .generations import (
     Policy,
-    expired,
     find_policy,
     generation_name,
     is_active_on_server,

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, strategies as st
 
 from sqlalchemy_matrixone_pitr import Pitr, PitrRange, PitrValidationError, compare
+from sqlalchemy_matrixone_pitr.coverage.expiry import expired
 from sqlalchemy_matrixone_pitr.coverage.ranges import may_be_shorter
 from sqlalchemy_matrixone_pitr.generations import (
-    expired,
     find_pitr,
     generation_name,
     policies,

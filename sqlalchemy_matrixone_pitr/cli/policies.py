@@ -58,6 +58,7 @@ MANY_STEPS: Final = 5
 @connected
 def show(engine: Engine, history: bool, databases: tuple[str, ...], as_json: bool) -> None:
     """List this account's policies, and whether each still protects its object."""
+    from ..coverage.expiry import earliest
     from ..extent import in_words, shortfalls
     from ..generations import policies
     from ..server import rules_of
@@ -69,7 +70,9 @@ def show(engine: Engine, history: bool, databases: tuple[str, ...], as_json: boo
     pitrs = sorted(pitrs, key=lambda pitr: pitr.name)
     short = list(shortfalls(state.pitrs, state.parts, rules_of(state.version)))
     kept = {one.policy: str(one.kept) for one in short}
-    begins = {pitr.name: _restorable_from(pitr, state) for pitr in pitrs}
+    begins = {
+        pitr.name: earliest(pitr, state.now, state.detached_at.get(pitr.name)) for pitr in pitrs
+    }
     if as_json:
         described = [_described(pitr, kept.get(pitr.name), begins[pitr.name]) for pitr in pitrs]
         Console().json({"format_version": 1, "policies": described})
@@ -169,18 +172,6 @@ def next_steps(state: ServerState, found: Sequence[Policy]) -> list[str]:
                 f"{policy.current.name} protects nothing new: {step.for_one(policy)}."
             )
     return [lines[policy.name] for policy in found if policy.name in lines]
-
-
-def _restorable_from(pitr: Pitr, state: ServerState) -> dt.datetime | None:
-    """The earliest moment that a policy can restore; None where it can restore none any more."""
-    from ..coverage.model import Policy
-    from ..coverage.windows import begin_of
-    from ..moment import Moment
-
-    ended = state.detached_at.get(pitr.name)
-    policy = Policy(pitr, ended=None if ended is None else Moment.of(ended))
-    begin = begin_of(policy, Moment.of(state.now))
-    return None if begin is None else begin.datetime()
 
 
 def _row(pitr: Pitr, kept: str | None, begin: dt.datetime | None) -> tuple[str, ...]:

@@ -31,6 +31,7 @@ from sqlalchemy.engine import Connection
 from .. import server
 from ..catalog import Identity, Inventory, Key, ObjectKey, Present, inventory
 from ..connections import AS_OF, Bind, roll_back, unwrap
+from ..coverage.expiry import earliest
 from ..coverage.model import GC_TTL, Kept, Known, Verdict
 from ..coverage.reading import read_known
 from ..coverage.verdicts import judge
@@ -300,9 +301,9 @@ def _reach(connection: Connection, database: str | None, now: Moment) -> Moment:
     """As far back as a policy of the account keeps anything of a database; an hour at least."""
     reached = [now - GC_TTL]
     for pitr in read_pitrs(connection, {}):
-        made = pitr.created_time
-        if made is not None and (database is None or _is_for(pitr, database)):
-            reached.append(Moment.of(max(made, pitr.range.start(now.datetime()))))
+        begin = earliest(pitr, now.datetime())
+        if begin is not None and (database is None or _is_for(pitr, database)):
+            reached.append(Moment.of(begin))
     return min(reached)
 
 

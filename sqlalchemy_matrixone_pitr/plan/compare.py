@@ -7,13 +7,13 @@ import functools
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Final
 
+from ..coverage.expiry import expired, has_passed
 from ..coverage.ranges import may_be_shorter
 from ..errors import PitrValidationError
 from ..generations import (
     Policy,
     Target,
     by_policy_name,
-    expired,
     generation_name,
     have_one_target,
     is_active_on_server,
@@ -376,7 +376,7 @@ class _Comparison:
             return False
         ended = self.detached_at.get(pitr.name)
         if ended is not None and pitr.range.value:
-            return pitr.range.start(self.now) > ended
+            return has_passed(pitr, ended, self.now)
         return pitr in expired(policy, self.now)
 
 
