@@ -60,8 +60,9 @@ matrix: ## tests/alembic with each pair of Alembic and SQLAlchemy in MATRIX, in 
 		env -u MATRIXONE_URL "$$venv/bin/python" -m pytest -n $(JOBS) --dist loadgroup tests/alembic $(PYTEST_ARGS); \
 	done
 
-bench: $(VENV)/.dev ## the benchmarks (MATRIXONE_URL= for a real server, BENCH_ARGS=)
-	@$(BIN)/python -m benchmarks $(if $(MATRIXONE_URL),--url '$(MATRIXONE_URL)') $(BENCH_ARGS)
+bench: ## the benchmarks, in a venv of their own with the SDK (MATRIXONE_URL= for a real server, BENCH_ARGS=)
+	@$(MAKE) --no-print-directory VENV='$(VENV)-bench' '$(VENV)-bench/.bench'
+	@$(VENV)-bench/bin/python -m benchmarks $(if $(MATRIXONE_URL),--url '$(MATRIXONE_URL)') $(BENCH_ARGS)
 
 clean: ## remove .venv, build results and caches
 	rm -rf $(VENV) $(VENV)-* build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage .coverage.* coverage.xml
@@ -77,6 +78,10 @@ $(VENV)/.made:
 
 $(VENV)/.demo: pyproject.toml $(VENV)/.made
 	$(PIP) install --editable '.[aiomysql,cli,emulator,pymysql]'
+	@touch $@
+
+$(VENV)/.bench: $(VENV)/.dev
+	$(PIP) install matrixone-python-sdk
 	@touch $@
 
 # pip knows --group from 25.1 on

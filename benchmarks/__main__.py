@@ -7,27 +7,36 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import datetime as dt
+import json
+import os
 import platform
 from collections.abc import Callable, Iterator
+from importlib import metadata
+from pathlib import Path
 
-import sqlalchemy
 from sqlalchemy import URL, create_engine, make_url
 
 from benchmarks import (
     autogenerate,
+    compiling,
     coverage,
     create_drop,
     emulator,
     imports,
     migrations,
     plans,
+    reads,
     statements,
 )
+from benchmarks.measure import TABLES
 from sqlalchemy_matrixone_pitr import PitrManager
 
 PARTS = (
     "create-drop",
+    "reads",
     "statements",
+    "compiling",
     "plans",
     "coverage",
     "autogenerate",
@@ -41,6 +50,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)}")
     parser.add_argument("--url", help="a real server, mysql+pymysql://user:password@host:6001/")
+    parser.add_argument("--json", type=Path, help="a file to write all tables to")
     parser.add_argument("--rounds", type=int, default=30)
     parser.add_argument(
         "--statements", type=int, default=100_000, help="after which the emulator is weighed"
@@ -55,10 +65,14 @@ def main() -> None:
         parser.error(f"no such part: {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
     rounds: int = arguments.rounds
 
-    print(f"Python {platform.python_version()}, SQLAlchemy {sqlalchemy.__version__}")
+    facts = about()
+    print(", ".join(f"{what} {value}" for what, value in facts.items()))
     measures: dict[str, Callable[[URL, str], None]] = {
         "create-drop": lambda url, name: create_drop.run(url, name, rounds, pairs=5),
-        "statements": lambda url, name: statements.run(url, name, rounds, times=10),
+        "reads": lambda url, name: reads.run(url, name, rounds, times=5),
+        "statements": lambda url, name: statements.run(
+            url, name, rounds, times=10, real=arguments.url is not None
+        ),
         "plans": lambda url, name: plans.run(
             url, name, rounds, arguments.policies, arguments.tables
         ),
@@ -73,12 +87,37 @@ def main() -> None:
                 if part in parts:
                     with database(url) as name:
                         measure(url, name)
+    if "compiling" in parts:
+        compiling.run(rounds)
     if "coverage" in parts:
         coverage.run(rounds)
     if "emulator" in parts:
         emulator.run(rounds, arguments.statements)
     if "imports" in parts:
         imports.run(rounds)
+    if arguments.json is not None:
+        tables = [table.to_dict() for table in TABLES]
+        told = {**facts, **SERVER, "rounds": rounds, "tables": tables}
+        arguments.json.write_text(json.dumps(told, indent=2, ensure_ascii=False) + "\n")
+
+
+def about() -> dict[str, str]:
+    """When and where it is measured."""
+    versions = {}
+    for name in ("SQLAlchemy", "alembic", "PyMySQL", "matrixone-python-sdk"):
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            versions[name] = metadata.version(name)
+    return {
+        "date": dt.datetime.now(dt.UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        "machine": f"{platform.machine()}, {os.cpu_count()} cores",
+        "load": " ".join(f"{load:.1f}" for load in os.getloadavg()),
+        "Python": platform.python_version(),
+        **versions,
+    }
+
+
+SERVER: dict[str, str] = {}
+"""The version of the server that was measured."""
 
 
 @contextlib.contextmanager
@@ -99,6 +138,7 @@ def announced(url: URL) -> URL:
     with engine.connect() as conn:
         version = conn.exec_driver_sql("SELECT version()").scalar_one()
     engine.dispose()
+    SERVER["server"] = str(version)
     print(f"Server {version} at {url.host}:{url.port}")
     return url
 

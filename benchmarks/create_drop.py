@@ -6,11 +6,12 @@ import contextlib
 import importlib
 import importlib.util
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pymysql
 from sqlalchemy import URL, create_engine
 
-from benchmarks.measure import Spread, interleaved, paired_ratio, print_table, seconds
+from benchmarks.measure import interleaved, print_table, ratio_rows, seconds
 from sqlalchemy_matrixone_pitr import CreatePitr, DropPitr, Pitr, PitrManager
 
 RAW = "raw PyMySQL"
@@ -33,23 +34,10 @@ def run(url: URL, database: str, rounds: int, pairs: int) -> None:
         samples = interleaved(
             {name: timed(pair, pairs) for name, pair in contenders.items()}, rounds
         )
-    rows = []
-    for name, times in samples.items():
-        took = Spread.of(times).scaled(1000)
-        ratio = paired_ratio(times, samples[RAW])
-        rows.append(
-            (
-                name,
-                f"{took.median:.2f}",
-                f"{took.low:.2f} .. {took.high:.2f}",
-                f"{ratio.median:.2f}",
-                f"{ratio.low:.2f} .. {ratio.high:.2f}",
-            )
-        )
     print_table(
         f"Create and drop a database's PITR ({rounds} rounds of {pairs} pairs, interleaved)",
         ("", "ms a pair", "quartiles", "times raw", "quartiles"),
-        rows,
+        ratio_rows(samples, RAW),
     )
     if note:
         print(f"  {note}")
@@ -66,17 +54,28 @@ def timed(pair: Callable[[], object], pairs: int) -> Callable[[], float]:
 
 
 @contextlib.contextmanager
-def raw(url: URL, database: str) -> Iterator[Callable[[], object]]:
-    """Two statements on an open connection: the least that can be done."""
+def pymysql_connection(
+    url: URL, database: str | None = None
+) -> Iterator[pymysql.connections.Connection[Any]]:
+    """A connection whose statements take effect at once."""
     with pymysql.connect(
         host=url.host or "",
         port=url.port or 6001,
         user=url.username,
         password=url.password or "",
+        database=database,
         autocommit=True,
     ) as connection:
+        with connection.cursor() as cursor:  # PyMySQL sends nothing where the status bit lies
+            cursor.execute("SET AUTOCOMMIT = 1")
+        yield connection
+
+
+@contextlib.contextmanager
+def raw(url: URL, database: str) -> Iterator[Callable[[], object]]:
+    """Two statements on an open connection: the least that can be done."""
+    with pymysql_connection(url) as connection:
         cursor = connection.cursor()
-        cursor.execute("SET AUTOCOMMIT = 1")  # PyMySQL sends nothing where the status bit lies
 
         def pair() -> None:
             cursor.execute(f"CREATE PITR `{NAME}` FOR DATABASE `{database}` RANGE 7 'd'")

@@ -57,8 +57,51 @@ def paired_ratio(samples: Sequence[float], base: Sequence[float]) -> Spread:
     return Spread.of([mine / its for mine, its in zip(samples, base, strict=True)])
 
 
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A table that was printed."""
+
+    title: str
+    heads: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+    def to_dict(self) -> dict[str, object]:
+        """The table for JSON: a row is its cells by their heads; quartiles stand behind theirs."""
+        heads = ["what", *self.heads[1:]]
+        for number, head in enumerate(heads):
+            if head == "quartiles":
+                heads[number] = f"quartiles of {heads[number - 1]}"
+        rows = [dict(zip(heads, row, strict=True)) for row in self.rows]
+        return {"title": self.title, "rows": rows}
+
+
+TABLES: list[Shown] = []
+"""The tables that were printed in this run."""
+
+
+def ratio_rows(
+    samples: Mapping[str, Sequence[float]], base: str, unit: float = 1000
+) -> list[tuple[str, ...]]:
+    """For each contender its time, and how many times the base's it is, with quartiles."""
+    rows: list[tuple[str, ...]] = []
+    for name, times in samples.items():
+        took = Spread.of(times).scaled(unit)
+        ratio = paired_ratio(times, samples[base])
+        rows.append(
+            (
+                name,
+                f"{took.median:.2f}",
+                f"{took.low:.2f} .. {took.high:.2f}",
+                f"{ratio.median:.2f}",
+                f"{ratio.low:.2f} .. {ratio.high:.2f}",
+            )
+        )
+    return rows
+
+
 def print_table(title: str, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """The first column to the left, numbers to the right."""
+    TABLES.append(Shown(title, tuple(heads), [tuple(row) for row in rows]))
     print(f"\n{title}")
     widths = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
     for cells in (heads, *rows):
