@@ -6,6 +6,7 @@ docs/server.md, Time travel.
 from __future__ import annotations
 
 import datetime
+import functools
 import json
 from collections.abc import Iterable
 
@@ -286,13 +287,21 @@ class Resolver:
         cells = ", ".join(
             f"json_extract(value, '$[{index}]') AS k{index}" for index in range(len(columns))
         )
-        data = json.dumps([[_json_cell(cell) for cell in row] for row in rows])
+        data = f"[{','.join([_json_row(*row) for row in rows])}]"
         sql = f"(SELECT {cells} FROM json_each(:{parameter}))"
         named = [(label, f"k{index}", kind) for index, (label, kind) in enumerate(columns)]
         return ResolvedTable(database, name, sql, named, parameters={parameter: data})
 
 
+@functools.lru_cache(maxsize=4096, typed=True)
+def _json_row(*row: object) -> str:
+    """A row of a virtual table as JSON; most of them are the same each time they are asked for."""
+    return json.dumps([_json_cell(cell) for cell in row])
+
+
 def _json_cell(value: object) -> object:
+    if value is None or type(value) is str:
+        return value
     if isinstance(value, (datetime.datetime, datetime.date)):
         return moment_text(value) if isinstance(value, datetime.datetime) else value.isoformat()
     if isinstance(value, bytes):
@@ -301,7 +310,7 @@ def _json_cell(value: object) -> object:
         return int(value)
     if isinstance(value, int) and value > 9223372036854775807:
         return str(value)
-    if value is None or isinstance(value, (int, float, str)):
+    if isinstance(value, (int, float, str)):
         return value
     return str(value)
 

@@ -8,6 +8,7 @@ that the emulator cannot: a form without a handler is known, and refused as unsu
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
@@ -83,12 +84,26 @@ class Shown:
 def read_show(statement: str, found: list[Token], rules: Rules) -> Shown:
     """Parse a SHOW; 1064 at the word that no form has there."""
     furthest = 1
-    for line in (*_FORMS.strip().splitlines(), *rules.more_shows):
+    first = found[1].upper if len(found) > 1 else ""
+    for parts, begins in _forms(rules.more_shows):
+        if begins and first not in begins:
+            continue
         reader = _Reader(statement, found, rules)
-        if reader.reads(line.split()):
+        if reader.reads(parts):
             return reader.shown
         furthest = max(furthest, reader.at)
     raise _error(statement, found, furthest)
+
+
+@functools.cache
+def _forms(more: tuple[str, ...]) -> list[tuple[list[str], frozenset[str]]]:
+    """The parts of each form, and the words that it begins with; none where these may be absent."""
+    forms = []
+    for line in (*_FORMS.strip().splitlines(), *more):
+        parts = line.split()
+        fixed = parts[0].isupper() and not parts[0].startswith("[")
+        forms.append((parts, frozenset(parts[0].split("|") if fixed else ())))
+    return forms
 
 
 def read_describe(statement: str, found: list[Token], rules: Rules) -> Shown:
