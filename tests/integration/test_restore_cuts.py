@@ -30,8 +30,8 @@ from tests.proxy import Proxy, When
 ALL = os.environ.get("RESTORE_CUTS") == "all"
 
 FEW: dict[str, list[tuple[str, When]]] = {
-    "free": [("^RESTORE", "before"), ("^RESTORE", "after"), ("CLONE", "after")],
-    "own": [("^COMMIT", "after"), ("^INSERT INTO .*SELECT", "after"), ("^CREATE PITR", "after")],
+    "free": [("^RESTORE", "after"), ("CLONE", "after")],
+    "own": [("^COMMIT", "after"), ("^INSERT INTO .*SELECT", "after")],
 }
 
 

@@ -25,7 +25,7 @@ from sqlalchemy_matrixone_pitr import (
 from tests.integration.restoring import State, keys_of, protect, state_of
 from tests.past.tables import say, take_moment
 
-CASES = int(os.environ.get("RESTORE_CASES", "2"))
+CASES = int(os.environ.get("RESTORE_CASES", "1"))
 SEED = int(os.environ.get("RESTORE_SEED", "1"))
 NAMES = ("a", "b", "c")
 
