@@ -17,7 +17,7 @@ from tests.proxy import Proxy
 
 one_dialect = pytest.mark.parametrize("project", ["matrixone+pymysql"], indirect=True)
 
-A_RUN = 24
+A_RUN = 26
 """Statements that a run may have beside those of its revisions."""
 
 MANY = 10
