@@ -270,6 +270,23 @@ def test_a_partitioned_table(shop: Engine, server: Server, database: str, prefix
         assert f"{prefix}_t keeps nothing of it, since it is partitioned" in risk.message
 
 
+def test_a_snapshot_is_one_moment(shop: Engine, database: str, prefix: str) -> None:
+    say_alone(shop, f"CREATE SNAPSHOT {prefix}_s FOR DATABASE {database}")
+    try:
+        [window] = covered(shop, database).windows
+        assert (window.by, window.kind) == (f"{prefix}_s", WindowKind.SNAPSHOT)
+        assert window.begin == window.end
+        assert window.level.value == "database"
+        found = covered(shop, database)
+        assert (found.state.value, found.gaps) == ("not covered", ())
+        say(shop, "DELETE FROM crates WHERE id > 1")
+        [verdict] = check_kept(shop, "crates", window.begin)
+        assert (verdict.kept, verdict.by) == (Kept.KEPT, (f"{prefix}_s",))
+    finally:
+        say_alone(shop, f"DROP SNAPSHOT {prefix}_s")
+    assert covered(shop, database).windows == ()
+
+
 # ------------------------------------------------------------------------------ tables and demands
 
 
