@@ -32,6 +32,11 @@ from .server import parse_time
 SYS: Final = "sys"
 
 
+_LEVELS: Final = {level.value: level for level in PitrLevel}
+
+_range = functools.lru_cache(PitrRange.from_server)
+
+
 def parse_pitr_row(row: Sequence[Any], own_account: str) -> Pitr:
     """A row of SHOW PITR. Columns are taken by position: their letter case differs by version.
 
@@ -40,13 +45,13 @@ def parse_pitr_row(row: Sequence[Any], own_account: str) -> Pitr:
     :param own_account: the reading account, whose own name is folded to None.
     """
     name, created, modified, level, account, database, table, length, unit = row[:9]
-    known = to_level(level)
+    known = _LEVELS.get(level) or to_level(level)
     of_account = known is PitrLevel.ACCOUNT and account != own_account
     in_database = known in (PitrLevel.DATABASE, PitrLevel.TABLE)
     return Pitr.from_server(
         name,
-        level,
-        PitrRange.from_server(int(length), unit),
+        known,
+        _range(int(length), unit),
         account_name=account if of_account else None,
         database_name=database if in_database else None,
         table_name=table if known is PitrLevel.TABLE else None,

@@ -92,7 +92,7 @@ def cover(
             key[0],
             key[1],
             found,
-            tuple(policy.pitr for policy in windows.policies_of(key)),
+            windows.policies_of(key),
             windows.gaps_of(key, found),
             exists,
             known.parts.get(key, _NO_PARTS),

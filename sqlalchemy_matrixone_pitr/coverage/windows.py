@@ -28,13 +28,13 @@ Source: docs/server.md, Garbage collection; What detaches a policy; Object ids; 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
 from ..catalog import Key, ObjectKey
 from ..extent import Extent, Parts, kept_by
-from ..model import PitrLevel, PitrRange, PitrStatus
+from ..model import Pitr, PitrLevel, PitrRange, PitrStatus
 from ..moment import Moment, begin_of_range
 from .model import GC_TTL, SECOND, Gap, Kept, Known, Policy, Snapshot, Window, WindowKind
 
@@ -94,7 +94,7 @@ class Windows:
         for policy in sorted(known.policies, key=lambda policy: (policy.made, policy.pitr.name)):
             self._sort_in(policy)
         self._shared: dict[str, tuple[Window, ...]] = {}
-        self._shared_policies: dict[str, tuple[Policy, ...]] = {}
+        self._shared_policies: dict[str, tuple[Pitr, ...]] = {}
         self._snapshots: dict[ObjectKey | None, list[Snapshot]] = defaultdict(list)
         for snapshot in known.snapshots:
             self._snapshots[snapshot.key].append(snapshot)
@@ -127,19 +127,22 @@ class Windows:
         exists = key in self._known.ids
         own = list(self._of_own(key))
         shared = self._of_shared(key) if exists else tuple(self._of_gone(key))
-        instants = list(self._instants(key))
+        instants = list(self._instants(key)) if self._snapshots else []
         if not own and not instants:
             return shared
+        if len(own) == 1 and not shared and not instants:
+            return tuple(own)
         return tuple(sorted([*own, *shared, *instants], key=lambda one: (one.begin, one.by)))
 
-    def policies_of(self, key: Key) -> tuple[Policy, ...]:
+    def policies_of(self, key: Key) -> tuple[Pitr, ...]:
         """The policies that are for a table, the widest level first, then by creation."""
         database = key[0]
-        if database not in self._shared_policies:
+        shared = self._shared_policies.get(database)
+        if shared is None:
             policies = *self._wide, *self._of_database.get(database, ())
-            self._shared_policies[database] = policies
-        shared, own = self._shared_policies[database], self._of_table.get(key)
-        return shared if own is None else (*shared, *own)
+            shared = self._shared_policies[database] = tuple(one.pitr for one in policies)
+        own = self._of_table.get(key)
+        return shared if own is None else (*shared, *(one.pitr for one in own))
 
     def extent_of(self, key: Key, windows: Iterable[Window]) -> Extent:
         """How much of a table its windows surely keep of what happens from now on."""
@@ -153,9 +156,11 @@ class Windows:
             default=Extent.NOTHING,
         )
 
-    def gaps_of(self, key: Key, windows: Iterable[Window]) -> tuple[Gap, ...]:
+    def gaps_of(self, key: Key, windows: Sequence[Window]) -> tuple[Gap, ...]:
         """The spans that nothing keeps, between the first window and now, or the last one where the
         table is gone."""
+        if len(windows) == 1 and windows[0].end is None:
+            return ()
         spans = sorted((one for one in windows if one.kind is not WindowKind.SNAPSHOT), key=_first)
         found: list[Gap] = []
         last: Window | None = None
