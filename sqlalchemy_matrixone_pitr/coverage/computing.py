@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
-from ..catalog import Key
+from ..catalog import Key, is_part
 from ..extent import Extent, Parts
 from ..generations import object_of
 from ..model import Pitr, PitrLevel, PitrRange
 from ..moment import Moment
 from .inventory import Inventory
-from .model import Kept, Window, WindowKind
+from .model import Kept, Known, Window, WindowKind
 from .ranges import may_be_shorter
 from .report import CoverageReport
 from .table import TableCoverage
@@ -113,13 +113,20 @@ def cover(
         known.now,
         tuple(table(key) for key in sorted(keys)),
         pitrs,
-        tuple(pitr for pitr in pitrs if pitr.database_name and object_of(pitr) not in known.ids),
+        tuple(pitr for pitr in pitrs if _is_gone(pitr, known)),
         at,
         requirements.general,
     )
 
 
 _NO_PARTS = Parts()
+
+
+def _is_gone(pitr: Pitr, known: Known) -> bool:
+    """Whether a policy's table or database is not there; parts of tables were not looked for."""
+    if pitr.database_name is None or (pitr.table_name is not None and is_part(pitr.table_name)):
+        return False
+    return object_of(pitr) not in known.ids
 
 
 def _meets(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from dataclasses import replace
 
-from ..catalog import Key
+from ..catalog import Key, is_part
 from ..connections import Bind
 from ..declarations import Databases, Schemas, bind_declarations, databases_of, metadatas
 from ..errors import PitrValidationError
@@ -103,7 +103,8 @@ def _databases(names: Iterable[str]) -> frozenset[str]:
 def _all_tables(inventory: Inventory, within: Collection[str] | None) -> set[Key]:
     """The tables that are there, and those that a policy names."""
     there = {(database, table) for database, table in inventory.known.ids if table is not None}
-    named = set(Windows(inventory.known).named()) - inventory.tables.others
+    named = {key for key in Windows(inventory.known).named() if not is_part(key[1])}
+    named -= inventory.tables.others
     return {
         key
         for key in there | named

@@ -253,6 +253,22 @@ def test_a_tables_policy_keeps_no_index(shop: Engine, database: str, prefix: str
     assert covered(shop, database).state.value == "covered"
 
 
+def test_a_policy_of_a_hidden_index_table(
+    shop: Engine, server: Server, database: str, prefix: str
+) -> None:
+    """It is of a part: no table of its own, and its target is not gone."""
+    say(shop, "ALTER TABLE crates ADD UNIQUE KEY uv (v)")
+    protect(shop, Pitr.table(f"{prefix}_t", "crates", "7d"))
+    [[hidden]] = server.query(
+        f"SELECT relname FROM mo_catalog.mo_tables WHERE reldatabase = '{database}' "
+        "AND relkind = 'i'"
+    )
+    protect(shop, Pitr.table(f"{prefix}_i", str(hidden), "7d"))
+    report = coverage(shop, databases=[database])
+    assert [one.table_name for one in report.tables] == ["crates"]
+    assert report.gone == ()
+
+
 @pytest.mark.skipif(not LIVE, reason="the emulator makes no partitioned tables")
 def test_a_partitioned_table(shop: Engine, server: Server, database: str, prefix: str) -> None:
     say(shop, "CREATE TABLE parts (id INT PRIMARY KEY) PARTITION BY KEY(id) PARTITIONS 2")
