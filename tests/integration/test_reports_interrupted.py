@@ -206,7 +206,7 @@ def test_an_async_callback_that_raises(
 # -- while it is looked what became of a statement -------------------------------------------------
 
 
-@pytest.mark.parametrize("wanted", ["KILL", "mo_catalog.mo_pitr"])
+@pytest.mark.parametrize("wanted", ["KILL", "SELECT pitr_name, create_time"])
 def test_interrupted_while_an_outcome_is_read_back(
     proxied_engine: Engine,
     proxy: Proxy,
