@@ -174,6 +174,8 @@ def _show(report: CoverageReport, risks: Sequence[Risk]) -> None:
         console.line(line, "yellow", indent="  ")
     for line in _gap_lines(report.tables):
         console.line(line, "yellow", indent="  ")
+    if report.held:
+        console.line(f"held, see `mo-pitr holds`: {', '.join(report.held)}", indent="  ")
     if not report.tables:
         console.line("There is no table, nor a policy for one.")
         return

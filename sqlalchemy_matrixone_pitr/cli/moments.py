@@ -40,13 +40,17 @@ allow_unprotected = click.option(
 
 
 class Moments:
-    """Moments that options say, all by one reading of the server's clock."""
+    """Moments that options say, all by one reading of the server's clock.
+
+    :ivar stamps: the ``alembic stamp`` commands that belong to a moment before a revision.
+    """
 
     def __init__(self, engine: Engine) -> None:
         from ..moment import Moment
 
         self._engine = engine
         self.now = Moment.now(engine)
+        self.stamps: list[str] = []
 
     def of(self, option: str, text: str) -> Moment:
         """A moment that has passed, or that just before an Alembic revision."""
@@ -65,7 +69,9 @@ class Moments:
 
         with needs("alembic"):
             from ..alembic import restore_point
-        return Moment.of(restore_point(self._engine, revision, script=project_script()).moment)
+        point = restore_point(self._engine, revision, script=project_script())
+        self.stamps = [one for one in point.afterwards if one.startswith("alembic stamp")]
+        return Moment.of(point.moment)
 
 
 def described(moment: Moment) -> dict[str, object]:

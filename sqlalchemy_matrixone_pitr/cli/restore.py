@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -23,7 +24,7 @@ from .arguments import (
 from .console import Console
 from .copying import beside
 from .errors import CliError, as_commands
-from .moments import REVISION, Moments, allow_unprotected, moment_option
+from .moments import Moments, allow_unprotected, moment_option
 from .values import many
 
 if TYPE_CHECKING:
@@ -57,6 +58,7 @@ if TYPE_CHECKING:
 )
 @click.option("--force", is_flag=True, help="Undo, also where rows were written since: they go.")
 @click.option("--by-copies", is_flag=True, help="Never use RESTORE: all in one transaction.")
+@click.option("--compare-rows", is_flag=True, help="Compare each row afterwards, too.")
 @click.option("--no-safety-copy", is_flag=True, help="Set nothing aside: it cannot be undone.")
 @click.option("--no-renew", is_flag=True, help="Leave policies that it ends as they are.")
 @allow_unprotected
@@ -73,6 +75,7 @@ def restore(
     undo: int | None,
     force: bool,
     by_copies: bool,
+    compare_rows: bool,
     no_safety_copy: bool,
     no_renew: bool,
     allow_unprotected: bool,
@@ -95,7 +98,8 @@ def restore(
         raise click.UsageError("give a TARGET and --at, or --undo ID")
     if force:
         raise click.UsageError("--force belongs to --undo")
-    moment = Moments(engine).of("--at", at)
+    moments = Moments(engine)
+    moment = moments.of("--at", at)
     named = [one if "." in one else beside(engine, one, moment) for one in targets]
     target: Any = named[0] if len(named) == 1 else named
     options: dict[str, Any] = {
@@ -118,13 +122,14 @@ def restore(
             f"Type the target's name to restore it as of {moment}", preview.target
         ):
             raise CliError(NOTHING_CHANGED)
-    report = _restored(engine, target, moment, preview, {**options, "timeout": timeout}, as_json)
+    options |= {"timeout": timeout, "compare_rows": compare_rows}
+    report = _restored(engine, target, moment, preview, options, as_json)
     if as_json:
         told = {"preview": preview.to_dict(), "report": report.to_dict()}
         Console().json({"format_version": 1, **told})
     else:
         _show_report(report)
-        _show_ways_on(report, at)
+        _show_ways_on(report, moments.stamps)
     return 0 if report.ok else 1
 
 
@@ -185,15 +190,12 @@ def _show_report(report: RestoreReport) -> None:
     )
 
 
-def _show_ways_on(report: RestoreReport, at: str | None) -> None:
+def _show_ways_on(report: RestoreReport, stamps: Sequence[str] = ()) -> None:
     console = Console()
     if report.id is not None:
         console.as_it_is(f"Undo it: mo-pitr restore --undo {report.id}")
-    if at is not None and at.startswith(REVISION):
-        console.as_it_is(
-            f"Say so to Alembic: `mo-pitr restore-point {at.removeprefix(REVISION)}` ends with the "
-            "`alembic stamp` that fits"
-        )
+    for stamp in stamps:
+        console.as_it_is(f"Tell Alembic: {stamp}")
 
 
 class _Steps:
@@ -252,7 +254,7 @@ def _undo(
         Console().json({"format_version": 1, "report": report.to_dict()})
     else:
         _show_report(report)
-        _show_ways_on(report, None)
+        _show_ways_on(report)
     return 0 if report.ok else 1
 
 

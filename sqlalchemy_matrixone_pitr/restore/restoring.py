@@ -29,6 +29,7 @@ def restore(
     renew: bool = True,
     on_progress: OnRestoreProgress | None = None,
     by_restore: bool | None = None,
+    compare_rows: bool = False,
     allow_unprotected: bool = False,
     timeout: float = DEFAULT_TIMEOUT,
 ) -> RestoreReport:
@@ -50,6 +51,7 @@ def restore(
     :param renew: renew the policies that do not protect the target any more.
     :param on_progress: called before and after each step.
     :param by_restore: False never uses RESTORE.
+    :param compare_rows: compare each row with what it was, not their number alone.
     :param allow_unprotected: restore what nothing surely keeps, too.
     :param timeout: seconds to wait for the account lock.
     :raises PitrRestoreError: a problem of the preview, or the preview is stale, and nothing was
@@ -90,10 +92,12 @@ def restore(
         if not made.preview.ok:
             problems = "\n".join(f"  {problem}" for problem in made.preview.problems)
             raise PitrRestoreError(f"{scope} is not restored, and nothing was sent:\n{problems}")
-        return Work(found.engine, _job(made, options), undo_restore, on_progress).run()
+        return Work(
+            found.engine, _job(made, options, compare_rows), undo_restore, on_progress
+        ).run()
 
 
-def _job(made: Prepared, options: Options) -> Job:
+def _job(made: Prepared, options: Options, compare_rows: bool) -> Job:
     facts = made.facts
     present = set(facts.present)
     return Job(
@@ -112,4 +116,5 @@ def _job(made: Prepared, options: Options) -> Job:
         restores=made.restores,
         rebuild=made.rebuild,
         safety_copy=options.safety_copy,
+        compare_rows=compare_rows,
     )

@@ -39,6 +39,7 @@ from ..errors import PitrRestoreError, from_dbapi_error
 from ..generations import policies, target_of
 from ..model import PitrLevel
 from ..moment import Moment
+from ..past.rows import diff_summary
 from ..renewal import conflicting_pitr, renew_under_lock
 from ..report import Outcome
 from ..show import reading
@@ -61,6 +62,7 @@ class Job:
     :ivar objects: the objects that get another id, with the present one; None of those not there.
     :ivar keys: foreign keys of tables in scope; and ``views``: for the record.
     :ivar undoes: the restore that is undone.
+    :ivar compare_rows: whether each row is compared with what it was.
     """
 
     scope: Scope
@@ -76,6 +78,7 @@ class Job:
     rebuild: Rebuild | None = None
     safety_copy: bool = True
     undoes: int | None = None
+    compare_rows: bool = False
 
 
 class Work:
@@ -319,6 +322,8 @@ class Work:
                             "and add it again"
                         )
                 name = ".".join(table)
+                if job.compare_rows and job.at is not None:
+                    self._compare(table, job.at)
                 self.report.tables.append(
                     RestoredTable(name, job.ways[table], rows, then, tuple(repaired))
                 )
@@ -326,6 +331,15 @@ class Work:
                 connection.rollback()
                 records.set_state(connection, self._record.id, "done")
                 connection.exec_driver_sql("COMMIT")
+
+    def _compare(self, table: Key, at: Moment) -> None:
+        """Compare each row with what it was; what differs is left to do."""
+        differs = diff_summary(self._engine, ".".join(table), at, allow_unprotected=True)
+        if differs:
+            self.report.left.append(
+                f"{'.'.join(table)} is not as it was: {differs} since; see diff_rows() and "
+                "undo_changes()"
+            )
 
     def _renew(self, result: StepResult) -> None:
         """Renew the policies of the target that do not protect it; the others' work goes on."""

@@ -105,9 +105,9 @@ def test_the_command(applied: Project, database: str, server: Server) -> None:
         "MATRIXONE_URL": server.url(database=database).render_as_string(False),
     }
 
-    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    def run(*arguments: str, command: str = "restore-point") -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [SCRIPT, "restore-point", *arguments],
+            [SCRIPT, command, *arguments],
             capture_output=True,
             text=True,
             env=environment,
@@ -132,6 +132,10 @@ def test_the_command(applied: Project, database: str, server: Server) -> None:
     unknown = run("nosuch")
     assert unknown.returncode == 2
     assert "is not recorded" in unknown.stderr
+    if server.live:
+        return  # what a restore sets aside would stay
+    restored = run("other", "--at", "revision:0002", "--yes", command="restore")
+    assert restored.stdout.splitlines()[-1] == "Tell Alembic: alembic stamp 0001", restored.stderr
 
 
 def test_what_no_policy_reaches(applied: Project) -> None:

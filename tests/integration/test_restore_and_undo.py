@@ -108,6 +108,27 @@ def test_tables(shop: Engine, database: str, tables: list[str], ways: list[str])
     assert keys_of(after) >= {(f"{database}.own", "s"), (f"{database}.child", "f")}
 
 
+@pytest.mark.parametrize("by_restore", [None, False])
+def test_each_row_is_compared(shop: Engine, database: str, by_restore: bool | None) -> None:
+    """Somebody writes before the restored table is looked at: no number of rows changes."""
+    at, _ = moment_of_shop(shop)
+    change_shop(shop)
+    name = f"{database}.free"
+
+    def write(progress: RestoreProgress) -> None:
+        if progress.step.kind == "verify" and progress.outcome is None:
+            say(shop, "UPDATE free SET v = 'other' ORDER BY id LIMIT 1")
+
+    assert restore(shop, name, at, by_restore=by_restore, compare_rows=True).ok
+    assert restore(shop, name, at, by_restore=by_restore, on_progress=write).ok
+    report = restore(shop, name, at, by_restore=by_restore, compare_rows=True, on_progress=write)
+    assert report.left == [
+        f"{name} is not as it was: 0 inserted, 1 updated, 0 deleted since; see diff_rows() and "
+        "undo_changes()"
+    ]
+    assert not report.ok
+
+
 def test_a_database(shop: Engine, database: str, server: Server) -> None:
     at, then = moment_of_shop(shop)
     change_shop(shop)
