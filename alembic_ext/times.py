@@ -1,4 +1,4 @@
-"""When each revision began: so that a table can be brought back to just before it.
+"""The time at which each revision began, so that a table can be brought back to just before it.
 
 A row for each revision, in a small table beside ``alembic_version``: the server's time when nothing
 of the revision was committed yet, the versions that the database had, and the tables that the
@@ -81,7 +81,7 @@ def qualified(schema: str | None) -> str:
 
 
 class Progress(enum.StrEnum):
-    """How far a revision is known to have come."""
+    """Progress of a revision, as far as it is known."""
 
     BEGUN = enum.auto()
     PARTIAL = enum.auto()
@@ -91,7 +91,7 @@ class Progress(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What is recorded of a revision.
+    """Record of one revision.
 
     :ivar migrated: the database that ran it.
     :ivar began: nothing of it was committed yet.
@@ -313,7 +313,7 @@ class Recorder:
             return None
 
     def moment(self, connection: Connection) -> dt.datetime:
-        """When the revision that runs began, or an earlier time.
+        """The time at which the revision that runs began, or an earlier one.
 
         :raises SQLAlchemyError: the server's clock could not be read.
         """
@@ -359,8 +359,7 @@ class Recorder:
     def _earlier(
         self, revision: _Revision, aside: Connection, ids: Mapping[Key, int | None] | None
     ) -> dt.datetime | None:
-        """When an earlier run of the revision began that has committed something; the rows take its
-        time."""
+        """The begin of an earlier run that has committed something; the rows take its time."""
         assert self.failed is not None
         moments = []
         for number, row in enumerate(revision.rows):

@@ -235,7 +235,7 @@ class Moment:
 
 
 def begin_of_range(start: dt.datetime) -> Moment:
-    """Where a range begins, as a Moment: the earliest of one that begins before all of them.
+    """Begin of a range, as a Moment: the earliest of one that begins before all of them.
 
     >>> begin_of_range(dt.datetime(1926, 11, 28, tzinfo=dt.UTC)).nanoseconds == EARLIEST
     True

@@ -248,7 +248,7 @@ def _shown(
 def _recorded(
     connection: Connection, where: str, values: Mapping[str, str]
 ) -> list[tuple[Any, ...]] | None:
-    """What SHOW PITR would show, from the catalogue, which the administrators of sys may read.
+    """Read from the catalogue what SHOW PITR would show; administrators of sys may.
 
     It takes half the server's time, its times are in no zone, and what SHOW PITR leaves behind in a
     session is not there.

@@ -139,7 +139,7 @@ class Recorded(NamedTuple):
 
     @property
     def ended(self) -> dt.datetime | None:
-        """When the server noticed that the object was gone; None where it takes it for active."""
+        """Time at which the server noticed that the object was gone; None while active there."""
         return None if self.status == 1 else _changed_time(self.changed)
 
 

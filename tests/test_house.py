@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import sys
 from graphlib import TopologicalSorter
 
@@ -82,3 +83,29 @@ def test_nothing_in_the_core_stands_on_its_outermost_parts(part: str) -> None:
         and not name.startswith((outer, f"{CORE}.cli"))
     }
     assert importers <= {CORE}
+
+
+LARGEST = 300
+"""Lines of a class."""
+
+CLAUSES = ("What", "Of", "How", "Which", "When", "Where", "If")
+"""Docstrings begin with a verb or a noun phrase, not with a clause; a chapter of the demo may."""
+
+
+@pytest.mark.parametrize("package", [CORE, MIGRATIONS, EMULATOR])
+def test_classes_are_small_and_docstrings_plain(package: str) -> None:
+    found = []
+    for name, path in modules(package).items():
+        for node in ast.walk(ast.parse(path.read_text())):
+            if not isinstance(
+                node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
+            ):
+                continue
+            where = f"{name}, {getattr(node, 'name', 'its head')}"
+            if isinstance(node, ast.ClassDef) and node.end_lineno is not None:
+                lines = node.end_lineno - node.lineno + 1
+                found += [f"{where}: {lines} lines"] if lines > LARGEST else []
+            words = (ast.get_docstring(node) or "").split()
+            if words and words[0] in CLAUSES and name != f"{CORE}.cli.demo":
+                found.append(f"{where}: {' '.join(words[:6])}")
+    assert found == []

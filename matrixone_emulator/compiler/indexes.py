@@ -1,4 +1,4 @@
-"""Which look-ups go through a secondary index, and so miss the rows that it lacks.
+"""Look-ups that go through a secondary index, and so miss the rows that it lacks.
 
 Nothing else tells the emulator's indexes from full scans, so only tables with an index that lacks
 rows have `Lookup`s here. Which index a look-up takes is what the server's planner does with small

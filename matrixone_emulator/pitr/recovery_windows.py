@@ -55,7 +55,7 @@ class Window:
 
 @dataclass(frozen=True)
 class KeptBy:
-    """What the account has made that keeps history."""
+    """Policies and snapshots of the account, which keep history."""
 
     pitrs: list[PitrRow]
     snapshots: list[Snapshot]

@@ -21,7 +21,7 @@ Place = tuple[Level, int]
 
 @dataclass(frozen=True)
 class Kept:
-    """What policies and snapshots keep, by level and id: nanoseconds."""
+    """History that policies and snapshots keep, by level and id: nanoseconds."""
 
     since: Mapping[Place, int] = field(default_factory=dict)
     """The oldest moment that a policy's range reaches back to"""

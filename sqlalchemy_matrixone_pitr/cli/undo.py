@@ -158,7 +158,7 @@ class _Undo:
             ]
 
     def rows(self, preview: Iterable[DiffSummary]) -> int:
-        """How many rows will change."""
+        """Number of rows that will change."""
         return sum(getattr(summary, kind) for summary in preview for kind in self.kinds)
 
     def question(self, preview: Sequence[DiffSummary]) -> str:

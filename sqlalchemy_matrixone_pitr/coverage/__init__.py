@@ -1,1 +1,1 @@
-"""Which moments are kept, for which objects, and by what."""
+"""Moments that are kept, of each object, and the policies that keep them."""

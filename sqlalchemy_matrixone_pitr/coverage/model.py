@@ -70,7 +70,7 @@ class Policy:
 
     @property
     def changed(self) -> Moment:
-        """When its range was last changed; when it was made where it never was."""
+        """Time of the last change of its range; of its creation if it never changed."""
         if self.modified is not None:
             return self.modified
         modified = self.pitr.modified_time or self.pitr.created_time

@@ -62,7 +62,7 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class CoverageReport:
-    """What can be restored of the tables of an account, at one time.
+    """Coverage of an account's tables at one time: the moments to which each can be restored.
 
     >>> from sqlalchemy import create_engine, text
     >>> engine = create_engine(url)
@@ -133,7 +133,7 @@ class CoverageReport:
         }
 
     def at_risk(self, within: RangeLike = "24h") -> tuple[Risk, ...]:
-        """What is lost, or will be within a time, unless somebody acts; the gravest first.
+        """List what is lost, or will be within a time unless somebody acts; the gravest first.
 
         :param within: how far ahead to look.
         :raises PitrValidationError: ``within`` is no range.

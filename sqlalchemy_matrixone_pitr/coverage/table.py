@@ -38,7 +38,7 @@ class CoverageState(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class TableCoverage:
-    """What can be restored of one table, until when, and by what.
+    """Coverage of one table: the moments to which it can be restored, and by which policies.
 
     >>> made = Moment.parse("2026-11-22 09:30:00Z")
     >>> week = Window(made, None, "orders_week", PitrLevel.TABLE, WindowKind.POLICY)

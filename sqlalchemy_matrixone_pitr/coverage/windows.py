@@ -68,7 +68,7 @@ def begin_of(policy: Policy, now: Moment, start: Moment | None = None) -> Moment
 
 @dataclass(frozen=True, slots=True)
 class _Life:
-    """How long the object of a policy was the one that it was made for."""
+    """Time for which the object of a policy was the one that it was made for."""
 
     kind: WindowKind
     end: Moment | None
@@ -145,7 +145,7 @@ class Windows:
         return shared if own is None else (*shared, *(one.pitr for one in own))
 
     def extent_of(self, key: Key, windows: Iterable[Window]) -> Extent:
-        """How much of a table its windows surely keep of what happens from now on."""
+        """Part of a table that its windows surely keep of what happens from now on."""
         parts = self._known.parts.get(key, _NO_PARTS)
         return max(
             (

@@ -75,7 +75,7 @@ class CopiedTable:
 
 @dataclass(frozen=True, slots=True)
 class CopyReport:
-    """What a copy has, and what it lacks.
+    """Report of a copy: its tables and rows, and what it lacks.
 
     :ivar source: ``database`` or ``database.table``.
     :ivar into: the copy's name.

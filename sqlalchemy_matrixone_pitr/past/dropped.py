@@ -313,7 +313,7 @@ def _is_for(pitr: Pitr, database: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class _Drop:
-    """What was there at ``last``, and not a nanosecond later, at ``gone``."""
+    """Object that was there at ``last``, and not a nanosecond later, at ``gone``."""
 
     present: Present
     last: Moment
@@ -321,7 +321,7 @@ class _Drop:
 
 
 def _drops(history: _History, grid: list[int]) -> Iterator[_Drop]:
-    """What went between samples, and was not replaced at that very moment."""
+    """Find objects that went between samples, and were not replaced at that very moment."""
     pairs = list(itertools.pairwise(grid))
     while pairs:
         earlier, later = pairs.pop()

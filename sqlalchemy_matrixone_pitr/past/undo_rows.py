@@ -1,4 +1,4 @@
-"""Which rows of a table an undo is about, as conditions on its present and its past."""
+"""Rows of a table that an undo is about, as conditions on its present and its past."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a restore is done: by RESTORE, or by copies in one transaction. Pure: nothing is read.
+"""Choose how to restore: by RESTORE, or by copies in one transaction. Pure: nothing is read.
 
 RESTORE is the server's own way. Where it would do nothing, leave something out, lose something or
 bring broken indexes, the tables are dropped and made again in one transaction instead, all of them
@@ -34,7 +34,7 @@ from .run import blocking_keys
 
 
 class Way(enum.StrEnum):
-    """How a table gets its past state."""
+    """Way in which a table gets its past state."""
 
     RESTORE = "restore"
     CLONE = "clone"
@@ -45,7 +45,7 @@ class Way(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """How a restore is done.
+    """Choice of how a restore is done.
 
     :ivar policies: the policy that RESTORE of each object names; empty where copies are made.
     :ivar ways: of each table that is there, now or afterwards.

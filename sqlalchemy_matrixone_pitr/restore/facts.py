@@ -78,7 +78,7 @@ class Orphans:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What a restore depends on.
+    """Facts that a restore depends on.
 
     :ivar then: the databases at the moment; None where the catalogue of it is gone.
     :ivar state: the policies with their status.

@@ -1,4 +1,4 @@
-"""What a restore would do, before it is done: :func:`preview_restore`. It never writes."""
+"""Preview of a restore: :func:`preview_restore`. It never writes."""
 
 from __future__ import annotations
 
@@ -204,7 +204,7 @@ def preview_restore(
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How the caller wants it done."""
+    """Options of the caller."""
 
     by_restore: bool | None = None
     allow_unprotected: bool = False
@@ -293,7 +293,7 @@ def _preview(
 
 
 def _fingerprint(made: Prepared) -> tuple[object, ...]:
-    """What must be so still when the restore begins: ids, foreign keys, policies; not rows."""
+    """Fingerprint of what the restore relies on: ids, foreign keys, policies; not rows."""
     facts = made.facts
     return (
         tuple(sorted(facts.now.ids.items(), key=str)),

@@ -144,7 +144,7 @@ def _key(names: Iterable[str]) -> Key:
 
 @dataclass(frozen=True, slots=True)
 class NewRecord:
-    """What is recorded before a restore begins."""
+    """Record that is written before a restore begins."""
 
     id: int
     target: str
@@ -162,7 +162,7 @@ def details_of(
     views: Mapping[Key, str],
     same_as: Moment | None,
 ) -> dict[str, Any]:
-    """What an undo needs, as JSON."""
+    """Details that an undo needs, as JSON."""
     return {
         "scope": {"database": scope.database, "tables": [list(table) for table in scope.tables]},
         "before": [[*table, number] for table, number in sorted(before.items())],

@@ -15,7 +15,7 @@ from .records import SafetyCopy
 
 @dataclass(slots=True)
 class StepResult:
-    """What became of a step.
+    """Outcome of a step.
 
     :ivar seconds: how long it took.
     :ivar note: what is to be known of it.

@@ -105,7 +105,7 @@ class _Now:
 
 
 def _changes(bind: Bind, record: RestoreRecord, now: _Now) -> Iterator[str]:
-    """What has changed since the restore."""
+    """List what has changed since the restore."""
     touched = now.ids.keys() - now.unchanged
     for table in sorted(touched - record.after):
         yield f"{'.'.join(table)} was made since"

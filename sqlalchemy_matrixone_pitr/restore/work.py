@@ -55,7 +55,7 @@ from .verifying import broken_indexes, count_rows, repair_index
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What is to be done.
+    """Job of a restore or an undo.
 
     :ivar sources: each restored table as in a FROM clause: its state afterwards.
     :ivar before: the present tables that are replaced or dropped, with their ids.

@@ -217,7 +217,7 @@ class Bars:
 
 
 def look_of(window: Window) -> str:
-    """How a window is drawn: level, rows, detached or probable."""
+    """Appearance of a window: level, rows, detached or probable."""
     if is_detached(window):
         return "detached"
     if is_probable(window):

@@ -65,7 +65,7 @@ class Line:
         return self.drawn.gaps
 
     def restorable(self, moment: Moment) -> int:
-        """How many of its tables can surely be restored to a moment."""
+        """Number of its tables that can surely be restored to a moment."""
         return sum(table.restorable_at(moment) for table in self.tables)
 
     def by(self, window: Window) -> str:
@@ -162,14 +162,14 @@ class Picture:
 
     @property
     def summary(self) -> str:
-        """How many tables of how many databases."""
+        """Numbers of tables and databases, in words."""
         tables, databases = len(self.report.tables), len(self.groups)
         return (
             f"{tables} table{'s' * (tables != 1)} in {databases} database{'s' * (databases != 1)}"
         )
 
     def restorable(self) -> tuple[int, int]:
-        """How many tables can surely be restored to the chosen moment, and how many there are."""
+        """Numbers of tables that can surely be restored to the chosen moment, and of all."""
         assert self.at is not None
         yes = sum(line.restorable(self.at) for group in self.groups for line in group.lines)
         return yes, len(self.report.tables)

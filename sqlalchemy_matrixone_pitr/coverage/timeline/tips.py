@@ -39,7 +39,7 @@ def of_gap(gap: Gap, zone: dt.tzinfo) -> str:
 
 
 def of_line(line: Line, at: Moment | None, zone: dt.tzinfo) -> str:
-    """Which tables, how they are, and since when."""
+    """Tooltip of a line: its tables, their state, and since when."""
     names = [f"{table.database_name}.{table.table_name}" for table in line.tables[:MOST_NAMES]]
     lines = ["\n".join(names)]
     if len(line.tables) > MOST_NAMES:
