@@ -5,6 +5,9 @@ SQLAlchemy's own) and each driver: four times, and eight times where it is async
 these runs meet every version, every dialect and every driver. Which two differs from test to test,
 so that all tests together meet every combination.
 
+Migrations take longest, and most of what they do is the same on each version: a test of theirs runs
+on one of these combinations, and on the next one in the run with the oldest Alembic (``--turn 1``).
+
 ``pytest --all-combinations`` runs them all, and so do the tests marked ``all_combinations``: those
 of what depends on dialect, driver and version together. ``pytest --once`` runs each test function
 once, with one of its parameters.
@@ -47,32 +50,46 @@ def covering(combinations: Sequence[Combination], name: str) -> set[Combination]
     return chosen if chosen.issubset(combinations) else set(combinations)
 
 
-def superfluous(items: Iterable[pytest.Item]) -> list[pytest.Item]:
-    """Return the items of tests that run on enough combinations without them."""
+def superfluous(items: Iterable[pytest.Item], turn: int = 0) -> list[pytest.Item]:
+    """Return the items of tests that run on enough combinations without them.
+
+    :param turn: which of its combinations a test of migrations runs on.
+    """
     tests: dict[str, list[tuple[pytest.Item, Combination]]] = {}
     for item in items:
         callspec = getattr(item, "callspec", None)
         if callspec is None or item.get_closest_marker("all_combinations"):
             continue
-        scheme = [key for key, value in callspec.params.items() if _is_scheme(value)]
-        if len(scheme) != 1 or "server" not in callspec.params:
+        schemes = [value for value in callspec.params.values() if _is_scheme(value)]
+        version = callspec.params.get("server")
+        if version is None or len(schemes) != 1 - (not schemes and _is_of_migrations(item)):
             continue
-        version, url_scheme = callspec.params["server"], callspec.params[scheme[0]]
         # Of the parametrized arguments alone: their indices count the combinations too.
-        arguments = callspec.id.replace(version, "", 1).replace(url_scheme, "", 1)
+        arguments = callspec.id.replace(version, "", 1)
+        for scheme in schemes:
+            arguments = arguments.replace(scheme, "", 1)
         test = f"{item.nodeid.partition('[')[0]} {arguments}"
-        tests.setdefault(test, []).append((item, (version, *url_scheme.split("+"))))
-    return [
-        item
-        for test, runs in tests.items()
-        for kept in [covering([combination for _, combination in runs], test)]
-        for item, combination in runs
-        if combination not in kept
-    ]
+        combination = (version, *(part for scheme in schemes for part in scheme.split("+")))
+        tests.setdefault(test, []).append((item, combination))
+    left_out = []
+    for test, runs in tests.items():
+        kept = covering([combination for _, combination in runs], test)
+        if _is_of_migrations(runs[0][0]):
+            ordered = sorted(kept, key=str)
+            kept = {ordered[(zlib.crc32(test.encode()) + turn) % len(ordered)]}
+        left_out += [item for item, combination in runs if combination not in kept]
+    return left_out
 
 
-def more_than_once(items: Iterable[pytest.Item]) -> list[pytest.Item]:
-    """Return all but one run of each test function; which one, differs from test to test."""
+def _is_of_migrations(item: pytest.Item) -> bool:
+    return "tests/alembic/" in item.nodeid
+
+
+def more_than_once(items: Iterable[pytest.Item], turn: int = 0) -> list[pytest.Item]:
+    """Return all but one run of each test function; which one, differs from test to test.
+
+    :param turn: another number means another run.
+    """
     tests: dict[str, list[pytest.Item]] = {}
     for item in items:
         tests.setdefault(item.nodeid.partition("[")[0], []).append(item)
@@ -80,7 +97,7 @@ def more_than_once(items: Iterable[pytest.Item]) -> list[pytest.Item]:
         item
         for name, runs in tests.items()
         for number, item in enumerate(runs)
-        if number != zlib.crc32(name.encode()) % len(runs)
+        if number != (zlib.crc32(name.encode()) + turn) % len(runs)
     ]
 
 

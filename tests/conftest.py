@@ -101,6 +101,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="run each test on every server version with every dialect and driver",
     )
     parser.addoption("--once", action="store_true", help="run each test function once")
+    parser.addoption(
+        "--turn", type=int, default=0, help="another number means another combination for each test"
+    )
 
 
 @pytest.hookimpl(trylast=True)  # after -k and -m, which choose among all combinations
@@ -108,11 +111,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if any("[" in argument for argument in config.args):
         left_out = set()
     elif config.getoption("once"):
-        left_out = set(more_than_once(items))
+        left_out = set(more_than_once(items, config.getoption("turn")))
     elif config.getoption("all_combinations"):
         left_out = set()
     else:
-        left_out = set(superfluous(items))
+        left_out = set(superfluous(items, config.getoption("turn")))
     config.hook.pytest_deselected(items=[item for item in items if item in left_out])
     items[:] = [item for item in items if item not in left_out]
     if LIVE:
