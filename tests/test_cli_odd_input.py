@@ -186,3 +186,19 @@ def test_lines_are_broken_between_words(
     monkeypatch.setattr(Console, "_write", lambda self, shown: written.append(shown))
     Console().line(text, indent="  ")
     assert "\n".join(written).split("\n") == lines
+
+
+@pytest.mark.parametrize("name", ["a: b", "a\nb", "a, b: c: d"])
+def test_an_odd_table_is_one_line_and_shares_its_advice(
+    call: Call, engine: Engine, name: str
+) -> None:
+    with engine.begin() as conn:
+        conn.exec_driver_sql("CREATE TABLE shop.ordinary (id INT PRIMARY KEY)")
+        conn.exec_driver_sql(f"CREATE TABLE shop.`{name}` (id INT PRIMARY KEY)")
+    shown = name.replace("\n", "\\n")
+    lines = call("info", "--database", "shop").out.splitlines()
+    (advice,) = [line for line in lines if line.startswith("not covered: ")]
+    assert f"shop.{shown}, " in advice
+    assert ", shop.ordinary, " in advice or advice.partition(": no ")[0].endswith("shop.ordinary")
+    (row,) = [line for line in lines if line.startswith(f"shop.{shown} ")]
+    assert row.endswith("not covered")

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ..printing import cells, printable
+from ..printing import cells, one_line, printable
 from .errors import CliError, as_commands, needs
 
 if TYPE_CHECKING:
@@ -179,7 +179,7 @@ class Console:
 
         :param styles: colours of cells, by what is in them.
         """
-        lines = [list(heads), *([printable(cell) for cell in row] for row in rows)]
+        lines = [list(heads), *([one_line(cell) for cell in row] for row in rows)]
         if self._fits(lines):
             layouts = [[line] for line in lines]
         elif self._fits(beside := [[line[0], *line[2:]] for line in lines]):

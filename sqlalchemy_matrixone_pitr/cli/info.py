@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
+from ..printing import one_line
 from .arguments import connected, databases, json_option
 from .console import MOST_NAMES, Console
 from .errors import CliError
@@ -196,8 +197,8 @@ def _risk_lines(risks: Sequence[Risk]) -> Iterator[str]:
     """A line for each risk; those that differ in their table alone together."""
     together: dict[tuple[str, str], list[str]] = {}
     for risk in risks:
-        subject, _, what = risk.message.partition(": ")
-        together.setdefault((risk.kind.value, what), []).append(subject)
+        what = risk.message.removeprefix(f"{risk.subject}: ")
+        together.setdefault((risk.kind.value, what), []).append(risk.subject)
     by_kind = Counter(kind for kind, _ in together)
     printed: Counter[str] = Counter()
     for (kind, what), subjects in together.items():
@@ -205,7 +206,7 @@ def _risk_lines(risks: Sequence[Risk]) -> Iterator[str]:
         if printed[kind] <= MOST_NAMES:
             left = len(subjects) - MOST_NAMES
             more = f" and {left} more" if left > 0 else ""
-            yield f"{kind}: {', '.join(subjects[:MOST_NAMES])}{more}: {what}"
+            yield one_line(f"{kind}: {', '.join(subjects[:MOST_NAMES])}{more}: {what}")
         elif printed[kind] == by_kind[kind]:
             yield f"{kind}: {by_kind[kind] - MOST_NAMES} more (--json)"
 
@@ -215,7 +216,7 @@ def _gap_lines(tables: Sequence[TableCoverage]) -> Iterator[str]:
     found = [(one, gap) for one in tables for gap in one.gaps if gap.end is not None]
     for one, gap in found[:MOST_NAMES]:
         assert gap.end is not None
-        yield (
+        yield one_line(
             f"gap: {one.database_name}.{one.table_name} from {_second(gap.begin)} to "
             f"{_second(gap.end)} UTC: {gap.reason}"
         )

@@ -67,6 +67,17 @@ class Risk:
     policy: str | None = None
     when: Moment | None = None
 
+    @property
+    def subject(self) -> str:
+        """The table or policy that it is about: ``message`` begins with it.
+
+        >>> Risk(RiskKind.NOT_COVERED, "shop.a: b: no policy is for it", "shop", "a: b").subject
+        'shop.a: b'
+        """
+        if self.policy is not None and self.message.startswith(f"{self.policy}: "):
+            return self.policy
+        return ".".join(name for name in (self.database_name, self.table_name) if name is not None)
+
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for JSON; times are texts in UTC."""
         return {
