@@ -7,6 +7,7 @@ so that all tests together meet every combination.
 
 Migrations take longest, and most of what they do is the same on each version: a test of theirs runs
 on one of these combinations, and on the next one in the run with the oldest Alembic (``--turn 1``).
+So do the tests marked ``one_version``: examples, and what depends on no version.
 
 ``pytest --all-combinations`` runs them all, and so do the tests marked ``all_combinations``: those
 of what depends on dialect, driver and version together. ``pytest --once`` runs each test function
@@ -53,7 +54,7 @@ def covering(combinations: Sequence[Combination], name: str) -> set[Combination]
 def superfluous(items: Iterable[pytest.Item], turn: int = 0) -> list[pytest.Item]:
     """Return the items of tests that run on enough combinations without them.
 
-    :param turn: which of its combinations a test of migrations runs on.
+    :param turn: which of its combinations a test runs on that needs one.
     """
     tests: dict[str, list[tuple[pytest.Item, Combination]]] = {}
     for item in items:
@@ -62,7 +63,7 @@ def superfluous(items: Iterable[pytest.Item], turn: int = 0) -> list[pytest.Item
             continue
         schemes = [value for value in callspec.params.values() if _is_scheme(value)]
         version = callspec.params.get("server")
-        if version is None or len(schemes) != 1 - (not schemes and _is_of_migrations(item)):
+        if version is None or len(schemes) != 1 - (not schemes and _needs_one(item)):
             continue
         # Of the parametrized arguments alone: their indices count the combinations too.
         arguments = callspec.id.replace(version, "", 1)
@@ -74,15 +75,15 @@ def superfluous(items: Iterable[pytest.Item], turn: int = 0) -> list[pytest.Item
     left_out = []
     for test, runs in tests.items():
         kept = covering([combination for _, combination in runs], test)
-        if _is_of_migrations(runs[0][0]):
+        if _needs_one(runs[0][0]):
             ordered = sorted(kept, key=str)
             kept = {ordered[(zlib.crc32(test.encode()) + turn) % len(ordered)]}
         left_out += [item for item, combination in runs if combination not in kept]
     return left_out
 
 
-def _is_of_migrations(item: pytest.Item) -> bool:
-    return "tests/alembic/" in item.nodeid
+def _needs_one(item: pytest.Item) -> bool:
+    return "tests/alembic/" in item.nodeid or item.get_closest_marker("one_version") is not None
 
 
 def more_than_once(items: Iterable[pytest.Item], turn: int = 0) -> list[pytest.Item]:

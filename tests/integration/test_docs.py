@@ -18,7 +18,7 @@ from sqlalchemy import Engine
 import sqlalchemy_matrixone_pitr
 from tests.conftest import Server
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.one_version]
 
 ROOT = Path(__file__).parents[2]
 MODULES = sorted(

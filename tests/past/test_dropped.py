@@ -32,6 +32,8 @@ from sqlalchemy_matrixone_pitr import (
 from tests.conftest import Server
 from tests.past.tables import say, take_moment
 
+pytestmark = pytest.mark.one_version
+
 
 def protect(engine: Engine, pitr: Pitr) -> None:
     with engine.begin() as connection:
