@@ -14,7 +14,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from sqlalchemy import text
+from sqlalchemy import bindparam, text
 from sqlalchemy.engine import Connection, Engine
 
 from .. import server
@@ -189,6 +189,26 @@ def prepare_records(connection: Connection) -> int:
     found = connection.exec_driver_sql(f"SELECT max(id) FROM {_NAME}").scalar()
     roll_back(connection)
     return int(found or 0) + 1
+
+
+def lock_tables(connection: Connection, tables: Iterable[Key]) -> None:
+    """Let nobody write to tables until the connection's transaction ends; wait for who does.
+
+    By an ALTER that gives each the comment that it has. Without it, rows that others write between
+    a CLONE and a DROP in one transaction are in neither (docs/server.md, Clones).
+    """
+    wanted = sorted(tables)
+    statement = text(
+        "SELECT reldatabase, relname, rel_comment FROM mo_catalog.mo_tables "
+        "WHERE account_id = current_account_id() AND reldatabase IN :databases"
+    ).bindparams(bindparam("databases", sorted({d for d, _ in wanted}), expanding=True))
+    comments = {(d, t): c or "" for d, t, c in query(connection, statement)} if wanted else {}
+    for table in wanted:
+        # the server keeps a quote doubled, and takes a backslash for an escape
+        comment = comments.get(table, "").replace("''", "'").replace("'", "''")
+        comment = comment.replace("\\", "\\\\")
+        change = f"ALTER TABLE {back_quoted(*table)} COMMENT = '{comment}'"
+        connection.exec_driver_sql(change.replace("%", "%%"))
 
 
 def write_record(connection: Connection, record: NewRecord) -> tuple[SafetyCopy, ...]:

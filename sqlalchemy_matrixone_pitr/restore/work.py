@@ -215,6 +215,7 @@ class Work:
             roll_back(connection)
             with self._transaction(connection, result):
                 if record is not None:
+                    records.lock_tables(connection, self._job.before)
                     self._write(connection, record)
                 if self._job.undoes is not None:
                     records.set_state(connection, self._job.undoes, "undone")
