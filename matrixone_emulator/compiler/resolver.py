@@ -288,7 +288,8 @@ class Resolver:
             f"json_extract(value, '$[{index}]') AS k{index}" for index in range(len(columns))
         )
         data = f"[{','.join([_json_row(*row) for row in rows])}]"
-        sql = f"(SELECT {cells} FROM json_each(:{parameter}))"
+        # The limit keeps sqlite from mixing it into the query: a join then makes an index for it.
+        sql = f"(SELECT {cells} FROM json_each(:{parameter}) LIMIT -1)"
         named = [(label, f"k{index}", kind) for index, (label, kind) in enumerate(columns)]
         return ResolvedTable(database, name, sql, named, parameters={parameter: data})
 
