@@ -747,6 +747,26 @@ def has_table(connection: Connection, database: str, table: str) -> bool:
         return bool(object_ids(aside, [(database, table)]))
 
 
+def rows_in_partitions(connection: Connection, table: Key) -> int:
+    """The rows of a table's partitions, each read by its own name; 0 of a table without any.
+
+    From 4.0 on, a transaction that has made a partitioned table reads no rows of it before COMMIT,
+    but those of its partitions (docs/server.md, Partitions).
+    """
+    statement = text(
+        "SELECT relname FROM mo_catalog.mo_tables WHERE account_id = current_account_id() "
+        "AND reldatabase = :database AND relkind = 'partition'"
+    )
+    database, name = table
+    rows = 0
+    for (part,) in query(connection, statement, {"database": database}):
+        if part.startswith("%!%") and part.endswith(f"%!%{name}"):
+            quoted = ".".join(f"`{one.replace('`', '``')}`" for one in (database, part))
+            counted = f"SELECT count(*) FROM {quoted}".replace("%", "%%")
+            rows += int(connection.exec_driver_sql(counted).scalar_one())
+    return rows
+
+
 def is_part(name: str) -> bool:
     """Whether a table is a part of another: a partition, or an index."""
     return name.startswith(("%!%", "__mo_"))

@@ -160,6 +160,10 @@ def test_tables_that_are_not_there(call: Call, engine: Engine) -> None:
     ran = call("info", "--table", "nowhere")
     assert (ran.code, ran.out) == (2, "")
     assert ran.err == "Error: there is no table nowhere, nor a policy for one\n"
+    ran = call("info", "--database", "empty")
+    assert (ran.code, ran.out) == (2, "")
+    assert ran.err.startswith("Error: there is no database empty, nor a policy for one of ")
+    say(engine, "CREATE DATABASE empty")
     assert call("info", "--database", "empty").out == "There is no table, nor a policy for one.\n"
 
 

@@ -53,7 +53,8 @@ def coverage(
     :param at: a moment in question: :meth:`CoverageReport.at_risk` says where it is lost, and where
         it soon will be.
     :param server_windows: also read SHOW RECOVERY_WINDOW, and say why it differs.
-    :raises PitrValidationError: ``at`` lies in the future; a table has no database.
+    :raises PitrValidationError: ``at`` lies in the future; a table has no database; one of
+        ``databases`` is neither there nor named by a policy, or not of the metadata.
     :raises PitrPermissionError: this user may not read policies.
     :raises PitrUnsupportedError: not a MatrixOne server.
 
@@ -80,12 +81,14 @@ def coverage(
         if server_windows:
             shown = read_server_windows(connection, inventory.tables.account)
     if metadata is None:
+        _check_there(inventory, within or ())
         keys, requirements = _all_tables(inventory, within), Requirements(required)
     else:
         names = names.told(inventory.tables.database)
         keys = _declared_tables(metadata, names, inventory, within)
         bound = bind_declarations(metadata, names, inventory.tables.account)
         requirements = Requirements.of(bound.pitrs, required, _unprotected(metadata, names))
+        _check_declared(bound.databases, within or ())
         if within is None:
             within = bound.databases
     report = cover(inventory, keys, requirements, databases=within, at=moment)
@@ -98,6 +101,32 @@ def _databases(names: Iterable[str]) -> frozenset[str]:
     if isinstance(names, str):
         raise PitrValidationError(f"databases takes several names: write [{names!r}]")
     return frozenset(check_database_name(name) for name in names)
+
+
+def _check_there(inventory: Inventory, within: Collection[str]) -> None:
+    """
+    :raises PitrValidationError: a database is not there, and no policy names it: all would be well.
+    """
+    there = {database for database, _ in inventory.known.ids}
+    there |= {pitr.database_name for pitr in inventory.pitrs if pitr.database_name is not None}
+    missing = sorted(set(within) - there)
+    if missing:
+        raise PitrValidationError(
+            f"there is no database {', '.join(missing)}, nor a policy for one of that name: "
+            "check the name and the account"
+        )
+
+
+def _check_declared(declared: Collection[str], within: Collection[str]) -> None:
+    """
+    :raises PitrValidationError: the metadata have nothing in a database: all would be well.
+    """
+    missing = sorted(set(within) - set(declared))
+    if missing:
+        raise PitrValidationError(
+            f"the metadata have no table or policy in database {', '.join(missing)}: check the "
+            "name, and whether the modules with the tables are imported"
+        )
 
 
 def _all_tables(inventory: Inventory, within: Collection[str] | None) -> set[Key]:

@@ -41,6 +41,7 @@ from ..catalog import (
     parents_first,
     read_shape,
     routines_in,
+    rows_in_partitions,
     table_parts,
 )
 from ..connections import (
@@ -372,6 +373,8 @@ class _Copy:
         target = self._target(table)
         then = self._count(f"{back_quoted(*table)} {self.at.sql}")
         made = self._count(back_quoted(*target))
+        if made < then:
+            made = rows_in_partitions(self._connection, target)
         if then != made:
             raise PitrRestoreError(
                 f"{_named(table)} had {then} rows at {self.at}, and its copy {_named(target)} has "

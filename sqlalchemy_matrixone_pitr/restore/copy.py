@@ -18,6 +18,7 @@ from ..names import check_database_name, plain
 from ..past.comparison import Target, find_table
 from ..past.copies import Copying, CopyReport, destination, own_engine
 from ..past.opening import check_unless, to_moment
+from ..show import typed_errors
 
 
 def restore_copy(
@@ -42,6 +43,7 @@ def restore_copy(
         it, the copy is empty.
     :raises PastNotKeptError: nothing surely keeps the moment.
     :raises PastError: the source was not there then.
+    :raises PitrPermissionError: this user may not read the catalogue.
     :raises PitrRestoreError: the destination is there, or the server refused; nothing was made.
     :raises PitrTransactionError: the bind is in a transaction.
 
@@ -68,7 +70,7 @@ def copying(
     found = own_engine(bind, "restore_copy()")
     key = _source(source, Databases.of(bind))
     target = destination(into, key)
-    with side_connection(found) as connection:
+    with side_connection(found) as connection, typed_errors():
         version = server.require_matrixone(connection)
         moment = to_moment(at, Moment(server.clock(connection)))
         tables = _tables(connection, version, key, moment)

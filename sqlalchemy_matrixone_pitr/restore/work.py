@@ -26,7 +26,7 @@ from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from .. import server
-from ..catalog import Key, ObjectKey, Reference, indexes_of, object_ids
+from ..catalog import Key, ObjectKey, Reference, indexes_of, object_ids, rows_in_partitions
 from ..connections import (
     TextTransaction,
     idle,
@@ -289,6 +289,8 @@ class Work:
         """
         rows = count_rows(connection, back_quoted(*table).replace("%", "%%"))
         then = count_rows(connection, source.replace("%", "%%"))
+        if rows < then:
+            rows = max(rows, rows_in_partitions(connection, table))
         if rows < then or (exactly and rows > then):
             raise PitrRestoreError(
                 f"{'.'.join(table)} has {rows:,} rows, and had {then:,}: it is not restored"

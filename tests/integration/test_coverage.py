@@ -370,6 +370,28 @@ def test_arguments(shop: Engine, server: Server, database: str) -> None:
         report.table(database, "nothing")
 
 
+def test_a_database_that_is_not_there_is_not_all_well(shop: Engine, database: str) -> None:
+    for databases in (["nowhere"], [database, "no_where"]):
+        with pytest.raises(PitrValidationError, match="there is no database no"):
+            coverage(shop, databases=databases)
+    metadata = MetaData()
+    Table("crates", metadata, Column("id", Integer))
+    with pytest.raises(PitrValidationError, match="have no table or policy in database nowhere"):
+        coverage(shop, metadata, databases=["nowhere"])
+    assert coverage(shop, metadata, databases=[database]).tables
+
+
+def test_a_database_that_a_policy_names_is_reported(
+    shop: Engine, server: Server, database: str, prefix: str
+) -> None:
+    gone = f"{database}_gone"
+    say(shop, f"CREATE DATABASE {gone}")
+    protect(shop, Pitr.database(f"{prefix}_d", "7d", database_name=gone))
+    say(shop, f"DROP DATABASE {gone}")
+    [risk] = coverage(shop, databases=[gone]).at_risk()
+    assert (risk.kind, risk.subject) == (RiskKind.TARGET_GONE, f"{prefix}_d")
+
+
 def test_the_callers_work_is_not_disturbed(shop: Engine, database: str) -> None:
     with Session(shop) as session:
         session.execute(text("INSERT INTO crates VALUES (9, 90)"))
@@ -418,7 +440,8 @@ def test_four_statements(
     say(shop, *(f"ALTER TABLE {name} ADD COLUMN w INT" for name in names))
     for metadata in (None, MetaData()):
         reads.clear()
-        report = coverage(shop, metadata, databases=[database], at=Moment.now(shop))
+        within = [database] if metadata is None else None
+        report = coverage(shop, metadata, databases=within, at=Moment.now(shop))
         asked = [one for one in reads if "unix_timestamp" not in one]  # Moment.now
         assert len(asked) <= 4, asked
     assert len(coverage(shop, databases=[database]).tables) == many + 1

@@ -192,6 +192,20 @@ def test_a_copy(shop: Engine, database: str, other: str) -> None:
         restore_copy(shop, database, then, other)
 
 
+def test_a_partitioned_table(shop: Engine, database: str, other: str) -> None:
+    """4.2.0 reads no rows of it in the transaction that makes the copy."""
+    parts = "(id INT PRIMARY KEY, v INT) PARTITION BY HASH (id) PARTITIONS 2"
+    say(shop, f"CREATE TABLE `p%_1` {parts}", "INSERT INTO `p%_1` VALUES (1, 7), (2, 8), (3, 9)")
+    then = take_moment(shop)
+    say(shop, "DELETE FROM `p%_1` WHERE id = 1")
+    copied = restore_copy(shop, f"{database}.p%_1", then, "p_then")
+    assert (copied.rows, rows_of(shop, "p_then")) == (3, [(1, 7), (2, 8), (3, 9)])
+    assert restore_copy(shop, database, then, other).rows == 5
+    (dropped,) = dropped_after(shop, "DROP TABLE `p%_1`")
+    assert undrop(shop, dropped, into="p_back").rows == 2
+    assert rows_of(shop, "p_back") == [(2, 8), (3, 9)]
+
+
 def test_a_foreign_key_of_a_copy(shop: Engine, database: str) -> None:
     say(
         shop,

@@ -27,6 +27,7 @@ from sqlalchemy_matrixone_pitr import (
     RestorePitr,
     dropped_objects,
     dropped_objects_async,
+    restore_copy,
     undrop,
 )
 from tests.conftest import Server
@@ -245,6 +246,8 @@ def test_who_may_not_read(server: Server, prefix: str, database: str) -> None:
     try:
         with pytest.raises(PitrPermissionError):
             dropped_objects(engine)
+        with pytest.raises(PitrPermissionError):
+            restore_copy(engine, database, take_moment(engine), f"{database}_copy")
     finally:
         engine.dispose()
         client.ok(f"DROP USER {prefix}_u", f"DROP ROLE {prefix}_r")
