@@ -18,14 +18,15 @@ SHOWN = "^SHOW PITR"
 
 @pytest.fixture
 def role(server: Server, prefix: str) -> Iterator[str]:
-    """A role of sys that may show policies, and not read the catalogue; its user is as it."""
+    """A role of sys that may show policies, and not read the catalogue; its user's name ends in
+    ``_user``."""
     name = f"{prefix}_role"
     server.query(f"CREATE ROLE {name}")
     server.query(f"GRANT ALL ON ACCOUNT * TO {name}")
-    server.query(f"CREATE USER {name} IDENTIFIED BY 'pw111' DEFAULT ROLE {name}")
-    server.query(f"GRANT {name} TO {name}")
+    server.query(f"CREATE USER {name}_user IDENTIFIED BY 'pw111' DEFAULT ROLE {name}")
+    server.query(f"GRANT {name} TO {name}_user")
     yield name
-    server.query(f"DROP USER {name}")
+    server.query(f"DROP USER {name}_user")
     server.query(f"DROP ROLE {name}")
 
 
@@ -65,7 +66,9 @@ def test_a_user_of_sys_who_may_not_read_the_catalogue(
     server: Server, proxy: Proxy, database: str, prefix: str, role: str
 ) -> None:
     PitrManager(create_engine(server.url())).create_database_pitr(prefix, database)
-    engine = create_engine(server.url(user=f"sys:{role}:{role}", password="pw111", port=proxy.port))
+    engine = create_engine(
+        server.url(user=f"sys:{role}_user:{role}", password="pw111", port=proxy.port)
+    )
     manager = PitrManager(engine)
     assert manager.get(prefix).database_name == database
     assert [pitr.name for pitr in manager.list(database_name=database)] == [prefix]
