@@ -125,6 +125,13 @@ def test_the_declared_range_is_required(call: Call, engine: Engine, tmp_path: Pa
     assert call("info", "models:metadata").code == 0
 
 
+def test_empty_metadata_are_a_warning(call: Call, engine: Engine, tmp_path: Path) -> None:
+    (tmp_path / "nothing_here.py").write_text("from sqlalchemy import MetaData\nm = MetaData()\n")
+    ran = call("info", "nothing_here:m", "--require", "7d", "--prometheus")
+    assert "Warning: the metadata have no table: nothing is told." in ran.err
+    assert "Warning" not in ran.out
+
+
 def test_a_moment_in_question(call: Call, emulator: Emulator, shop: Engine) -> None:
     ran = call("info", "--at", "5h ago", "--table", "keyed")
     assert "letting go" not in ran.out

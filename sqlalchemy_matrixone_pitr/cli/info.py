@@ -13,7 +13,7 @@ import click
 
 from ..printing import one_line
 from .arguments import connected, databases, json_option
-from .console import MOST_NAMES, Console
+from .console import MOST_NAMES, Console, warn
 from .errors import CliError
 from .moments import Moments, moment_option
 
@@ -113,6 +113,10 @@ def info(
     _check_one_form({"--json": as_json, "--prometheus": prometheus, "--timeline": timeline})
     moment = None if at is None else Moments(engine).of("--at", at)
     report = coverage(engine, metadata, databases=databases or None, require=require, at=moment)
+    if metadata is not None and not report.tables:
+        warn(
+            "the metadata have no table: nothing is told. Are the modules with the models imported?"
+        )
     if tables:
         report = _only(report, tables, engine.url.database)
     if as_json:
