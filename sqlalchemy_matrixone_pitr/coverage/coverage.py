@@ -37,8 +37,8 @@ def coverage(
     the past say OK and bring no rows (docs/server.md, Garbage collection). Views, sequences,
     external tables and the server's own databases are left out.
 
-    Four reading statements at most, however many tables, on a connection of its own; the caller's
-    transaction is not disturbed, and what it has not committed is not seen. sys knows most; to
+    Four reading statements at most, however many tables, and one more where a policy is held
+    (:func:`hold`), on a connection of its own; the caller's transaction is not disturbed, and what it has not committed is not seen. sys knows most; to
     another account policies that sys made for it are not visible, and what cannot be known is said
     to be ``unknown``.
 

@@ -1,4 +1,5 @@
 """Reading what coverage is computed from: four statements, however many tables and policies.
+Where a policy is held, one more reads the holds.
 
 The tables of the account with their indexes; its policies; its snapshots; and the ids that the
 tables had at one earlier moment, where a table was altered since policies above it were made, or

@@ -443,6 +443,8 @@ def test_four_statements(
         within = [database] if metadata is None else None
         report = coverage(shop, metadata, databases=within, at=Moment.now(shop))
         asked = [one for one in reads if "unix_timestamp" not in one]  # Moment.now
+        if LIVE:  # another's policy may be held
+            asked = [one for one in asked if "`holds`" not in one]
         assert len(asked) <= 4, asked
     assert len(coverage(shop, databases=[database]).tables) == many + 1
     assert report.tables == ()
