@@ -1,10 +1,10 @@
 """Reading what coverage is computed from: four statements, however many tables and policies.
-Where a policy is held, one more reads the holds.
 
 The tables of the account with their indexes; its policies; its snapshots; and the ids that the
 tables had at one earlier moment, where a table was altered since policies above it were made, or
 where an account other than sys must look whether its policies' objects are the same. sys takes its
-policies from the catalogue, which has the recorded ids, and needs no SHOW PITR.
+policies from the catalogue, which has the recorded ids, and needs no SHOW PITR. Where a policy is
+held, one more reads the holds.
 """
 
 from __future__ import annotations
