@@ -18,7 +18,7 @@ from sqlalchemy import bindparam, text
 from sqlalchemy.engine import Connection, Engine
 
 from .. import server
-from ..catalog import Key, Reference, object_ids, references
+from ..catalog import Key, Reference, object_ids, references, rows_in_partitions
 from ..connections import Bind, TextTransaction, query, roll_back, send, side_connection
 from ..ddl import Clone, back_quoted
 from ..errors import PitrNotFoundError, PitrValidationError
@@ -211,14 +211,20 @@ def lock_tables(connection: Connection, tables: Iterable[Key]) -> None:
         connection.exec_driver_sql(change.replace("%", "%%"))
 
 
+def _count(connection: Connection, table: Key) -> int:
+    count = f"SELECT count(*) FROM {back_quoted(*table)}"
+    return int(connection.exec_driver_sql(count.replace("%", "%%")).scalar_one())
+
+
 def write_record(connection: Connection, record: NewRecord) -> tuple[SafetyCopy, ...]:
     """Clone tables aside and record them, in the connection's transaction."""
     copies = []
     for number, table in enumerate(sorted(record.tables), 1):
         copy = OWN_DATABASE, f"copy_{record.id}_{number}"
         send(connection, Clone(table, copy))
-        count = f"SELECT count(*) FROM {back_quoted(*copy)}"
-        rows = int(connection.exec_driver_sql(count.replace("%", "%%")).scalar_one())
+        rows = _count(connection, copy)
+        if not rows and _count(connection, table):
+            rows = rows_in_partitions(connection, copy)
         copies.append(SafetyCopy(".".join(table), ".".join(copy), rows))
     made = {f"copy_{record.id}_{number}" for number in range(1, len(copies) + 1)}
     for key in references(connection, of=[OWN_DATABASE]):

@@ -26,6 +26,8 @@ from sqlalchemy_matrixone_pitr import (
     PitrValidationError,
     dropped_objects,
     dropped_objects_async,
+    forget_copies,
+    restore,
     restore_copy,
     restore_copy_async,
     undrop,
@@ -201,6 +203,10 @@ def test_a_partitioned_table(shop: Engine, database: str, other: str) -> None:
     copied = restore_copy(shop, f"{database}.p%_1", then, "p_then")
     assert (copied.rows, rows_of(shop, "p_then")) == (3, [(1, 7), (2, 8), (3, 9)])
     assert restore_copy(shop, database, then, other).rows == 5
+    report = restore(shop, f"{database}.p%_1", then)
+    assert ([one.rows for one in report.copies], len(rows_of(shop, "`p%_1`"))) == ([2], 3)
+    undone = report.undo()
+    forget_copies(shop, ids=[one.id for one in (report, undone) if one.id is not None])
     (dropped,) = dropped_after(shop, "DROP TABLE `p%_1`")
     assert undrop(shop, dropped, into="p_back").rows == 2
     assert rows_of(shop, "p_back") == [(2, 8), (3, 9)]
