@@ -54,6 +54,7 @@ class Rules:
     :ivar truncated_stays_active: so with a truncated table's.
     :ivar table_policies_keep_partitions: a table's policy keeps the rows of its partitions, which
         have ids of their own.
+    :ivar copies_forget_partitions: whatever makes a table again leaves PARTITION BY out.
     :ivar restore_skips_orphans: RESTORE of a table whose foreign key's parent is missing does
         nothing and says OK.
     :ivar restore_skips_self_references: RESTORE of a database does nothing and says OK where one
@@ -71,6 +72,7 @@ class Rules:
     rebuilt_stays_active: bool
     truncated_stays_active: bool
     table_policies_keep_partitions: bool
+    copies_forget_partitions: bool
     restore_skips_orphans: bool
     restore_skips_self_references: bool
     catalogue_has_instants: bool
@@ -93,6 +95,7 @@ def rules_of(version: Version) -> Rules:
         rebuilt_stays_active=version < (3, 0, 0),
         truncated_stays_active=version < (4, 0, 0),
         table_policies_keep_partitions=version < (4, 0, 0),
+        copies_forget_partitions=version < (4, 0, 0),
         restore_skips_orphans=version < (3, 0, 0),
         restore_skips_self_references=version < (4, 2, 0),
         catalogue_has_instants=version >= (3, 0, 0),

@@ -486,6 +486,7 @@ def _costs(connection: Connection, made: Prepared, options: Options) -> Sequence
             found.append(f"nothing surely keeps the history of {names_of(sorted(lost))}")
     if facts.removed and facts.scope.database is not None:
         found.append(f"made later, and dropped: {names_of(facts.removed)}")
+    found += _of_partitions(facts)
     found += _of_copies(made)
     detached = detached_by(facts, decision)
     if detached and not options.renew:
@@ -497,6 +498,19 @@ def _costs(connection: Connection, made: Prepared, options: Options) -> Sequence
         if cloned:
             found.append(f"AUTO_INCREMENT of {', '.join(cloned)} goes on with the next block")
     return found
+
+
+def _of_partitions(facts: Facts) -> Iterator[str]:
+    """Before 4.0 whatever makes a table again forgets how it is partitioned."""
+    if facts.then is None or not facts.rules.copies_forget_partitions:
+        return
+    parts = facts.then.parts
+    tables = [one for one in facts.restored if one in parts and parts[one].partitioned]
+    if tables:
+        yield (
+            f"this version forgets the partitions of {names_of(tables)}: the rows come back, and "
+            "PARTITION BY does not, nor does an undo bring it back"
+        )
 
 
 def _of_copies(made: Prepared) -> Iterator[str]:

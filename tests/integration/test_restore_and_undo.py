@@ -347,6 +347,29 @@ def test_changed_since(shop: Engine, database: str) -> None:
         undo_restore(shop, again.id)
 
 
+@pytest.mark.parametrize("by_restore", [None, False])
+def test_a_partitioned_table(
+    matrixone_engine: Engine, database: str, prefix: str, server: Server, by_restore: bool | None
+) -> None:
+    say(
+        matrixone_engine,
+        "CREATE TABLE p (id INT PRIMARY KEY) PARTITION BY HASH(id) PARTITIONS 2",
+        "INSERT INTO p VALUES (1), (2), (3)",
+    )
+    protect(matrixone_engine, Pitr.database(f"{prefix}_d", "1d"))
+    at = take_moment(matrixone_engine)
+    say(matrixone_engine, "DELETE FROM p WHERE id = 1")
+    preview = preview_restore(matrixone_engine, f"{database}.p", at, by_restore=by_restore)
+    assert ("forgets the partitions" in str(preview.costs)) == (server.version < (4, 0, 0))
+    report = restore(matrixone_engine, f"{database}.p", at, by_restore=by_restore)
+    assert rows_of(matrixone_engine, "p") == [(1,), (2,), (3,)]
+    assert [(copy.rows, len(rows_of(matrixone_engine, copy.copy))) for copy in report.copies] == [
+        (2, 2)
+    ]
+    undone(report)
+    assert rows_of(matrixone_engine, "p") == [(2,), (3,)]
+
+
 def test_records_and_copies(shop: Engine, database: str) -> None:
     at = take_moment(shop)
     say(shop, "DELETE FROM free WHERE id = 1")
