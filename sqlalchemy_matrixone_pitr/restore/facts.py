@@ -287,3 +287,15 @@ def has_columns(parent: TableShape | None, key: Reference) -> bool:
 def read_text(table: Key, at: Moment | None = None) -> str:
     """A table in a FROM clause, now or at a moment."""
     return back_quoted(*table) + ("" if at is None else f" {at.sql}")
+
+
+def definition_of(connection: Connection, table: Key) -> str:
+    """SHOW CREATE TABLE of a table or view, now."""
+    statement = f"SHOW CREATE TABLE {back_quoted(*table)}".replace("%", "%%")
+    return str(connection.exec_driver_sql(statement).one()[1])
+
+
+def views_of(connection: Connection, database: str) -> dict[Key, str]:
+    """The views of a database with their texts, now."""
+    views = sorted(name for name, kind in kinds_in(connection, database).items() if kind == "v")
+    return {(database, view): definition_of(connection, (database, view)) for view in views}

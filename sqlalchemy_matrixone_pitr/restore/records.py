@@ -24,13 +24,16 @@ from ..ddl import Clone, back_quoted
 from ..errors import PitrNotFoundError, PitrValidationError
 from ..locking import DEFAULT_TIMEOUT, account_lock
 from ..moment import Moment
-from ..names import OWN_DATABASE
+from ..names import OWN_DATABASE, shorten
 from ..past.copies import own_engine
 from ..show import reading, typed_errors
 from .rebuild import drop_key
 from .targets import Scope
 
 _TABLE: Final = "restores"
+_FORGOTTEN: Final = "forgotten"
+"""The state of a record whose copies are dropped: its number is never given to another restore."""
+
 _NAME: Final = f"`{OWN_DATABASE}`.`{_TABLE}`"
 
 
@@ -126,6 +129,11 @@ class RestoreRecord:
     def views(self) -> dict[Key, str]:
         """The views before, of a database."""
         return {_key(view): text for *view, text in self.details["views"]}
+
+    @property
+    def left(self) -> dict[Key, str]:
+        """The definitions of tables and views that the restore has left; none where unknown."""
+        return {_key(one): text for *one, text in self.details.get("left", ())}
 
     @property
     def same_as(self) -> Moment | None:
@@ -229,7 +237,6 @@ def write_record(connection: Connection, record: NewRecord) -> tuple[SafetyCopy,
     for key in references(connection, of=[OWN_DATABASE]):
         if key.table[1] in made:
             connection.exec_driver_sql(drop_key(key).replace("%", "%%"))
-    details = {**record.details, "tables": [list(table) for table in sorted(record.tables)]}
     values = {
         "id": record.id,
         "made": server.clock(connection),
@@ -237,7 +244,7 @@ def write_record(connection: Connection, record: NewRecord) -> tuple[SafetyCopy,
         "state": record.state,
         "target": record.target,
         "copies": json.dumps([copy.to_dict() for copy in copies]),
-        "details": json.dumps(details),
+        "details": json.dumps(record.details),
     }
     send(
         connection,
@@ -254,11 +261,10 @@ def set_state(connection: Connection, number: int, state: str) -> None:
     send(connection, statement.bindparams(state=state, id=number))
 
 
-def set_same_as(connection: Connection, record: NewRecord, moment: Moment) -> None:
-    """Record when the tables were as an undo left them."""
-    details = json.dumps({**record.details, "same_as": moment.nanoseconds})
+def set_details(connection: Connection, record: NewRecord) -> None:
+    """Record what became known after the record was written."""
     statement = text(f"UPDATE {_NAME} SET details = :details WHERE id = :id")
-    send(connection, statement.bindparams(details=details, id=record.id))
+    send(connection, statement.bindparams(details=json.dumps(record.details), id=record.id))
 
 
 # ---------------------------------------------------------------------------------------- reading
@@ -270,7 +276,10 @@ def read_records(connection: Connection) -> list[RestoreRecord]:
         return []
     rows = query(
         connection,
-        text(f"SELECT id, made, at, state, target, copies, details FROM {_NAME} ORDER BY id DESC"),
+        text(
+            f"SELECT id, made, at, state, target, copies, details FROM {_NAME} "
+            f"WHERE state <> '{_FORGOTTEN}' ORDER BY id DESC"
+        ),
     )
     return [
         RestoreRecord(
@@ -318,7 +327,7 @@ def forget_copies(
     ids: Collection[int] | None = None,
     timeout: float = DEFAULT_TIMEOUT,
 ) -> list[RestoreRecord]:
-    """Drop safety copies with their records, and return what was dropped.
+    """Drop safety copies, and return the restores that cannot be undone any more.
 
     At once, under the account lock, each restore's copies in one transaction. What is forgotten
     cannot be undone any more. When no restore is left, the database ``matrixone_pitr`` stays.
@@ -332,8 +341,7 @@ def forget_copies(
     >>> forget_copies(create_engine(url), older_than=dt.timedelta(days=3650))
     []
     """
-    if older_than is not None and not isinstance(older_than, dt.timedelta):
-        raise PitrValidationError(f"older_than is a timedelta, or None, not {older_than!r}")
+    _check_which(older_than, ids)
     found = own_engine(bind, "forget_copies()")
     forgotten = []
     with account_lock(found, timeout), side_connection(found) as connection, typed_errors():
@@ -355,10 +363,25 @@ def forget_copies(
     return forgotten
 
 
+def _check_which(older_than: object, ids: Any) -> None:
+    """
+    :raises PitrValidationError: it does not say which restores.
+    """
+    if older_than is not None and not isinstance(older_than, dt.timedelta):
+        raise PitrValidationError(f"older_than is a timedelta, or None, not {shorten(older_than)}")
+    if older_than is not None and older_than < dt.timedelta():
+        raise PitrValidationError(f"older_than is {older_than}: nothing is younger than now")
+    several = isinstance(ids, Collection) and not isinstance(ids, str | bytes)
+    if ids is not None and not (several and all(type(one) is int for one in ids)):
+        raise PitrValidationError(f"ids are the numbers of restores, or None, not {shorten(ids)}")
+
+
 def _forget(connection: Connection, engine: Engine, record: RestoreRecord) -> None:
     with TextTransaction().on(engine, connection):
         for copy in record.copies:
             name = back_quoted(*copy.copy.split(".", 1))
             connection.exec_driver_sql(f"DROP TABLE IF EXISTS {name}")
-        statement = text(f"DELETE FROM {_NAME} WHERE id = :id")
-        send(connection, statement.bindparams(id=record.id))
+        statement = text(
+            f"UPDATE {_NAME} SET state = :state, copies = '[]', details = '{{}}' WHERE id = :id"
+        )
+        send(connection, statement.bindparams(state=_FORGOTTEN, id=record.id))

@@ -8,7 +8,7 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
 from .. import server
-from ..catalog import Key, inventory, kinds_in, references
+from ..catalog import Key, inventory, references
 from ..connections import Bind
 from ..ddl import back_quoted
 from ..errors import PitrRestoreError, PitrValidationError
@@ -17,6 +17,7 @@ from ..moment import Moment
 from ..past.copies import own_engine
 from ..past.rows import diff_summary
 from ..show import reading, typed_errors
+from .facts import definition_of, views_of
 from .preview import RestoreStep
 from .rebuild import Piece, Rebuild, children_first, keys_to_drop
 from .records import RestoreRecord, find_record
@@ -91,11 +92,10 @@ class _Now:
         self.keys = references(connection, of=scope.databases, to=scope.databases)
         self.views: dict[Key, str] = {}
         if scope.database in self.databases and scope.database is not None:
-            for name, kind in kinds_in(connection, scope.database).items():
-                if kind == "v":
-                    text = f"SHOW CREATE TABLE {back_quoted(scope.database, name)}"
-                    shown = connection.exec_driver_sql(text.replace("%", "%%")).one()
-                    self.views[scope.database, name] = str(shown[1])
+            self.views = views_of(connection, scope.database)
+        self.defined = dict(self.views)
+        for table in self.ids.keys() & record.left.keys():
+            self.defined[table] = definition_of(connection, table)
 
     @property
     def unchanged(self) -> set[Key]:
@@ -107,10 +107,18 @@ class _Now:
 def _changes(bind: Bind, record: RestoreRecord, now: _Now) -> Iterator[str]:
     """List what has changed since the restore."""
     touched = now.ids.keys() - now.unchanged
+    left = record.left
     for table in sorted(touched - record.after):
         yield f"{'.'.join(table)} was made since"
     for table in sorted(record.after - now.ids.keys()):
         yield f"{'.'.join(table)} was dropped since"
+    for view in sorted(now.views.keys() - left.keys() if "left" in record.details else ()):
+        yield f"view {'.'.join(view)} was made since"
+    for one in sorted(left.keys() - record.after - now.views.keys()):
+        yield f"view {'.'.join(one)} was dropped since"
+    for one in sorted(left.keys() & now.defined.keys()):
+        if left[one] != now.defined[one]:
+            yield f"{'.'.join(one)} was altered since"
     for table in sorted(record.after & touched):
         name = ".".join(table)
         if record.same_as is None:

@@ -18,7 +18,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, NoReturn
 
@@ -46,6 +46,7 @@ from ..show import reading
 from ..status import read_state
 from ..transaction import send_now
 from . import records
+from .facts import definition_of, views_of
 from .preview import RestoreStep
 from .rebuild import Rebuild
 from .report import OnRestoreProgress, RestoredTable, RestoreProgress, RestoreReport, StepResult
@@ -228,17 +229,23 @@ class Work:
             if rebuild.create_views and not connection.invalidated and not chosen:
                 connection.invalidate()  # it has a database by now
         if self._job.at is None and record is not None:
-            self._set_same_as(record)
+            self._set_same_as()
 
-    def _set_same_as(self, record: records.NewRecord) -> None:
+    def _set_same_as(self) -> None:
         """Record when the tables are as an undo has left them; without it, it is not known."""
         with (
             contextlib.suppress(SQLAlchemyError),
             side_connection(self._engine) as connection,
             idle(connection),
         ):
-            records.set_same_as(connection, record, Moment(server.clock(connection)))
-            connection.exec_driver_sql("COMMIT")
+            self._add_details(connection, same_as=server.clock(connection))
+
+    def _add_details(self, connection: Connection, **details: Any) -> None:
+        assert self._record is not None
+        self._record = replace(self._record, details={**self._record.details, **details})
+        connection.rollback()
+        records.set_details(connection, self._record)
+        connection.exec_driver_sql("COMMIT")
 
     @contextlib.contextmanager
     def _transaction(self, connection: Connection, result: StepResult) -> Iterator[None]:
@@ -330,8 +337,12 @@ class Work:
                 self.report.tables.append(
                     RestoredTable(name, job.ways[table], rows, then, tuple(repaired))
                 )
+            if self._record is not None:
+                left = {table: definition_of(connection, table) for table in job.sources}
+                if job.scope.database is not None:
+                    left |= views_of(connection, job.scope.database)
+                self._add_details(connection, left=[[*one, text] for one, text in left.items()])
             if self._record is not None and self._record.state == "begun":
-                connection.rollback()
                 records.set_state(connection, self._record.id, "done")
                 connection.exec_driver_sql("COMMIT")
 

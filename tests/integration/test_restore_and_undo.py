@@ -347,6 +347,41 @@ def test_changed_since(shop: Engine, database: str) -> None:
         undo_restore(shop, again.id)
 
 
+def test_definitions_changed_since(shop: Engine, database: str) -> None:
+    at = take_moment(shop)
+    for change, what in (
+        ("ALTER TABLE free ADD COLUMN more INT", "free was altered"),
+        ("ALTER TABLE free ADD UNIQUE KEY more (v)", "free was altered"),
+        ("CREATE VIEW more AS SELECT id FROM free", "view [^ ]*more was made"),
+        ("DROP VIEW named", "view [^ ]*named was dropped"),
+        ("ALTER VIEW named AS SELECT id FROM free", "named was altered"),
+    ):
+        report = restore(shop, database, at)
+        say(shop, change)
+        with pytest.raises(PitrRestoreError, match=f"{what} since"):
+            report.undo()
+        undone(report, force=True)
+
+
+def test_a_number_is_given_once(shop: Engine, database: str) -> None:
+    at = take_moment(shop)
+    say(shop, "DELETE FROM free WHERE id = 1")
+    report = restore(shop, f"{database}.free", at)
+    assert report.id is not None
+    forget_copies(shop, ids=[report.id])
+    again = restore(shop, f"{database}.own", at)
+    assert again.id is not None
+    assert again.id > report.id
+    with pytest.raises(PitrNotFoundError, match="copies were forgotten"):
+        report.undo()
+    for wrong in (7, "7", [True], ["7"]):
+        with pytest.raises(PitrValidationError, match="ids are the numbers"):
+            forget_copies(shop, ids=wrong)  # type: ignore[arg-type]
+    with pytest.raises(PitrValidationError, match="nothing is younger"):
+        forget_copies(shop, older_than=dt.timedelta(days=-1))
+    assert again.id in [record.id for record in restore_records(shop)]
+
+
 @pytest.mark.parametrize("by_restore", [None, False])
 def test_a_partitioned_table(
     matrixone_engine: Engine, database: str, prefix: str, server: Server, by_restore: bool | None
