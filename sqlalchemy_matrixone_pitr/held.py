@@ -20,6 +20,7 @@ from sqlalchemy.exc import DBAPIError
 
 from .connections import query, roll_back
 from .errors import is_not_there
+from .generations import policies
 from .model import Pitr, PitrRange, PitrUnit
 from .moment import Moment, begin_of_range
 from .names import OWN_DATABASE
@@ -125,7 +126,7 @@ def read_holds(connection: Connection) -> list[Hold]:
     ]
 
 
-def held_ranges(connection: Connection, pitrs: Iterable[Pitr]) -> dict[str, PitrRange]:
+def held_ranges(connection: Connection, pitrs: Collection[Pitr]) -> dict[str, PitrRange]:
     """The ranges before of the policies that are held, by name.
 
     Nothing is read where no policy has the range of one that is held.
@@ -133,11 +134,26 @@ def held_ranges(connection: Connection, pitrs: Iterable[Pitr]) -> dict[str, Pitr
     suspects = {pitr.name for pitr in pitrs if pitr.range == HELD}
     if not suspects:
         return {}
-    found: dict[str, PitrRange] = {}
-    for one in read_holds(connection):
-        if one.released is None:
-            found |= {p.name: p.before for p in one.policies if p.name in suspects}
-    return found
+    active = [one for one in read_holds(connection) if one.released is None]
+    return {
+        name: before for name, before in ranges_before(active, pitrs).items() if name in suspects
+    }
+
+
+def ranges_before(found: Iterable[Hold], pitrs: Iterable[Pitr]) -> dict[str, PitrRange]:
+    """The ranges before of the policies that holds are for, by name.
+
+    A generation that renewed a held policy has taken the held range over, and is held with it.
+    """
+    ranges = {policy.name: policy.before for one in found for policy in one.policies}
+    for line in policies(pitrs):
+        before: PitrRange | None = None
+        for pitr in line.generations:
+            if pitr.name in ranges:
+                before = ranges[pitr.name]
+            elif before is not None and pitr.range == HELD:
+                ranges[pitr.name] = before
+    return ranges
 
 
 def sure_moments(connection: Connection, pitrs: Collection[Pitr]) -> dict[str, Moment]:

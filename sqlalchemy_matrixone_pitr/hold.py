@@ -11,7 +11,7 @@ being dropped, nor history that no policy keeps.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from sqlalchemy import text
@@ -25,9 +25,9 @@ from .coverage.windows import start_of, sure_of
 from .declarations import Databases
 from .errors import PitrNotFoundError, PitrValidationError
 from .extent import covers
-from .held import HELD, TABLE, HeldPolicy, Hold, read_holds, sure_moments
+from .held import HELD, TABLE, HeldPolicy, Hold, ranges_before, read_holds, sure_moments
 from .locking import DEFAULT_TIMEOUT, account_lock
-from .model import Pitr
+from .model import Pitr, PitrRange
 from .moment import Moment
 from .names import OWN_DATABASE, plain, shorten
 from .past.copies import own_engine
@@ -82,7 +82,8 @@ def hold(
             raise PitrNotFoundError(
                 f"no policy covers {scope}, so there is nothing to hold: create one"
             )
-        before = {p.name: p.before for one in there for p in one.policies}
+        before = ranges_before(there, pitrs)
+        changed = {p.name: p.range for p in covering if p.name in before and p.range != HELD}
         policies = tuple(
             HeldPolicy(
                 pitr.name,
@@ -92,6 +93,7 @@ def hold(
             for pitr in covering
         )
         made = _recorded(engine, scope, plain(reason).strip(), now, policies)
+        _write_changed(engine, there, changed)
         actions = [
             Alter(pitr.with_range(HELD), "it is held", pitr)
             for pitr in covering
@@ -124,13 +126,11 @@ def release(bind: Bind, id: int, *, timeout: float = DEFAULT_TIMEOUT) -> Hold:
             raise PitrNotFoundError(
                 f"there is no hold {id} in this account, or it is released: holds() lists them"
             )
-        others = {p.name for one in there if one.id != id for p in one.policies}
+        others = ranges_before([one for one in there if one.id != id], pitrs.values())
         actions = [
-            Alter(pitrs[policy.name].with_range(policy.before), "its hold ends", pitrs[policy.name])
-            for policy in wanted.policies
-            if policy.name not in others
-            and policy.name in pitrs
-            and pitrs[policy.name].range == HELD
+            Alter(pitrs[name].with_range(before), "its hold ends", pitrs[name])
+            for name, before in ranges_before([wanted], pitrs.values()).items()
+            if name not in others and name in pitrs and pitrs[name].range == HELD
         ]
         _send(engine, actions)
         with side_connection(engine) as connection:
@@ -191,6 +191,15 @@ def _recorded(
         send(connection, statement_.bindparams(**values))
         connection.exec_driver_sql("COMMIT")
     return made
+
+
+def _write_changed(engine: Engine, there: Sequence[Hold], changed: Mapping[str, PitrRange]) -> None:
+    """Record ranges that somebody has changed since other holds: these give them back, too."""
+    for one in there:
+        if any(policy.name in changed for policy in one.policies):
+            policies = [replace(p, before=changed.get(p.name, p.before)) for p in one.policies]
+            with side_connection(engine) as connection:
+                _write_policies(connection, one.id, policies)
 
 
 def _as_json(policies: Sequence[HeldPolicy]) -> str:

@@ -134,6 +134,32 @@ def test_two_holds_and_a_change_by_hand(shop: Engine, database: str, prefix: str
     assert apply_plan(shop, plan, allow_destructive=True).ok
 
 
+def test_a_change_between_two_holds(shop: Engine, database: str, prefix: str) -> None:
+    first = hold(shop, database, "one")
+    with shop.begin() as connection:
+        connection.execute(AlterPitr(f"{prefix}_d", "30d"))
+    second = hold(shop, database, "two")
+    release(shop, second.id)
+    assert set(ranges(shop, prefix).values()) == {"100y"}
+    release(shop, first.id)
+    assert ranges(shop, prefix) == {"d": "30d", "t": "3d"}
+
+
+def test_renewed_while_held(shop: Engine, database: str, prefix: str) -> None:
+    first = hold(shop, database, "one")
+    say(shop, "ALTER TABLE t ADD COLUMN v INT")
+    PitrManager(shop).renew(f"{prefix}_t")
+    assert ranges(shop, prefix) == {"d": "100y", "t": "100y", "t__g2": "100y"}
+    plan = plan_pitrs(shop, declared(prefix))
+    assert not plan.actions
+    assert f"{prefix}_t__g2" in {pitr.name for pitr in plan.held}
+    second = hold(shop, f"{database}.t", "two")
+    release(shop, first.id)
+    assert set(ranges(shop, prefix).values()) == {"100y"}
+    release(shop, second.id)
+    assert ranges(shop, prefix) == {"d": "7d", "t": "3d", "t__g2": "3d"}
+
+
 def test_what_is_refused(shop: Engine, database: str, prefix: str) -> None:
     with pytest.raises(PitrValidationError, match="reason is a text"):
         hold(shop, database, " ")
