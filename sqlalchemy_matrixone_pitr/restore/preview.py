@@ -94,7 +94,7 @@ class RestorePreview:
 
     >>> from sqlalchemy import create_engine
     >>> engine = create_engine(url)
-    >>> preview = preview_restore(engine, f"{engine.url.database}.nothing", "1s ago")
+    >>> preview = preview_restore(engine, f"{engine.url.database}.nothing", "0s ago")
     >>> preview.ok, preview.problems[0].partition(" at ")[0].partition(".")[2]
     (False, 'nothing')
 
