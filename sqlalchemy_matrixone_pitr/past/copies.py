@@ -374,7 +374,7 @@ class _Copy:
         then = self._count(f"{back_quoted(*table)} {self.at.sql}")
         made = self._count(back_quoted(*target))
         if made < then:
-            made = rows_in_partitions(self._connection, target)
+            made = max(made, rows_in_partitions(self._connection, target))
         if then != made:
             raise PitrRestoreError(
                 f"{_named(table)} had {then} rows at {self.at}, and its copy {_named(target)} has "
