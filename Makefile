@@ -2,7 +2,7 @@
 
 PYTHON ?= python3.11 python3
 VENV ?= .venv
-JOBS ?= 3
+JOBS ?= 5
 MATRIXONE_URL ?=
 PYTEST_ARGS ?=
 BENCH_ARGS ?=
@@ -37,10 +37,10 @@ lint: $(VENV)/.dev ## ruff
 types: $(VENV)/.dev ## mypy, strict
 	$(BIN)/mypy
 
-pytest: $(VENV)/.dev ## all tests, on the emulator; they build the wheel too (JOBS=3, PYTEST_ARGS=)
+pytest: $(VENV)/.dev ## all tests, on the emulator; they build the wheel too (JOBS=5, PYTEST_ARGS=)
 	env -u MATRIXONE_URL $(BIN)/python -m pytest -n $(JOBS) --dist loadgroup $(PYTEST_ARGS)
 
-coverage: $(VENV)/.dev ## all tests, with lines and branches counted; slower (JOBS=3, PYTEST_ARGS=)
+coverage: $(VENV)/.dev ## all tests, with lines and branches counted; slower (JOBS=5, PYTEST_ARGS=)
 	env -u MATRIXONE_URL $(BIN)/python -m pytest -n $(JOBS) --dist loadgroup --cov --cov-report=term-missing:skip-covered --cov-report=xml $(PYTEST_ARGS)
 
 test-live: $(VENV)/.dev ## the integration tests on a real server (MATRIXONE_URL=)
