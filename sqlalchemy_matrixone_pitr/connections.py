@@ -152,6 +152,11 @@ def current_database(connection: Connection) -> str | None:
     return ask(connection, "SELECT DATABASE()") or None
 
 
+def run_text(connection: Connection, statement: str) -> CursorResult[Any]:
+    """Execute SQL text as it stands: to the drivers a percent sign begins a value."""
+    return connection.exec_driver_sql(statement.replace("%", "%%"))
+
+
 def roll_back(connection: Connection) -> None:
     """Make a connection without a transaction idle for the server too, before a PITR statement.
 

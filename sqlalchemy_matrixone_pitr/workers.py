@@ -7,7 +7,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Final
+from typing import Final, TypeAlias
 
 from sqlalchemy.engine import Engine
 
@@ -15,6 +15,9 @@ from .connections import end_for_sure
 
 PATIENCE: Final = 2.0
 """Seconds that statements get to come to an end when a run is interrupted."""
+
+Done: TypeAlias = Callable[[int], object]
+Work: TypeAlias = Callable[[deque[int], Done], None]
 
 
 class Workers:
@@ -40,8 +43,8 @@ class Workers:
         self,
         todo: deque[int],
         count: int,
-        work: Callable[[deque[int], Callable[[int], object]], None],
-        done: Callable[[int], object],
+        work: Work,
+        done: Done,
     ) -> None:
         """Do work with so many workers; an error of a single one means one worker fewer.
 
@@ -60,8 +63,8 @@ class Workers:
         self,
         todo: deque[int],
         count: int,
-        work: Callable[[deque[int], Callable[[int], object]], None],
-        done: Callable[[int], object],
+        work: Work,
+        done: Done,
     ) -> None:
         ended: queue.SimpleQueue[int | None] = queue.SimpleQueue()
         errors: list[BaseException] = []
@@ -98,8 +101,8 @@ class Workers:
         self,
         todo: deque[int],
         count: int,
-        work: Callable[[deque[int], Callable[[int], object]], None],
-        done: Callable[[int], object],
+        work: Work,
+        done: Done,
     ) -> None:
         import asyncio
 

@@ -51,7 +51,7 @@ _READABLE_NS = 3600 * 1_000_000_000
 
 
 _FIRST_TABLES = ("mo_columns", "mo_database", "mo_tables")
-"""What mo_catalog has before the server made anything"""
+"""Tables of mo_catalog before the server made anything"""
 
 
 class Resolver:

@@ -9,7 +9,7 @@ from ..types.definition import DatabaseVersion, ForeignKeyDef, HiddenTable, Vers
 from .store import Store
 
 HIDDEN_PREFIX = "__mo_index_"
-"""What the names of indexes' hidden tables begin with"""
+"""The beginning of the names of indexes' hidden tables"""
 PARTITION_PREFIX = "%!%"
 
 _TABLE = (

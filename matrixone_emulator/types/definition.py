@@ -178,7 +178,7 @@ class Objects:
     database: int
     table: int
     indexed: int = 0
-    """Of an index's hidden table: the table that it belongs to"""
+    """The table that an index's hidden table belongs to"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,7 +43,7 @@ STATUS_COLOURS = {
 
 
 MANY_STEPS: Final = 5
-"""Of more policies than these the same advice is given in one line."""
+"""Number of policies above which the same advice is given in one line."""
 
 
 @click.command(

@@ -49,6 +49,7 @@ from ..connections import (
     TextTransaction,
     is_autocommit,
     refuse_in_past,
+    run_text,
     send,
     side_connection,
     unwrap,
@@ -355,7 +356,7 @@ class _Copy:
     def make(self) -> list[CopiedTable]:
         for statement in self.statements():
             if isinstance(statement, str):
-                self._connection.exec_driver_sql(statement.replace("%", "%%"))
+                run_text(self._connection, statement)
             else:
                 send(self._connection, statement)
         return [self._counted(table) for table in self._tables]
@@ -390,7 +391,7 @@ class _Copy:
         return str(self._ask(f"SHOW CREATE TABLE {back_quoted(*table)}{then}")[1])
 
     def _ask(self, statement: str) -> Any:
-        return self._connection.exec_driver_sql(statement.replace("%", "%%")).one()
+        return run_text(self._connection, statement).one()
 
     # -------------------------------------------------------------------------- what it has not
 

@@ -26,7 +26,7 @@ from ..catalog import (
     routines_in,
     table_parts,
 )
-from ..connections import roll_back
+from ..connections import roll_back, run_text
 from ..coverage.model import Known, Verdict
 from ..coverage.reading import read_known, read_snapshots, read_then
 from ..coverage.verdicts import judge
@@ -237,7 +237,7 @@ class _Reader:
         return int(self._ask(f"SELECT count(*) FROM {read_text(table, at)}")[0])
 
     def _ask(self, statement: str) -> tuple[Any, ...]:
-        return tuple(self._connection.exec_driver_sql(statement.replace("%", "%%")).one())
+        return tuple(run_text(self._connection, statement).one())
 
     def _routines(self, database: str) -> tuple[str, ...] | None:
         found = routines_in(self._connection, database, at=Moment(server.clock(self._connection)))

@@ -19,7 +19,7 @@ from sqlalchemy.engine import Connection, Engine
 
 from .. import server
 from ..catalog import Key, Reference, object_ids, references, rows_in_partitions
-from ..connections import Bind, TextTransaction, query, roll_back, send, side_connection
+from ..connections import Bind, TextTransaction, query, roll_back, run_text, send, side_connection
 from ..ddl import Clone, back_quoted
 from ..errors import PitrNotFoundError, PitrValidationError
 from ..locking import DEFAULT_TIMEOUT, account_lock
@@ -29,6 +29,7 @@ from ..past.copies import own_engine
 from ..show import reading, typed_errors
 from .rebuild import drop_key
 from .targets import Scope
+from .verifying import count_rows
 
 _TABLE: Final = "restores"
 _FORGOTTEN: Final = "forgotten"
@@ -216,12 +217,7 @@ def lock_tables(connection: Connection, tables: Iterable[Key]) -> None:
         comment = comments.get(table, "").replace("''", "'").replace("'", "''")
         comment = comment.replace("\\", "\\\\")
         change = f"ALTER TABLE {back_quoted(*table)} COMMENT = '{comment}'"
-        connection.exec_driver_sql(change.replace("%", "%%"))
-
-
-def _count(connection: Connection, table: Key) -> int:
-    count = f"SELECT count(*) FROM {back_quoted(*table)}"
-    return int(connection.exec_driver_sql(count.replace("%", "%%")).scalar_one())
+        run_text(connection, change)
 
 
 def write_record(connection: Connection, record: NewRecord) -> tuple[SafetyCopy, ...]:
@@ -231,12 +227,12 @@ def write_record(connection: Connection, record: NewRecord) -> tuple[SafetyCopy,
         copy = OWN_DATABASE, f"copy_{record.id}_{number}"
         send(connection, Clone(table, copy))
         # a table that the transaction has locked reads as empty, too, where it has partitions
-        rows = _count(connection, copy) or rows_in_partitions(connection, copy)
+        rows = count_rows(connection, back_quoted(*copy)) or rows_in_partitions(connection, copy)
         copies.append(SafetyCopy(".".join(table), ".".join(copy), rows))
     made = {f"copy_{record.id}_{number}" for number in range(1, len(copies) + 1)}
     for key in references(connection, of=[OWN_DATABASE]):
         if key.table[1] in made:
-            connection.exec_driver_sql(drop_key(key).replace("%", "%%"))
+            run_text(connection, drop_key(key))
     values = {
         "id": record.id,
         "made": server.clock(connection),

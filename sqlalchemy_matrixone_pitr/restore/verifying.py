@@ -16,7 +16,7 @@ from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
 from ..catalog import IndexShape, Key
-from ..connections import TextTransaction, roll_back
+from ..connections import TextTransaction, roll_back, run_text
 from ..ddl import back_quoted
 from ..errors import PitrRestoreError
 
@@ -29,9 +29,9 @@ _ALL: Final = 18446744073709551615
 def count_rows(connection: Connection, read: str) -> int:
     """The rows of a table.
 
-    :param read: the table as in a FROM clause, with its percent signs doubled.
+    :param read: the table as in a FROM clause.
     """
-    return int(_rows(connection, f"SELECT count(*) FROM {read}")[0][0])
+    return int(run_text(connection, f"SELECT count(*) FROM {read}").scalar_one())
 
 
 def broken_indexes(
@@ -44,12 +44,13 @@ def broken_indexes(
     name = _quoted(*table)
     scan = f"(SELECT * FROM {name} LIMIT {_ALL}) s"  # behind a LIMIT no index is used
     for index in indexes:
-        full = " AND ".join(f"{_quoted(column)} IS NOT NULL" for column in index.columns)
+        full = " AND ".join(f"{back_quoted(column)} IS NOT NULL" for column in index.columns)
         if index.hidden_table and not _has_all_entries(connection, table, index, full):
             yield index
             continue
         columns = ", ".join(map(_quoted, index.columns))
-        sample = _rows(connection, f"SELECT {columns} FROM {scan} WHERE {full} LIMIT {_SAMPLED}")
+        filled = full.replace("%", "%%")
+        sample = _rows(connection, f"SELECT {columns} FROM {scan} WHERE {filled} LIMIT {_SAMPLED}")
         for values in sample:
             where = " AND ".join(f"{_quoted(column)} = %s" for column in index.columns)
             counts = {
@@ -65,13 +66,13 @@ def _has_all_entries(connection: Connection, table: Key, index: IndexShape, full
     """Whether an index has an entry for each row: a UNIQUE one, of those without a NULL."""
     where = f" WHERE {full}" if index.unique else ""
     try:
-        entries = count_rows(connection, _quoted(table[0], index.hidden_table))
+        entries = count_rows(connection, back_quoted(table[0], index.hidden_table))
     except DBAPIError as error:
         if error.connection_invalidated:
             raise
         roll_back(connection)
         return True  # not to be counted: the look-ups tell
-    return entries == count_rows(connection, f"{_quoted(*table)}{where}")
+    return entries == count_rows(connection, f"{back_quoted(*table)}{where}")
 
 
 def repair_index(engine: Engine, connection: Connection, table: Key, index: IndexShape) -> None:

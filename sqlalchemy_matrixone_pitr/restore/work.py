@@ -32,6 +32,7 @@ from ..connections import (
     idle,
     kill_on_abort,
     roll_back,
+    run_text,
     side_connection,
 )
 from ..ddl import RestorePitr, back_quoted
@@ -221,7 +222,7 @@ class Work:
                 if self._job.undoes is not None:
                     records.set_state(connection, self._job.undoes, "undone")
                 for statement in rebuild.statements():
-                    connection.exec_driver_sql(statement.replace("%", "%%"))
+                    run_text(connection, statement)
                 if rebuild.create_views:
                     _create_views(connection, rebuild, chosen)
                 for table, source in self._job.sources.items():
@@ -294,8 +295,8 @@ class Work:
 
         :raises PitrRestoreError: there are fewer.
         """
-        rows = count_rows(connection, back_quoted(*table).replace("%", "%%"))
-        then = count_rows(connection, source.replace("%", "%%"))
+        rows = count_rows(connection, back_quoted(*table))
+        then = count_rows(connection, source)
         if rows < then:
             rows = max(rows, rows_in_partitions(connection, table))
         if rows < then or (exactly and rows > then):
@@ -389,9 +390,9 @@ def _create_views(connection: Connection, rebuild: Rebuild, chosen: Any) -> None
     while left:
         failed = []
         for view, text in left:
-            connection.exec_driver_sql(f"USE {back_quoted(view[0])}".replace("%", "%%"))
+            run_text(connection, f"USE {back_quoted(view[0])}")
             try:
-                connection.exec_driver_sql(text.replace("%", "%%"))
+                run_text(connection, text)
             except DBAPIError as error:
                 if error.connection_invalidated:
                     raise
@@ -400,4 +401,4 @@ def _create_views(connection: Connection, rebuild: Rebuild, chosen: Any) -> None
             raise failed[0][1]
         left = [one for one, _ in failed]
     if chosen:
-        connection.exec_driver_sql(f"USE {back_quoted(str(chosen))}".replace("%", "%%"))
+        run_text(connection, f"USE {back_quoted(str(chosen))}")

@@ -31,7 +31,7 @@ WAYS: dict[str, dict[str, bool]] = {
     "transactional, each": {"transactional_ddl": True, "transaction_per_migration": True},
     "transactional, one": {"transactional_ddl": True, "transaction_per_migration": False},
 }
-"""Of transactions."""
+"""Transaction modes."""
 
 ROADS = {
     "operation": 'op.add_column("orders", sa.Column("c", sa.Integer))',

@@ -298,7 +298,7 @@ def test_a_snapshot_is_for_the_id_that_it_recorded(
 
 @dataclass(frozen=True)
 class Life:
-    """What happened to a table and its policies: the ids it had, from when on."""
+    """Life of a table and its policies: the ids it had, from when on."""
 
     changes: list[tuple[Moment, int]]
     state: Known

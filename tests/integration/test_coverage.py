@@ -1,4 +1,4 @@
-"""What coverage() says after each event in the life of a policy, and restores that bear it out."""
+"""Answers of coverage() after each event in a policy's life, and restores that bear them out."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ from ..table import CoverageState, TableCoverage
 from .axis import SHORTEST, Axis
 
 FEW: Final = 24
-"""Of so many tables each has a line of its own."""
+"""Number of tables up to which each has a line of its own."""
 
 ALIKE: Final = 3
 """So many tables that are kept alike are one line."""
