@@ -50,7 +50,6 @@ class Failure:
         self.error: SqlError | None = None
 
     def wrap(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        @functools.wraps(function)
         def guarded(*arguments: Any) -> Any:
             try:
                 return function(*arguments)

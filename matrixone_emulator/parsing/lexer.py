@@ -10,6 +10,8 @@ from .scanner import Kind, Source, Token as Word, as_bytes, as_text, scan
 
 _OPERATORS = ("<=>", "->>", "<>", "!=", ">=", "<=", ":=", "||", "&&", "<<", ">>", "->")
 _FIRST_OF_OPERATORS = frozenset("<>!:|&-")
+_SINGLE = frozenset("(),;*+/%")
+"""Marks that are a token by themselves wherever they stand"""
 _HEX_LETTERS = frozenset("xXbB")
 _DIGITS_OF = {"x": re.compile(r"[0-9a-fA-F]*"), "b": re.compile(r"[01]*")}
 
@@ -44,8 +46,10 @@ def tokens(statement: str) -> list[Token]:
 
 def tokens_of(source: Source) -> list[Token]:
     """The tokens of a statement that was scanned before, placed in its own text."""
-    start = source.tokens[0].start
-    return _placed(source.statement, source.raw, start, _composed(source.raw, source.tokens))
+    if source.composed is None:
+        start, found = source.tokens[0].start, _composed(source.raw, source.tokens)
+        source.composed = _placed(source.statement, source.raw, start, found)
+    return source.composed
 
 
 def _placed(statement: str, raw: str, start: int, found: list[Token]) -> list[Token]:
@@ -69,10 +73,13 @@ def _placed(statement: str, raw: str, start: int, found: list[Token]) -> list[To
 def _composed(raw: str, words: list[Word]) -> list[Token]:
     """The scanner's words as tokens: operators, variables, braces and hex literals in one."""
     found: list[Token] = []
-    done = 0
+    done, make = 0, tuple.__new__
     for at, (kind, value, _, start, end) in enumerate(words):
         if start < done:
             continue  # a part of the token before
+        if value in _SINGLE and kind is Kind.OTHER:
+            found.append(make(Token, ("operator", value, start, end)))
+            continue
         if kind is Kind.WORD:
             name = "word"
             if value in _HEX_LETTERS and (close := _end_of_hex(raw, words, at)):
@@ -98,7 +105,7 @@ def _composed(raw: str, words: list[Word]) -> list[Token]:
             break
         else:
             name = "operator"
-        found.append(Token(name, raw[start:end], start, end))
+        found.append(make(Token, (name, raw[start:end], start, end)))
         done = end
     return found
 

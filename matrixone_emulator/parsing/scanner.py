@@ -5,10 +5,11 @@ The scanner works on bytes and so does this one: positions in 1064 texts are byt
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterator
 from enum import Enum
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ..errors import SqlError
 
@@ -19,6 +20,13 @@ _BLANK = re.compile(r"[ \n\r\t]*")
 _PLAIN = {"'": re.compile(r"[^'\\]+"), '"': re.compile(r'[^"\\]+')}
 _NO_LINE_END = re.compile(r"[^\n]")
 _LINE_COMMENT = re.compile(r"(?:#|//|--(?=[ \n\t\r]|\Z))[^\n]*\n?")
+_PLAIN_TOKEN = re.compile(
+    r"([ \n\r\t]*)(?:([A-Za-z_$][A-Za-z0-9_$]*)|([=,()+%^~{}&|?<>!;@:]|\.(?![0-9]))"
+    r"|([0-9]{1,19})(?![A-Za-z0-9_$.])|'([^'\\]*)'(?!')|`([^`]+)`(?!`))"
+)
+"""What is most of any text: plain words, marks, whole numbers, strings, names. All else, such as
+comments, is left to the parts below."""
+_REMEMBERED_LENGTH = 1000
 
 
 class Kind(Enum):
@@ -46,27 +54,46 @@ class Token(NamedTuple):
         return self.value.lower() if self.kind is Kind.WORD else ""
 
 
+_PLAIN_KINDS = (
+    None,
+    None,
+    Kind.WORD,
+    Kind.OTHER,
+    Kind.INTEGER,
+    Kind.STRING,
+    Kind.QUOTED,
+)
+"""By the groups of `_PLAIN_TOKEN`"""
+_LAST_ASCII = 4
+_FIRST = 4
+"""The number of words that are asked for at most, to tell the kind of a statement"""
+
+
 def as_bytes(text: str) -> str:
     """*text* with one character for each of its bytes."""
-    return text.encode("utf-8", "surrogateescape").decode("latin-1")
+    return text if text.isascii() else text.encode("utf-8", "surrogateescape").decode("latin-1")
 
 
 def as_text(raw: str) -> str:
     """The text whose bytes are *raw*."""
-    return raw.encode("latin-1").decode("utf-8", "surrogateescape")
+    return raw if raw.isascii() else raw.encode("latin-1").decode("utf-8", "surrogateescape")
 
 
 class Source:
     """One statement: its words, and the whole text they stand in for positions in errors.
 
-    The last token is always of kind END; it stands where the statement ends.
+    The last token is always of kind END; it stands where the statement ends. Whoever gets one must
+    leave it as it is: the next one who sends the same text gets the same.
     """
 
     def __init__(self, raw: str, tokens: list[Token]) -> None:
         self.raw = raw
         self.tokens = tokens
+        self.composed: list[Any] | None = None
+        """The tokens that `lexer` has made of them"""
+        self._first = tuple(token.word for token in tokens[:_FIRST]) + ("",) * _FIRST
 
-    @property
+    @functools.cached_property
     def statement(self) -> str:
         """The statement's own text, without comments in front and behind, without `;`.
 
@@ -84,9 +111,8 @@ class Source:
         return as_text("".join(parts))
 
     def words(self, count: int) -> tuple[str, ...]:
-        """The first *count* bare words, lower case, '' for anything else."""
-        found = tuple(token.word for token in self.tokens[:count])
-        return found + ("",) * (count - len(found))
+        """The first *count* bare words, four at most, lower case, '' for anything else."""
+        return self._first[:count]
 
     def text(self, start: int, end: int) -> str:
         return as_text(self.raw[start:end])
@@ -129,6 +155,10 @@ def sources(text: str) -> list[Source]:
 
     A `;` in a BEGIN ... END body is not known: stored programs are not part of this.
     """
+    return _sources(text) if len(text) > _REMEMBERED_LENGTH else _sources_once(text)
+
+
+def _sources(text: str) -> list[Source]:
     raw = as_bytes(text)
     found: list[Source] = []
     tokens: list[Token] = []
@@ -143,11 +173,23 @@ def sources(text: str) -> list[Source]:
     return found
 
 
+_sources_once = functools.lru_cache(maxsize=256)(_sources)
+
+
 def scan(raw: str) -> Iterator[Token]:
     """The words of a text in the form of `as_bytes`, up to END or to the first that is none."""
     at = 0
+    plain, kinds, make = _PLAIN_TOKEN.match, _PLAIN_KINDS, tuple.__new__
     while True:
         before = at
+        if found := plain(raw, at):
+            group = found.lastindex or 0
+            at = found.end()
+            value = found[group]
+            if group > _LAST_ASCII:
+                value = as_text(value)
+            yield make(Token, (kinds[group], value, before, found.end(1), at))
+            continue
         match = _BLANK.match(raw, at)
         start = at = match.end() if match else at
         if start >= len(raw):

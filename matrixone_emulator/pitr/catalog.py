@@ -6,11 +6,11 @@ lock, so that a PITR statement never waits for another session's transaction.
 
 from __future__ import annotations
 
+import copy
 import threading
 import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 
 from ..clock import Clock
 from ..errors import SqlError
@@ -178,7 +178,7 @@ class Catalog:
     def rows_inside(self, events: Iterable[Event]) -> list[PitrRow]:
         """The rows as a transaction reads them that has made *events* and not committed."""
         with self._lock:
-            rows = [replace(row) for row in self._rows]
+            rows = [copy.copy(row) for row in self._rows]
         for event in filter(self._detaches, events):
             for row in filter(affected_by(event), rows):
                 row.status, row.status_changed = 0, self.clock.now()
@@ -224,7 +224,7 @@ class Catalog:
         with self._lock:
             self.check_hidden(row.unit)
             row.ghost = any(
-                (other.name, other.create_account) == (row.name, row.create_account)
+                other.name == row.name and other.create_account == row.create_account
                 for other in self._rows
             )
             self._rows.append(row)
