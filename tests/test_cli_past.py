@@ -353,6 +353,34 @@ def test_conflicts(call: Call, at: str, engine: Engine) -> None:
     assert BEFORE[1] in rows(engine)
 
 
+@both_versions
+def test_only_what_changed_until_then(call: Call, at: str, engine: Engine) -> None:
+    until = str(take_moment(engine))
+    say(
+        engine,
+        "UPDATE shop.orders SET price = 10 WHERE id = 1",
+        "INSERT INTO shop.orders VALUES (9, 'wanted', 1, 9)",
+    )
+    command = ("undo", "orders", "--at", at, "--until", until)
+    refused = call(*command)
+    assert (refused.code, refused.out) == (2, "")
+    assert f"orders 1: it was updated, and has changed again since {until}" in refused.err
+    shown = call(*command, "--on-conflict", "skip", "--dry-run")
+    assert shown.out == f"shop.orders since {at} until {until}: 1 inserted, 1 updated, 1 deleted\n"
+    skipped = call(*command, "--on-conflict", "skip", "--yes", "--json")
+    described = json.loads(skipped.out)
+    assert (skipped.code, described["complete"]) == (1, False)
+    assert described["until"]["moment"] == until
+    [conflict] = described["tables"][0]["conflicts"]
+    assert (conflict["key"], conflict["changed_again"]) == ([1], True)
+    assert [row[0] for row in rows(engine)] == [1, 2, 3, 9]
+    assert "CREATE TABLE" in call(*command, "--on-conflict", "replace", "--sql").out
+    replaced = call(*command, "--on-conflict", "replace", "--yes")
+    assert replaced.code == 0
+    assert "None of them differs from what was there." in replaced.out
+    assert rows(engine)[:3] == BEFORE
+
+
 def test_several_tables(call: Call, at: str, engine: Engine) -> None:
     say(
         engine,

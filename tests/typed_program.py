@@ -288,7 +288,7 @@ def take_back(engine: Engine, connection: Connection, table: Table) -> UndoRepor
     except PastConflictError as error:
         conflicts: tuple[UndoConflict, ...] = error.conflicts
         print(conflicts[0].reason)
-    report = undo_changes(connection, table, latest.before, on_conflict="skip")
+    report = undo_changes(connection, table, latest.before, until=latest.after, on_conflict="skip")
     undone: UndoneTable = report.tables[0]
     print(undone.remaining)
     return report

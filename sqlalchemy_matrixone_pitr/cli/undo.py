@@ -18,7 +18,7 @@ from .arguments import (
 )
 from .console import Console
 from .errors import CliError
-from .moments import Moments, allow_unprotected, at_option, described
+from .moments import Moments, allow_unprotected, at_option, described, moment_option
 from .sqlparts import condition
 from .values import KINDS, dotted, for_json, table_key, where_option
 
@@ -33,11 +33,17 @@ if TYPE_CHECKING:
     epilog="""\b
     Example:
       mo-pitr undo orders --at '10m ago'
+      mo-pitr undo orders --at '2h ago' --until '90m ago' --on-conflict skip
       mo-pitr undo orders parts --at '2026-11-28 09:30:00+01:00' --kind deleted --yes
     """
 )
 @click.argument("tables", metavar="TABLE...", nargs=-1, required=True)
 @at_option
+@moment_option(
+    "--until",
+    "Take back only what changed until then; what changed again since is a conflict.  "
+    "[default: now]",
+)
 @where_option
 @click.option(
     "--kind",
@@ -51,8 +57,9 @@ if TYPE_CHECKING:
     type=click.Choice(["error", "skip", "replace"]),
     default="error",
     show_default=True,
-    help="Of rows that cannot be as they were beside what is there now: change nothing at all, "
-    "leave them out, or delete what has their UNIQUE value.",
+    help="Of rows that cannot be as they were beside what is there now, and of those that changed "
+    "again since --until: change nothing at all, leave them out, or write them, and delete what "
+    "has their UNIQUE value.",
 )
 @allow_unprotected
 @json_option
@@ -66,6 +73,7 @@ def undo(
     engine: Engine,
     tables: tuple[str, ...],
     at: str,
+    until: str | None,
     where: str | None,
     kinds: tuple[str, ...],
     on_conflict: str,
@@ -80,7 +88,7 @@ def undo(
     In one transaction, on the server: no row goes through this computer. Of several tables the
     foreign keys tell the order. Exits with 1 where rows were left as they are.
     """
-    wanted = _Undo(engine, tables, at, where, kinds or KINDS, on_conflict, allow_unprotected)
+    wanted = _Undo(engine, tables, at, until, where, kinds or KINDS, on_conflict, allow_unprotected)
     with unchanged():
         if as_sql:
             Console().as_it_is(wanted.script().rstrip("\n"))
@@ -113,6 +121,7 @@ class _Undo:
         engine: Engine,
         tables: Sequence[str],
         at: str,
+        until: str | None,
         where: str | None,
         kinds: Sequence[str],
         on_conflict: str,
@@ -123,11 +132,14 @@ class _Undo:
         self.engine = engine
         self.tables = list(tables)
         self.names = [dotted(table_key(engine, table)) for table in tables]
-        self.at = Moments(engine).of("--at", at)
+        moments = Moments(engine)
+        self.at = moments.of("--at", at)
+        self.until = None if until is None else moments.of("--until", until)
         self.kinds = [kind for kind in KINDS if kind in kinds]
         self._allowed = allow_unprotected
         self._where = condition(where)
         self._options: Any = {
+            "until": self.until,
             "where": self._where,
             "kinds": self.kinds,
             "on_conflict": on_conflict,
@@ -151,6 +163,7 @@ class _Undo:
                     self.engine if bind is None else bind,
                     table,
                     self.at,
+                    until=self.until,
                     where=self._where,
                     allow_unprotected=self._allowed,
                 )
@@ -173,10 +186,14 @@ class _Undo:
         rows = "row" if sum(made.values()) == 1 else "rows"
         return f"As of {self.at}: {', '.join(parts)} {rows}?"
 
+    @property
+    def _until(self) -> str:
+        return "" if self.until is None else f" until {self.until}"
+
     def show(self, preview: Sequence[DiffSummary]) -> None:
         console = Console()
         for name, summary in zip(self.names, preview, strict=True):
-            console.line(f"{name} since {self.at}: {summary}")
+            console.line(f"{name} since {self.at}{self._until}: {summary}")
         if len(self.kinds) < len(KINDS):
             console.line(f"Only what was {' or '.join(self.kinds)} is taken back.")
         if not self.rows(preview):
@@ -214,14 +231,16 @@ class _Undo:
         for line in left:
             console.line(line, "yellow", indent="  ")
         if report.complete:
-            whole = "Nothing differs any more" if self._where is None else "None of them differs"
-            console.line(f"{whole} from what was there.")
+            whole = self._where is None and self.until is None
+            what = "Nothing differs any more" if whole else "None of them differs"
+            console.line(f"{what} from what was there.")
 
     def print_json(self, preview: Sequence[DiffSummary], report: UndoReport | None) -> None:
         Console().json(
             {
                 "format_version": 1,
                 "at": described(self.at),
+                "until": None if self.until is None else described(self.until),
                 "kinds": self.kinds,
                 "changes": {
                     name: _counts(summary)
@@ -242,7 +261,11 @@ def _described_table(table: Any) -> dict[str, object]:
         "deleted": table.deleted,
         "skipped": table.skipped,
         "conflicts": [
-            {"key": [for_json(value) for value in conflict.key], "reason": conflict.reason}
+            {
+                "key": [for_json(value) for value in conflict.key],
+                "reason": conflict.reason,
+                "changed_again": conflict.changed_again,
+            }
             for conflict in table.conflicts
         ],
         "remaining": _counts(table.remaining),

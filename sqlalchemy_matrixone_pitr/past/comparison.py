@@ -63,6 +63,9 @@ Target: TypeAlias = "Table | type[Any] | str"
 
 Where: TypeAlias = "ColumnElement[bool] | None"
 
+KeyCondition: TypeAlias = "Callable[[FromClause], ColumnElement[bool]]"
+"""Makes a condition on the key of an alias of a table."""
+
 
 def find_table(target: Target, databases: Databases) -> tuple[Key, Table | None]:
     """The server's names of a table, and its declaration where there is one.
@@ -227,6 +230,7 @@ def _raw(truth: ColumnElement[bool]) -> ColumnElement[Any]:
 class Comparison:
     """A table at a moment, compared with the present or a later moment.
 
+    :ivar declared: the caller's Table, where there is one.
     :ivar columns: what is compared, in the order of the table now.
     :ivar key: folded names of the columns that identify a row; () where none do.
     :ivar added: names of the columns that it has now and had not then.
@@ -248,6 +252,7 @@ class Comparison:
         only: Iterable[Any] | None = None,
     ) -> None:
         self.table = table
+        self.declared = declared
         self.at = at
         self.until = until
         self.then = then
@@ -417,9 +422,11 @@ class Comparison:
         order = [found.selected_columns[f"k{number}"] for number in range(len(self.key))]
         return found.order_by(*order)
 
-    def counts(self) -> Any:
+    def counts(self, unless: KeyCondition | None = None) -> Any:
         """The changes counted: of the lost and other, how many are there at all; of the new."""
         lost, come = self.branches()
+        if unless is not None:
+            lost, come = lost.where(~unless(self.p)), come.where(~unless(self.c))
         there = func.count(self.c.c[self.key[0]])
         return union_all(
             lost.add_columns(literal_column("0").label("new"), func.count(), there),

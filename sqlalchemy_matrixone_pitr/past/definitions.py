@@ -11,11 +11,16 @@ from typing import Final
 from ..catalog import Key
 from ..ddl import back_quoted
 from ..errors import PitrRestoreError
+from ..names import fold
 
 _NAME: Final = "`(?:[^`]|``)*`"
 _HEAD: Final = re.compile(f"CREATE TABLE {_NAME}")
 _REFERENCE: Final = re.compile(
     rf"^(  CONSTRAINT {_NAME} FOREIGN KEY \([^)]*\) REFERENCES )({_NAME})(?= \()", re.MULTILINE
+)
+_COLUMN: Final = re.compile(
+    rf"^  ({_NAME}) ([a-z]\w*(?: unsigned)?(?:\((?:'(?:[^']|'')*'|[^')])*\))?(?: unsigned)?)",
+    re.MULTILINE,
 )
 _FOREIGN_KEY: Final = re.compile(rf",\n  CONSTRAINT {_NAME} FOREIGN KEY \([^\n]*?(?=,\n|\n\))")
 
@@ -58,3 +63,14 @@ def without_foreign_keys(definition: str) -> str:
     'CREATE TABLE `c` (\\n  `p` int\\n)'
     """
     return _FOREIGN_KEY.sub("", definition)
+
+
+def column_types(definition: str) -> dict[str, str]:
+    """The types of the columns of a definition, by folded name.
+
+    >>> column_types("CREATE TABLE `t` (\\n  `id` bigint unsigned NOT NULL,\\n  `c` char(2)\\n)")
+    {'id': 'bigint unsigned', 'c': 'char(2)'}
+    """
+    return {
+        fold(name[1:-1].replace("``", "`")): type_ for name, type_ in _COLUMN.findall(definition)
+    }

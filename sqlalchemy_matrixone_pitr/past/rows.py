@@ -14,7 +14,7 @@ from sqlalchemy.engine import Connection, Dialect, Engine
 
 from ..connections import Bind, abandon, kill_on_abort, query, side_connection, stream, unwrap
 from ..moment import Moment, MomentLike
-from .comparison import Comparison, Target, Where
+from .comparison import Comparison, KeyCondition, Target, Where
 from .merging import merge
 from .opening import open_comparisons
 from .row_change import ChangeKind, Row, RowChange, RowReader, truth
@@ -144,7 +144,7 @@ def _diff(bind: Bind, comparison: Comparison) -> RowChanges:
     if comparison.until is not None:
         return RowChanges(comparison, _between(found.engine, comparison))
     statement = comparison.changes() if comparison.key else comparison.multiset_changes()
-    rows = _streamed(found, statement) if isinstance(found, Engine) else _spooled(found, statement)
+    rows = _streamed(found, statement) if isinstance(found, Engine) else spooled(found, statement)
     read = _by_key if comparison.key else _as_multiset
     return RowChanges(comparison, read(comparison, found.dialect, rows))
 
@@ -185,11 +185,16 @@ def diff_summary(
     return DiffSummary(**{str(kind): number for kind, number in counts.items()})
 
 
-def count(connection: Connection, comparison: Comparison) -> DiffSummary:
-    """The changes since, by key, counted by the server."""
+def count(
+    connection: Connection, comparison: Comparison, unless: KeyCondition | None = None
+) -> DiffSummary:
+    """The changes since, by key, counted by the server.
+
+    :param unless: makes a condition on an alias of the table: rows that it is true of count not.
+    """
     numbers = {
         int(new): (int(all_), int(there))
-        for new, all_, there in query(connection, comparison.counts())
+        for new, all_, there in query(connection, comparison.counts(unless))
     }
     lost_or_other, other = numbers[0]
     return DiffSummary(numbers[1][0], other, lost_or_other - other)
@@ -215,7 +220,7 @@ _IN_MEMORY: Final = 4 * 1024 * 1024
 """Bytes of rows that are kept in memory before they go to a file."""
 
 
-def _spooled(connection: Connection, statement: Any) -> Generator[Row, None, None]:
+def spooled(connection: Connection, statement: Any) -> Generator[Row, None, None]:
     """Rows that are read at once, so that the caller's connection is free for other statements."""
     spool = tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY)  # noqa: SIM115
     try:

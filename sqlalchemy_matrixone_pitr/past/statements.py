@@ -5,103 +5,39 @@ Source: docs/server.md, Time travel; SQL traps.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
-    Executable,
     and_,
     delete,
     insert,
+    null,
     or_,
     select,
     update,
 )
 from sqlalchemy.engine import Connection
-from sqlalchemy.exc import CompileError
-from sqlalchemy.ext.compiler import compiles
-from sqlalchemy.sql import ClauseElement, FromClause
-from sqlalchemy.sql.compiler import SQLCompiler
 
 from ..catalog import Key, Reference
 from ..errors import PastConflictError
-from ..server import SUPPORTED_DIALECTS
-from .comparison import Comparison
+from ..moment import Moment
+from .comparison import Comparison, KeyCondition
 from .conflicts import (
     MOST_CONFLICTS,
     UndoConflict,
+    changed_again,
     orphans,
+    orphans_within,
     still_referred_to,
+    still_referred_to_within,
     unique_conflicts,
 )
+from .joined import DeleteJoined, SetJoined
 from .row_change import ChangeKind
 from .undo_rows import UndoRows, other_table
-
-
-class ChangeJoined(Executable, ClauseElement):
-    """A change of one table of a left join, which SQLAlchemy's own elements do not write."""
-
-    stringify_dialect = "mysql"
-
-    def __init__(self, target: FromClause, joined: FromClause, where: ColumnElement[bool]) -> None:
-        self.target = target
-        self.joined = joined
-        self.where = where
-
-
-class DeleteJoined(ChangeJoined):
-    """``DELETE c FROM t AS c LEFT JOIN ... WHERE ...``"""
-
-    inherit_cache = False
-
-
-class ClearJoined(ChangeJoined):
-    """``UPDATE t AS c LEFT JOIN ... SET c.a = NULL, ... WHERE ...``
-
-    :param columns: those that become NULL.
-    """
-
-    inherit_cache = False
-
-    def __init__(
-        self,
-        target: FromClause,
-        joined: FromClause,
-        where: ColumnElement[bool],
-        columns: Sequence[str],
-    ) -> None:
-        super().__init__(target, joined, where)
-        self.columns = columns
-
-
-@compiles(DeleteJoined)
-@compiles(ClearJoined)
-def _visit_unsupported(element: ChangeJoined, compiler: SQLCompiler, **kw: Any) -> str:
-    raise CompileError(
-        f"this statement is MatrixOne's: dialect {compiler.dialect.name!r} does not know it"
-    )
-
-
-@compiles(DeleteJoined, *SUPPORTED_DIALECTS)
-def _visit_delete(element: DeleteJoined, compiler: Any, **kw: Any) -> str:
-    target: Any = element.target
-    return (
-        f"DELETE {compiler.preparer.quote(target.name)} "
-        f"FROM {compiler.process(element.joined, asfrom=True, **kw)} "
-        f"WHERE {compiler.process(element.where, **kw)}"
-    )
-
-
-@compiles(ClearJoined, *SUPPORTED_DIALECTS)
-def _visit_clear(element: ClearJoined, compiler: Any, **kw: Any) -> str:
-    columns = (compiler.process(element.target.c[name], **kw) for name in element.columns)
-    return (
-        f"UPDATE {compiler.process(element.joined, asfrom=True, **kw)} "
-        f"SET {', '.join(f'{column} = NULL' for column in columns)} "
-        f"WHERE {compiler.process(element.where, **kw)}"
-    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,16 +69,12 @@ class TableUndo(UndoRows):
     ) -> None:
         super().__init__(comparison, tables, keys, kinds)
         self.conflicts: list[UndoConflict] = []
-        self._left: list[tuple[Any, ...]] = []
         self._replaced: list[tuple[Any, ...]] = []
+        self._changed_again = 0
 
     @property
     def skipped(self) -> int:
-        return len(self._left)
-
-    def _not_left(self, alias: FromClause) -> list[ColumnElement[bool]]:
-        """Without the rows that are left as they are."""
-        return [~self.among(alias, self._left)] if self._left else []
+        return len(self.left) + self._changed_again
 
     # -------------------------------------------------------------------------- its statements
 
@@ -154,7 +86,7 @@ class TableUndo(UndoRows):
         comparison = self.comparison
         c, p = comparison.c, comparison.p
         joined: Any = c.outerjoin(p, comparison.same_key(p, c))
-        where = [self.is_new(), *self._not_left(c)]
+        where = [self.is_new()]
         for number, key in enumerate(self.children if unless_referred_to else ()):
             child = other_table(key.table, key.columns, f"r{number}", also=self.own_key(key))
             refers = [
@@ -167,7 +99,7 @@ class TableUndo(UndoRows):
             where.append(child.c[key.columns[0]].is_(None))
         return DeleteJoined(c, joined, and_(*where))
 
-    def cut_references(self) -> tuple[ClearJoined | None, bool]:
+    def cut_references(self) -> tuple[SetJoined | None, bool]:
         """UPDATE of inserted rows, so that they refer to no row of this table any more: the server
         deletes no row that refers to itself. None where there is nothing to cut.
 
@@ -181,10 +113,10 @@ class TableUndo(UndoRows):
             return None, not columns
         where = and_(self.is_new(), or_(*(c.c[key].is_not(None) for key in cut)))
         joined = c.outerjoin(p, comparison.same_key(p, c))
-        clear = ClearJoined(c, joined, and_(where, *self._not_left(c)), cut)
+        clear = SetJoined(c, joined, where, _cleared(cut))
         return clear, None not in columns
 
-    def free_values(self) -> ClearJoined | None:
+    def free_values(self) -> SetJoined | None:
         """UPDATE of inserted rows that can go only last: none has a UNIQUE value any more which a
         row needs that comes back. None where no such row or value is possible."""
         comparison = self.comparison
@@ -197,8 +129,7 @@ class TableUndo(UndoRows):
         if not columns or not self.children:
             return None
         joined = c.outerjoin(p, comparison.same_key(p, c))
-        where = and_(self.is_new(), *self._not_left(c))
-        return ClearJoined(c, joined, where, sorted(filter(None, columns)))
+        return SetJoined(c, joined, self.is_new(), _cleared(sorted(filter(None, columns))))
 
     def update_changed(self) -> Any:
         """UPDATE of rows that were updated since; None where there is nothing to write."""
@@ -213,7 +144,7 @@ class TableUndo(UndoRows):
         return (
             update(c)  # type: ignore[arg-type]
             .values(values)
-            .where(comparison.same_key(p, c), self.is_other(), *self._not_left(c))
+            .where(comparison.same_key(p, c), self.is_other())
         )
 
     def insert_deleted(self, *, if_parent_is_there: bool) -> Any:
@@ -225,7 +156,7 @@ class TableUndo(UndoRows):
         c, p = comparison.c, comparison.p
         columns = [column.key for column in comparison.common if not column.now.generated]
         joined: Any = p.outerjoin(c, comparison.same_key(p, c))
-        where = [self.is_gone(), *self._not_left(p)]
+        where = [self.is_gone()]
         for number, key in enumerate(self.own_parents if if_parent_is_there else ()):
             parent = other_table(key.table, key.parent_columns, f"r{number}")
             pairs = list(zip(key.columns, key.parent_columns, strict=True))
@@ -251,37 +182,75 @@ class TableUndo(UndoRows):
 
     # -------------------------------------------------------------------------------- conflicts
 
-    def find_conflicts(self, connection: Connection, on_conflict: str) -> None:
-        """Read what stands in the way, and decide what is left and what is replaced.
+    def find_changed_again(self, connection: Connection, on_conflict: str) -> None:
+        """Read which rows of the undo changed once more, and decide whether they are left."""
+        if self.again is None:
+            return
+        self.conflicts, number = changed_again(connection, self)
+        if on_conflict == "replace":
+            self.again.replace()
+        else:
+            self._changed_again = number
 
+    def find_conflicts(
+        self, connection: Connection, undos: Mapping[Key, TableUndo], on_conflict: str
+    ) -> bool:
+        """Read what else stands in the way, and decide what is left and what is replaced.
+
+        :return: whether anything was found. Rows that are left may stand in the way of others.
         :raises PastConflictError: there is too much of it.
         """
-        found = [
-            *unique_conflicts(connection, self, chain=on_conflict != "skip"),
-            *orphans(connection, self),
-            *still_referred_to(connection, self),
-        ]
-        if len(found) > MOST_CONFLICTS:
+        before = len(self.conflicts)
+        self._add(unique_conflicts(connection, self, chain=on_conflict != "skip"), on_conflict)
+        self._add(orphans(connection, self), on_conflict)
+        self._add(still_referred_to(connection, self), on_conflict)
+        self._add(orphans_within(connection, self, undos), on_conflict)
+        self._add(still_referred_to_within(connection, self, undos), on_conflict)
+        return len(self.conflicts) > before
+
+    def _add(self, found: Iterable[UndoConflict], on_conflict: str) -> None:
+        some = list(found)
+        self.conflicts += some
+        mine = [conflict for conflict in self.conflicts if not conflict.changed_again]
+        if len(mine) > MOST_CONFLICTS:
             raise PastConflictError(
                 f"more than {MOST_CONFLICTS} rows of {self.comparison.name} cannot be as they were "
                 "beside what is there now: narrow the undo by where=, or undo the tables that they "
                 "belong with in the same call",
-                conflicts=found[:MOST_CONFLICTS],
+                conflicts=mine[:MOST_CONFLICTS],
             )
-        self.conflicts = found
         if on_conflict == "skip":
-            self._left = list(dict.fromkeys(conflict.key for conflict in found))
+            self.left = list(dict.fromkeys([*self.left, *(c.key for c in some)]))
         elif on_conflict == "replace":
-            others = (conflict.other for conflict in found if conflict.other is not None)
+            others = (conflict.other for conflict in mine if conflict.other is not None)
             self._replaced = list(dict.fromkeys(others))
+
+    @property
+    def until(self) -> Moment | None:
+        return None if self.again is None else self.again.until
+
+    @property
+    def is_not_meant(self) -> KeyCondition | None:
+        """Condition on rows that the undo is not about; None where there are none."""
+        return None if self.again is None else self.again.is_not_meant
+
+    def number_refused(self, on_conflict: str) -> int:
+        """How many conflicts are errors, those that are not listed too."""
+        listed = sum(conflict.changed_again for conflict in self.conflicts)
+        more = 0 if on_conflict == "replace" else self._changed_again - listed
+        return len(self.refused(on_conflict)) + max(more, 0)
 
     def refused(self, on_conflict: str) -> list[UndoConflict]:
         """The conflicts that are errors."""
         if on_conflict == "skip":
             return []
         if on_conflict == "replace":
-            return [conflict for conflict in self.conflicts if conflict.other is None]
+            return [one for one in self.conflicts if one.other is None and not one.changed_again]
         return self.conflicts
+
+
+def _cleared(columns: Iterable[str]) -> dict[str, ColumnElement[Any]]:
+    return dict.fromkeys(columns, null())
 
 
 # -------------------------------------------------------------------------------------------- order

@@ -12,6 +12,8 @@ Their order, of several tables and of one that refers to itself, is that of the 
 2. updated and deleted rows come back, parents first;
 3. the rest of the inserted rows goes: no row that came back refers to them.
 
+With ``until`` the rows that changed again are spared: see :mod:`.changed_again`.
+
 Every column that both states have is written, generated ones excepted, so that no ON UPDATE default
 and no AUTO_INCREMENT makes a value up. Never a DELETE without WHERE, which is a TRUNCATE, and never
 a subquery over the table itself, which 4.x refuses (1093).
@@ -21,12 +23,15 @@ Source: docs/server.md, Time travel; SQL traps.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import contextlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, get_args
 
 from sqlalchemy import and_, func, select
 from sqlalchemy.engine import Connection, Engine
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.schema import DDLElement
 
 from ..catalog import names_of, references
 from ..connections import Bind, is_autocommit, query, refuse_in_past, send, unwrap
@@ -34,6 +39,7 @@ from ..ddl import display_dialect
 from ..errors import PastConflictError, PastError, PitrTransactionError, PitrValidationError
 from ..moment import Moment, MomentLike
 from ..names import shorten
+from .changed_again import ChangedAgain
 from .comparison import Comparison, Target, Where
 from .conflicts import UndoConflict
 from .opening import open_comparisons
@@ -59,7 +65,8 @@ class UndoneTable:
     :ivar deleted: rows that were inserted since, or stood in the way, and are gone.
     :ivar conflicts: what stood in the way: skipped, or replaced.
     :ivar skipped: how many rows were left as they are because of a conflict.
-    :ivar remaining: how the table differs from its past now.
+    :ivar remaining: how the table differs from its past now; with ``until``, rows that had not
+        changed by then left out.
     :ivar dropped_columns: columns that it had then and has not now: nothing came back of them.
     """
 
@@ -75,11 +82,15 @@ class UndoneTable:
 
 @dataclass(frozen=True, slots=True)
 class UndoReport:
-    """The changes of :func:`undo_changes`; none of them is committed."""
+    """The changes of :func:`undo_changes`; none of them is committed.
+
+    :ivar until: only what changed from ``at`` until then was taken back; None of all since.
+    """
 
     at: Moment
     kinds: frozenset[ChangeKind]
     tables: tuple[UndoneTable, ...]
+    until: Moment | None = None
 
     @property
     def inserted(self) -> int:
@@ -103,12 +114,14 @@ class UndoReport:
 
     @property
     def complete(self) -> bool:
-        """Whether :func:`diff_rows` finds nothing any more."""
+        """Whether :func:`diff_rows` finds nothing any more; with ``until``, whether all that had
+        changed by then is as it was."""
         return not any(table.remaining for table in self.tables)
 
     def __str__(self) -> str:
+        until = "" if self.until is None else f", of what changed until {self.until}"
         lines = [
-            f"rows as of {self.at}: {self.inserted} inserted, {self.updated} updated, "
+            f"rows as of {self.at}{until}: {self.inserted} inserted, {self.updated} updated, "
             f"{self.deleted} deleted, {self.skipped} skipped"
         ]
         for table in self.tables:
@@ -136,6 +149,7 @@ def undo_changes(
     table: Target | Sequence[Target],
     at: MomentLike | str,
     *,
+    until: MomentLike | str | None = None,
     where: Where = None,
     kinds: Iterable[ChangeKind | str] = ALL_KINDS,
     on_conflict: OnConflict = "error",
@@ -148,12 +162,17 @@ def undo_changes(
 
     :param table: one, or several, whose foreign keys then tell the order.
     :param at: as of :func:`diff_rows`; ``where`` likewise, and of one table alone.
+    :param until: take back only what changed until then; None is all until now. A row that is other
+        now than it was at that moment **changed again**, and is a conflict too, unless it is as it
+        was at ``at`` already. A table is made for the keys of rows that changed again, and dropped,
+        in the same transaction.
     :param kinds: which changes to take back: ``"inserted"``, ``"updated"``, ``"deleted"`` since.
         Others stay; the report counts them.
     :param on_conflict: of rows that cannot be as they were beside what is there now, because
         another row has their UNIQUE value, their parent's row is gone, or rows of a table that is
         not given refer to them: ``"error"`` lists them and writes nothing; ``"skip"`` leaves them
-        out; ``"replace"`` deletes the row that has the UNIQUE value, and is an error for the rest.
+        out; ``"replace"`` takes back rows that changed again, too, deletes the row that has the
+        UNIQUE value, and is an error for the rest.
     :param allow_unprotected: trust a past that no policy surely keeps. Where the server has
         collected it, it is empty, and **every row is deleted**.
     :raises PastConflictError: conflicts, listed.
@@ -180,23 +199,26 @@ def undo_changes(
     """
     own = _own_connection(connection)
     chosen = _kinds(kinds)
-    undos = _prepare(own, table, at, where, chosen, on_conflict, allow_unprotected)
-    done = {undo.table: dict.fromkeys(ChangeKind, 0) for undo in undos}
-    for undo in undos:
-        for statement in undo.replacements():
-            done[undo.table][ChangeKind.INSERTED] += send(own, statement)
-    for step in in_order(undos, chosen):
-        while True:
-            rows = send(own, step.statement)
-            if step.kind is not None:
-                done[step.undo.table][step.kind] += rows
-            if not rows or not step.until_none:
-                break
-    report = UndoReport(
-        undos[0].comparison.at,
-        chosen,
-        tuple(_report(own, undo, done[undo.table]) for undo in undos),
-    )
+    undos = _open(own, table, at, until, where, chosen, on_conflict, allow_unprotected)
+    with _no_table_left(own, undos):
+        undos = _find_conflicts(own, undos, on_conflict)
+        done = {undo.table: dict.fromkeys(ChangeKind, 0) for undo in undos}
+        for undo in undos:
+            for statement in undo.replacements():
+                done[undo.table][ChangeKind.INSERTED] += send(own, statement)
+        for step in in_order(undos, chosen):
+            while True:
+                rows = send(own, step.statement)
+                if step.kind is not None:
+                    done[step.undo.table][step.kind] += rows
+                if not rows or not step.until_none:
+                    break
+        report = UndoReport(
+            undos[0].comparison.at,
+            chosen,
+            tuple(_report(own, undo, done[undo.table]) for undo in undos),
+            undos[0].until,
+        )
     if own is not connection and not isinstance(connection, Connection):
         connection.expire_all()
     return report
@@ -207,6 +229,7 @@ def undo_sql(
     table: Target | Sequence[Target],
     at: MomentLike | str,
     *,
+    until: MomentLike | str | None = None,
     where: Where = None,
     kinds: Iterable[ChangeKind | str] = ALL_KINDS,
     on_conflict: OnConflict = "error",
@@ -214,29 +237,60 @@ def undo_sql(
 ) -> str:
     """The statements of :func:`undo_changes` as a script, for a person to read and send.
 
-    Conflicts are those of now. The script begins a transaction and commits it.
+    Conflicts are those of now, and so are the keys in it of rows that changed again since
+    ``until`` and are replaced. The script begins a transaction and commits it.
+
+    :raises PitrTransactionError: ``until`` is given, and the connection is AUTOCOMMIT.
     """
     found = unwrap(bind, "undo_sql()")
-    chosen = _kinds(kinds)
+    arguments = (table, at, until, where, _kinds(kinds), on_conflict, allow_unprotected)
     if isinstance(found, Engine):
         with found.connect() as connection:
-            undos = _prepare(connection, table, at, where, chosen, on_conflict, allow_unprotected)
-    else:
-        undos = _prepare(found, table, at, where, chosen, on_conflict, allow_unprotected)
-    names = names_of(undo.table for undo in undos)
-    lines = [f"-- {names} as of {undos[0].comparison.at}", "BEGIN;"]
+            return _script(connection, *arguments)
+    if until is not None and is_autocommit(found):
+        raise PitrTransactionError(
+            "undo_sql makes a table where until= is given, and drops it, in one transaction: this "
+            "connection is AUTOCOMMIT; give the Engine, or another connection"
+        )
+    return _script(found, *arguments)
+
+
+def _script(
+    connection: Connection,
+    table: Target | Sequence[Target],
+    at: MomentLike | str,
+    until: MomentLike | str | None,
+    where: Where,
+    kinds: frozenset[ChangeKind],
+    on_conflict: str,
+    allow_unprotected: bool,
+) -> str:
+    undos = _open(connection, table, at, until, where, kinds, on_conflict, allow_unprotected)
+    with _no_table_left(connection, undos):
+        undos = _find_conflicts(connection, undos, on_conflict)
+    first = undos[0]
+    of = "" if first.until is None else f", of what changed until {first.until}"
+    lines = [f"-- {names_of(undo.table for undo in undos)} as of {first.comparison.at}{of}"]
+    lines.append("BEGIN;")
+    for undo in undos:
+        if undo.again is not None:
+            lines += [f"{_text(statement)};" for statement in undo.again.statements]
     for undo in undos:
         lines += [f"{_text(statement)};" for statement in undo.replacements()]
-    for step in in_order(undos, chosen):
+    for step in in_order(undos, kinds):
         if step.until_none:
             lines.append("-- once more, as long as it finds rows:")
         lines.append(f"{_text(step.statement)};")
+    for undo in undos:
+        if undo.again is not None:
+            lines.append(f"{_text(undo.again.dropping())};")
     return "\n".join([*lines, "COMMIT;", ""])
 
 
 def _text(statement: Any) -> str:
-    compiled = statement.compile(dialect=display_dialect(), compile_kwargs={"literal_binds": True})
-    return str(compiled).replace(" \n", "\n")
+    options = {} if isinstance(statement, DDLElement) else {"literal_binds": True}
+    compiled = statement.compile(dialect=display_dialect(), compile_kwargs=options)
+    return str(compiled).strip().replace(" \n", "\n")
 
 
 # ------------------------------------------------------------------------------------ preparing it
@@ -276,16 +330,17 @@ def _kinds(kinds: Iterable[ChangeKind | str]) -> frozenset[ChangeKind]:
     return chosen
 
 
-def _prepare(
+def _open(
     connection: Connection,
     table: Target | Sequence[Target],
     at: MomentLike | str,
+    until: MomentLike | str | None,
     where: Where,
     kinds: frozenset[ChangeKind],
     on_conflict: str,
     allow_unprotected: bool,
 ) -> list[TableUndo]:
-    """Everything that is read before anything is written; the tables parents first."""
+    """The tables of an undo, and what is read of the catalogue for it."""
     if on_conflict not in get_args(OnConflict):
         raise PitrValidationError(
             f"on_conflict is 'error', 'skip' or 'replace', not {shorten(on_conflict)}"
@@ -295,23 +350,65 @@ def _prepare(
         raise PitrValidationError("no table is given")
     if where is not None and len(targets) > 1:
         raise PitrValidationError("where is on the columns of one table: give one")
-    comparisons = open_comparisons(
-        connection, targets, at, where=where, allow_unprotected=allow_unprotected, surely=True
-    )
+    if until is not None and on_conflict == "replace" and kinds != ALL_KINDS:
+        raise PitrValidationError(
+            "on_conflict='replace' takes back rows whatever became of them since until=, so it "
+            "goes with all kinds"
+        )
+    options: Any = {"allow_unprotected": allow_unprotected, "surely": True}
+    comparisons = open_comparisons(connection, targets, at, where=where, **options)
     for comparison in comparisons:
         _check(connection, comparison)
     tables = [comparison.table for comparison in comparisons]
     databases = {database for database, _ in tables}
     keys = references(connection, of=databases, to=databases)
     undos = [TableUndo(comparison, tables, keys, kinds) for comparison in comparisons]
+    if until is not None:
+        since = open_comparisons(connection, targets, until, **options)
+        for undo, later in zip(undos, since, strict=True):
+            if later.at <= undo.comparison.at:
+                raise PitrValidationError(f"until={later.at} is not after {undo.comparison.at}")
+            undo.again = ChangedAgain(undo.comparison, later, where)
+            _check(connection, later)
+    return undos
+
+
+@contextlib.contextmanager
+def _no_table_left(connection: Connection, undos: Sequence[TableUndo]) -> Iterator[None]:
+    """Drop what :class:`ChangedAgain` makes, also where the transaction goes on after an error."""
+    made = [undo.again for undo in undos if undo.again is not None]
+    try:
+        yield
+    except Exception:
+        with contextlib.suppress(SQLAlchemyError):
+            for again in made:
+                again.drop(connection)
+        raise
+    for again in made:
+        again.drop(connection)
+
+
+def _find_conflicts(
+    connection: Connection, undos: Sequence[TableUndo], on_conflict: str
+) -> list[TableUndo]:
+    """The tables parents first, with what stands in their way.
+
+    :raises PastConflictError: something does, and is neither left out nor replaced.
+    """
     for undo in undos:
-        undo.find_conflicts(connection, on_conflict)
+        undo.find_changed_again(connection, on_conflict)
+    by_name = {undo.table: undo for undo in undos}
+    while True:
+        found = [undo.find_conflicts(connection, by_name, on_conflict) for undo in undos]
+        if on_conflict != "skip" or not any(found):
+            break
     refused = [conflict for undo in undos for conflict in undo.refused(on_conflict)]
     if refused:
         shown = "\n".join(str(conflict) for conflict in refused[:10])
         more = f"\nand {len(refused) - 10} more" if len(refused) > 10 else ""
+        number = sum(undo.number_refused(on_conflict) for undo in undos)
         raise PastConflictError(
-            f"{len(refused)} rows cannot be as they were beside what is there now, and nothing was "
+            f"{number} rows cannot be as they were beside what is there now, and nothing was "
             f"written: on_conflict='skip' leaves them out\n{shown}{more}",
             conflicts=refused,
         )
@@ -349,6 +446,6 @@ def _report(connection: Connection, undo: TableUndo, done: Mapping[ChangeKind, i
         deleted=done[ChangeKind.INSERTED],
         conflicts=tuple(undo.conflicts),
         skipped=undo.skipped,
-        remaining=count(connection, comparison),
+        remaining=count(connection, comparison, undo.is_not_meant),
         dropped_columns=comparison.dropped,
     )

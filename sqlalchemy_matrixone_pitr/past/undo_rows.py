@@ -11,6 +11,7 @@ from sqlalchemy.sql.elements import quoted_name
 from sqlalchemy.types import NullType
 
 from ..catalog import Key, Reference
+from .changed_again import ChangedAgain
 from .comparison import Comparison
 from .row_change import ChangeKind
 
@@ -19,12 +20,17 @@ class UndoRows:
     """One table of an undo: its changed rows, and the foreign keys around it.
 
     :ivar parents: the other tables of the undo that it refers to.
+    :ivar parents_within: its foreign keys to tables of the undo.
     :ivar own_parents: its foreign keys to itself.
     :ivar children: the foreign keys of the undo's tables to it.
     :ivar children_elsewhere: those of other tables.
     :ivar parents_elsewhere: its own to tables that are not in the undo.
     :ivar written: the columns that an UPDATE brings back.
+    :ivar left: keys of rows that are left as they are.
+    :ivar again: the rows that changed once more after the changes that are undone.
     """
+
+    again: ChangedAgain | None = None
 
     def __init__(
         self,
@@ -36,11 +42,13 @@ class UndoRows:
         self.comparison = comparison
         self.table = comparison.table
         self.kinds = kinds
+        self.left: list[tuple[Any, ...]] = []
         of = [key for key in keys if key.table == self.table]
         to = [key for key in keys if key.parent == self.table]
         self.children = [key for key in to if key.table in tables]
         self.children_elsewhere = [key for key in to if key.table not in tables]
         self.parents_elsewhere = [key for key in of if key.parent not in tables]
+        self.parents_within = [key for key in of if key.parent in tables]
         self.parents = {key.parent for key in of if key.parent in tables} - {self.table}
         common = {column.key for column in comparison.common}
         self.own_parents = [
@@ -69,21 +77,52 @@ class UndoRows:
             return columns[0].in_([key[0] for key in keys])
         return or_(*(and_(*(c == v for c, v in zip(columns, key, strict=True))) for key in keys))
 
-    def is_new(self) -> ColumnElement[bool]:
+    def is_new(
+        self, past: FromClause | None = None, present: FromClause | None = None
+    ) -> ColumnElement[bool]:
         """Condition on the present left joined to the past: rows that were inserted since."""
         comparison = self.comparison
-        return and_(comparison.missing(comparison.p), comparison.holds_now(comparison.c))
+        p, c = self._aliases(past, present)
+        return and_(comparison.missing(p), comparison.holds_now(c), *self.not_spared(c))
 
-    def is_gone(self) -> ColumnElement[bool]:
+    def is_gone(
+        self, past: FromClause | None = None, present: FromClause | None = None
+    ) -> ColumnElement[bool]:
         """Condition on the past left joined to the present: rows that were deleted since."""
         comparison = self.comparison
-        return and_(comparison.missing(comparison.c), comparison.holds_then(comparison.p))
+        p, c = self._aliases(past, present)
+        return and_(comparison.missing(c), comparison.holds_then(p), *self.not_spared(p))
 
-    def is_other(self) -> ColumnElement[bool]:
+    def is_other(
+        self, past: FromClause | None = None, present: FromClause | None = None
+    ) -> ColumnElement[bool]:
         """Condition on the past joined to the present: rows that were updated since."""
-        comparison = self.comparison
-        differs = comparison.any_differs(self.written, comparison.p, comparison.c)
-        return and_(differs, self.holds_for_either(comparison.p, comparison.c))
+        p, c = self._aliases(past, present)
+        differs = self.comparison.any_differs(self.written, p, c)
+        return and_(differs, self.holds_for_either(p, c), *self.not_spared(c))
+
+    def _aliases(
+        self, past: FromClause | None, present: FromClause | None
+    ) -> tuple[FromClause, FromClause]:
+        return (
+            self.comparison.p if past is None else past,
+            self.comparison.c if present is None else present,
+        )
+
+    @property
+    def is_partial(self) -> bool:
+        """Whether rows of it are not as they were after the undo."""
+        return (
+            self.again is not None
+            or bool(self.left)
+            or bool(self.comparison.condition)
+            or self.kinds != frozenset(ChangeKind)
+        )
+
+    def not_spared(self, alias: FromClause) -> list[ColumnElement[bool]]:
+        """Without the rows that changed again, and those that are left as they are."""
+        again = [] if self.again is None else [~self.again.spares(alias)]
+        return [*again, ~self.among(alias, self.left)] if self.left else again
 
     def holds_for_either(self, past: FromClause, present: FromClause) -> ColumnElement[bool]:
         comparison = self.comparison

@@ -89,6 +89,12 @@ def test_undo(make_async_engine: MakeEngine) -> None:
             report = await undo_changes_async(session, "t", then)
             assert report.deleted == 2000
             await session.rollback()
+        until = await moment_now_async(engine)
+        assert "CREATE TABLE" in await undo_sql_async(engine, "t", then, until=until)
+        async with engine.connect() as connection:
+            report = await undo_changes_async(connection, "t", then, until=until)
+            assert (report.deleted, report.until) == (2000, until)
+            await connection.rollback()
         async with engine.begin() as connection:
             assert (await undo_changes_async(connection, "t", then)).complete
         assert not await diff_summary_async(engine, "t", then)
