@@ -10,7 +10,7 @@ Source: docs/server.md, ALTER PITR; Garbage collection.
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -28,7 +28,8 @@ from .names import OWN_DATABASE
 HELD: Final = PitrRange(100, PitrUnit.YEAR)
 """The range of a policy that is held: the longest that there is."""
 
-TABLE: Final = f"`{OWN_DATABASE}`.`holds`"
+NAME: Final = "holds"
+TABLE: Final = f"`{OWN_DATABASE}`.`{NAME}`"
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,12 +93,14 @@ class Hold:
         return f"{self.id}: {self.targets} since {self.made}{ended}: {self.reason}: {names}"
 
 
+COLUMNS: Final = "id, reason, targets, made, released, policies"
+"""The columns of :data:`TABLE` that :func:`hold_of` takes."""
+
+
 def read_holds(connection: Connection) -> list[Hold]:
     """The holds of this account, oldest first; none where there never was one. One statement, on an
     idle connection of ours."""
-    statement = text(
-        f"SELECT id, reason, targets, made, released, policies FROM {TABLE} ORDER BY id"
-    )
+    statement = text(f"SELECT {COLUMNS} FROM {TABLE} ORDER BY id")
     try:
         rows = query(connection, statement)
     except DBAPIError as error:
@@ -105,25 +108,25 @@ def read_holds(connection: Connection) -> list[Hold]:
             raise
         roll_back(connection)
         return []
-    return [
-        Hold(
-            int(number),
-            reason,
-            targets,
-            Moment(int(made)),
-            None if released is None else Moment(int(released)),
-            tuple(
-                HeldPolicy(
-                    one["name"],
-                    PitrRange.parse(one["before"]),
-                    Moment(one["sure"]),
-                    one["modified"],
-                )
-                for one in json.loads(policies)
-            ),
-        )
-        for number, reason, targets, made, released, policies in rows
-    ]
+    return [hold_of(row) for row in rows]
+
+
+def hold_of(row: Sequence[Any]) -> Hold:
+    """The hold in a row of :data:`COLUMNS`."""
+    number, reason, targets, made, released, policies = row
+    return Hold(
+        int(number),
+        reason,
+        targets,
+        Moment(int(made)),
+        None if released is None else Moment(int(released)),
+        tuple(
+            HeldPolicy(
+                one["name"], PitrRange.parse(one["before"]), Moment(one["sure"]), one["modified"]
+            )
+            for one in json.loads(policies)
+        ),
+    )
 
 
 def held_ranges(connection: Connection, pitrs: Collection[Pitr]) -> dict[str, PitrRange]:
@@ -161,14 +164,17 @@ def sure_moments(connection: Connection, pitrs: Collection[Pitr]) -> dict[str, M
 
     Nothing is read where no range was changed.
     """
-    changed = {
+    changed = with_changed_range(pitrs)
+    return known_sure(read_holds(connection), changed) if changed else {}
+
+
+def with_changed_range(pitrs: Iterable[Pitr]) -> dict[str, Pitr]:
+    """The policies whose range was changed, by a hold or otherwise, by name."""
+    return {
         pitr.name: pitr
         for pitr in pitrs
         if pitr.modified_time is not None and pitr.modified_time != pitr.created_time
     }
-    if not changed:
-        return {}
-    return known_sure(read_holds(connection), changed)
 
 
 def known_sure(found: Iterable[Hold], pitrs: Mapping[str, Pitr]) -> dict[str, Moment]:

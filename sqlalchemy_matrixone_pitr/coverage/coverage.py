@@ -37,10 +37,10 @@ def coverage(
     the past say OK and bring no rows (docs/server.md, Garbage collection). Views, sequences,
     external tables and the server's own databases are left out.
 
-    Four reading statements at most, however many tables, and one more where a policy is held
-    (:func:`hold`), on a connection of its own; the caller's transaction is not disturbed, and what
-    it has not committed is not seen. sys knows most; to another account policies that sys made for
-    it are not visible, and what cannot be known is said to be ``unknown``.
+    Four reading statements at most, however many tables, on a connection of its own; the caller's
+    transaction is not disturbed, and what it has not committed is not seen. sys knows most; to
+    another account policies that sys made for it are not visible, and what cannot be known is said
+    to be ``unknown``.
 
     :param metadata: a MetaData, a declarative base, or a list of them: the report is of their
         tables, also of those that the server does not have. Each is required to have the range that

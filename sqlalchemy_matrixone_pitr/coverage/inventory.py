@@ -3,8 +3,8 @@
 The tables of the account with their indexes; its policies; its snapshots; and the ids that the
 tables had at one earlier moment, where a table was altered since policies above it were made, or
 where an account other than sys must look whether its policies' objects are the same. sys takes its
-policies from the catalogue, which has the recorded ids, and needs no SHOW PITR. Where a policy is
-held, one more reads the holds.
+policies from the catalogue, which has the recorded ids, and needs no SHOW PITR. Where a policy was
+held, the holds come with the snapshots.
 """
 
 from __future__ import annotations
@@ -20,9 +20,10 @@ from .. import server
 from ..catalog import AccountTables, ids_at, read_tables
 from ..connections import roll_back
 from ..generations import object_of
-from ..held import sure_moments
+from ..held import NAME as HOLDS, known_sure, with_changed_range
 from ..model import Pitr, PitrStatus
 from ..moment import Moment
+from ..names import OWN_DATABASE
 from ..show import SYS, parse_pitr_rows, reset_current_account, show_pitr, typed_errors
 from ..status import (
     Recorded,
@@ -31,8 +32,8 @@ from ..status import (
     status_by_record,
     status_without_past,
 )
-from .model import SECOND, Earlier, Known, Policy, policy_of
-from .reading import read_snapshots
+from .model import SECOND, Earlier, Known, Policy, Snapshot, policy_of
+from .reading import read_snapshots, read_snapshots_and_holds
 from .windows import start_of
 
 _MARGIN: Final = dt.timedelta(minutes=1)
@@ -59,7 +60,8 @@ def read_inventory(connection: Connection, databases: Collection[str] | None) ->
     version = server.require_matrixone(connection)
     roll_back(connection)
     with server.session_zone(connection, "+00:00"), typed_errors():
-        tables = read_tables(connection, version, databases)
+        within = None if databases is None else {*databases, OWN_DATABASE}
+        tables = read_tables(connection, version, within)
         recorded: Mapping[str, Recorded] | None = None
         if tables.account == SYS:
             pitrs, recorded = read_recorded(connection)
@@ -69,20 +71,29 @@ def read_inventory(connection: Connection, databases: Collection[str] | None) ->
             reset_current_account(connection)
             pitrs = parse_pitr_rows(rows, tables.account)
         roll_back(connection)
-        snapshots = read_snapshots(connection)
+        snapshots, sure = _snapshots_and_sure_moments(connection, tables, pitrs)
         known = replace(known_of(tables, server.rules_of(version)), snapshots=snapshots)
         moment = _moment_to_ask(known, tables, pitrs, recorded)
         if moment is not None:
             roll_back(connection)
-            within = {database for database, table in tables.objects if table is None}
-            within |= {pitr.database_name for pitr in pitrs if pitr.database_name is not None}
-            ids = ids_at(connection, within, moment)
+            asked = {database for database, table in tables.objects if table is None}
+            asked |= {pitr.database_name for pitr in pitrs if pitr.database_name is not None}
+            ids = ids_at(connection, asked, moment)
             known = replace(known, earlier=None if ids is None else Earlier(moment, ids))
-        roll_back(connection)
-        sure = sure_moments(connection, pitrs)
     found = with_policies(known, tables, pitrs, recorded)
     told = [replace(one, sure=sure.get(one.pitr.name)) for one in found.known.policies]
     return replace(found, known=replace(found.known, policies=told))
+
+
+def _snapshots_and_sure_moments(
+    connection: Connection, tables: AccountTables, pitrs: Sequence[Pitr]
+) -> tuple[list[Snapshot], dict[str, Moment]]:
+    """The snapshots, and from when on policies surely keep whose range only holds have changed."""
+    changed = with_changed_range(pitrs)
+    if not changed or (OWN_DATABASE, HOLDS) not in tables.objects:
+        return read_snapshots(connection), {}
+    snapshots, holds = read_snapshots_and_holds(connection)
+    return snapshots, known_sure(holds, changed)
 
 
 def known_of(tables: AccountTables, rules: server.Rules) -> Known:

@@ -13,7 +13,7 @@ import sys
 import time
 import warnings
 import weakref
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
@@ -32,7 +32,7 @@ from ..errors import (
     PitrValidationError,
 )
 from ..generations import object_of
-from ..held import sure_moments
+from ..held import TABLE as HOLDS, Hold, hold_of, read_holds, sure_moments
 from ..model import PitrLevel
 from ..moment import Moment, MomentLike
 from ..names import SYSTEM_DATABASES, fold, plain, shorten
@@ -206,6 +206,10 @@ def read_snapshots(connection: Connection, moment: Moment | None = None) -> list
             raise
         roll_back(connection)
         return []
+    return _snapshots_of(rows)
+
+
+def _snapshots_of(rows: Iterable[Sequence[Any]]) -> list[Snapshot]:
     return [
         Snapshot(
             name,
@@ -217,6 +221,33 @@ def read_snapshots(connection: Connection, moment: Moment | None = None) -> list
         for name, ts, database, table, object_id in rows
         if not name.startswith(_SERVERS_OWN)
     ]
+
+
+_SNAPSHOTS_AND_HOLDS: Final = f"""\
+SELECT 0 AS of_hold, sname, ts, NULL AS released, database_name, table_name,
+  CAST(obj_id AS CHAR) AS number
+FROM mo_catalog.mo_snapshots WHERE account_name IN (current_account_name(), '')
+UNION ALL
+SELECT 1, reason, made, released, targets, policies, CAST(id AS CHAR) FROM {HOLDS}"""
+
+
+def read_snapshots_and_holds(connection: Connection) -> tuple[list[Snapshot], list[Hold]]:
+    """The snapshots that people made and the holds, oldest first: one statement, where the table of
+    holds is there and this account may read both."""
+    try:
+        rows = query(connection, text(_SNAPSHOTS_AND_HOLDS))
+    except DBAPIError as error:
+        if error.connection_invalidated:
+            raise
+        roll_back(connection)
+        return read_snapshots(connection), read_holds(connection)
+    snapshots = [(row[1], row[2], *row[4:7]) for row in rows if not row[0]]
+    found = [
+        hold_of((number, reason, targets, made, released, policies))
+        for of_hold, reason, made, released, targets, policies, number in rows
+        if of_hold
+    ]
+    return _snapshots_of(snapshots), sorted(found, key=lambda one: one.id)
 
 
 def _unread(connection: Connection, keys: Collection[Key], moment: Moment) -> dict[Key, Verdict]:

@@ -50,7 +50,11 @@ def sure_of(policy: Policy) -> Moment:
     """The moment from which a policy surely keeps, as far as its range reaches."""
     made, changed = policy.made, policy.changed
     if policy.sure is not None:
-        return max(made, policy.sure)
+        created = policy.pitr.created_time
+        assert created is not None  # every PITR that was read has one
+        # a hold knows the creation in whole seconds
+        whole = Moment.of(created.replace(microsecond=0)) + SECOND
+        return made if policy.sure <= whole else max(made, policy.sure)
     return max(made, changed - GC_TTL) if changed > made else made
 
 

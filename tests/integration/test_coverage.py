@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 import warnings
 from collections.abc import Callable, Iterator
@@ -32,6 +33,8 @@ from sqlalchemy_matrixone_pitr import (
     coverage,
     coverage_async,
     declare_pitrs,
+    hold,
+    release,
     renew_pitr,
 )
 from sqlalchemy_matrixone_pitr.connections import Bind
@@ -414,8 +417,8 @@ def test_async(make_async_engine: Callable[..., AsyncEngine], shop: Engine, data
 # ----------------------------------------------------------------------------------- what it reads
 
 
-@pytest.fixture
-def reads(shop: Engine) -> Iterator[list[str]]:
+@contextlib.contextmanager
+def reads_of(engine: Engine) -> Iterator[list[str]]:
     """The statements that read, as coverage sends them."""
     sent: list[str] = []
 
@@ -424,30 +427,49 @@ def reads(shop: Engine) -> Iterator[list[str]]:
         if statement.startswith(("SELECT", "SHOW")):
             sent.append(statement)
 
-    event.listen(shop, "before_cursor_execute", note)
+    event.listen(engine, "before_cursor_execute", note)
     yield sent
-    event.remove(shop, "before_cursor_execute", note)
+    event.remove(engine, "before_cursor_execute", note)
 
 
+@pytest.mark.parametrize("held", [False, True])
 @pytest.mark.parametrize("many", [1, 12])
-def test_four_statements(
-    shop: Engine, reads: list[str], database: str, prefix: str, many: int
-) -> None:
+def test_four_statements(shop: Engine, database: str, prefix: str, many: int, held: bool) -> None:
     protect(shop, Pitr.database(f"{prefix}_d", "7d"))
     names = [f"t{number}" for number in range(many)]
     say(shop, *(f"CREATE TABLE {name} (id INT, UNIQUE KEY u (id))" for name in names))
     protect(shop, *(Pitr.table(f"{prefix}_{name}", name, "7d") for name in names))
     say(shop, *(f"ALTER TABLE {name} ADD COLUMN w INT" for name in names))
+    made = hold(shop, database, "an incident") if held else None
+    at = Moment.now(shop)
     for metadata in (None, MetaData()):
-        reads.clear()
         within = [database] if metadata is None else None
-        report = coverage(shop, metadata, databases=within, at=Moment.now(shop))
-        asked = [one for one in reads if "unix_timestamp" not in one]  # Moment.now
-        if LIVE:  # another's policy may be held
-            asked = [one for one in asked if "`holds`" not in one]
-        assert len(asked) <= 4, asked
-    assert len(coverage(shop, databases=[database]).tables) == many + 1
+        with reads_of(shop) as reads:
+            report = coverage(shop, metadata, databases=within, at=at)
+        assert len(reads) <= 4, reads
+        assert not held or any("`holds`" in one for one in reads)
+    found = coverage(shop, databases=[database])
+    assert len(found.tables) == many + 1
     assert report.tables == ()
+    assert set(found.held) == ({policy.name for policy in made.policies} if made else set())
+    if made:
+        release(shop, made.id)
+
+
+def test_snapshots_and_holds_in_one_statement(
+    shop: Engine, server: Server, database: str, prefix: str
+) -> None:
+    """A policy that was held is as sure as before, and a snapshot is there as well."""
+    protect(shop, Pitr.database(f"{prefix}_d", "7d"))
+    say_alone(shop, f"CREATE SNAPSHOT {prefix}_s FOR DATABASE {database}")
+    before = covered(shop, database)
+    made = hold(shop, database, "an `incident`'s \u00e4")
+    while_held = covered(shop, database)
+    assert [one.kept for one in while_held.windows] == [one.kept for one in before.windows]
+    assert [one.by for one in while_held.windows] == [one.by for one in before.windows]
+    assert f"{prefix}_s" in [one.by for one in while_held.windows]
+    assert release(shop, made.id).reason == "an `incident`'s \u00e4"
+    say_alone(shop, f"DROP SNAPSHOT {prefix}_s")
 
 
 def test_a_table_that_is_younger_than_its_databases_policy(
@@ -546,6 +568,17 @@ def test_an_ordinary_account(tenant: Engine) -> None:
     assert before in window
     restore(tenant, "week", before, "shop")
     assert rows(tenant) == ROWS
+
+
+def test_four_statements_of_an_ordinary_account(tenant: Engine) -> None:
+    protect(tenant, Pitr.table("week", "crates", "7d"))
+    say(tenant, "ALTER TABLE crates ADD COLUMN w INT")
+    made = hold(tenant, "shop", "an incident")
+    with reads_of(tenant) as reads:
+        report = coverage(tenant)
+    assert len(reads) <= 4, reads
+    assert report.held == ("week",)
+    release(tenant, made.id)
 
 
 def test_a_user_who_may_not_read_policies(server: Server, tenant: Engine, prefix: str) -> None:
