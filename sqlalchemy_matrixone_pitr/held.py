@@ -10,6 +10,7 @@ Source: docs/server.md, ALTER PITR; Garbage collection.
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -20,16 +21,27 @@ from sqlalchemy.exc import DBAPIError
 
 from .connections import query, roll_back
 from .errors import is_not_there
-from .generations import policies
+from .generations import split_generation, target_text
 from .model import Pitr, PitrRange, PitrUnit
 from .moment import Moment, begin_of_range
-from .names import OWN_DATABASE
+from .own import OwnTable
 
 HELD: Final = PitrRange(100, PitrUnit.YEAR)
 """The range of a policy that is held: the longest that there is."""
 
 NAME: Final = "holds"
-TABLE: Final = f"`{OWN_DATABASE}`.`{NAME}`"
+OWN: Final = OwnTable(
+    NAME,
+    {
+        "id": "BIGINT PRIMARY KEY",
+        "made": "BIGINT NOT NULL",
+        "released": "BIGINT",
+        "reason": "TEXT NOT NULL",
+        "targets": "TEXT NOT NULL",
+        "policies": "TEXT NOT NULL",
+    },
+)
+TABLE: Final = OWN.quoted
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +51,14 @@ class HeldPolicy:
     :ivar before: its range before, which :func:`release` gives back.
     :ivar sure: the moment from which it surely keeps, as far as was known before the hold.
     :ivar modified: seconds since 1970 of the last change by a hold; None where it is not known.
+    :ivar target: what it is for, in words: another policy of that name is not held.
     """
 
     name: str
     before: PitrRange
     sure: Moment
     modified: int | None = None
+    target: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""
@@ -53,6 +67,7 @@ class HeldPolicy:
             "before": str(self.before),
             "sure": self.sure.nanoseconds,
             "modified": self.modified,
+            "target": self.target,
         }
 
 
@@ -67,6 +82,7 @@ class Hold:
     :ivar id: which :func:`release` takes.
     :ivar targets: what is held, in words.
     :ivar released: when it ended; None while it holds.
+    :ivar notes: what :func:`release` did not change, each in a sentence.
     """
 
     id: int
@@ -75,6 +91,7 @@ class Hold:
     made: Moment
     released: Moment | None
     policies: tuple[HeldPolicy, ...]
+    notes: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""
@@ -85,6 +102,7 @@ class Hold:
             "made": str(self.made),
             "released": None if self.released is None else str(self.released),
             "policies": [policy.to_dict() for policy in self.policies],
+            "notes": list(self.notes),
         }
 
     def __str__(self) -> str:
@@ -122,7 +140,11 @@ def hold_of(row: Sequence[Any]) -> Hold:
         None if released is None else Moment(int(released)),
         tuple(
             HeldPolicy(
-                one["name"], PitrRange.parse(one["before"]), Moment(one["sure"]), one["modified"]
+                one["name"],
+                PitrRange.parse(one["before"]),
+                Moment(one["sure"]),
+                one["modified"],
+                one["target"],
             )
             for one in json.loads(policies)
         ),
@@ -143,19 +165,29 @@ def held_ranges(connection: Connection, pitrs: Collection[Pitr]) -> dict[str, Pi
     }
 
 
-def ranges_before(found: Iterable[Hold], pitrs: Iterable[Pitr]) -> dict[str, PitrRange]:
+def ranges_before(found: Iterable[Hold], pitrs: Collection[Pitr]) -> dict[str, PitrRange]:
     """The ranges before of the policies that holds are for, by name.
 
-    A generation that renewed a held policy has taken the held range over, and is held with it.
+    A generation that renewed a held policy has taken the held range over, and is held with it,
+    also where the held one was dropped since.
     """
-    ranges = {policy.name: policy.before for one in found for policy in one.policies}
-    for line in policies(pitrs):
-        before: PitrRange | None = None
-        for pitr in line.generations:
-            if pitr.name in ranges:
-                before = ranges[pitr.name]
-            elif before is not None and pitr.range == HELD:
-                ranges[pitr.name] = before
+    held = [policy for one in found for policy in one.policies]
+    targets = {pitr.name: target_text(pitr) for pitr in pitrs}
+    ranges = {
+        policy.name: policy.before
+        for policy in held
+        if targets.get(policy.name, policy.target) == policy.target
+    }
+    lines: dict[tuple[str, str], dict[int, PitrRange]] = defaultdict(dict)
+    for policy in held:
+        name, number = split_generation(policy.name)
+        lines[name, policy.target][number] = policy.before
+    for pitr in pitrs:
+        name, number = split_generation(pitr.name)
+        older = lines.get((name, target_text(pitr)), {})
+        earlier = [one for one in older if one < number]
+        if earlier and pitr.range == HELD and pitr.name not in ranges:
+            ranges[pitr.name] = older[max(earlier)]
     return ranges
 
 

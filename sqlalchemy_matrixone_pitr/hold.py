@@ -25,11 +25,13 @@ from .coverage.windows import start_of, sure_of
 from .declarations import Databases
 from .errors import PitrNotFoundError, PitrValidationError
 from .extent import covers
-from .held import HELD, TABLE, HeldPolicy, Hold, ranges_before, read_holds, sure_moments
+from .generations import target_text
+from .held import HELD, OWN, TABLE, HeldPolicy, Hold, ranges_before, read_holds, sure_moments
 from .locking import DEFAULT_TIMEOUT, account_lock
 from .model import Pitr, PitrRange
 from .moment import Moment
-from .names import OWN_DATABASE, plain, shorten
+from .names import plain
+from .own import check_same, number_of
 from .past.copies import own_engine
 from .plan.actions import Action, Alter
 from .report import carried
@@ -89,6 +91,7 @@ def hold(
                 pitr.name,
                 before.get(pitr.name, pitr.range) if pitr.range == HELD else pitr.range,
                 sure.get(pitr.name, max(sure_of(Policy(pitr)), start_of(pitr.range, now))),
+                target=target_text(pitr),
             )
             for pitr in covering
         )
@@ -99,46 +102,84 @@ def hold(
             for pitr in covering
             if pitr.range != HELD
         ]
-        _send(engine, actions)
+        _send(engine, actions, made)
         return _with_times(engine, made)
 
 
-def release(bind: Bind, id: int, *, timeout: float = DEFAULT_TIMEOUT) -> Hold:
-    """End a hold: give each policy its range back.
+def release(bind: Bind, id: int | Hold, *, timeout: float = DEFAULT_TIMEOUT) -> Hold:
+    """End a hold: give each policy its range back. From then on what is out of it may be collected.
 
-    A policy that another hold is for stays as it is until that ends, and so does one whose range
-    somebody has changed since. From then on what is out of the range may be collected.
+    ==================================  ======================================================
+    a policy that was held, and         :func:`release`
+    ==================================  ======================================================
+    is as the hold left it, also where  gives the range back
+    its target was dropped
+    was renewed since                   gives it back to each generation, also where the one
+                                        that was held was dropped by hand
+    was given another range by hand     leaves that
+    was dropped by hand                 has nothing to give back
+    is held by another hold, too        leaves it until that ends
+    ==================================  ======================================================
 
-    :param id: of :func:`hold` or :func:`holds`.
-    :raises PitrNotFoundError: there is no such hold, or it is released.
+    What it leaves is said in the ``notes`` of what it returns.
+
+    :param id: what :func:`hold` returned, or one of :func:`holds`, or its number. A number means
+        another hold where the database ``matrixone_pitr`` was dropped in between.
+    :raises PitrNotFoundError: there is no such hold, or it is released, or the number is another's
+        by now.
     """
     found = own_engine(bind, "release()")
-    if isinstance(id, bool) or not isinstance(id, int):
-        raise PitrValidationError(f"id is the number of a hold, not {shorten(id)}")
+    number = number_of(id, "hold")
     engine = found.engine
     with account_lock(found, timeout):
         with reading(found) as connection:
             pitrs = {pitr.name: pitr for pitr in read_pitrs(connection, {})}
             roll_back(connection)
             there = [one for one in read_holds(connection) if one.released is None]
-        wanted = next((one for one in there if one.id == id), None)
+        wanted = next((one for one in there if one.id == number), None)
         if wanted is None:
             raise PitrNotFoundError(
-                f"there is no hold {id} in this account, or it is released: holds() lists them"
+                f"there is no hold {number} in this account, or it is released: holds() lists them"
             )
-        others = ranges_before([one for one in there if one.id != id], pitrs.values())
-        actions = [
-            Alter(pitrs[name].with_range(before), "its hold ends", pitrs[name])
-            for name, before in ranges_before([wanted], pitrs.values()).items()
-            if name not in others and name in pitrs and pitrs[name].range == HELD
-        ]
-        _send(engine, actions)
+        check_same(id, wanted, "hold")
+        others = [one for one in there if one.id != number]
+        actions, notes = _releasing(wanted, others, pitrs)
+        _send(engine, actions, wanted)
         with side_connection(engine) as connection:
             now = Moment(server.clock(connection))
             statement = text(f"UPDATE {TABLE} SET released = :at WHERE id = :id")
-            send(connection, statement.bindparams(at=now.nanoseconds, id=id))
+            send(connection, statement.bindparams(at=now.nanoseconds, id=number))
             connection.exec_driver_sql("COMMIT")
-        return _with_times(engine, replace(wanted, released=now))
+        return _with_times(engine, replace(wanted, released=now, notes=notes))
+
+
+def _releasing(
+    wanted: Hold, others: Sequence[Hold], pitrs: Mapping[str, Pitr]
+) -> tuple[list[Action], tuple[str, ...]]:
+    """The changes that end a hold, and what is left as it is, in sentences."""
+    actions: list[Action] = []
+    notes: list[str] = []
+    for policy in wanted.policies:
+        there = pitrs.get(policy.name)
+        if there is None:
+            notes.append(f"{policy.name} is not there: it was dropped since")
+        elif target_text(there) != policy.target:
+            notes.append(f"{policy.name} is for {target_text(there)} by now, and is left as it is")
+    held_by = {one.id: ranges_before([one], pitrs.values()) for one in others}
+    for name, before in sorted(ranges_before([wanted], pitrs.values()).items()):
+        there = pitrs.get(name)
+        also = [number for number, ranges in held_by.items() if name in ranges]
+        if there is None:
+            continue
+        if there.range != HELD:
+            if there.range != before:
+                notes.append(f"{name} was given the range {there.range} since, and keeps it")
+        elif also:
+            numbers = " and ".join(map(str, also))
+            notes.append(f"{name} is held by {numbers}, too, and stays so until that ends")
+        else:
+            actions.append(Alter(there.with_range(before), "its hold ends", there))
+    return actions, tuple(notes)
 
 
 def holds(bind: Bind, *, released: bool = False) -> list[Hold]:
@@ -156,10 +197,11 @@ def _covers(pitr: Pitr, scope: Scope) -> bool:
     return any(covers(pitr, *table) for table in scope.tables)
 
 
-def _send(engine: Engine, actions: Sequence[Action]) -> None:
+def _send(engine: Engine, actions: Sequence[Action], of: Hold) -> None:
     """Change ranges, one after the other; the first error ends it, and is raised."""
     run = Run(engine, actions, resend=True)
-    with carried(run.report, lambda report: f"Ranges were being changed:\n{report}"):
+    said = f"Ranges were being changed; hold {of.id} is in force until release(engine, {of.id}):\n"
+    with carried(run.report, lambda report: f"{said}{report}"):
         run.send(range(len(actions)))
         run.raise_first()
 
@@ -168,13 +210,7 @@ def _recorded(
     engine: Engine, scope: Scope, reason: str, now: Moment, policies: tuple[HeldPolicy, ...]
 ) -> Hold:
     with side_connection(engine) as connection, typed_errors():
-        for statement in (
-            f"CREATE DATABASE IF NOT EXISTS `{OWN_DATABASE}`",
-            f"CREATE TABLE IF NOT EXISTS {TABLE} (id BIGINT PRIMARY KEY, made BIGINT NOT NULL, "
-            "released BIGINT, reason TEXT NOT NULL, targets TEXT NOT NULL, policies TEXT NOT NULL)",
-            "COMMIT",
-        ):
-            connection.exec_driver_sql(statement)
+        OWN.make(connection)
         last = connection.exec_driver_sql(f"SELECT max(id) FROM {TABLE}").scalar()
         made = Hold(int(last or 0) + 1, reason, str(scope), now, None, policies)
         values = {

@@ -178,6 +178,8 @@ _COMMANDS: Final = tuple(
         (r"\brestore_records\(\)", "`mo-pitr restores`"),
         (r"\bholds\(\)", "`mo-pitr holds`"),
         (r"\bby_restore=False", "--by-copies"),
+        (r"\bsafety_copy=False", "--no-safety-copy"),
+        (r"\brelease\(engine, (\d+)\)", r"`mo-pitr release \1`"),
         (r"\bforce=True", "--force"),
         (r"\brestore_copy\(\)", "`mo-pitr copy`"),
         (r" with into='database\.table'", ", as database.table"),

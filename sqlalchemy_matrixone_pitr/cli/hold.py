@@ -77,7 +77,10 @@ def release(engine: Engine, id: int, timeout: float, as_json: bool) -> None:
     """
     from ..hold import release
 
-    _show([release(engine, id, timeout=timeout)], as_json)
+    ended = release(engine, id, timeout=timeout)
+    _show([ended], as_json)
+    for note in () if as_json else ended.notes:
+        Console().line(f"  {note}", "yellow", indent="    ")
 
 
 def _show(found: list[Hold], as_json: bool) -> None:

@@ -11,6 +11,7 @@ from sqlalchemy import Column, Engine, Integer, MetaData, Table
 from sqlalchemy_matrixone_pitr import (
     AlterPitr,
     DatabasePitr,
+    DropPitr,
     Kept,
     Moment,
     Pitr,
@@ -55,6 +56,11 @@ def shop(matrixone_engine: Engine, database: str, prefix: str) -> Iterator[Engin
 def ranges(engine: Engine, prefix: str) -> dict[str, str]:
     found = get_pitrs(engine)
     return {p.name.removeprefix(f"{prefix}_"): str(p.range) for p in found if prefix in p.name}
+
+
+def drop(engine: Engine, name: str) -> None:
+    with engine.begin() as connection:
+        connection.execute(DropPitr(name))
 
 
 def declared(prefix: str, range: str = "7d") -> MetaData:
@@ -158,6 +164,53 @@ def test_renewed_while_held(shop: Engine, database: str, prefix: str) -> None:
     assert set(ranges(shop, prefix).values()) == {"100y"}
     release(shop, second.id)
     assert ranges(shop, prefix) == {"d": "7d", "t": "3d", "t__g2": "3d"}
+
+
+def test_the_held_generation_was_dropped(shop: Engine, database: str, prefix: str) -> None:
+    """What renewed it has the held range, and gets the range before back."""
+    made = hold(shop, database, "one")
+    say(shop, "ALTER TABLE t ADD COLUMN v INT")
+    PitrManager(shop).renew(f"{prefix}_t")
+    drop(shop, f"{prefix}_t")
+    assert ranges(shop, prefix) == {"d": "100y", "t__g2": "100y"}
+    assert not plan_pitrs(shop, declared(prefix)).actions
+    released = release(shop, made)
+    assert ranges(shop, prefix) == {"d": "7d", "t__g2": "3d"}
+    assert released.notes == (f"{prefix}_t is not there: it was dropped since",)
+
+
+def test_states_that_release_leaves(shop: Engine, database: str, prefix: str) -> None:
+    """Dropped, of another target, altered by hand, held by two; each is said."""
+    say(shop, *(f"CREATE TABLE {name} (id INT PRIMARY KEY)" for name in ("gone", "moved", "free")))
+    manager = PitrManager(shop)
+    for name in ("gone", "moved"):
+        manager.create_table_pitr(f"{prefix}_{name}", database, name, "2d")
+    first = hold(shop, database, "one")
+    second = hold(shop, f"{database}.t", "two")
+    drop(shop, f"{prefix}_gone")
+    drop(shop, f"{prefix}_moved")
+    manager.create_table_pitr(f"{prefix}_moved", database, "free", "100y")
+    with shop.begin() as connection:
+        connection.execute(AlterPitr(f"{prefix}_t", "9d"))
+    released = release(shop, first)
+    assert ranges(shop, prefix) == {"d": "100y", "t": "9d", "moved": "100y"}
+    assert sorted(note.removeprefix(f"{prefix}_") for note in released.notes) == [
+        f"d is held by {second.id}, too, and stays so until that ends",
+        "gone is not there: it was dropped since",
+        f"moved is for table {database}.free by now, and is left as it is",
+        "t was given the range 9d since, and keeps it",
+    ]
+    assert release(shop, second).notes == (
+        f"{prefix}_t was given the range 9d since, and keeps it",
+    )
+    assert ranges(shop, prefix) == {"d": "7d", "t": "9d", "moved": "100y"}
+
+
+def test_release_of_a_dropped_target(shop: Engine, database: str, prefix: str) -> None:
+    made = hold(shop, database, "one")
+    say(shop, "DROP TABLE t")
+    assert release(shop, made).notes == ()
+    assert ranges(shop, prefix) == {"d": "7d", "t": "3d"}
 
 
 def test_what_is_refused(shop: Engine, database: str, prefix: str) -> None:
