@@ -74,7 +74,8 @@ class OwnTable:
 
     @property
     def quoted(self) -> str:
-        return back_quoted(OWN_DATABASE, self.name)
+        """Both names are this package's: no dialect is imported to quote them."""
+        return f"`{OWN_DATABASE}`.`{self.name}`"
 
     def problem(self, connection: Connection) -> str | None:
         """Why a table of this name cannot be used; None where it is ours, or not there."""

@@ -57,6 +57,7 @@ class Rules:
     :ivar copies_forget_partitions: whatever makes a table again leaves PARTITION BY out.
     :ivar restore_skips_orphans: RESTORE of a table whose foreign key's parent is missing does
         nothing and says OK.
+    :ivar clones: CREATE TABLE and CREATE DATABASE ... CLONE are there.
     :ivar restore_skips_self_references: RESTORE of a database does nothing and says OK where one
         of its tables has a foreign key to itself.
     :ivar catalogue_has_instants: times of mo_pitr are nanoseconds since 1970, in no zone.
@@ -66,6 +67,7 @@ class Rules:
     """
 
     logical_ids: bool
+    clones: bool
     set_commits: bool
     restore_by_pattern: bool
     concurrent_create_damages: bool
@@ -89,6 +91,7 @@ def rules_of(version: Version) -> Rules:
     """
     return Rules(
         logical_ids=version >= (4, 0, 0),
+        clones=version >= (3, 0, 0),
         set_commits=version < (4, 3, 0),
         restore_by_pattern=(3, 0, 0) <= version < (4, 0, 0),
         concurrent_create_damages=(3, 0, 0) <= version < (4, 0, 0),

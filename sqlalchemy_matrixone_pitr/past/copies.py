@@ -224,7 +224,8 @@ class Copying:
         by_rows = {
             key
             for key in tables
-            if key in parts and parts[key].indexes and not self.indexes_kept.get(key, False)
+            if not server.rules_of(version).clones
+            or (key in parts and parts[key].indexes and not self.indexes_kept.get(key, False))
         }
         routines = None if source[1] else routines_in(connection, source[0], at=at)
         connection.rollback()
@@ -335,7 +336,7 @@ class _Copy:
         return self.into[0], table[1] if self.into[1] is None else self.into[1]
 
     def statements(self) -> Iterator[ExecutableDDLElement | str]:
-        if not self._by_rows:
+        if not self._by_rows and server.rules_of(self._version).clones:
             yield Clone(self.source, self.into, self.at)
             return
         if self.source[1] is None:

@@ -7,8 +7,9 @@ or none:
 =======================================  ========================================================
 a table                                  is made again by
 =======================================  ========================================================
+on a server without CLONE (2.2)          its definition of then, and INSERT ... SELECT of its rows
 whose indexes are kept, or without any   CLONE of the moment, in milliseconds
-whose indexes are not kept               its definition of then, and INSERT ... SELECT of its rows
+whose indexes are not kept               the same
 in a circle of foreign keys              the same; the keys are added when all rows are there
 =======================================  ========================================================
 
@@ -99,6 +100,8 @@ def copy_order(facts: Facts) -> list[Key]:
 
 def has_whole_clone(facts: Facts, table: Key) -> bool:
     """Whether a CLONE of the moment has the table's indexes in order."""
+    if not facts.rules.clones:
+        return False
     if not _parts(facts, table).indexes:
         return True
     verdict = facts.verdicts.get(table)

@@ -25,6 +25,7 @@ from ..show import typed_errors
 from .decision import Decision, Way, decide
 from .facts import COUNTED, Facts, has_columns, read_facts, read_text
 from .rebuild import Rebuild, rebuild_of
+from .records import TABLE
 from .targets import RestoreTarget, Scope, find_scope
 
 
@@ -235,6 +236,9 @@ def prepare(connection: Connection, scope: Scope, at: Moment, options: Options) 
         text, no_text = "", str(error)
     decision = decide(facts, by_restore=options.by_restore, no_text=no_text)
     problems = list(_problems(facts, options))
+    taken = TABLE.problem(connection) if options.safety_copy else None
+    if taken is not None:
+        problems.append(f"{taken}; safety_copy=False restores without a way back")
     restores: tuple[RestorePitr, ...] = ()
     rebuild = None
     if decision.by_restore:
@@ -396,6 +400,11 @@ def _problems(facts: Facts, options: Options) -> Iterator[str]:
         yield f"the catalogue of {facts.at} is gone: it is before all that the server remembers"
         return
     yield from _missing(facts)
+    if options.safety_copy and facts.present and not facts.rules.clones:
+        yield (
+            "this server has no CLONE, by which what is there now is set aside: safety_copy=False "
+            "restores all the same, and cannot be undone"
+        )
     for table in facts.restored:
         if facts.now.kinds.get(table, "r") not in ("r", "p", "cluster"):
             yield f"{names_of([table])} is something else by now, and no table: drop it first"

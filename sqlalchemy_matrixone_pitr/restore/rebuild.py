@@ -43,6 +43,7 @@ class Rebuild:
     :ivar drop_keys: foreign keys that would keep a table from being dropped.
     :ivar drop_tables: in order, children first.
     :ivar pieces: in order, parents first.
+    :ivar drop_databases: databases that are empty by then.
     :ivar add_keys: foreign keys of the pieces, and those of other tables that were dropped.
     :ivar drop_views: views that are not there afterwards, or otherwise.
     :ivar create_views: their texts, which are for their database.
@@ -53,6 +54,7 @@ class Rebuild:
     drop_keys: tuple[Reference, ...] = ()
     add_keys: tuple[Reference, ...] = ()
     create_databases: tuple[str, ...] = ()
+    drop_databases: tuple[str, ...] = ()
     drop_views: tuple[Key, ...] = ()
     create_views: tuple[tuple[Key, str], ...] = ()
 
@@ -64,6 +66,8 @@ class Rebuild:
             yield f"DROP VIEW {back_quoted(*view)}"
         for table in self.drop_tables:
             yield f"DROP TABLE {back_quoted(*table)}"
+        for database in self.drop_databases:
+            yield f"DROP DATABASE {back_quoted(database)}"
         for database in self.create_databases:
             yield f"CREATE DATABASE {back_quoted(database)}"
         for piece in self.pieces:
@@ -119,6 +123,7 @@ def rebuild_of(facts: Facts, decision: Decision, definitions: Mapping[Key, str])
         tuple(keys_to_drop(facts.present, facts.now.keys)),
         (*add, *facts.border_now),
         tuple(d for d in facts.scope.databases if (d, None) not in facts.now.ids),
+        (),
         tuple(view for view in sorted(now) if then.get(view) != now[view]),
         tuple((view, text) for view, text in sorted(then.items()) if now.get(view) != text),
     )

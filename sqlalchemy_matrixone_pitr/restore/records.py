@@ -10,32 +10,48 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import bindparam, text
 from sqlalchemy.engine import Connection, Engine
+from sqlalchemy.exc import DBAPIError
 
 from .. import server
-from ..catalog import Key, Reference, object_ids, references, rows_in_partitions
+from ..catalog import Key, Reference, kinds_in, references, rows_in_partitions
 from ..connections import Bind, TextTransaction, query, roll_back, run_text, send, side_connection
 from ..ddl import Clone, back_quoted
-from ..errors import PitrNotFoundError, PitrValidationError
+from ..errors import PitrNotFoundError, PitrValidationError, is_not_there
 from ..locking import DEFAULT_TIMEOUT, account_lock
 from ..moment import Moment
 from ..names import OWN_DATABASE, shorten
+from ..own import Number, OwnTable, check_same, number_of
 from ..past.copies import own_engine
 from ..show import reading, typed_errors
 from .rebuild import drop_key
 from .targets import Scope
 from .verifying import count_rows
 
-_TABLE: Final = "restores"
+if TYPE_CHECKING:
+    from .report import RestoreReport
+
+TABLE: Final = OwnTable(
+    "restores",
+    {
+        "id": "BIGINT PRIMARY KEY",
+        "made": "BIGINT NOT NULL",
+        "at": "BIGINT",
+        "state": "VARCHAR(10) NOT NULL",
+        "target": "TEXT NOT NULL",
+        "copies": "TEXT NOT NULL",
+        "details": "TEXT NOT NULL",
+    },
+)
+_NAME: Final = TABLE.quoted
 _FORGOTTEN: Final = "forgotten"
 """The state of a record whose copies are dropped: its number is never given to another restore."""
-
-_NAME: Final = f"`{OWN_DATABASE}`.`{_TABLE}`"
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +148,11 @@ class RestoreRecord:
         return {_key(view): text for *view, text in self.details["views"]}
 
     @property
+    def databases(self) -> set[str]:
+        """The databases in scope that were there before."""
+        return set(self.details.get("databases", self.scope.databases))
+
+    @property
     def left(self) -> dict[Key, str]:
         """The definitions of tables and views that the restore has left; none where unknown."""
         return {_key(one): text for *one, text in self.details.get("left", ())}
@@ -170,9 +191,14 @@ def details_of(
     keys: Iterable[Reference],
     views: Mapping[Key, str],
     same_as: Moment | None,
+    databases: Iterable[str],
 ) -> dict[str, Any]:
-    """Details that an undo needs, as JSON."""
+    """Details that an undo needs, as JSON.
+
+    :param databases: those in scope that are there before it.
+    """
     return {
+        "databases": sorted(databases),
         "scope": {"database": scope.database, "tables": [list(table) for table in scope.tables]},
         "before": [[*table, number] for table, number in sorted(before.items())],
         "after": [list(table) for table in sorted(after)],
@@ -187,17 +213,13 @@ def prepare_records(connection: Connection) -> int:
 
     On an idle connection of ours, under the account lock.
     """
-    for statement in (
-        f"CREATE DATABASE IF NOT EXISTS {back_quoted(OWN_DATABASE)}",
-        f"CREATE TABLE IF NOT EXISTS {_NAME} (id BIGINT PRIMARY KEY, made BIGINT NOT NULL, "
-        "at BIGINT, state VARCHAR(10) NOT NULL, target TEXT NOT NULL, copies TEXT NOT NULL, "
-        "details TEXT NOT NULL)",
-        "COMMIT",
-    ):
-        connection.exec_driver_sql(statement)
-    found = connection.exec_driver_sql(f"SELECT max(id) FROM {_NAME}").scalar()
+    TABLE.make(connection)
+    last = int(connection.exec_driver_sql(f"SELECT max(id) FROM {_NAME}").scalar() or 0)
+    for name in kinds_in(connection, OWN_DATABASE):  # copies without a record keep their names
+        copy = re.fullmatch(r"copy_(\d{1,18})_\d+", name)
+        last = max(last, int(copy[1]) if copy else 0)
     roll_back(connection)
-    return int(found or 0) + 1
+    return last + 1
 
 
 def lock_tables(connection: Connection, tables: Iterable[Key]) -> None:
@@ -220,8 +242,13 @@ def lock_tables(connection: Connection, tables: Iterable[Key]) -> None:
         run_text(connection, change)
 
 
-def write_record(connection: Connection, record: NewRecord) -> tuple[SafetyCopy, ...]:
-    """Clone tables aside and record them, in the connection's transaction."""
+def write_record(
+    connection: Connection, record: NewRecord
+) -> tuple[Moment, tuple[SafetyCopy, ...]]:
+    """Clone tables aside and record them, in the connection's transaction.
+
+    :return: the time that the record has, and the copies.
+    """
     copies = []
     for number, table in enumerate(sorted(record.tables), 1):
         copy = OWN_DATABASE, f"copy_{record.id}_{number}"
@@ -233,9 +260,10 @@ def write_record(connection: Connection, record: NewRecord) -> tuple[SafetyCopy,
     for key in references(connection, of=[OWN_DATABASE]):
         if key.table[1] in made:
             run_text(connection, drop_key(key))
+    at = Moment(server.clock(connection))
     values = {
         "id": record.id,
-        "made": server.clock(connection),
+        "made": at.nanoseconds,
         "at": None if record.at is None else record.at.nanoseconds,
         "state": record.state,
         "target": record.target,
@@ -249,7 +277,7 @@ def write_record(connection: Connection, record: NewRecord) -> tuple[SafetyCopy,
             "VALUES (:id, :made, :at, :state, :target, :copies, :details)"
         ).bindparams(**values),
     )
-    return tuple(copies)
+    return at, tuple(copies)
 
 
 def set_state(connection: Connection, number: int, state: str) -> None:
@@ -268,15 +296,17 @@ def set_details(connection: Connection, record: NewRecord) -> None:
 
 def read_records(connection: Connection) -> list[RestoreRecord]:
     """The restores of this account, newest first; none where there never was one."""
-    if (OWN_DATABASE, _TABLE) not in object_ids(connection, [(OWN_DATABASE, _TABLE)]):
-        return []
-    rows = query(
-        connection,
-        text(
-            f"SELECT id, made, at, state, target, copies, details FROM {_NAME} "
-            f"WHERE state <> '{_FORGOTTEN}' ORDER BY id DESC"
-        ),
+    statement = text(
+        f"SELECT id, made, at, state, target, copies, details FROM {_NAME} "
+        f"WHERE state <> '{_FORGOTTEN}' ORDER BY id DESC"
     )
+    try:
+        rows = query(connection, statement)
+    except DBAPIError as error:
+        if not is_not_there(error):
+            raise
+        roll_back(connection)
+        return []
     return [
         RestoreRecord(
             int(number),
@@ -291,12 +321,15 @@ def read_records(connection: Connection) -> list[RestoreRecord]:
     ]
 
 
-def find_record(connection: Connection, number: int) -> RestoreRecord:
+def find_record(connection: Connection, given: Number) -> RestoreRecord:
     """
-    :raises PitrNotFoundError: no restore has that number, or its copies were forgotten.
+    :raises PitrNotFoundError: no restore has that number, or its copies were forgotten, or what is
+        given is another restore.
     """
+    number = number_of(given, "restore")
     for record in read_records(connection):
         if record.id == number:
+            check_same(given, record, "restore")
             return record
     raise PitrNotFoundError(
         f"there is no restore {number} in this account, or its copies were forgotten: "
@@ -320,7 +353,7 @@ def forget_copies(
     bind: Bind,
     *,
     older_than: dt.timedelta | None = None,
-    ids: Collection[int] | None = None,
+    ids: Collection[int | RestoreRecord | RestoreReport] | None = None,
     timeout: float = DEFAULT_TIMEOUT,
 ) -> list[RestoreRecord]:
     """Drop safety copies, and return the restores that cannot be undone any more.
@@ -329,8 +362,8 @@ def forget_copies(
     cannot be undone any more. When no restore is left, the database ``matrixone_pitr`` stays.
 
     :param older_than: only those of restores begun so long ago.
-    :param ids: only those of these restores.
-    :raises PitrNotFoundError: an id is none.
+    :param ids: only those of these restores: numbers, records or reports.
+    :raises PitrNotFoundError: an id is none, or that of another restore than the one given.
     :raises PitrLockTimeoutError: another program held the lock; nothing was sent.
 
     >>> from sqlalchemy import create_engine
@@ -342,15 +375,18 @@ def forget_copies(
     forgotten = []
     with account_lock(found, timeout), side_connection(found) as connection, typed_errors():
         records = {record.id: record for record in read_records(connection)}
-        unknown = sorted(set(ids or ()) - records.keys())
+        wanted = {number_of(one, "restore"): one for one in ids or ()}
+        unknown = sorted(wanted.keys() - records.keys())
         if unknown:
             raise PitrNotFoundError(
                 f"there is no restore {unknown[0]} in this account: restore_records() lists them"
             )
+        for number, one in wanted.items():
+            check_same(one, records[number], "restore")
         now = Moment(server.clock(connection))
         connection.rollback()
         for number, record in sorted(records.items()):
-            if ids is not None and number not in ids:
+            if ids is not None and number not in wanted:
                 continue
             if older_than is not None and record.made + older_than > now:
                 continue
@@ -368,8 +404,15 @@ def _check_which(older_than: object, ids: Any) -> None:
     if older_than is not None and older_than < dt.timedelta():
         raise PitrValidationError(f"older_than is {older_than}: nothing is younger than now")
     several = isinstance(ids, Collection) and not isinstance(ids, str | bytes)
-    if ids is not None and not (several and all(type(one) is int for one in ids)):
+    if ids is not None and not several:
         raise PitrValidationError(f"ids are the numbers of restores, or None, not {shorten(ids)}")
+    for one in ids or ():
+        try:
+            number_of(one, "restore")
+        except PitrValidationError:
+            raise PitrValidationError(
+                f"ids are the numbers of restores, or what restore() returned, not {shorten(one)}"
+            ) from None
 
 
 def _forget(connection: Connection, engine: Engine, record: RestoreRecord) -> None:

@@ -104,6 +104,8 @@ class RestoreReport:
     :ivar target: the database, or the tables.
     :ivar at: the moment that was restored; None of an undo.
     :ivar id: which :func:`undo_restore` takes; None without a safety copy.
+    :ivar made: when the safety copy was recorded, which tells the restore from another one of that
+        number.
     :ivar steps: each with its outcome.
     :ivar tables: those that were restored and looked at.
     :ivar copies: the tables as they were before.
@@ -119,6 +121,7 @@ class RestoreReport:
     copies: tuple[SafetyCopy, ...] = ()
     renewed: list[str] = field(default_factory=list)
     left: list[str] = field(default_factory=list)
+    made: Moment | None = None
     _undo: Callable[..., RestoreReport] | None = field(default=None, repr=False, compare=False)
 
     @property
@@ -139,12 +142,13 @@ class RestoreReport:
         """Bring the state before the restore back: :func:`undo_restore` with these options.
 
         :raises PitrRestoreError: there is no safety copy, or something has changed since.
+        :raises PitrNotFoundError: the copies were forgotten, or dropped by hand.
         """
         if self.id is None or self._undo is None:
             raise PitrRestoreError(
                 f"the restore of {self.target} made no safety copy: it cannot be undone"
             )
-        return self._undo(self.id, **options)
+        return self._undo(self, **options)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""

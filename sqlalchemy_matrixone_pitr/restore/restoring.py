@@ -116,5 +116,6 @@ def _job(made: Prepared, options: Options, compare_rows: bool) -> Job:
         restores=made.restores,
         rebuild=made.rebuild,
         safety_copy=options.safety_copy,
+        databases=tuple(d for d in facts.scope.databases if (d, None) in facts.now.ids),
         compare_rows=compare_rows,
     )

@@ -8,12 +8,13 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
 from .. import server
-from ..catalog import Key, inventory, references
+from ..catalog import Key, inventory, kinds_in, names_of, references
 from ..connections import Bind
 from ..ddl import back_quoted
-from ..errors import PitrRestoreError, PitrValidationError
+from ..errors import PitrRestoreError
 from ..locking import DEFAULT_TIMEOUT, account_lock
 from ..moment import Moment
+from ..own import number_of
 from ..past.copies import own_engine
 from ..past.rows import diff_summary
 from ..show import reading, typed_errors
@@ -27,7 +28,7 @@ from .work import Job, Work
 
 def undo_restore(
     bind: Bind,
-    id: int,
+    id: int | RestoreRecord | RestoreReport,
     *,
     force: bool = False,
     safety_copy: bool = True,
@@ -40,32 +41,31 @@ def undo_restore(
     Rows, definitions, foreign keys and views, in one transaction: all of them or nothing. It is a
     restore of its own, with its own safety copy, and can be undone, too.
 
-    :param id: of the report, or of :func:`restore_records`.
+    :param id: the report, a record of :func:`restore_records`, or the number of either. A number
+        means another restore where the database ``matrixone_pitr`` was dropped in between.
     :param force: undo also where something was written since the restore: it is lost, but for the
         safety copy.
     :param safety_copy: False cannot be undone.
     :param renew: renew the policies that do not protect the target any more.
-    :raises PitrNotFoundError: no such restore, or its copies were forgotten.
+    :raises PitrNotFoundError: no such restore, or its copies were forgotten, or the number is
+        another's by now.
     :raises PitrRestoreError: something has changed since, and nothing was sent; or a step failed.
     :raises PitrTransactionError: the bind is in a transaction.
     """
     found = own_engine(bind, "undo_restore()")
-    if isinstance(id, bool) or not isinstance(id, int):
-        raise PitrValidationError(
-            f"id is the number of a restore, as its report has it, not {id!r}"
-        )
+    number = number_of(id, "restore")
     with account_lock(found, timeout):
         with reading(found) as connection, typed_errors():
             record = find_record(connection, id)
             if record.state == "undone":
-                raise PitrRestoreError(f"restore {id} is undone already; nothing was sent")
+                raise PitrRestoreError(f"restore {number} is undone already; nothing was sent")
             now = _Now(connection, record)
         if not force:
             changes = list(_changes(found, record, now))
             if changes:
                 what = "\n".join(f"  {change}" for change in changes)
                 raise PitrRestoreError(
-                    f"restore {id} is not undone, and nothing was sent: something has changed "
+                    f"restore {number} is not undone, and nothing was sent: something has changed "
                     f"since. force=True undoes it all the same, and loses that:\n{what}"
                 )
         job = _job(record, now, safety_copy=safety_copy, renew=renew)
@@ -90,6 +90,7 @@ class _Now:
                 elif scope.has((database, one.table_name)):
                     self.ids[database, one.table_name] = one.id
         self.keys = references(connection, of=scope.databases, to=scope.databases)
+        self.named = {(d, name) for d in self.databases for name in kinds_in(connection, d)}
         self.views: dict[Key, str] = {}
         if scope.database in self.databases and scope.database is not None:
             self.views = views_of(connection, scope.database)
@@ -153,16 +154,24 @@ def _job(record: RestoreRecord, now: _Now, *, safety_copy: bool, renew: bool) ->
             f"restore {record.id} is not undone, and nothing was sent: foreign keys of {tables} "
             "refer to tables that were not there before it. Drop them first"
         )
+    made = {  # by the restore, with what would be left in it
+        database: sorted(one for one in now.named - {*replaced, *now.views} if one[0] == database)
+        for database in sorted(now.databases - record.databases)
+    }
     rebuild = Rebuild(
         pieces,
         children_first(replaced, now.keys),
         tuple(keys_to_drop(replaced, now.keys)),
         (*(key for key in record.keys if key.table in back), *outside),
         tuple(sorted({table[0] for table in back} - now.databases)),
+        tuple(database for database, rest in made.items() if not rest),
         tuple(view for view in sorted(now.views) if record.views.get(view) != now.views[view]),
         tuple((v, t) for v, t in sorted(record.views.items()) if now.views.get(v) != t),
     )
     text = "in one transaction, all or nothing: the state before, from its copies"
+    for database, rest in made.items():
+        stays = f"; database {database} was not there, and stays because of {names_of(rest)}"
+        text += stays if rest else f"; database {database}, which was not there, is dropped"
     steps = [RestoreStep("rebuild", text), RestoreStep("verify", "verify rows and indexes")]
     if renew:
         steps.append(RestoreStep("renew", "renew the policies that do not protect it any more"))
@@ -179,5 +188,6 @@ def _job(record: RestoreRecord, now: _Now, *, safety_copy: bool, renew: bool) ->
         views=now.views,
         rebuild=rebuild,
         safety_copy=safety_copy,
+        databases=tuple(sorted(now.databases)),
         undoes=record.id,
     )

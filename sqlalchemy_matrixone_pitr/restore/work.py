@@ -26,7 +26,15 @@ from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from .. import server
-from ..catalog import Key, ObjectKey, Reference, indexes_of, object_ids, rows_in_partitions
+from ..catalog import (
+    Key,
+    ObjectKey,
+    Reference,
+    indexes_of,
+    moment_of_creation,
+    object_ids,
+    rows_in_partitions,
+)
 from ..connections import (
     TextTransaction,
     idle,
@@ -63,6 +71,7 @@ class Job:
     :ivar before: the present tables that are replaced or dropped, with their ids.
     :ivar objects: the objects that get another id, with the present one; None of those not there.
     :ivar keys: foreign keys of tables in scope; and ``views``: for the record.
+    :ivar databases: the databases in scope that are there.
     :ivar undoes: the restore that is undone.
     :ivar compare_rows: whether each row is compared with what it was.
     """
@@ -79,6 +88,7 @@ class Job:
     restores: tuple[RestorePitr, ...] = ()
     rebuild: Rebuild | None = None
     safety_copy: bool = True
+    databases: tuple[str, ...] = ()
     undoes: int | None = None
     compare_rows: bool = False
 
@@ -97,7 +107,7 @@ class Work:
         self._job = job
         self._on_progress = on_progress
         self._record: records.NewRecord | None = None
-        self._written: tuple[int, tuple[records.SafetyCopy, ...]] | None = None
+        self._written: tuple[Moment, tuple[records.SafetyCopy, ...]] | None = None
         self.report = RestoreReport(
             str(job.scope),
             job.at,
@@ -170,13 +180,13 @@ class Work:
         number = records.prepare_records(connection)
         job = self._job
         details = records.details_of(
-            job.scope, job.before, job.sources, job.keys, job.views, job.at
+            job.scope, job.before, job.sources, job.keys, job.views, job.at, job.databases
         )
         self._record = records.NewRecord(number, str(job.scope), job.at, state, job.before, details)
         return self._record
 
     def _write(self, connection: Connection, record: records.NewRecord) -> None:
-        self._written = record.id, records.write_record(connection, record)
+        self._written = records.write_record(connection, record)
 
     def _restore(self, result: StepResult, element: RestorePitr) -> None:
         """RESTORE, whose lost answer is read back."""
@@ -227,19 +237,31 @@ class Work:
                     _create_views(connection, rebuild, chosen)
                 for table, source in self._job.sources.items():
                     self._check_rows(connection, table, source, exactly=True)
+                began = (
+                    Moment(server.clock(connection)) if record and self._job.at is None else None
+                )
             if rebuild.create_views and not connection.invalidated and not chosen:
                 connection.invalidate()  # it has a database by now
-        if self._job.at is None and record is not None:
-            self._set_same_as()
+        if began is not None:
+            self._set_same_as(began)
 
-    def _set_same_as(self) -> None:
-        """Record when the tables are as an undo has left them; without it, it is not known."""
+    def _set_same_as(self, before: Moment) -> None:
+        """Record when the tables are as an undo has left them: its COMMIT, so that what others
+        write right after it is known for a change. Without it, it is not known.
+
+        :param before: a moment shortly before the COMMIT.
+        """
         with (
             contextlib.suppress(SQLAlchemyError),
             side_connection(self._engine) as connection,
             idle(connection),
         ):
-            self._add_details(connection, same_as=server.clock(connection))
+            moment: Moment | None = Moment(server.clock(connection))
+            for table in sorted(self._job.sources)[:1]:
+                number = object_ids(connection, [table])[table]
+                moment = moment_of_creation(connection, table, number, before)
+            if moment is not None:
+                self._add_details(connection, same_as=moment.nanoseconds)
 
     def _add_details(self, connection: Connection, **details: Any) -> None:
         assert self._record is not None
@@ -261,7 +283,7 @@ class Work:
             result.outcome = Outcome.UNKNOWN
             self._keep()
             if not self._is_committed(result):
-                self.report.id, self.report.copies = None, ()
+                self.report.id, self.report.made, self.report.copies = None, None, ()
                 raise
             result.note = "the answer was lost, and it was read back"
         except BaseException:
@@ -277,14 +299,19 @@ class Work:
         if self._record is None:
             return self._has_new_id(result, list(self._job.objects))
         with reading(self._engine) as connection:
-            there = any(one.id == self._record.id for one in records.read_records(connection))
+            made = None if self._written is None else self._written[0]
+            there = any(
+                (one.id, one.made) == (self._record.id, made)
+                for one in records.read_records(connection)
+            )
         result.outcome = Outcome.DONE if there else Outcome.FAILED
         return there
 
     def _keep(self) -> None:
         """Report the safety copies: they are there, or may be."""
-        if self._written is not None:
-            self.report.id, self.report.copies = self._written
+        if self._written is not None and self._record is not None:
+            self.report.id = self._record.id
+            self.report.made, self.report.copies = self._written
 
     # -- afterwards
 
@@ -361,12 +388,16 @@ class Work:
         with reading(self._engine) as connection:
             state = read_state(connection, tables=())
         tables = {*self._job.sources}
+        rebuild = self._job.rebuild
+        dropped = () if rebuild is None else rebuild.drop_databases
         for policy in policies(state.pitrs):
             level, _, database, table = target_of(policy.current)
             of_it = (
                 (database or "", table or "") in tables
                 if level is PitrLevel.TABLE
-                else level is PitrLevel.DATABASE and database == self._job.scope.database
+                else level is PitrLevel.DATABASE
+                and database == self._job.scope.database
+                and database not in dropped
             )
             if not of_it or not policy.detached or conflicting_pitr(state, policy) is not None:
                 continue

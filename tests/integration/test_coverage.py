@@ -523,31 +523,6 @@ def test_the_servers_windows_and_why_they_differ(shop: Engine, database: str, pr
 # ---------------------------------------------------------------------------------------- accounts
 
 
-@pytest.fixture
-def tenant(server: Server, prefix: str) -> Iterator[Engine]:
-    """A shop in an account of the test's own."""
-    account = f"{prefix}_acc"
-    server.query(f"CREATE ACCOUNT {account} ADMIN_NAME 'root' IDENTIFIED BY 'pw111'")
-
-    def connect(database: str | None) -> Engine:
-        return create_engine(
-            server.url(database=database, user=f"{account}:root", password="pw111")
-        )
-
-    first = connect(None)
-    say(first, "CREATE DATABASE shop")
-    first.dispose()
-    engine = connect("shop")
-    say(
-        engine,
-        "CREATE TABLE crates (id INT PRIMARY KEY, v INT)",
-        "INSERT INTO crates VALUES (1, 10), (2, 20), (3, 30)",
-    )
-    yield engine
-    engine.dispose()
-    server.query(f"DROP ACCOUNT IF EXISTS {account}")
-
-
 def test_an_ordinary_account(tenant: Engine) -> None:
     """It reads no recorded ids: it compares those of now with those just after the creation."""
     time.sleep(1.1)

@@ -123,6 +123,7 @@ def beside(server: Server, database: str) -> Iterator[Engine]:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3600 if ALL else 300)
 @pytest.mark.parametrize("table", ["free", "own"])
 def test_cut_at_each_statement(
     proxied_engine: Engine, proxy: Proxy, beside: Engine, prefix: str, table: str
