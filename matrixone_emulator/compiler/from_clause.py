@@ -28,6 +28,42 @@ class ResolvedTable:
     view_labels: list[str] = field(default_factory=list)
     parameters: dict[str, object] = field(default_factory=dict)
     lookups: tuple[Lookup, ...] = ()
+    computed: str = ""
+    """The parameter that has the rows of a computed table as JSON, of which *sql* is made"""
+
+    def computed_sql(self, names: frozenset[str] | None) -> str:
+        """The text of a computed table for a query that reads columns of these names; None: all."""
+        cells = ", ".join(
+            f"json_extract(value, '$[{index}]') AS {key}"
+            if names is None or label.lower() in names
+            else f"NULL AS {key}"
+            for index, (label, key, _) in enumerate(self.columns)
+        )
+        # The limit keeps sqlite from mixing it into the query: a join then makes an index for it.
+        return f"(SELECT {cells} FROM json_each(:{self.computed}) LIMIT -1)"
+
+
+def names_in(tree: exp.Expr) -> frozenset[str] | None:
+    """All names in a tree, lower case, of columns among others; None where it reads all columns."""
+    if _NAMES not in tree.meta:
+        tree.meta[_NAMES] = _names_in(tree)
+    found: frozenset[str] | None = tree.meta[_NAMES]
+    return found
+
+
+_NAMES = "names"
+
+
+def _names_in(tree: exp.Expr) -> frozenset[str] | None:
+    names = set()
+    for node in tree.walk():
+        if isinstance(node, exp.Star) and not isinstance(node.parent, exp.Anonymous):
+            return None  # not that of count(*)
+        if isinstance(node, exp.Join) and node.args.get("method"):
+            return None  # NATURAL
+        if isinstance(node, exp.Identifier):
+            names.add(node.name.lower())
+    return frozenset(names)
 
 
 class Session(CompileContext, Protocol):
@@ -174,7 +210,8 @@ class FromCompiler(Expressions):
         self._add(
             Source(alias, own, columns, resolved.database, resolved.name, lookups=lookups), scope
         )
-        return f"{resolved.sql} AS {own}"
+        sql = resolved.computed_sql(names_in(node.root())) if resolved.computed else resolved.sql
+        return f"{sql} AS {own}"
 
     def _inner(self, node: exp.Expr, outer: Scope | None) -> CompiledQuery:
         """A query in FROM."""

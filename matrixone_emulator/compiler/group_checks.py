@@ -11,9 +11,20 @@ from ..versions.rules import Rules
 from .grouping import aggregate_name, aggregates_in, is_aggregate, not_grouped
 from .scope import Scope, Source
 
+_AGGREGATES = "aggregates"
+
 
 def check_aggregates(node: exp.Select) -> bool:
-    """Return whether the query aggregates; refuse aggregates in WHERE and inside one another."""
+    """Return whether the query aggregates; refuse aggregates in WHERE and inside one another.
+
+    Found out once for each tree: statements that are sent again share theirs.
+    """
+    if (known := node.meta.get(_AGGREGATES)) is None:
+        known = node.meta[_AGGREGATES] = _check_aggregates(node)
+    return bool(known)
+
+
+def _check_aggregates(node: exp.Select) -> bool:
     where = node.args.get("where")
     for found in aggregates_in(where):
         raise SqlError(

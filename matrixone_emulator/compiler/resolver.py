@@ -284,14 +284,11 @@ class Resolver:
     ) -> ResolvedTable:
         """Turn rows made in Python into something that FROM can read."""
         parameter = f"v_{database}_{name}"
-        cells = ", ".join(
-            f"json_extract(value, '$[{index}]') AS k{index}" for index in range(len(columns))
-        )
         data = f"[{','.join([_json_row(*row) for row in rows])}]"
-        # The limit keeps sqlite from mixing it into the query: a join then makes an index for it.
-        sql = f"(SELECT {cells} FROM json_each(:{parameter}) LIMIT -1)"
         named = [(label, f"k{index}", kind) for index, (label, kind) in enumerate(columns)]
-        return ResolvedTable(database, name, sql, named, parameters={parameter: data})
+        return ResolvedTable(
+            database, name, "", named, parameters={parameter: data}, computed=parameter
+        )
 
 
 @functools.lru_cache(maxsize=4096, typed=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -29,6 +30,15 @@ _AFTER_STAR = frozenset(
 _ONE_ARGUMENT = frozenset(["AVG", "MAX", "MIN", "SUM"])
 
 
+_MAY_BE_REFUSED = re.compile(
+    r"\*|=\s*(?:=|/\*|--|#|//)|\b(?:OFFSET|INTO|FOR|LOCK|COUNT|AVG|MAX|MIN|SUM)\b",
+    re.IGNORECASE | re.ASCII,
+)
+"""What is in each text that `refuse_unparsable` refuses: most have none of it"""
+_INTO = re.compile(r"\bINTO\b", re.IGNORECASE | re.ASCII)
+_IN = re.compile(r"\bIN\b", re.IGNORECASE | re.ASCII)
+
+
 class IntoVariables(NamedTuple):
     """`INTO @x, @y` among the tokens of a SELECT: from *start* up to *end*."""
 
@@ -41,6 +51,11 @@ def refuse_odd_name(name: str) -> None:
     """Refuse characters that the server does not take in its own look-ups by text."""
     if any(char in " \t`\"'" for char in name):
         raise SqlError.internal("invalid input")
+
+
+def has_into(statement: str) -> bool:
+    """Whether the word INTO may be in a statement."""
+    return _INTO.search(statement) is not None
 
 
 def into_variables(found: list[Token]) -> IntoVariables | None:
@@ -61,6 +76,8 @@ def into_variables(found: list[Token]) -> IntoVariables | None:
 
 def refuse_empty_list(statement: str, found: list[Token]) -> None:
     """Refuse `IN ()`."""
+    if _IN.search(statement) is None:
+        return
     for before, opening, closing in zip(found, found[1:], found[2:], strict=False):
         if before.upper == "IN" and opening.text == "(" and closing.text == ")":
             raise syntax_error(statement, found, closing.start)
@@ -68,6 +85,8 @@ def refuse_empty_list(statement: str, found: list[Token]) -> None:
 
 def refuse_unparsable(statement: str, found: list[Token], rules: Rules) -> None:
     """Refuse a SELECT with a part that the server does not parse."""
+    if _MAY_BE_REFUSED.search(statement) is None:
+        return
     _refuse_star_alias(statement, found)
     limited, offset_wants_limit = False, not rules.offset_without_limit
     for index, (token, after) in enumerate(pairwise(found)):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -33,14 +34,17 @@ from .kinds import (
 from .state import Server
 from .transaction import SessionTransaction
 
+_PLAIN_VALUE = re.compile(r"([0-9]{1,18})|'([^'\\]*)'")
+"""A value of a SET that needs no evaluation"""
+
 
 @dataclass
 class Outcome:
     """One result, with the status of the packets inside it and of the last one."""
 
     result: Result
-    status: Status
-    end_status: Status
+    status: int
+    end_status: int
 
     @property
     def columns(self) -> list[Column]:
@@ -320,6 +324,10 @@ class Session:
         if assignment.bare:
             is_default = assignment.value.lower() == "default"
             return None if is_default else assignment.value.strip("`")
+        if plain := _PLAIN_VALUE.fullmatch(assignment.value):
+            self._storage.pass_over()
+            self._transaction.value_evaluated()
+            return int(plain[1]) if plain[1] else plain[2]
         rows = self._storage.execute(f"SELECT {assignment.value}").rows
         self._transaction.value_evaluated()
         return rows[0][0] if rows else None

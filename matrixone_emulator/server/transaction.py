@@ -16,6 +16,10 @@ from ..statements.storage import Result, StorageSession
 from ..versions.rules import Rules
 from ..wire.constants import Status
 
+# Plain numbers: IntFlag takes as long for `|` as a row takes to be sent.
+_IN_TRANS, _ENDED = int(Status.IN_TRANS), int(Status.ENDED)
+_ENDED_MORE = int(Status.ENDED | Status.MORE_RESULTS)
+
 
 class SessionTransaction:
     """The open transaction of a session, and the status bits that packets show of it."""
@@ -94,7 +98,7 @@ class SessionTransaction:
         """
         self.status |= Status.AUTOCOMMIT
 
-    def answer_status(self, *, more: bool, late: bool) -> tuple[Status, Status]:
+    def answer_status(self, *, more: bool, late: bool) -> tuple[int, int]:
         """The status inside an answer and at its end; *late*: sent after the transaction's end."""
         if self._rules.status_bit_of_idle_is_on:
             # There the bit is on whenever no transaction is open (docs/server.md, The status bit).
@@ -103,6 +107,5 @@ class SessionTransaction:
             else:
                 self.status |= Status.AUTOCOMMIT
         # Rows are sent while the transaction of their statement is still open.
-        inside = self.status if late else self.status | Status.IN_TRANS
-        extra = Status.MORE_RESULTS if more else Status.NONE
-        return inside, self.status | Status.ENDED | extra
+        status = int(self.status)
+        return status if late else status | _IN_TRANS, status | (_ENDED_MORE if more else _ENDED)

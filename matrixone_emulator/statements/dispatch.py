@@ -23,7 +23,7 @@ from ..parsing.ddl_statements import (
 )
 from ..parsing.lexer import Token, syntax_error, tokens
 from ..parsing.redact import unsupported
-from ..parsing.refusals import IntoVariables, into_variables, refuse_unparsable
+from ..parsing.refusals import IntoVariables, has_into, into_variables, refuse_unparsable
 from ..storage.records import Result
 from .alter import alter_table
 from .databases import create_database, drop_database
@@ -93,14 +93,15 @@ class StorageSession(Workspace):
             other.close()
 
     def _select(self, statement: str, found: list[Token]) -> Result:
-        into = self.rules.select_into_variables and into_variables(found)
-        if into:
-            return self._select_into(statement, found, into)
-        for word, target in pairwise(found):
-            if word.upper == "INTO" and target.upper in ("OUTFILE", "DUMPFILE"):
-                raise unsupported(statement)
+        if has_into(statement):
+            into = self.rules.select_into_variables and into_variables(found)
+            if into:
+                return self._select_into(statement, found, into)
+            for word, target in pairwise(found):
+                if word.upper == "INTO" and target.upper in ("OUTFILE", "DUMPFILE"):
+                    raise unsupported(statement)
         tree = self.parse(statement, found)
-        for token in () if self.rules.json_arrows else found:
+        for token in () if self.rules.json_arrows or "->" not in statement else found:
             if token.kind == "operator" and token.text in ("->", "->>"):
                 raise syntax_error(statement, found, token.start)
         refuse_unparsable(statement, found, self.rules)

@@ -126,6 +126,10 @@ class Transaction:
             self._connection.execute("RELEASE statement")
             self._savepoint = False
 
+    def pass_over(self) -> None:
+        """Let a statement pass for which nothing is to be done here."""
+        self._drop_savepoint()
+
     def interrupt(self) -> None:
         """Interrupt sqlite's work for this session, for good; called from another thread."""
         self.interrupted.set()

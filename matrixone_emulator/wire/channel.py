@@ -45,6 +45,17 @@ class Channel:
 
     def write(self, payload: bytes) -> None:
         """Queue one packet; `flush` sends."""
+        length = len(payload)
+        if length < _MAX_CHUNK:
+            self._out += (length | (self._sequence & 0xFF) << 24).to_bytes(4, "little")
+            self._out += payload
+            self._sequence += 1
+        else:
+            self._write_in_parts(payload)
+        if len(self._out) > 1 << 20:
+            self.flush()
+
+    def _write_in_parts(self, payload: bytes) -> None:
         start = 0
         while True:
             chunk = payload[start : start + _MAX_CHUNK]
@@ -55,8 +66,6 @@ class Channel:
             start += _MAX_CHUNK
             if len(chunk) < _MAX_CHUNK:
                 break
-        if len(self._out) > 1 << 20:
-            self.flush()
 
     def flush(self) -> None:
         if self._out:

@@ -26,6 +26,9 @@ def _lenenc(number: int) -> bytes:
     return b"\xfe" + number.to_bytes(8, "little")
 
 
+_SHORT = [bytes((number,)) for number in range(0xFB)]
+
+
 def _lenenc_text(data: bytes) -> bytes:
     return _lenenc(len(data)) + data
 
@@ -93,7 +96,7 @@ def auth_switch(salt: bytes) -> bytes:
     return bytes((Header.EOF,)) + NATIVE_PASSWORD.encode() + b"\0" + salt + b"\0"
 
 
-def ok(affected: int, last_insert_id: int, status: Status, *, header: Header = Header.OK) -> bytes:
+def ok(affected: int, last_insert_id: int, status: int, *, header: Header = Header.OK) -> bytes:
     return (
         bytes((header,))
         + _lenenc(affected)
@@ -103,7 +106,7 @@ def ok(affected: int, last_insert_id: int, status: Status, *, header: Header = H
     )
 
 
-def eof(status: Status) -> bytes:
+def eof(status: int) -> bytes:
     return bytes((Header.EOF,)) + struct.pack("<HH", 0, status)
 
 
@@ -117,10 +120,12 @@ def err(error: SqlError) -> bytes:
     )
 
 
-def _flags(column: Column) -> ColumnFlag:
-    unsigned = ColumnFlag.UNSIGNED if column.unsigned else ColumnFlag.NONE
-    binary = ColumnFlag.BINARY if column.type.charset == BINARY else ColumnFlag.NONE
-    return unsigned | binary
+_UNSIGNED, _BINARY = int(ColumnFlag.UNSIGNED), int(ColumnFlag.BINARY)
+
+
+def _flags(column: Column) -> int:
+    unsigned = _UNSIGNED if column.unsigned else 0
+    return unsigned | (_BINARY if column.type.charset == BINARY else 0)
 
 
 def column_definition(column: Column) -> bytes:
@@ -145,14 +150,24 @@ def column_definition(column: Column) -> bytes:
 
 
 def row(values: Sequence[object]) -> bytes:
-    return b"".join(b"\xfb" if v is None else _lenenc_text(encode(v)) for v in values)
+    parts: list[bytes] = []
+    add = parts.append
+    for value in values:
+        if value is None:
+            add(b"\xfb")
+            continue
+        data = encode(value)
+        length = len(data)
+        add(_SHORT[length] if length < 0xFB else _lenenc(length))
+        add(data)
+    return b"".join(parts)
 
 
 def result_set(
     columns: Sequence[Column],
     rows: Iterable[Sequence[object]],
-    status: Status,
-    end_status: Status,
+    status: int,
+    end_status: int,
     *,
     deprecate_eof: bool,
 ) -> Iterable[bytes]:

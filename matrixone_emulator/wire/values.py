@@ -18,6 +18,11 @@ def is_not_utf8(data: str) -> bool:
 
 def encode(value: object) -> bytes:
     """Encode one value in the text protocol."""
+    kind = type(value)
+    if kind is str:
+        return str(value).encode("utf-8", "surrogateescape")
+    if kind is int:
+        return str(value).encode()
     match value:
         case str():
             return value.encode("utf-8", "surrogateescape")
