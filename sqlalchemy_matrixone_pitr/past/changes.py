@@ -1,8 +1,10 @@
 """Search for the moment at which the answer of a SELECT changed: a grid, then bisection.
 
 An answer that flips and flips back between two samples of the grid is not seen; all others are, and
-found to the resolution asked for. With the defaults an hour takes 32 reads, and 7 more for each
-change.
+found to the resolution asked for. All changes take ``samples`` reads, and each of them
+log2(step / resolution) more: with the defaults, for an hour, 32 and 7 each. The latest takes the
+grid from its end until two neighbours differ: 9 reads of an hour for a change of the last minute,
+24 in its middle, 39 at its beginning. To the millisecond each takes 10 more.
 
 Source: docs/server.md, Time travel.
 """
@@ -155,7 +157,11 @@ def find_change(
     tables: Iterable[Target] | None = None,
     allow_unprotected: bool = False,
 ) -> Change | None:
-    """The latest change of an answer, or None: as :func:`find_changes`, with fewer reads."""
+    """The latest change of an answer, or None: as :func:`find_changes`, with fewer reads.
+
+    The moments are read from the latest one back, until two neighbours differ: of an hour, with the
+    defaults, 9 reads for a change of the last minute, 39 at most.
+    """
     found = _find(
         bind, statement, since, until, resolution, samples, max_reads, tables, allow_unprotected
     )

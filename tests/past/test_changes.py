@@ -163,6 +163,29 @@ def test_how_many_reads_an_hour_takes() -> None:
         engine.dispose()
 
 
+@pytest.mark.emulator_only
+@pytest.mark.parametrize(("minutes", "reads"), [(1, 9), (2, 10), (30, 24), (59, 39)])
+def test_how_many_reads_the_latest_takes(minutes: int, reads: int) -> None:
+    """Of an hour, to the second: the grid from its end until two moments differ, and 7 more."""
+    with Emulator(version="4.2.0") as server:
+        engine = create_engine(server.url())
+        say(engine, "CREATE DATABASE shop", "CREATE TABLE shop.orders (id INT PRIMARY KEY)")
+        start = take_moment(engine)
+        say(engine, "INSERT INTO shop.orders VALUES (1)")
+        server.advance(dt.timedelta(minutes=60 - minutes))
+        say(engine, "INSERT INTO shop.orders VALUES (2)")
+        server.advance(dt.timedelta(minutes=minutes))
+        sent: list[str] = []
+        event.listen(engine, "before_cursor_execute", lambda *a: sent.append(a[2]))
+        wanted = select(func.count()).select_from(table("orders", schema="shop"))
+        options: dict[str, Any] = {"since": start, "allow_unprotected": True}
+        found = find_change(engine, wanted, **options)
+        assert found is not None
+        assert (found.value_before, found.value_after) == (1, 2)
+        assert len([one for one in sent if "FROM shop.orders" in one]) == reads
+        engine.dispose()
+
+
 def test_no_change(engine: Engine, start: Moment) -> None:
     since = take_moment(engine)
     assert find_changes(engine, COUNT, since=since) == []
