@@ -25,7 +25,7 @@ from sqlalchemy.sql.selectable import (
     FromGrouping,
     Subquery,
 )
-from sqlalchemy.sql.util import ClauseAdapter
+from sqlalchemy.sql.util import ClauseAdapter, ColumnAdapter
 from sqlalchemy.sql.visitors import InternalTraversal, replacement_traverse
 
 from ..errors import PastError, PitrValidationError
@@ -44,7 +44,10 @@ class AsOf(FromClauseAlias):  # type: ignore[type-arg, unused-ignore]
     """A table as it was at a moment: ``shop.orders {MO_TS = n} AS orders_1``; see :func:`as_of`.
 
     :ivar moment: when it is read.
+    :ivar is_of_caller: whether the caller has made it; else it is of a column_property.
     """
+
+    is_of_caller = True
 
     __visit_name__ = "matrixone_as_of"
 
@@ -189,8 +192,29 @@ def _entity(found: Any, at: Moment, name: str | None) -> Any:
     then = _from_clause(found.selectable, at, name)
     if found.is_aliased_class and found.with_polymorphic_mappers:
         classes = [mapper.class_ for mapper in found.with_polymorphic_mappers]
-        return with_polymorphic(found.mapper.class_, classes, then)
-    return aliased(found.mapper.class_, then)
+        made = with_polymorphic(found.mapper.class_, classes, then)
+    else:
+        made = aliased(found.mapper.class_, then)
+    _adapt_column_properties(found.mapper, inspect_(made), then, at)
+    return made
+
+
+def _adapt_column_properties(mapper: Any, made: Any, then: FromClause, at: Moment) -> None:
+    """Have ``column_property()`` of an entity read other tables at the moment, too."""
+    expressions = [one.expression for one in mapper.column_attrs]
+    read = {
+        part
+        for expression in expressions
+        if not isinstance(expression, Column)
+        for part in visitors.iterate(expression)
+        if isinstance(part, Table) and part not in mapper.tables
+    }
+    own = next(one for one in visitors.iterate(then) if isinstance(one, AsOf))
+    for table in sorted(read, key=lambda one: str(one.fullname)):
+        other = AsOf._construct(table, name=None, moment=at)
+        other.is_of_caller = False
+        other.nanoseconds = own.nanoseconds  # the statement's own parameter, where it is cached
+        made._adapter.chain(ColumnAdapter(other))
 
 
 # ------------------------------------------------------------------------------------------ visitor
@@ -228,7 +252,8 @@ def _visit_as_of(
     if not asfrom or ashint:
         return str(compiler.visit_alias(element, asfrom=asfrom, ashint=ashint, iscrud=iscrud, **kw))
     _check_one_moment(element, compiler)
-    _check_eager_joins(element, compiler)
+    if element.is_of_caller:
+        _check_eager_joins(element, compiler)
     name: Any = element.name
     if isinstance(name, _truncated_label):
         name = compiler._truncated_identifier("alias", name)
