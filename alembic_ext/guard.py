@@ -39,13 +39,16 @@ from sqlalchemy.engine import Connection, Transaction
 from sqlalchemy_matrixone_pitr import server
 from sqlalchemy_matrixone_pitr.catalog import object_ids, table_ids, table_parts
 from sqlalchemy_matrixone_pitr.connections import current_database, is_autocommit, query
+from sqlalchemy_matrixone_pitr.coverage.inventory import known_of_state
+from sqlalchemy_matrixone_pitr.coverage.model import Window
 from sqlalchemy_matrixone_pitr.coverage.ranges import may_be_shorter
+from sqlalchemy_matrixone_pitr.coverage.windows import Windows, lasts
 from sqlalchemy_matrixone_pitr.ddl import CreatePitr, overlay
 from sqlalchemy_matrixone_pitr.declarations import Databases, unprotected_tables
 from sqlalchemy_matrixone_pitr.errors import PitrUnprotectedError
 from sqlalchemy_matrixone_pitr.extent import Extent, Parts, covers, kept_by
 from sqlalchemy_matrixone_pitr.generations import is_detached, split_generation
-from sqlalchemy_matrixone_pitr.model import Pitr, PitrRange, RangeLike
+from sqlalchemy_matrixone_pitr.model import Pitr, PitrRange, PitrStatus, RangeLike
 from sqlalchemy_matrixone_pitr.names import fold, renew_command, shorten
 from sqlalchemy_matrixone_pitr.show import reading
 from sqlalchemy_matrixone_pitr.status import ServerState, read_state
@@ -384,6 +387,13 @@ def check(context: MigrationContext, loss: Loss, key: Key) -> None:
             return
     if not by:
         raise PitrUnprotectedError(_refusal(context, loss, keeping, state.pitrs, left))
+    if by <= {p.name for p in left.values() if p and p.status is PitrStatus.UNKNOWN}:
+        log.warning(
+            "%s: whether %s protects the present %s is not known to this account",
+            loss.operation,
+            ", ".join(sorted(by)),
+            keeping.shown,
+        )
     if max(keeping.by(left[name]) for name in by) < Extent.ALL:
         log.warning(
             "%s: %s keeps the rows of %s alone, and none of its indexes (%s): a database-level "
@@ -540,7 +550,7 @@ class _Keeping:
 
     key: Key
     parts: Parts
-    rules: server.Rules
+    state: ServerState
 
     @classmethod
     def read(cls, aside: Connection, state: ServerState, key: Key) -> _Keeping:
@@ -548,7 +558,7 @@ class _Keeping:
         parts = Parts()
         if database is not None and table is not None:
             parts = table_parts(aside, [(database, table)]).get((database, table), parts)
-        return cls(key, parts, server.rules_of(state.version))
+        return cls(key, parts, state)
 
     @property
     def shown(self) -> str:
@@ -559,7 +569,9 @@ class _Keeping:
         return [pitr for pitr in pitrs if covers(pitr, *self.key)]
 
     def by(self, pitr: Pitr | None) -> Extent:
-        return Extent.NOTHING if pitr is None else kept_by(pitr.level, self.parts, self.rules)
+        if pitr is None:
+            return Extent.NOTHING
+        return kept_by(pitr.level, self.parts, server.rules_of(self.state.version))
 
     def is_kept_by(self, pitr: Pitr) -> bool:
         return self.by(pitr) is not Extent.NOTHING
@@ -567,15 +579,21 @@ class _Keeping:
     def enough(self, left: dict[str, Pitr | None], required: PitrRange) -> frozenset[str]:
         """The names of those that reach back far enough; of these, the ones that keep most."""
         reaching = {
-            name: self.by(pitr)
-            for name, pitr in left.items()
-            if pitr is not None
-            and self.is_kept_by(pitr)
-            and not is_detached(pitr)
-            and not may_be_shorter(required, pitr.range)
+            window.by: self.by(left[window.by])
+            for window in self._windows(pitr for pitr in left.values() if pitr is not None)
+            if lasts(window, required)
         }
         most = max(reaching.values(), default=Extent.NOTHING)
         return frozenset(name for name, kept in reaching.items() if kept is most)
+
+    def _windows(self, pitrs: Iterable[Pitr]) -> tuple[Window, ...]:
+        """The windows of the object, as policies keep it."""
+        database, table = self.key
+        assert database is not None
+        if table is None:
+            return Windows(known_of_state(self.state, pitrs, {})).of_database(database)
+        parts = {(database, table): self.parts}
+        return Windows(known_of_state(self.state, pitrs, parts)).of((database, table))
 
 
 def _after_commit(connection: Connection, pitrs: list[Pitr]) -> dict[str, Pitr | None]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import datetime as dt
 import graphlib
 import re
-from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Final, TypeVar
 
 from alembic.script import ScriptDirectory
@@ -18,20 +18,24 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy_matrixone_pitr import server
 from sqlalchemy_matrixone_pitr.catalog import (
     Key,
+    ObjectKey,
     foreign_keys,
     names_of,
-    object_ids,
     referring,
     table_ids,
     table_parts,
 )
 from sqlalchemy_matrixone_pitr.connections import current_database, roll_back
 from sqlalchemy_matrixone_pitr.coverage.expiry import earliest
+from sqlalchemy_matrixone_pitr.coverage.model import Known, Policy
+from sqlalchemy_matrixone_pitr.coverage.reading import read_known, read_then
+from sqlalchemy_matrixone_pitr.coverage.verdicts import judge
 from sqlalchemy_matrixone_pitr.ddl import RestorePitr
 from sqlalchemy_matrixone_pitr.errors import PitrNotFoundError, PitrValidationError
 from sqlalchemy_matrixone_pitr.extent import Extent, Parts, covers, kept_by
 from sqlalchemy_matrixone_pitr.generations import is_detached, policies, split_generation
 from sqlalchemy_matrixone_pitr.model import Pitr, PitrLevel
+from sqlalchemy_matrixone_pitr.moment import Moment
 from sqlalchemy_matrixone_pitr.names import renew_command
 from sqlalchemy_matrixone_pitr.show import reading
 from sqlalchemy_matrixone_pitr.status import ServerState, read_state
@@ -122,9 +126,10 @@ def _point(connection: Connection, row: Row, project: _Project) -> RestorePoint:
     restored = []
     parts = _if_known(connection, lambda: table_parts(connection, touched, at=moment))
     rules = server.rules_of(state.version)
+    keeping = _keeping(connection, touched, Moment.of(moment))
     for of, table in _in_order(connection, touched, moment):
         of_table = parts.get((of, table), Parts())
-        pitr = _reaching(connection, state, (of, table), moment, of_table)
+        pitr = keeping.reaching((of, table), of_table)
         if pitr is None or _UNFIT.search(of + table):
             lost.append(f"{of}.{table}")
             continue
@@ -380,48 +385,59 @@ def _in_order(connection: Connection, tables: Collection[Key], moment: dt.dateti
         return list(referred)
 
 
-def _reaching(
-    connection: Connection, state: ServerState, key: Key, moment: dt.datetime, parts: Parts
-) -> Pitr | None:
-    """A policy that contained the table at the moment, reaches it, and keeps something of it.
+@dataclass(frozen=True, slots=True)
+class _Keeping:
+    """The policies of the present, asked for a moment.
 
-    The one that keeps most first, then the narrowest, and the oldest generation: SHOW PITR tells
-    whole seconds, so that of two which were made in one second both may seem to have been there.
-
-    :param parts: of the table at the moment.
+    :ivar then: the ids of the moment; None where they are forgotten.
     """
-    rules = server.rules_of(state.version)
-    order = list(PitrLevel)
 
-    def preference(pitr: Pitr) -> tuple[int, int, str, int]:
-        kept = kept_by(pitr.level, parts, rules)
-        return -kept, -order.index(pitr.level), *split_generation(pitr.name)
+    known: Known
+    moment: Moment
+    then: Mapping[ObjectKey, int] | None
 
-    for pitr in sorted(state.pitrs, key=preference):
+    def reaching(self, key: Key, parts: Parts) -> Pitr | None:
+        """A policy that contained the table at the moment, reaches it, and keeps something of it.
+
+        The one that keeps most first, then the narrowest, and the oldest generation: SHOW PITR
+        tells whole seconds, so that of two which were made in one second both may seem to have
+        been there.
+
+        :param parts: of the table at the moment.
+        """
+        order = list(PitrLevel)
+
+        def preference(policy: Policy) -> tuple[int, int, str, int]:
+            pitr = policy.pitr
+            kept = kept_by(pitr.level, parts, self.known.rules)
+            return -kept, -order.index(pitr.level), *split_generation(pitr.name)
+
+        for policy in sorted(self.known.policies, key=preference):
+            if self._keeps(policy, key, parts):
+                return policy.pitr
+        return None
+
+    def _keeps(self, policy: Policy, key: Key, parts: Parts) -> bool:
+        """Whether RESTORE takes a policy for the table and the moment, and brings something."""
+        pitr = policy.pitr
         if pitr.level is PitrLevel.CLUSTER or not covers(pitr, *key):
-            continue
-        if kept_by(pitr.level, parts, rules) is Extent.NOTHING:
-            continue
-        begin = earliest(pitr, state.now)
-        if begin is None or begin >= moment:
-            continue
-        if not is_detached(pitr) or _was_attached(connection, state, pitr, moment):
-            return pitr
-    return None
+            return False
+        if kept_by(pitr.level, parts, self.known.rules) is Extent.NOTHING:
+            return False
+        begin = earliest(pitr, self.known.now.datetime())
+        if begin is None or Moment.of(begin) >= self.moment:
+            return False
+        if self.then is None:
+            return not is_detached(pitr)
+        verdict = judge(
+            replace(self.known, policies=[policy], snapshots=()), key, self.moment, self.then
+        )
+        return verdict is not None and pitr.name in verdict.by
 
 
-def _was_attached(
-    connection: Connection, state: ServerState, pitr: Pitr, moment: dt.datetime
-) -> bool:
-    """Whether a policy that is detached by now still protected its object at a moment.
-
-    By the object's id: it is that of the policy's creation then, and another one now.
-    """
-    assert pitr.created_time is not None
-    assert pitr.database_name is not None
-    key = pitr.database_name, pitr.table_name
-    created = min(pitr.created_time + dt.timedelta(seconds=1), moment)
-    first = object_ids(connection, [key], at=created).get(key)
-    then = object_ids(connection, [key], at=moment).get(key)
-    now = state.objects.get(key)
-    return first is not None and first == then and (now is None or now.id != first)
+def _keeping(connection: Connection, touched: Collection[Key], moment: Moment) -> _Keeping:
+    """Read what keeps tables at a moment: four statements."""
+    if not touched:
+        return _Keeping(Known(moment, (), {}, {}), moment, None)
+    known = read_known(connection, touched)
+    return _Keeping(known, moment, read_then(connection, touched, moment))

@@ -128,7 +128,7 @@ def _renew(run: Run, name: str, keep_history: bool) -> Pitr:
     if not elements:
         return policy.current
     try:
-        _carry_out(run, renewal_actions(policy, elements))
+        _carry_out(run, renewal_actions(policy, elements, state))
     except PitrAlreadyExistsError as error:
         if keep_history and not is_name_taken(error):  # only sys could see it beforehand
             raise _history_not_kept(policy, policy.generations[-1]) from error
@@ -158,7 +158,9 @@ def renewal_of(
     return policy, renewal(state, policy, keep_history)
 
 
-def renewal_actions(policy: Policy, elements: Sequence[PitrDDLElement]) -> list[Action]:
+def renewal_actions(
+    policy: Policy, elements: Sequence[PitrDDLElement], state: ServerState
+) -> list[Action]:
     """Turn the elements of :func:`renewal_of` into the actions that a report speaks of."""
     by_name = {pitr.name: pitr for pitr in policy.generations}
     reason = f"{policy.generations[-1].name} protects nothing new"
@@ -169,7 +171,7 @@ def renewal_actions(policy: Policy, elements: Sequence[PitrDDLElement]) -> list[
             actions.append(Renew(made, reason, policy.current, internal=element.internal))
         else:
             pitr = by_name[element.name]
-            cost = dropping_cost(pitr)
+            cost = _dropping_cost(pitr, state)
             actions.append(Drop(pitr, "renewed without its history", pitr, True, cost))
     return actions
 
@@ -221,7 +223,7 @@ def renewal(state: ServerState, policy: Policy, keep_history: bool = True) -> li
     if keep_history:
         _check_free(state, policy)
         return [create]
-    return [*_drop_generations(policy), create]
+    return [*_drop_generations(policy, state), create]
 
 
 def is_rebuilt(connection: Connection, policy: Policy, committed: ServerState) -> bool:
@@ -283,8 +285,12 @@ def _history_not_kept(policy: Policy, stale: Pitr) -> PitrAlreadyExistsError:
     )
 
 
-def _drop_generations(policy: Policy) -> list[PitrDDLElement]:
-    costs = "; ".join(sorted({dropping_cost(pitr) for pitr in policy.generations}))
+def _dropping_cost(pitr: Pitr, state: ServerState) -> str:
+    return dropping_cost(pitr, state.now, state.detached_at.get(pitr.name))
+
+
+def _drop_generations(policy: Policy, state: ServerState) -> list[PitrDDLElement]:
+    costs = "; ".join(sorted({_dropping_cost(pitr, state) for pitr in policy.generations}))
     warnings.warn(f"PITR {policy.name!r} is renewed without its history: {costs}", SAWarning, 4)
     return [DropPitr(pitr.name) for pitr in policy.generations]
 

@@ -93,7 +93,7 @@ def test_what_repeats_is_said_once(call: Call, engine: Engine) -> None:
         "it is not declared:\n"
         "  - drop old_0, table shop.t0, 9d\n"
         "  - drop old_1, table shop.t1, 9d\n"
-        "    destructive: each: up to 9d of history of its object can no longer be restored\n"
+        "    destructive: each: up to 1h of history of its object can no longer be restored\n"
         "Plan: 2 to drop\n"
     )
     left = call("plan", "empty:metadata")

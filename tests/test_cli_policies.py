@@ -190,7 +190,7 @@ def test_destructive(call: Call, engine: Engine) -> None:
     refused = call("apply", "models:Base", "--yes", "--drop-undeclared")
     assert refused.code == 2
     assert "2 actions are destructive, and nothing was sent" in refused.err
-    assert "up to 9d of history of table shop.t1 can no longer be restored" in refused.err
+    assert "up to 1h of history of table shop.t1 can no longer be restored" in refused.err
     assert len(manager.list()) == 2
     conflicting = call("check", "models:Base")
     assert conflicting.code == 1

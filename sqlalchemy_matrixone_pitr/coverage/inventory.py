@@ -10,15 +10,16 @@ held, the holds come with the snapshots.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
 from sqlalchemy.engine import Connection
 
 from .. import server
-from ..catalog import AccountTables, ids_at, read_tables
+from ..catalog import AccountTables, Key, ids_at, read_tables
 from ..connections import roll_back
+from ..extent import Parts
 from ..generations import object_of
 from ..held import NAME as HOLDS, known_sure, with_changed_range
 from ..model import Pitr, PitrStatus
@@ -27,6 +28,7 @@ from ..names import OWN_DATABASE
 from ..show import SYS, parse_pitr_rows, reset_current_account, show_pitr, typed_errors
 from ..status import (
     Recorded,
+    ServerState,
     read_recorded,
     status_by_earlier,
     status_by_record,
@@ -117,6 +119,32 @@ def known_of(tables: AccountTables, rules: server.Rules) -> Known:
         parts=tables.parts,
         altered={key: Moment.of(found.made) for key, found in of_tables.items()},
         logical_ids={key: found.logical_id for key, found in of_tables.items() if found.rebuilt},
+    )
+
+
+def known_of_state(state: ServerState, pitrs: Iterable[Pitr], parts: Mapping[Key, Parts]) -> Known:
+    """The policies of a state, with what is known of their objects: nothing is read.
+
+    :param pitrs: of the state, as they are or as a transaction will leave them.
+    :param parts: of the tables in question.
+    """
+
+    def policy(pitr: Pitr) -> Policy:
+        there = state.objects.get(object_of(pitr))
+        return policy_of(pitr, None if there is None else there.id)
+
+    return Known(
+        now=Moment.of(state.now),
+        policies=[policy(pitr) for pitr in pitrs],
+        ids={key: found.id for key, found in state.objects.items()},
+        made={
+            database: Moment.of(found.made)
+            for (database, table), found in state.objects.items()
+            if table is None
+        },
+        partitioned=frozenset(key for key, found in parts.items() if found.partitioned),
+        rules=server.rules_of(state.version),
+        parts=parts,
     )
 
 

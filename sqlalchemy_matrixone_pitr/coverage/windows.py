@@ -37,6 +37,7 @@ from ..extent import Extent, Parts, kept_by
 from ..model import Pitr, PitrLevel, PitrRange, PitrStatus
 from ..moment import Moment, begin_of_range
 from .model import GC_TTL, SECOND, Gap, Kept, Known, Policy, Snapshot, Window, WindowKind
+from .ranges import may_be_shorter
 
 _NO_PARTS: Final = Parts()
 
@@ -137,6 +138,10 @@ class Windows:
         if len(own) == 1 and not shared and not instants:
             return tuple(own)
         return tuple(sorted([*own, *shared, *instants], key=lambda one: (one.begin, one.by)))
+
+    def of_database(self, database: str) -> tuple[Window, ...]:
+        """The windows of a database as a whole, by their begin."""
+        return self._of_database_and_above(database)
 
     def policies_of(self, key: Key) -> tuple[Pitr, ...]:
         """The policies that are for a table, the widest level first, then by creation."""
@@ -363,6 +368,17 @@ class Windows:
         if was or (age is not None and snapshot.at >= age + SECOND):
             return Kept.KEPT, ""
         return Kept.PROBABLE, "whether the table was there then is not known"
+
+
+def lasts(window: Window, required: PitrRange) -> bool:
+    """Whether what is there now can be restored by a window for a time to come, surely or
+    probably: its policy is active, and no range that is shorter."""
+    return (
+        window.kind is WindowKind.POLICY
+        and window.end is None
+        and window.range is not None
+        and not may_be_shorter(required, window.range)
+    )
 
 
 def is_active(window: Window) -> bool:

@@ -324,7 +324,7 @@ class _Comparison:
         self.matched.add(id(policy))
         for generation in policy.generations:
             self.actions.append(
-                Drop(generation, reason, generation, True, dropping_cost(generation))
+                Drop(generation, reason, generation, True, self._dropping_cost(generation))
             )
         self.actions.append(self._create(pitr, reason, current))
 
@@ -364,12 +364,15 @@ class _Comparison:
             if not self.drop_undeclared:
                 self.undeclared.append(pitr)
             elif self._is_active(pitr):
-                cost = dropping_cost(pitr)
+                cost = self._dropping_cost(pitr)
                 self.actions.append(Drop(pitr, "it is not declared", pitr, True, cost))
             elif self._is_spent(policy, pitr):
                 self.actions.append(Drop(pitr, "it is not declared, and holds nothing more", pitr))
             else:
                 self.history.append(pitr)
+
+    def _dropping_cost(self, pitr: Pitr) -> str:
+        return dropping_cost(pitr, self.now, self.detached_at.get(pitr.name))
 
     def _is_spent(self, policy: Policy, pitr: Pitr) -> bool:
         if self.now is None:

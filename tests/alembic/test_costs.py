@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import threading
+import time
 import warnings
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
-from sqlalchemy import Column, Integer, MetaData, Table
+from sqlalchemy import Column, Integer, MetaData, Table, event
 from sqlalchemy.exc import DBAPIError, SAWarning
 
+import alembic_ext.guard
 from alembic_ext.points import restore_point
 from sqlalchemy_matrixone_pitr import PitrAfterCommitError, PitrManager, TablePitr
+from sqlalchemy_matrixone_pitr.alembic import guard_migrations
 from tests.alembic.conftest import Project
 from tests.conftest import Server
 from tests.proxy import Proxy
@@ -80,6 +85,77 @@ def test_three_statements_a_revision(
     assert counted[1] - counted[0] <= each * MANY + A_RUN
     assert len(proxy.by_connection) == 2 + (template == "external")
     assert proxy.matching("FOR UPDATE") == []
+
+
+@pytest.fixture
+def guarded() -> Iterator[None]:
+    yield
+    alembic_ext.guard._required = None  # for the process; other tests drop what they like
+
+
+def with_policies(project: Project, server: Server, names: list[str]) -> None:
+    """Tables with a row and a policy each."""
+    for name in names:
+        table = f"{project.prefix}.{name}"
+        server.query(f"CREATE TABLE {table} (id INT PRIMARY KEY, n INT, UNIQUE KEY u (n))")
+        server.query(f"INSERT INTO {table} VALUES (1, 1)")
+        PitrManager(project.engine).create_table_pitr(
+            f"{project.prefix}_{name}", project.prefix, name, 7
+        )
+
+
+@one_dialect
+def test_what_a_guard_asks(
+    guarded: None, project: Project, server: Server, database: str, proxy: Proxy
+) -> None:
+    """The database's name, where nothing is lost; for a loss as much with twelve policies as with
+    one."""
+    through(project, server, database, proxy)
+    counted = []
+    project.revision(1, "pass")
+    project.upgrade()
+    for number in (2, 3):
+        project.revision(number, f'op.create_table("n{number}", sa.Column("id", sa.Integer))')
+        proxy.clear()
+        project.upgrade()
+        named = proxy.matching(r"^SELECT DATABASE\(\)$")
+        counted.append(len(proxy.statements) - len(named))
+        guard_migrations("1d")
+    for number, many in ((4, 1), (5, 11)):
+        with_policies(project, server, [f"t{number}_{one}" for one in range(many)])
+        project.revision(number, f'op.drop_table("t{number}_0")')
+        proxy.clear()
+        project.upgrade()
+        counted.append(len(proxy.statements))
+    without, idle, one, twelve = counted
+    assert idle == without
+    assert one == twelve
+
+
+@one_dialect
+def test_what_a_restore_point_asks(project: Project, server: Server) -> None:
+    """As much for twelve tables with policies as for two."""
+    counted = []
+    project.revision(1, "pass")
+    project.upgrade()
+    for number, many in ((2, 2), (3, 12)):
+        names = [f"t{number}_{one}" for one in range(many)]
+        with_policies(project, server, names)
+        time.sleep(1.1)  # policies know seconds
+        project.revision(number, "\n".join(f'op.drop_table("{name}")' for name in names))
+        project.upgrade()
+        sent: list[str] = []
+
+        def note(*arguments: Any, sent: list[str] = sent) -> None:
+            sent.append(arguments[2])
+
+        event.listen(project.engine, "before_cursor_execute", note)
+        point = restore_point(project.engine, f"{number:04}")
+        event.remove(project.engine, "before_cursor_execute", note)
+        assert len(point.statements) == many
+        counted.append(len([one for one in sent if one.startswith(("SELECT", "SHOW"))]))
+    assert counted[0] == counted[1]
+    assert counted[0] <= 20
 
 
 @one_dialect

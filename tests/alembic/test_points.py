@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import datetime as dt
 import time
-from typing import Any
 
 import pytest
 from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine, text
 
-from alembic_ext.points import _by_rows, _Project, _reaching
+from alembic_ext.points import _by_rows, _Keeping, _Project
 from alembic_ext.times import Row
 from sqlalchemy_matrixone_pitr import (
     Pitr,
@@ -20,7 +19,10 @@ from sqlalchemy_matrixone_pitr import (
     PitrValidationError,
 )
 from sqlalchemy_matrixone_pitr.alembic import restore_point
+from sqlalchemy_matrixone_pitr.catalog import CatalogObject
+from sqlalchemy_matrixone_pitr.coverage.inventory import known_of_state
 from sqlalchemy_matrixone_pitr.extent import Parts
+from sqlalchemy_matrixone_pitr.moment import Moment
 from sqlalchemy_matrixone_pitr.status import ServerState
 from tests.alembic.conftest import Project
 from tests.conftest import Server
@@ -60,9 +62,10 @@ def test_the_older_generation_comes_first(numbers: list[int], first: int) -> Non
         ).with_status(PitrStatus.ACTIVE)
         for number in numbers
     ]
-    state = ServerState((4, 2, 0), "sys", "d", NOW, pitrs, frozenset(), {}, {})
-    nobody: Any = None
-    found = _reaching(nobody, state, ("d", "t"), NOW, Parts())
+    there = CatalogObject(2, created - dt.timedelta(days=1), 2)
+    state = ServerState((4, 2, 0), "sys", "d", NOW, pitrs, frozenset(), {}, {("d", "t"): there})
+    known = known_of_state(state, pitrs, {})
+    found = _Keeping(known, Moment.of(NOW), known.ids).reaching(("d", "t"), Parts())
     assert found is not None
     assert found.name == named(first)
 

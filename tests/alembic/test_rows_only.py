@@ -5,14 +5,13 @@ from __future__ import annotations
 import datetime as dt
 import logging
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 from sqlalchemy import Column, Integer, MetaData, Table, UniqueConstraint
 
 import alembic_ext.guard
 from alembic_ext.guard import _Keeping
-from alembic_ext.points import _reaching
+from alembic_ext.points import _Keeping as _Kept
 from sqlalchemy_matrixone_pitr import (
     DatabasePitr,
     Pitr,
@@ -23,9 +22,11 @@ from sqlalchemy_matrixone_pitr import (
     declare_pitrs,
 )
 from sqlalchemy_matrixone_pitr.alembic import guard_migrations, restore_point
+from sqlalchemy_matrixone_pitr.catalog import CatalogObject
+from sqlalchemy_matrixone_pitr.coverage.inventory import known_of_state
 from sqlalchemy_matrixone_pitr.extent import Extent, Parts
 from sqlalchemy_matrixone_pitr.model import PitrRange
-from sqlalchemy_matrixone_pitr.server import rules_of
+from sqlalchemy_matrixone_pitr.moment import Moment
 from sqlalchemy_matrixone_pitr.status import ServerState
 from tests.alembic.conftest import Project
 
@@ -122,28 +123,6 @@ week = Pitr.table("week", "orders", "7d", database_name="shop").with_status(Pitr
 day = Pitr.database("day", "7d", database_name="shop").with_status(PitrStatus.ACTIVE)
 
 
-@pytest.mark.parametrize(
-    ("version", "parts", "pitrs", "enough"),
-    [
-        ((4, 2, 0), PARTITIONED, [week], set()),
-        ((3, 0, 9), PARTITIONED, [week], {"week"}),
-        ((4, 2, 0), PARTITIONED, [week, day], {"day"}),
-        ((4, 2, 0), INDEXED, [week], {"week"}),
-        ((4, 2, 0), INDEXED, [week, day], {"day"}),
-        ((4, 2, 0), Parts(), [week, day], {"week", "day"}),
-    ],
-)
-def test_what_is_enough(
-    version: tuple[int, int, int], parts: Parts, pitrs: list[Pitr], enough: set[str]
-) -> None:
-    keeping = _Keeping(("shop", "orders"), parts, rules_of(version))
-    left: dict[str, Pitr | None] = {pitr.name: pitr for pitr in keeping.covering(pitrs)}
-    assert keeping.enough(left, PitrRange.parse("1d")) == enough
-    assert keeping.by(None) is Extent.NOTHING
-
-
-# -- restore points --------------------------------------------------------------------------------
-
 NOW = dt.datetime(2026, 11, 22, 9, 30, tzinfo=dt.UTC)
 
 
@@ -160,6 +139,39 @@ def listed(pitr: Pitr) -> Pitr:
     ).with_status(PitrStatus.ACTIVE)
 
 
+def state_of(version: tuple[int, int, int], pitrs: list[Pitr]) -> ServerState:
+    made = NOW - dt.timedelta(days=9)
+    objects: dict[tuple[str, str | None], CatalogObject] = {
+        ("shop", None): CatalogObject(1, made, 1),
+        ("shop", "orders"): CatalogObject(2, made, 2),
+    }
+    read = [listed(pitr) for pitr in pitrs]
+    return ServerState(version, "sys", None, NOW, read, frozenset(), {}, objects)
+
+
+@pytest.mark.parametrize(
+    ("version", "parts", "pitrs", "enough"),
+    [
+        ((4, 2, 0), PARTITIONED, [week], set()),
+        ((3, 0, 9), PARTITIONED, [week], {"week"}),
+        ((4, 2, 0), PARTITIONED, [week, day], {"day"}),
+        ((4, 2, 0), INDEXED, [week], {"week"}),
+        ((4, 2, 0), INDEXED, [week, day], {"day"}),
+        ((4, 2, 0), Parts(), [week, day], {"week", "day"}),
+    ],
+)
+def test_what_is_enough(
+    version: tuple[int, int, int], parts: Parts, pitrs: list[Pitr], enough: set[str]
+) -> None:
+    keeping = _Keeping(("shop", "orders"), parts, state_of(version, pitrs))
+    left: dict[str, Pitr | None] = {pitr.name: listed(pitr) for pitr in keeping.covering(pitrs)}
+    assert keeping.enough(left, PitrRange.parse("1d")) == enough
+    assert keeping.by(None) is Extent.NOTHING
+
+
+# -- restore points --------------------------------------------------------------------------------
+
+
 @pytest.mark.parametrize(
     ("parts", "pitrs", "chosen"),
     [
@@ -173,11 +185,9 @@ def listed(pitr: Pitr) -> Pitr:
 def test_which_policy_a_restore_point_takes(
     parts: Parts, pitrs: list[Pitr], chosen: str | None
 ) -> None:
-    there = [listed(pitr) for pitr in pitrs]
-    state = ServerState((4, 2, 0), "sys", "shop", NOW, there, frozenset(), {}, {})
-    nobody: Any = None
-    moment = NOW - dt.timedelta(days=1)
-    found = _reaching(nobody, state, ("shop", "orders"), moment, parts)
+    known = known_of_state(state_of((4, 2, 0), pitrs), map(listed, pitrs), {})
+    moment = Moment.of(NOW - dt.timedelta(days=1))
+    found = _Kept(known, moment, known.ids).reaching(("shop", "orders"), parts)
     assert (found and found.name) == chosen
 
 

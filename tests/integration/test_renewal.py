@@ -247,7 +247,7 @@ def test_without_its_history(
     run(engine, rebuild())
     manager.renew(prefix)
     run(engine, rebuild(2))
-    with pytest.warns(SAWarning, match="up to 7d of history of table .*orders"):
+    with pytest.warns(SAWarning, match="up to 1h of history of table .*orders"):
         renewed = renew_pitr(engine, prefix, keep_history=False)
     assert renewed.name == prefix
     assert statuses(engine, prefix) == {"": "active"}
