@@ -58,11 +58,9 @@ from sqlalchemy_matrixone_pitr.renewal import conflicting_pitr, renewal, renewed
 from sqlalchemy_matrixone_pitr.show import reading
 from sqlalchemy_matrixone_pitr.status import ServerState, read_state
 from sqlalchemy_matrixone_pitr.transaction import (
-    BATCH,
     SENT,
     MakeBatch,
     TransactionalDDLElement,
-    is_pending,
     nothing_sent,
     pending_pitrs,
     pending_result,
@@ -123,23 +121,37 @@ class MigrationElement(PitrDDLElement):
     def as_raised(self, error: PitrAfterCommitError) -> PitrAfterCommitError:
         return as_refusal(error)
 
-    def _send(self, connection: Connection, options: Mapping[str, Any]) -> CursorResult[Any]:
-        shared: Batch | None = options.get(BATCH)
-        if shared is None:
-            with _batch(connection, [self]) as alone:
-                return self._send(connection, {**options, BATCH: alone})
+    def decided(self, shared: Batch) -> PitrDDLElement | None:
         element = self.decide(shared.state)
-        if element is None:
-            return pending_result(connection)
-        done: list[TransactionalDDLElement] = options.get(SENT, [])
-        sent = element.with_real_names()._send(connection, {**options, SENT: done})
-        if not is_pending(sent):
-            for one in done:
-                assert isinstance(one, PitrDDLElement)
-                shared.note(one)
-                _note_made(connection, one)
-                log.info("%s", _done(one))
-        return sent
+        return None if element is None else element.with_real_names()
+
+    def touched(self, shared: Batch) -> frozenset[object]:
+        """Its policy's name and object, and the objects of PITRs that have this name."""
+        names = {
+            split_generation(name)[0] for name in (self.name, getattr(self, "policy", None)) if name
+        }
+        pitrs = [pitr for pitr in shared.state.pitrs if split_generation(pitr.name)[0] in names]
+        concerned = self.concerned()
+        if concerned is not None:
+            pitrs.append(concerned)
+        return frozenset((*names, *map(_object_for_sure, pitrs)))
+
+    def note(self, connection: Connection, shared: Batch, done: Sequence[PitrDDLElement]) -> None:
+        for one in done:
+            shared.note(one)
+            _note_made(connection, one)
+            log.info("%s", _done(one))
+
+    def _send(self, connection: Connection, options: Mapping[str, Any]) -> CursorResult[Any]:
+        """Send it alone, at once: on an AUTOCOMMIT connection."""
+        with _batch(connection, [self]) as alone:
+            element = self.decided(alone)
+            if element is None:
+                return pending_result(connection)
+            done: list[Any] = options.get(SENT, [])
+            sent = element._send(connection, {**options, SENT: done})
+            self.note(connection, alone, done)
+            return sent
 
     def decide(self, state: ServerState) -> PitrDDLElement | None:
         """Return the element to send now; None is nothing.
@@ -147,6 +159,14 @@ class MigrationElement(PitrDDLElement):
         :param state: the policies there are, read under the account lock.
         """
         raise NotImplementedError
+
+
+def _object_for_sure(pitr: Pitr) -> tuple[str, ...]:
+    """The same for two PITRs that may be for one object: an account may be named or not, and a
+    server may take large letters for small ones."""
+    if pitr.database_name is None:
+        return (pitr.level,)
+    return (pitr.level, pitr.database_name.lower(), (pitr.table_name or "").lower())
 
 
 _made: weakref.WeakKeyDictionary[Connection, set[str]] = weakref.WeakKeyDictionary()

@@ -11,7 +11,7 @@ import contextlib
 import functools
 import warnings
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -241,23 +241,11 @@ class Run:
     def send(self, numbers: Iterable[int]) -> None:
         """Send actions; without several connections in this order, one right after the other."""
         todo = deque(numbers)
-        self.workers.run(todo, min(self.concurrency, len(todo)), self._work, self._record)
+        self.workers.run(todo, min(self.concurrency, len(todo)), self._do, self._record)
         for number in todo:
             self.results[number] = _Result(Outcome.NOT_TRIED)
         for number in todo:
             self._record(number)
-
-    def _work(self, todo: deque[int], tell: Callable[[int], object]) -> None:
-        """Do actions until there are none, on one connection; on a new one where it is lost."""
-        while todo and not self.workers.stop.is_set():
-            with autocommit_connection(self.engine) as (connection, session):
-                while not self.workers.stop.is_set() and not connection.invalidated:
-                    try:
-                        number = todo.popleft()
-                    except IndexError:
-                        return
-                    self._do(connection, session, number)
-                    tell(number)
 
     def _do(self, connection: Connection, session: int, number: int) -> None:
         """Send an action, and put down what came of it.

@@ -198,15 +198,16 @@ def side_connection(bind: Engine | Connection) -> Iterator[Connection]:
         connection = _engine_beside(bind).connect()
         if _was_rolled_back(connection):
             _fresh.add(connection)
-    elif kept:
-        connection = kept.pop()
     else:
-        connection = _connect_to_keep(bind)
+        try:
+            connection = kept.pop()
+        except IndexError:
+            connection = _connect_to_keep(bind)
     try:
         yield connection
     finally:
         lost = connection.invalidated or connection.closed
-        if kept is None or lost or not any(kept is other for other in _kept.values()):
+        if lost or not isinstance(bind, Connection) or kept is None or _kept.get(bind) is not kept:
             _close(connection, bind.engine)
         else:
             kept.append(connection)
@@ -340,7 +341,7 @@ def refuse_in_past(options: Mapping[str, Any], what: str) -> None:
 
 
 @contextlib.contextmanager
-def autocommit_connection(engine: Engine) -> Iterator[tuple[Connection, int]]:
+def autocommit_connection(bind: Engine | Connection) -> Iterator[tuple[Connection, int]]:
     """A side connection on which each statement takes effect at once, and the server's number of
     its session; another one where the pool's turns out to be dead.
 
@@ -348,9 +349,9 @@ def autocommit_connection(engine: Engine) -> Iterator[tuple[Connection, int]]:
     driver's own, whose errors are no SQLAlchemyError and leave the pool a connection short; and the
     pool's connections may have autocommit on by ``connect_args`` or a listener.
     """
-    refuse_in_past(engine.get_execution_options(), "a PITR statement")
+    refuse_in_past(bind.get_execution_options(), "a PITR statement")
     for last in (False, True):
-        with side_connection(engine) as connection:
+        with side_connection(bind) as connection:
             try:
                 session, before = connection.exec_driver_sql(
                     "SELECT connection_id(), @@autocommit"

@@ -36,6 +36,12 @@ all that awaits first, then looks at the transaction again, and then queues with
 them (session.py). Every statement goes through SQLAlchemy, so that echo, events and errors are as
 usual.
 
+*One after the other.* The first one that is not done ends it: the user's transaction is a sequence,
+and those behind are ``not_tried``. Elements that say ``independent`` are no sequence, and where
+many of them are about different policies, :class:`_Wave` sends them over several connections. What
+is about one policy or one object keeps its order, since it cannot be in one wave. The report, and
+what the elements say of what they have done, is in the order of the statements all the same.
+
 *What is reported.* An element may decide to send another one, or nothing. ``_send()`` records what
 it gives to SQLAlchemy in the list under :data:`SENT`, and the report is about that. Only the
 server's answer to that statement makes it ``failed``. With the list empty nothing was sent:
@@ -56,6 +62,7 @@ import sys
 import threading
 import warnings
 import weakref
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -74,6 +81,7 @@ from . import server
 from .connections import (
     ask,
     at_connect,
+    end_for_sure,
     has_open_work,
     is_autocommit,
     pause,
@@ -94,6 +102,7 @@ from .errors import (
 )
 from .listeners import add_listener, surround_listeners
 from .without_literals import without_literals
+from .workers import Workers
 
 if TYPE_CHECKING:
     from sqlalchemy.engine.interfaces import ExceptionContext
@@ -104,8 +113,12 @@ SENT: Final = "matrixone_pitr_sent"
 """Execution option of a statement that is reported on: a list of the elements that were sent."""
 
 
-BATCH: Final = "matrixone_pitr_batch"
-"""Execution option of an element that is sent with others: what their ``batch`` has made."""
+LARGEST_ALONE: Final = 12
+"""So many independent statements are sent on the transaction's own connection; more of them over
+several, which cost a moment to open."""
+
+CONNECTIONS: Final = 4
+"""So many of them; as :func:`~.apply.apply_plan` takes unless it is told otherwise."""
 
 MakeBatch: TypeAlias = (
     "Callable[[Connection, Sequence[TransactionalDDLElement]], AbstractContextManager[object]]"
@@ -129,7 +142,8 @@ class TransactionalDDLElement(ExecutableDDLElement):
     """Makes what the elements of one flush share; entered before the first of them is sent."""
 
     independent = False
-    """Whether those behind it are sent although it is refused; all is reported at the end."""
+    """Whether those behind it are sent although it is refused; all is reported at the end. So it
+    may be sent together with others that share its ``batch`` and touch nothing that it touches."""
 
     internal = False
     """Whether it belongs to the transaction it is sent in, and takes effect at its COMMIT."""
@@ -140,6 +154,24 @@ class TransactionalDDLElement(ExecutableDDLElement):
     def as_raised(self, error: PitrAfterCommitError) -> PitrAfterCommitError:
         """The error of its transaction, as it is raised; a subclass may make it a framework's."""
         return error
+
+    def decided(self, shared: Any) -> TransactionalDDLElement | None:
+        """The element that is sent in its place, decided when it is sent; None is nothing.
+
+        :param shared: what its ``batch`` has made.
+        """
+        return self
+
+    def touched(self, shared: Any) -> frozenset[object]:
+        """Names and objects that an independent element reads and changes, hashable."""
+        return frozenset()
+
+    def note(self, connection: Connection, shared: Any, done: Sequence[Any]) -> None:
+        """Note the elements that have been sent in its place and are done; in the order of the
+        statements.
+
+        :param connection: the transaction's.
+        """
 
     @property
     def pitr_name(self) -> str:
@@ -166,7 +198,7 @@ class TransactionalDDLElement(ExecutableDDLElement):
     def _send(self, connection: Connection, options: Mapping[str, Any]) -> CursorResult[Any]:
         """Send it now, through SQLAlchemy's own execution of DDL.
 
-        A subclass may send other elements in its place, or nothing: it gives the options on to
+        A subclass may send several elements in its place, or nothing: it gives the options on to
         their ``_send()``, and :func:`flush` reports what was sent.
         """
         options.get(SENT, []).append(self)
@@ -532,32 +564,32 @@ def flush(connection: Connection, items: Sequence[Queued]) -> list[Transactional
     """
     outcome = Outcome()
     failures: list[_Failure] = []
-    unfinished: list[Queued] = []
-    outside = sys.exception()
-    tried = 0
+    sendings = [_Sending(item) for item in items]
     try:
         with _Batches(connection, items) as batches:
-            for item in items:
-                tried += 1
-                failure = _send_one(connection, item, batches, outcome, outside)
-                if failure is None:
-                    continue
-                failures.append(failure)
-                unfinished += [] if failure.element is None else [item]
-                if failure.ends_it:
-                    unfinished += items[tried:]
-                    break
-        outcome.not_tried += [late.element for late in items[tried:]]
+            left = sendings
+            while left and not any(failure.ends_it for failure in failures):
+                some = batches.wave(left) or left[:1]
+                left = left[len(some) :]
+                if len(some) > 1:
+                    _Wave(connection, some, batches).send()
+                else:
+                    _send_one(connection, some[0], batches)
+                failures += [one.failure for one in some if one.failure is not None]
     except BaseException as error:  # interrupted, or while a batch ended
-        outcome.not_tried += [late.element for late in items[tried:]]
+        for sending in sendings:
+            sending.add_to(outcome)
         error.add_note(outcome.report())
         raise
+    for sending in sendings:
+        sending.add_to(outcome)
     if failures:
         first, *others = failures
         report = outcome.error(first.error, first.element, first.answer)
         for other in others:
             report.add_note(f"Also: {other.error}")
-        for note in dict.fromkeys(item.element.note_on_failure for item in unfinished):
+        unfinished = [sending.item.element for sending in sendings if not sending.is_done]
+        for note in dict.fromkeys(element.note_on_failure for element in unfinished):
             if note is not None:
                 report.add_note(note)
         for item in items:
@@ -566,7 +598,7 @@ def flush(connection: Connection, items: Sequence[Queued]) -> list[Transactional
     return outcome.done
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Failure:
     """Why an element was not done.
 
@@ -581,47 +613,207 @@ class _Failure:
     ends_it: bool
 
 
-def _send_one(
-    connection: Connection,
-    item: Queued,
-    batches: _Batches,
-    outcome: Outcome,
-    outside: BaseException | None,
-) -> _Failure | None:
-    """Send one statement and its COMMIT, and add what became of it to the outcome."""
-    sent: list[TransactionalDDLElement] = []
+class _Sending:
+    """An element on its way, and what became of it.
+
+    :ivar chosen: what is sent in its place, once it is decided.
+    :ivar ended: whether it is known what became of it.
+    :ivar sent: the elements that were given to SQLAlchemy.
+    :ivar failure: why it is not done; None also where it was not tried, or was interrupted.
+    """
+
+    def __init__(self, item: Queued) -> None:
+        self.item = item
+        self.decided = self.ended = self._noted = False
+        self.chosen: TransactionalDDLElement | None = None
+        self.sent: list[TransactionalDDLElement] = []
+        self.failure: _Failure | None = None
+        self._outcome = Outcome()
+
+    def decide(self, shared: object) -> None:
+        if not self.decided:
+            self.chosen = self.item.element.decided(shared)
+            self.decided = True
+
+    def send(self, connection: Connection) -> None:
+        if self.chosen is not None:
+            self.chosen._send(connection, {**self.item.options, SENT: self.sent})
+
+    def succeed(self) -> None:
+        self._outcome.done = self.sent
+        self.ended = True
+
+    def fail(
+        self, error: BaseException, outside: BaseException | None, *, answered: bool = False
+    ) -> bool:
+        """Put down what became of it, and return whether nothing is running on the server.
+
+        :param answered: the server has done it; it is its COMMIT that failed.
+        """
+        outcome, sent = self._outcome, self.sent
+        current: TransactionalDDLElement | None = self.item.element
+        answer = None
+        if answered:
+            current, outcome.done = None, sent
+        elif not sent:
+            outcome.not_tried = [self.item.element]
+        else:
+            *outcome.done, current = sent
+            answer = server_answer(error, statement=str(current), outside=outside)
+            (outcome.unknown if answer is None else outcome.failed).append(current)
+        if isinstance(error, Exception):
+            refused = answer is not None or (not sent and isinstance(error, PitrError))
+            goes_on = refused and self.item.element.independent
+            self.failure = _Failure(error, current, answer, not goes_on)
+        self.ended = True
+        return (not sent and isinstance(error, Exception)) or is_settled(error, outside=outside)
+
+    def note(self, connection: Connection, batches: _Batches) -> None:
+        """Let the element note what is done, once."""
+        if self._outcome.done and not self._noted:
+            self._noted = True
+            element = self.item.element
+            element.note(connection, batches.of(element), self._outcome.done)
+
+    @property
+    def is_done(self) -> bool:
+        outcome = self._outcome
+        return self.ended and not (outcome.failed or outcome.unknown or outcome.not_tried)
+
+    def add_to(self, outcome: Outcome) -> None:
+        """Add what became of it, also where it has not ended."""
+        mine = self._outcome
+        if not self.ended:
+            sent = self.sent[:]
+            mine = Outcome(done=sent[:-1], unknown=sent[-1:])
+            if not sent:
+                mine.not_tried = [self.item.element]
+        outcome.done += mine.done
+        outcome.failed += mine.failed
+        outcome.unknown += mine.unknown
+        outcome.not_tried += mine.not_tried
+
+
+def _send_one(connection: Connection, sending: _Sending, batches: _Batches) -> None:
+    """Send a statement and its COMMIT on the transaction's connection."""
+    outside = sys.exception()
     answered = False
     try:
         _close_queue(connection.get_transaction() or connection.begin())
-        shared = batches.of(item.element)
-        item.element._send(connection, {**item.options, SENT: sent, BATCH: shared})
-        answered = not any(element.internal for element in sent)
+        sending.decide(batches.of(sending.item.element))
+        sending.send(connection)
+        answered = not any(element.internal for element in sending.sent)
         connection.exec_driver_sql("COMMIT")
+        sending.succeed()
     except BaseException as error:
-        outcome.done += sent
-        current: TransactionalDDLElement | None = item.element
-        answer = None
-        if answered:
-            current = None
-        elif not sent:
-            outcome.not_tried.append(item.element)
-        else:
-            current = outcome.done.pop()
-            answer = server_answer(error, statement=str(current), outside=outside)
-            (outcome.unknown if answer is None else outcome.failed).append(current)
-        unsent = not sent and isinstance(error, Exception)
-        _undo(connection, in_step=unsent or is_settled(error, outside=outside))
+        settled = sending.fail(error, outside, answered=answered)
+        _undo(connection, in_step=settled)
+        if not settled:
+            batches.ended_by = error
+        if sending.failure is not None and (batches.failed or connection.invalidated):
+            sending.failure.ends_it = True
         if not isinstance(error, Exception):
             raise
-        refused = answer is not None or (not sent and isinstance(error, PitrError))
-        goes_on = refused and item.element.independent and not batches.failed
-        return _Failure(error, current, answer, not goes_on or connection.invalidated)
-    outcome.done += sent
-    return None
+    finally:
+        sending.note(connection, batches)
+
+
+class _Wave:
+    """Independent elements that touch nothing in common, sent over several connections at once.
+
+    What is sent for each is decided before, in order. The first error that ends it keeps what has
+    not begun from being sent, and what is on its way comes to its end.
+    """
+
+    def __init__(
+        self, connection: Connection, sendings: Sequence[_Sending], batches: _Batches
+    ) -> None:
+        self._connection = connection
+        self._sendings = sendings
+        self._batches = batches
+        self._workers = Workers(connection)
+        self._noted = 0
+
+    def send(self) -> None:
+        todo: deque[int] = deque()
+        try:
+            self._decide(todo)
+            count = CONNECTIONS if len(todo) > LARGEST_ALONE else 1
+            self._workers.run(todo, count, self._do, self._note)
+        except Exception:
+            if not todo or self._workers.stop.is_set():
+                raise
+            self._send_alone(todo)  # no other connection is to be had
+        finally:
+            for sending in self._sendings[self._noted :]:
+                sending.note(self._connection, self._batches)
+
+    def _decide(self, todo: deque[int]) -> None:
+        shared = self._batches.of(self._sendings[0].item.element)
+        for number, sending in enumerate(self._sendings):
+            outside = sys.exception()
+            try:
+                sending.decide(shared)
+            except Exception as error:  # noqa: BLE001 - as in _send_one()
+                sending.fail(error, outside)
+                if sending.failure is not None and sending.failure.ends_it:
+                    return
+            else:
+                if sending.chosen is None:
+                    sending.succeed()
+                else:
+                    todo.append(number)
+
+    def _do(self, side: Connection, session: int, number: int) -> None:
+        """Send one on an AUTOCOMMIT connection, which takes no COMMIT; leave nothing running."""
+        sending, engine = self._sendings[number], self._connection.engine
+        outside = sys.exception()
+        self._workers.sending.add(session)
+        try:
+            sending.send(side)
+            sending.succeed()
+        except BaseException as error:
+            settled = sending.fail(error, outside)
+            if sending.failure is not None:
+                sending.failure.ends_it |= side.invalidated or not settled
+            if sending.failure is None or sending.failure.ends_it:
+                self._workers.stop.set()
+            if not settled:
+                end_for_sure(engine, session)
+                if not side.invalidated:
+                    side.invalidate()
+            if not isinstance(error, Exception):
+                raise
+        finally:
+            self._workers.sending.discard(session)
+
+    def _note(self, number: int) -> None:
+        """Note what is done, up to the first one that has not ended."""
+        try:
+            while self._noted < len(self._sendings) and self._sendings[self._noted].ended:
+                self._noted += 1
+                self._sendings[self._noted - 1].note(self._connection, self._batches)
+        except BaseException as error:
+            self._workers.fatal = error
+            self._workers.stop.set()
+            raise
+
+    def _send_alone(self, todo: deque[int]) -> None:
+        """Send the rest on the transaction's own connection, one after the other."""
+        while todo:
+            sending = self._sendings[todo.popleft()]
+            _send_one(self._connection, sending, self._batches)
+            if sending.failure is not None and sending.failure.ends_it:
+                return
 
 
 class _Batches:
-    """Objects that elements share while they are sent, by their makers."""
+    """Objects that elements share while they are sent, by their makers.
+
+    :ivar failed: whether making one has failed.
+    :ivar ended_by: the error after which something may be running on the server: the objects hear
+        of it when they end.
+    """
 
     def __init__(self, connection: Connection, items: Sequence[Queued]) -> None:
         self._connection = connection
@@ -629,6 +821,7 @@ class _Batches:
         self._made: dict[MakeBatch, object] = {}
         self._stack = contextlib.ExitStack()
         self.failed = False
+        self.ended_by: BaseException | None = None
 
     def of(self, element: TransactionalDDLElement) -> object:
         make = type(element).batch
@@ -641,10 +834,38 @@ class _Batches:
             self.failed = False
         return self._made[make]
 
+    def wave(self, left: Sequence[_Sending]) -> list[_Sending]:
+        """Those from the first on that may be sent at once; none where they are few.
+
+        None before the first one of a batch is sent: what refuses all of them is known by then, and
+        the row that the first PITR of a cluster creates is there (docs/server.md, Names).
+        """
+        if len(left) <= LARGEST_ALONE:
+            return []
+        taken: list[_Sending] = []
+        touched: set[object] = set()
+        make = None
+        for sending in left:
+            element = sending.item.element
+            if not element.independent or type(element).batch not in self._made:
+                break
+            if make not in (None, type(element).batch):
+                break
+            make = type(element).batch
+            touches = element.touched(self.of(element))
+            if not touched.isdisjoint(touches):
+                break
+            touched |= touches
+            taken.append(sending)
+        return taken if len(taken) > LARGEST_ALONE else []
+
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *raised: Any) -> bool | None:
+        error = self.ended_by
+        if error is not None and raised[1] is None:
+            raised = (type(error), error, error.__traceback__)
         return self._stack.__exit__(*raised)
 
 

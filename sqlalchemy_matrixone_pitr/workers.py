@@ -9,15 +9,18 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Final, TypeAlias
 
-from sqlalchemy.engine import Engine
+from sqlalchemy.engine import Connection, Engine
 
-from .connections import end_for_sure
+from .connections import autocommit_connection, end_for_sure
 
 PATIENCE: Final = 2.0
 """Seconds that statements get to come to an end when a run is interrupted."""
 
+Do: TypeAlias = Callable[[Connection, int, int], object]
+"""Does a number on an AUTOCOMMIT connection, whose ``connection_id()`` comes second."""
+
 Done: TypeAlias = Callable[[int], object]
-Work: TypeAlias = Callable[[deque[int], Done], None]
+_Work: TypeAlias = Callable[[Done], None]
 
 
 class Workers:
@@ -26,6 +29,7 @@ class Workers:
     An interruption waits for what is on its way, since its outcome belongs in the report, and ends
     it on the server if it takes longer than ``PATIENCE``.
 
+    :param bind: whose side connections they take.
     :ivar stop: set when nothing more may be begun.
     :ivar sending: the ``connection_id()`` of each session that has a statement on its way.
     :ivar fatal: an error that ends the run at once, whichever worker it ended.
@@ -33,8 +37,9 @@ class Workers:
     Source: docs/server.md, Races.
     """
 
-    def __init__(self, engine: Engine) -> None:
-        self.engine = engine
+    def __init__(self, bind: Engine | Connection) -> None:
+        self.bind = bind
+        self.engine = bind.engine
         self.stop = threading.Event()
         self.sending: set[int] = set()
         self.fatal: BaseException | None = None
@@ -43,27 +48,42 @@ class Workers:
         self,
         todo: deque[int],
         count: int,
-        work: Work,
+        do: Do,
         done: Done,
     ) -> None:
-        """Do work with so many workers; an error of a single one means one worker fewer.
+        """Do numbers with so many workers; an error of a single one means one worker fewer.
 
-        :param work: takes numbers from the queue, and calls its second argument for each one done.
         :param done: called for each number that is done, in the thread that has called this.
         :raises BaseException: a fatal error, or that of a worker if nobody is left to do the rest.
         """
+
+        def work(tell: Done) -> None:
+            self._work(todo, do, tell)
+
         if self.engine.dialect.is_async:
             self._run_tasks(todo, count, work, done)
         elif count <= 1:
-            work(todo, done)
+            work(done)
         else:
             self._run_threads(todo, count, work, done)
+
+    def _work(self, todo: deque[int], do: Do, tell: Done) -> None:
+        """Do numbers until there are none, on one connection; on a new one where it is lost."""
+        while todo and not self.stop.is_set():
+            with autocommit_connection(self.bind) as (connection, session):
+                while not self.stop.is_set() and not connection.invalidated:
+                    try:
+                        number = todo.popleft()
+                    except IndexError:
+                        return
+                    do(connection, session, number)
+                    tell(number)
 
     def _run_threads(
         self,
         todo: deque[int],
         count: int,
-        work: Work,
+        work: _Work,
         done: Done,
     ) -> None:
         ended: queue.SimpleQueue[int | None] = queue.SimpleQueue()
@@ -71,7 +91,7 @@ class Workers:
 
         def run() -> None:
             try:
-                work(todo, ended.put)
+                work(ended.put)
             except BaseException as error:  # noqa: BLE001 - raised by the thread that waits
                 self._note_error(error, errors)
             finally:
@@ -101,7 +121,7 @@ class Workers:
         self,
         todo: deque[int],
         count: int,
-        work: Work,
+        work: _Work,
         done: Done,
     ) -> None:
         import asyncio
@@ -112,7 +132,7 @@ class Workers:
 
         async def run() -> None:
             try:
-                await greenlet_spawn(work, todo, done)
+                await greenlet_spawn(work, done)
             except BaseException as error:
                 self._note_error(error, errors)
                 if self._is_fatal(error):

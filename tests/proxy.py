@@ -58,6 +58,10 @@ class Proxy:
         for open_socket in list(self._sockets):
             _close(open_socket)
 
+    def refuse(self) -> None:
+        """Take no new connections; the open ones go on."""
+        _close(self._listener)
+
     def kill(self) -> None:
         """Cut every open connection; new ones are taken."""
         for open_socket in list(self._sockets):

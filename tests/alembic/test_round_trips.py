@@ -1,6 +1,7 @@
 """Models made at random go to the server and back by autogenerate; scripts end where runs do.
 
-RANDOM_TRIPS=200 RANDOM_SCRIPTS=80 makes that many (24 and 8 without), half on each server version,
+RANDOM_TRIPS=200 RANDOM_SCRIPTS=80 pytest --all-combinations makes that many (24 and 8 without the
+variables, half of them without the option), half on each server version,
 the same ones each time.
 """
 

@@ -258,3 +258,36 @@ def test_each_of_two_statements_is_reported(matrixone_engine: Engine, prefix: st
         "done": [str(DropPitr(prefix, if_exists=True))],
         "failed": [str(element)],
     }
+
+
+# ------------------------------------------------------------------------ many in one transaction
+
+
+def test_many_of_the_users_go_one_after_the_other(
+    matrixone_engine: Engine, prefix: str, server: Server, pitr_names: Names
+) -> None:
+    """On the transaction's connection, however many: the first that is refused ends it."""
+    senders = set()
+
+    @event.listens_for(matrixone_engine, "before_cursor_execute")
+    def note(conn: Connection, cursor: object, statement: str, *_: object) -> None:
+        if statement.startswith("CREATE PITR"):
+            senders.add(conn)
+
+    names = [f"{prefix}_{number:02}" for number in range(40)]
+    for name in names:
+        if name != names[30]:
+            server.query(f"CREATE DATABASE {name}")
+    try:
+        with pytest.raises(PitrAfterCommitError) as caught, matrixone_engine.begin() as conn:
+            for name in names:
+                conn.execute(CreatePitr(Pitr.database(name, "1d", database_name=name)))
+        error = caught.value
+        assert [element.pitr_name for element in error.done] == names[:30]
+        assert [element.pitr_name for element in error.failed] == names[30:31]
+        assert [element.pitr_name for element in error.not_tried] == names[31:]
+        assert pitr_names() == names[:30]
+        assert senders == {conn}
+    finally:
+        for name in names:
+            server.query(f"DROP DATABASE IF EXISTS {name}")
