@@ -17,13 +17,26 @@ from sqlalchemy_matrixone_pitr import CreatePitr, DropPitr, Pitr, PitrManager
 RAW = "raw PyMySQL"
 SDK = "matrixone-python-sdk"
 NAME = "bench_week"
+DROP = f"DROP PITR `{NAME}`"
+READ = (
+    "SELECT pitr_name, create_time, modified_time, level, account_name, database_name, table_name, "
+    "pitr_length, pitr_unit FROM mo_catalog.mo_pitr WHERE create_account = 0 "
+    "AND pitr_name <> 'sys_mo_catalog_pitr' "
+    f"AND (pitr_name = '{NAME}' OR pitr_name LIKE '{NAME}__g%')"
+)
+
+
+def creation(database: str) -> str:
+    return f"CREATE PITR `{NAME}` FOR DATABASE `{database}` RANGE 7 'd'"
 
 
 def run(url: URL, database: str, rounds: int, pairs: int) -> None:
     with contextlib.ExitStack() as stack:
         contenders = {
             RAW: stack.enter_context(raw(url, database)),
+            f"{RAW}, what PitrManager sends": stack.enter_context(sent_by_manager(url, database)),
             "PitrManager": stack.enter_context(manager(url, database)),
+            "engine.begin(), text": stack.enter_context(texts(url, database)),
             "engine.begin()": stack.enter_context(transactions(url, database)),
         }
         if importlib.util.find_spec("matrixone") is None:
@@ -78,8 +91,27 @@ def raw(url: URL, database: str) -> Iterator[Callable[[], object]]:
         cursor = connection.cursor()
 
         def pair() -> None:
-            cursor.execute(f"CREATE PITR `{NAME}` FOR DATABASE `{database}` RANGE 7 'd'")
-            cursor.execute(f"DROP PITR `{NAME}`")
+            cursor.execute(creation(database))
+            cursor.execute(DROP)
+
+        yield pair
+
+
+@contextlib.contextmanager
+def sent_by_manager(url: URL, database: str) -> Iterator[Callable[[], object]]:
+    """The six statements of PitrManager: what the server alone takes for them."""
+    with pymysql_connection(url) as connection:
+        cursor = connection.cursor()
+        cursor.execute("SET AUTOCOMMIT = 0")
+
+        def pair() -> None:
+            cursor.execute(creation(database))
+            cursor.execute("ROLLBACK")
+            cursor.execute(READ)
+            cursor.fetchall()
+            cursor.execute("ROLLBACK")
+            cursor.execute(DROP)
+            cursor.execute("ROLLBACK")
 
         yield pair
 
@@ -94,6 +126,21 @@ def manager(url: URL, database: str) -> Iterator[Callable[[], object]]:
     def pair() -> None:
         pitrs.create_database_pitr(NAME, database, 7, "d")
         pitrs.delete(NAME)
+
+    yield pair
+    engine.dispose()
+
+
+@contextlib.contextmanager
+def texts(url: URL, database: str) -> Iterator[Callable[[], object]]:
+    """SQLAlchemy's own transactions around the statements as text: the least that it takes."""
+    engine = create_engine(url)
+
+    def pair() -> None:
+        with engine.begin() as conn:
+            conn.exec_driver_sql(creation(database))
+        with engine.begin() as conn:
+            conn.exec_driver_sql(DROP)
 
     yield pair
     engine.dispose()

@@ -34,6 +34,13 @@ def seconds(action: Callable[[], object]) -> float:
     return time.perf_counter() - begin
 
 
+def processor_seconds(action: Callable[[], object]) -> float:
+    """How long the processor works for one call in this thread, whatever else it does between."""
+    begin = time.thread_time()
+    action()
+    return time.thread_time() - begin
+
+
 def interleaved(
     contenders: Mapping[str, Callable[[], float]], rounds: int
 ) -> dict[str, list[float]]:

@@ -494,19 +494,27 @@ def _words(*clauses: str | None) -> str:
 
 
 def _back_quoted(preparer: IdentifierPreparer, name: str) -> str:
+    """Quote a name, with percent signs as the driver wants them."""
+    quoted = _quoted(name)
+    return _with_percents(quoted, preparer) if "%" in quoted else quoted
+
+
+def _for_driver(text: str, compiler: DDLCompiler) -> str:
+    """A statement, in which only names have percent signs, as the driver wants it."""
+    return _with_percents(text, compiler.preparer) if "%" in text else text
+
+
+def _with_percents(text: str, preparer: IdentifierPreparer) -> str:
+    return text.replace("%", "%%") if getattr(preparer, "_double_percents", False) else text
+
+
+@functools.lru_cache(maxsize=1024)
+def _quoted(name: str) -> str:
     """Quote as the preparer does, but with back-quotes under ``sql_mode=ANSI_QUOTES`` too, and with
     backslashes doubled, which are escapes to the server under any ``sql_mode``.
 
     MatrixOne 3.x knows no other quotes in PITR statements.
     """
-    quoted = _quoted(name)
-    if "%" in quoted and getattr(preparer, "_double_percents", False):
-        return quoted.replace("%", "%%")
-    return quoted
-
-
-@functools.lru_cache(maxsize=1024)
-def _quoted(name: str) -> str:
     escaped = name.replace("\\", "\\\\").replace("`", "``")
     return f"`{escaped}`"
 
@@ -515,13 +523,8 @@ def _name(compiler: DDLCompiler, name: str) -> str:
     return _back_quoted(compiler.preparer, name)
 
 
-def _range(range: PitrRange) -> str:
-    """The clause of a range, whose unit is one of four words."""
-    return f"RANGE {range.value} '" + range.unit + "'"  # formatting a StrEnum is slow
-
-
-def _database(element: PitrDDLElement, compiler: DDLCompiler, name: str | None) -> str:
-    """A database's quoted name; None is the dialect's default one, where it knows it."""
+def _database_name(element: PitrDDLElement, compiler: DDLCompiler, name: str | None) -> str:
+    """A database's name; None is the dialect's default one, where it knows it."""
     if not element.resolved:
         current = compiler.dialect.default_schema_name
         name = Databases(compiler.schema_translate_map, current).real(name)
@@ -530,7 +533,7 @@ def _database(element: PitrDDLElement, compiler: DDLCompiler, name: str | None) 
             "no database: the PITR names none, and there is no connection to ask for its default; "
             "give database_name=, or execute the element"
         )
-    return _name(compiler, name)
+    return name
 
 
 @compiles(CreatePitr, *SUPPORTED_DIALECTS)
@@ -541,39 +544,44 @@ def _visit_create(element: CreatePitr, compiler: DDLCompiler, **kw: Any) -> str:
     transaction that the statement waits for, its garbage collection does not look for that: the
     PITR would be listed and protect nothing. With it the planner records the present id.
     """
+    pitr, range = element.pitr, element.pitr.range
     option = "IF NOT EXISTS " if element.if_not_exists else ""
-    name = _back_quoted(compiler.preparer, element.name)
-    clauses = f"{_create_target(element, compiler)} {_range(element.pitr.range)}"
-    internal = " INTERNAL" if element.internal else ""
-    return f"CREATE PITR {option}{name} FOR {clauses}{internal}"
-
-
-def _create_target(element: CreatePitr, compiler: DDLCompiler) -> str:
-    pitr = element.pitr
-    if pitr.level == "cluster":  # comparing texts is faster than looking a member up
-        return "CLUSTER"
-    if pitr.level == "account":
-        return _words("ACCOUNT", pitr.account_name and _name(compiler, pitr.account_name))
-    name = pitr.database_name
-    if name is None or not element.resolved:
-        database = _database(element, compiler, pitr.declared_database)
+    if element.resolved and pitr.database_name is not None:  # as it is sent
+        target = _quoted(pitr.database_name)
+        if pitr.table_name is None:
+            target = "DATABASE " + target
+        else:
+            target = f"TABLE {target} {_quoted(pitr.table_name)}"
     else:
-        database = _back_quoted(compiler.preparer, name)
+        target = _declared_target(element, compiler)
+    text = f"CREATE PITR {option}{_quoted(element.name)} FOR {target} RANGE {range.value} '"
+    text += range.unit + ("' INTERNAL" if element.internal else "'")  # formatting an enum is slow
+    return _for_driver(text, compiler)
+
+
+def _declared_target(element: CreatePitr, compiler: DDLCompiler) -> str:
+    pitr = element.pitr
+    if pitr.level is PitrLevel.CLUSTER:
+        return "CLUSTER"
+    if pitr.level is PitrLevel.ACCOUNT:
+        return _words("ACCOUNT", pitr.account_name and _quoted(pitr.account_name))
+    database = _quoted(_database_name(element, compiler, pitr.declared_database))
     if pitr.table_name is None:
         return "DATABASE " + database
-    return f"TABLE {database} {_name(compiler, pitr.table_name)}"
+    return f"TABLE {database} {_quoted(pitr.table_name)}"
 
 
 @compiles(AlterPitr, *SUPPORTED_DIALECTS)
 def _visit_alter(element: AlterPitr, compiler: DDLCompiler, **kw: Any) -> str:
     option = "IF EXISTS " if element.if_exists else ""
-    return f"ALTER PITR {option}{_name(compiler, element.name)} {_range(element.range)}"
+    text = f"ALTER PITR {option}{_quoted(element.name)} RANGE {element.range.value} '"
+    return _for_driver(text + element.range.unit + "'", compiler)
 
 
 @compiles(DropPitr, *SUPPORTED_DIALECTS)
 def _visit_drop(element: DropPitr, compiler: DDLCompiler, **kw: Any) -> str:
     option = "IF EXISTS " if element.if_exists else ""
-    return f"DROP PITR {option}{_name(compiler, element.name)}"
+    return _for_driver(f"DROP PITR {option}{_quoted(element.name)}", compiler)
 
 
 def _written_database(element: RestorePitr) -> str | None:
@@ -592,7 +600,7 @@ def _visit_restore(element: RestorePitr, compiler: DDLCompiler, **kw: Any) -> st
         "RESTORE",
         "CLUSTER" if element.level is PitrLevel.CLUSTER else None,
         f"ACCOUNT {_name(compiler, element.account)}" if element.account else None,
-        f"DATABASE {_database(element, compiler, _written_database(element))}"
+        f"DATABASE {_name(compiler, _database_name(element, compiler, _written_database(element)))}"
         if in_database
         else None,
         f"TABLE {_name(compiler, element.table)}" if element.table else None,
