@@ -73,24 +73,43 @@ class Size:
 def print_memory(statements: int) -> None:
     fresh = multiprocessing.get_context("spawn")
     rows = []
-    for kind, keep in itertools.product(KINDS, (None, datetime.timedelta(seconds=1))):
+    for kind, keep in (*((kind, None) for kind in KINDS), *((kind, SECOND) for kind in WRITING)):
         with fresh.Pool(1) as pool:
-            before, after, took = pool.apply(sizes, (kind, statements, keep))
+            before, half, after, took = pool.apply(sizes, (kind, statements, keep))
+        late = (after.memory - half.memory) * 1e6 / (statements / 2)
         rows.append(
             (
-                f"{kind}, {'all history' if keep is None else 'keep_history=1 s'}",
+                kind if keep is None else f"{kind}, keep_history=1 s",
                 f"{before.memory:.1f}",
-                f"{after.memory:.1f}",
-                f"{after.memory - before.memory:+.1f}",
+                f"{half.memory - before.memory:+.1f}",
+                f"{after.memory - half.memory:+.1f}",
+                f"{late:.0f}",
                 f"{after.file:.1f}",
                 f"{statements / took:,.0f}",
             )
         )
     print_table(
-        f"Memory before and after {statements:,} statements, in a process with its client",
-        ("", "MB before", "MB after", "growth", "MB of file", "a second"),
+        f"Memory of {statements:,} statements, in a process with its client",
+        ("", "MB", "first half", "second half", "bytes a statement", "MB of file", "a second"),
         rows,
     )
+
+
+SECOND = datetime.timedelta(seconds=1)
+
+
+def reads() -> Iterator[str]:
+    """Reads, each with a text of its own, as programs send that write values into it."""
+    for number in itertools.count():
+        yield f"SELECT name, price FROM t WHERE id = {number}"
+        yield f"SELECT count(*) FROM t WHERE price > {number} AND name <> 'row {number}'"
+        yield f"SELECT table_name FROM information_schema.tables WHERE table_name = 't{number}'"
+        yield f"SHOW PITR WHERE pitr_name = 'p{number}'"
+        yield f"SET @a = {number}"
+        yield f"PREPARE p{number % 10} FROM 'SHOW PITR'"
+        yield f"EXECUTE p{number % 10}"
+        yield "SHOW CREATE TABLE t"
+        yield "ROLLBACK"
 
 
 def rows_changed() -> Iterator[str]:
@@ -115,13 +134,18 @@ def tables_made() -> Iterator[str]:
         yield f"DROP TABLE made_{number}"
 
 
-KINDS: dict[str, Callable[[], Iterator[str]]] = {"rows": rows_changed, "tables": tables_made}
+KINDS: dict[str, Callable[[], Iterator[str]]] = {
+    "reads": reads,
+    "rows": rows_changed,
+    "tables": tables_made,
+}
+WRITING = ("rows", "tables")
 
 
 def sizes(
     kind: str, statements: int, keep_history: datetime.timedelta | None
-) -> tuple[Size, Size, float]:
-    """Before, after, and the seconds between; of this process."""
+) -> tuple[Size, Size, Size, float]:
+    """Before, at half, after, and the seconds between; of this process."""
     from sqlalchemy_matrixone_pitr.emulator import Emulator
 
     with tempfile.TemporaryDirectory() as folder:
@@ -148,10 +172,12 @@ def sizes(
 
             several(1_000)  # caches are filled
             before = size(folder)
-            took = seconds(lambda: several(statements))
+            took = seconds(lambda: several(statements // 2))
+            half = size(folder)
+            took += seconds(lambda: several(statements // 2))
             after = size(folder)
             connection.close()
-    return before, after, took
+    return before, half, after, took
 
 
 def size(folder: str) -> Size:

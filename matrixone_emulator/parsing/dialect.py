@@ -17,7 +17,7 @@ from ..versions.rules import Rules
 from .lexer import Token, syntax_error, tokens
 from .unimplemented import parse_error
 
-_REMEMBERED_LENGTH = 4000
+_REMEMBERED_LENGTH = 2000
 
 _CALLS_WITHOUT_BRACKETS = ("utc_date", "utc_time", "utc_timestamp")
 
@@ -120,7 +120,7 @@ def character_set(node: exp.Cast) -> str:
 
 
 # Whoever gets a tree must leave it as it is: the next one gets the same.
-_parse_once = functools.lru_cache(maxsize=512)(_parse_anew)
+_parse_once = functools.lru_cache(maxsize=256)(_parse_anew)
 
 
 @functools.lru_cache(maxsize=512)

@@ -83,6 +83,7 @@ class Transaction:
         self.in_transaction = False
         if self._writing:
             self._connection.execute("ROLLBACK")
+            self.catalogue.forget(0)
         clones = self._clones
         self._end()
         for statement in clones:
@@ -95,6 +96,7 @@ class Transaction:
         self._clones = []
         self.explicit = False
         self._savepoint = False
+        self.catalogue.recorded.clear()
         if self._writing:
             self._writing = False
             self.store.gate.leave(self)

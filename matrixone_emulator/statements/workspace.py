@@ -109,22 +109,22 @@ class Workspace(Transaction, SessionFunctions, Resolver):
         self.moment_read = self.account_read = None
         wanted = self.context.variable("foreign_key_checks", "")
         self.foreign_key_checks = str(wanted).lower() not in ("0", "off", "false")
-        events = len(self._events)
+        before = len(self._events), len(self.catalogue.recorded)
         if self._writing:
             self._savepoint_here()
         try:
             return self.dispatch(statement, found)
         except sqlite3.Error as error:
-            self._undo(events)
+            self._undo(*before)
             raise self._remember_error(self._translated(error, statement)) from error
         except SqlError as error:
-            self._undo(events)
+            self._undo(*before)
             if error.misses_column and self.rules.missing_column_code == 1054:
                 error.code, error.sqlstate = 1054, "42S22"
             self._remember_error(error)
             raise
         except BaseException:
-            self._undo(events)
+            self._undo(*before)
             raise
 
     def _remember_error(self, error: SqlError) -> SqlError:
@@ -132,8 +132,9 @@ class Workspace(Transaction, SessionFunctions, Resolver):
         self.errors = [*self.errors[-63:], (error.code, error.message)]
         return error
 
-    def _undo(self, events: int) -> None:
+    def _undo(self, events: int, recorded: int) -> None:
         del self._events[events:]
+        self.catalogue.forget(recorded)
         self.undo_last_statement()
 
     def _translated(self, error: sqlite3.Error, statement: str) -> SqlError:

@@ -28,6 +28,8 @@ class TableFinder:
         self._connection = connection
         self._store = store
         self._number = number
+        self.recorded: list[int] = []
+        """The versions of tables that the open transaction has made"""
 
     def number_at(self, moment: int | None) -> int | None:
         """The last transaction committed at or before *moment*; None means the present."""

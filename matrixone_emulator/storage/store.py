@@ -130,6 +130,17 @@ class Store:
     def new_version(self) -> int:
         return next(self._versions)
 
+    def forget_version(self, version: int) -> None:
+        """Forget a version of a table that no row of the catalogue is about any more."""
+        self.definitions.pop(version, None)
+        self.sources.pop(version, None)
+
+    def forget_numbers(self, physical: int) -> None:
+        """Forget the generated keys of a table that is gone for good."""
+        with self._lock:
+            self.counters.pop(physical, None)
+            self._bases.pop(physical, None)
+
     def next_number(self, physical: int, start: Callable[[], int]) -> int:
         """The next generated key of a table; a rollback leaves a gap, as on the server."""
         with self._lock:

@@ -92,6 +92,7 @@ class Tables(PhysicalTables):
         definition = replace(definition, indexes=indexes, partitions=partitions)
         self._store.definitions[number] = definition
         self._store.sources[number] = source
+        self.recorded.append(number)
         self._connection.execute(
             "INSERT INTO tab VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, NULL)",
             (
@@ -117,6 +118,12 @@ class Tables(PhysicalTables):
             database.name,
             database.account_id,
         )
+
+    def forget(self, since: int) -> None:
+        """Forget the versions that the open transaction has recorded from *since* on."""
+        for number in self.recorded[since:]:
+            self._store.forget_version(number)
+        del self.recorded[since:]
 
     def _with_hidden(self, index: IndexDef) -> IndexDef:
         """The index with its hidden table, which a new one is given here."""
@@ -256,9 +263,9 @@ class Tables(PhysicalTables):
         )
         kept = {int(row[0]) for row in self._connection.execute("SELECT physical FROM tab")}
         for version, physical in dead:
-            self._store.definitions.pop(version, None)
-            self._store.sources.pop(version, None)
+            self._store.forget_version(version)
             if physical not in kept:
+                self._store.forget_numbers(physical)
                 self._connection.execute("DELETE FROM dead WHERE physical = ?", (physical,))
                 self._connection.execute("DELETE FROM dead_row WHERE physical = ?", (physical,))
         self._connection.execute("DELETE FROM dead_row WHERE ended <= ?", (number,))
