@@ -207,10 +207,10 @@ class ComparedColumn:
         return self.then.nullable or self.now.nullable
 
     def comparable(self, expression: ColumnElement[Any]) -> ColumnElement[Any]:
-        """An expression of the column as ``<>`` compares it."""
+        """An expression of the column as ``<>`` compares it, which 3.0.9 does wrongly for BITs."""
         if self.retyped or self.now.type in _INCOMPARABLE:
             return cast(expression, CHAR())
-        return expression
+        return expression + literal_column("0") if self.now.type == "BIT" else expression
 
     @property
     def sorts_as_text(self) -> bool:
@@ -220,6 +220,13 @@ class ComparedColumn:
     def groupable(self, expression: ColumnElement[Any]) -> ColumnElement[Any]:
         """An expression of the column as GROUP BY and ORDER BY take it."""
         return cast(expression, CHAR()) if self.sorts_as_text else expression
+
+    def sortable(self, expression: ColumnElement[Any]) -> ColumnElement[Any]:
+        """An expression of the column, as GROUP BY takes it, as ORDER BY takes it in any place:
+        3.x sorts by bytes in the last place only."""
+        if not self.retyped and _family(self.now.type) == "bytes":
+            return func.hex(expression)
+        return expression
 
 
 def _raw(truth: ColumnElement[bool]) -> ColumnElement[Any]:
@@ -347,6 +354,10 @@ class Comparison:
     def same_key(self, past: FromClause, present: FromClause) -> ColumnElement[bool]:
         return and_(*(self.blind(past, key) == present.c[key] for key in self.key))
 
+    def other_key(self, one: FromClause, other: FromClause) -> ColumnElement[bool]:
+        columns = [self.column(key) for key in self.key]
+        return or_(*(c.comparable(one.c[c.key]) != c.comparable(other.c[c.key]) for c in columns))
+
     def missing(self, alias: FromClause) -> ColumnElement[bool]:
         """Whether a left join found no row."""
         return alias.c[self.key[0]].is_(None)
@@ -413,7 +424,8 @@ class Comparison:
         ]
 
         def keys(alias: FromClause) -> list[Any]:
-            return [alias.c[key].label(f"k{n}") for n, key in enumerate(self.key)]
+            columns = (self.column(key).sortable(alias.c[key]) for key in self.key)
+            return [column.label(f"k{number}") for number, column in enumerate(columns)]
 
         found = union_all(
             lost.add_columns(*both, *flags, *keys(past)),
@@ -439,7 +451,8 @@ class Comparison:
         Behind the columns comes each key's text where only texts are ordered as here.
         """
         past = self.past("p", at)
-        keys = [self.column(key).groupable(past.c[key]) for key in self.key]
+        columns = [(self.column(key), past.c[key]) for key in self.key]
+        keys = [column.sortable(column.groupable(value)) for column, value in columns]
         holds = _raw(self.holds_then(past)) if self.condition else literal_column("1")
         found = select(
             *(past.c[column.key].label(f"p{n}") for n, column in enumerate(self.columns)),
@@ -471,12 +484,16 @@ class Comparison:
             select(*columns, total.label("w"))
             .group_by(*columns)
             .having(total != literal_column("0"))
-            .order_by(*columns)
+            .order_by(*self._in_order(columns))
         )
+
+    def _in_order(self, columns: Sequence[ColumnElement[Any]]) -> list[ColumnElement[Any]]:
+        return [column.sortable(value) for column, value in zip(self.columns, columns, strict=True)]
 
     def multiset_at(self, at: Moment) -> Any:
         """Rows of one moment, and how often each is there."""
         past = self.past("p", at)
         rows = self._counted(past, self.holds_then(past), "1").subquery("r")
         columns = [rows.c[f"p{number}"] for number in range(len(self.columns))]
-        return select(*columns, func.sum(rows.c.w).label("w")).group_by(*columns).order_by(*columns)
+        counted = select(*columns, func.sum(rows.c.w).label("w")).group_by(*columns)
+        return counted.order_by(*self._in_order(columns))

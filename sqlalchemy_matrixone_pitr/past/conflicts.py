@@ -84,7 +84,7 @@ def _holders(
     comparison = rows.comparison
     c, p = comparison.c, comparison.p
     taken = and_(*(comparison.blind(p, key) == o.c[key] for key in columns))
-    another = or_(*(p.c[key] != o.c[key] for key in comparison.key))
+    another = comparison.other_key(p, o)
     statement = (
         select(*rows.key(p), *(o.c[key].label(f"o_{key}") for key in comparison.key))
         .select_from(
@@ -206,7 +206,7 @@ def still_referred_to_within(
         pairs = zip(key.columns, key.parent_columns, strict=True)
         refers = [r.c[theirs] == c.c[ours] for theirs, ours in pairs]
         if key.table == rows.table:
-            refers.append(or_(*(r.c[name] != c.c[name] for name in comparison.key)))
+            refers.append(comparison.other_key(r, c))
         changes = [child.is_new(q, r)]
         if ChangeKind.UPDATED in rows.kinds:
             changes.append(and_(~its.missing(q), child.is_other(q, r)))

@@ -85,6 +85,17 @@ def _processors(column: ComparedColumn, dialect: Dialect) -> Callable[[Any], Any
     read: Callable[[Any], Any] | None = None
     if column.declared is not None and not column.retyped:
         read = column.declared.type._cached_result_processor(dialect, None)
-    if column.now.type != "BOOL":
-        return read
-    return truth if read is None else lambda value: read(truth(value))
+    first = {"BOOL": truth, "BIT": _bits if read is None else _bytes_of_bits}.get(column.now.type)
+    if first is None or read is None:
+        return first or read
+    return lambda value: read(first(value))
+
+
+def _bits(value: Any) -> int | None:
+    """A BIT as a number, which the server sends as bytes, and as a number in a UNION."""
+    return int.from_bytes(value, "big") if isinstance(value, bytes) else value
+
+
+def _bytes_of_bits(value: Any) -> bytes | None:
+    """A BIT as SQLAlchemy's type reads it."""
+    return value.to_bytes(8, "big") if isinstance(value, int) else value

@@ -94,7 +94,7 @@ class TableUndo(UndoRows):
                 for theirs, ours in zip(key.columns, key.parent_columns, strict=True)
             ]
             if key.table == self.table:  # a row that refers to itself does not keep itself
-                refers.append(or_(*(child.c[name] != c.c[name] for name in self.comparison.key)))
+                refers.append(comparison.other_key(child, c))
             joined = joined.outerjoin(child, and_(*refers))
             where.append(child.c[key.columns[0]].is_(None))
         return DeleteJoined(c, joined, and_(*where))

@@ -28,6 +28,7 @@ from sqlalchemy import (
     event,
     select,
 )
+from sqlalchemy.dialects.mysql import BIT
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
 from sqlalchemy_matrixone_pitr import (
@@ -335,6 +336,50 @@ def test_a_truncated_table_and_one_made_again(engine: Engine, then: Moment) -> N
     assert diff_summary(engine, "orders", then) == DiffSummary(0, 0, 3)
     say(engine, "DROP TABLE orders", ORDERS, "INSERT INTO orders (id, item) VALUES (1, 'tea')")
     assert diff_summary(engine, "orders", then) == DiffSummary(0, 0, 2)
+
+
+@pytest.mark.parametrize("until", [False, True])
+@pytest.mark.parametrize("key", [", PRIMARY KEY (a, b, c)", ""])
+def test_bytes_before_other_columns(engine: Engine, until: bool, key: str) -> None:
+    """3.x sorts by them in the last place only."""
+    say(
+        engine,
+        f"CREATE TABLE t (a VARBINARY(9) NOT NULL, b BINARY(2), c DECIMAL(9,3), d BLOB{key})",
+        "INSERT INTO t VALUES (x'ff00', x'0001', 1.5, x'ff'), ('a', 'bb', 1.001, 'd'), "
+        "('ab', 'bb', 1.001, NULL)",
+    )
+    then = take_moment(engine)
+    say(engine, "DELETE FROM t WHERE a = 'a'", "INSERT INTO t VALUES ('', 'bb', 1, x'00')")
+    later = take_moment(engine) if until else None
+    say(engine, *([] if later is None else ["DELETE FROM t WHERE c > 1"]))
+    with diff_rows(engine, "t", then, until=later) as changes:
+        assert len(changes.key) == (3 if key else 0)
+        found = [(change.kind, change.after or change.before) for change in changes]
+    assert found == [
+        (INSERTED, {"a": b"", "b": b"bb", "c": decimal.Decimal(1), "d": b"\0"}),
+        (DELETED, {"a": b"a", "b": b"bb", "c": decimal.Decimal("1.001"), "d": b"d"}),
+    ]
+
+
+@pytest.mark.parametrize("until", [False, True])
+@pytest.mark.parametrize("declared", [False, True])
+def test_bits_are_numbers(engine: Engine, until: bool, declared: bool) -> None:
+    """Whether the server sends them as bytes, or in a UNION as numbers."""
+    say(
+        engine,
+        "CREATE TABLE t (id BIT(12) PRIMARY KEY, b BIT(3))",
+        "INSERT INTO t VALUES (1, 1), (600, 2), (3, NULL)",
+    )
+    then = take_moment(engine)
+    say(engine, "UPDATE t SET b = 5 WHERE id = 600", "DELETE FROM t WHERE id = 3")
+    later = take_moment(engine) if until else None
+    columns = (Column("id", BIT(12), primary_key=True), Column("b", BIT(3)))
+    target = Table("t", MetaData(), *columns) if declared else "t"
+    found = sorted(diff_rows(engine, target, then, until=later), key=lambda change: change.key)
+    assert found == [
+        RowChange(DELETED, (3,), {"id": 3, "b": None}, None),
+        RowChange(UPDATED, (600,), {"id": 600, "b": 2}, {"id": 600, "b": 5}, ("b",)),
+    ]
 
 
 @pytest.mark.parametrize("until", [False, True])
