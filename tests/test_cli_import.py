@@ -48,6 +48,12 @@ def test_the_lines(call: Call, by_hand: PitrManager) -> None:
     )
 
 
+NOTHING = (
+    "# Nothing to adopt: every policy of the metadata's databases, the account and the cluster is "
+    "declared.\n"
+)
+
+
 def test_pasted_they_are_in_sync(call: Call, by_hand: PitrManager, tmp_path: Path) -> None:
     (tmp_path / "before.py").write_text(MODELS)
     lines = call("import", "before:metadata").out.splitlines()
@@ -63,7 +69,7 @@ def test_pasted_they_are_in_sync(call: Call, by_hand: PitrManager, tmp_path: Pat
     checked = call("check", "after:metadata")
     assert (checked.code, checked.out) == (0, "in sync: 3 policies, 3 tables\n")
     again = call("import", "after:metadata")
-    assert again.out == "# Nothing to adopt: every policy of the server is declared.\n"
+    assert again.out == NOTHING
 
 
 def test_another_name_of_a_declared_table(call: Call, by_hand: PitrManager, tmp_path: Path) -> None:
@@ -87,8 +93,12 @@ def test_other_databases(call: Call, engine: Engine, tmp_path: Path) -> None:
     )
     assert "DatabasePitr('7d', 'other_week', database_name='other')," in printed
     (tmp_path / "models.py").write_text(MODELS)
-    nothing = "# Nothing to adopt: every policy of the server is declared.\n"
-    assert call("import", "models:metadata").out == nothing
+    assert call("import", "models:metadata").out == NOTHING
+    asked = call("import", "models:metadata", "--database", "OTHER").out
+    assert "TablePitr('7d', 'x_week')," in asked
+    assert "DatabasePitr('7d', 'other_week', database_name='other')," in asked
+    nothing = "# Nothing to adopt: every policy of shop is declared.\n"
+    assert call("import", "models:metadata", "--database", "shop").out == nothing
     here = call("import", "--database", "shop").out
     assert here == "# Nothing to adopt: the server has no such policy.\n"
 

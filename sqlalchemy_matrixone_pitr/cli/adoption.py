@@ -28,7 +28,8 @@ PACKAGE = "sqlalchemy_matrixone_pitr"
     "import",
     epilog="""\b
     Example:
-      mo-pitr import shop.models:Base --url matrixone+pymysql://dump:111@127.0.0.1:6001/shop
+      mo-pitr import shop.models:Base \\
+          --url matrixone+pymysql://dump:111@127.0.0.1:6001/shop
     """,
 )
 @click.argument("metadata", metavar="[MODULE:METADATA]", required=False)
@@ -38,17 +39,23 @@ def import_(engine: Engine, metadata: Schemas | None, databases: tuple[str, ...]
     """Print the declarations that adopt the policies that the server has.
 
     Policies made by hand keep their names. With metadata, only what they do not declare yet: the
-    policies of their databases and tables, of the account and of the cluster. Paste the lines into
-    the models; `mo-pitr check` then says "in sync".
+    policies of their databases and tables, of the account and of the cluster; with --database those
+    of that database alone, theirs or not. Paste the lines into the models; `mo-pitr check` then
+    says "in sync".
     """
     from ..generations import policies
 
     state = read(engine)
     found = policies(wanted(state.pitrs, databases))
-    declared = _Declared.of(engine, metadata, state)
-    nothing = "every policy of the server is declared"
+    declared = _Declared.of(engine, metadata, state, asked=databases)
     if metadata is None:
         nothing = "the server has no such policy"
+    elif databases:
+        nothing = f"every policy of {', '.join(databases)} is declared"
+    else:
+        nothing = (
+            "every policy of the metadata's databases, the account and the cluster is declared"
+        )
     adopted = Adopted(state.database, nothing)
     for policy in found:
         if declared.concerns(policy) and not declared.has(policy):
@@ -69,15 +76,23 @@ class _Declared:
     databases: frozenset[str] | None = None
 
     @classmethod
-    def of(cls, engine: Engine, metadata: Schemas | None, state: ServerState) -> _Declared:
+    def of(
+        cls,
+        engine: Engine,
+        metadata: Schemas | None,
+        state: ServerState,
+        *,
+        asked: Iterable[str] = (),
+    ) -> _Declared:
         from ..declarations import Databases, bind_declarations
+        from ..names import fold
 
         if metadata is None:
             return cls()
         bound = bind_declarations(
             metadata, Databases.of(engine).told(state.database), state.account
         )
-        return cls(bound.pitrs, bound.databases)
+        return cls(bound.pitrs, bound.databases | {fold(name) for name in asked})
 
     def concerns(self, policy: Policy) -> bool:
         database = policy.target[2]
