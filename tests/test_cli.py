@@ -229,3 +229,4 @@ def test_every_command_has_an_example(call: Call, command: str) -> None:
     shown = call(command, "--help")
     assert shown.code == 0
     assert re.search(rf"Example:\n +mo-pitr {command}\b", shown.out)
+    assert max(map(len, shown.out.splitlines())) <= 80

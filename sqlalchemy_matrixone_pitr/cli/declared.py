@@ -40,7 +40,8 @@ MANY: Final = 20
 @click.command(
     epilog="""\b
     Example:
-      mo-pitr plan shop.models:Base --url matrixone+pymysql://dump:111@127.0.0.1:6001/shop
+      mo-pitr plan shop.models:Base \\
+          --url matrixone+pymysql://dump:111@127.0.0.1:6001/shop
     """
 )
 @metadata_argument
@@ -68,7 +69,8 @@ def plan(
 @click.command(
     epilog="""\b
     Example:
-      mo-pitr check shop.models:Base --url matrixone+pymysql://dump:111@127.0.0.1:6001/shop
+      mo-pitr check shop.models:Base \\
+          --url matrixone+pymysql://dump:111@127.0.0.1:6001/shop
     """
 )
 @metadata_argument
@@ -94,7 +96,8 @@ def check(
 @click.command(
     epilog="""\b
     Example:
-      mo-pitr apply shop.models:Base --url matrixone+pymysql://dump:111@127.0.0.1:6001/shop
+      mo-pitr apply shop.models:Base \\
+          --url matrixone+pymysql://dump:111@127.0.0.1:6001/shop
     """
 )
 @metadata_argument

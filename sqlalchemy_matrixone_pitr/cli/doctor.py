@@ -52,7 +52,8 @@ class Finding:
 @click.command(
     epilog="""\b
     Example:
-      mo-pitr doctor shop.models:Base --url matrixone+pymysql://dump:111@127.0.0.1:6001/shop
+      mo-pitr doctor shop.models:Base \\
+          --url matrixone+pymysql://dump:111@127.0.0.1:6001/shop
     """
 )
 @click.argument("metadata", metavar="[MODULE:METADATA]", required=False)

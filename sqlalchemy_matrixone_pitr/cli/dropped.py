@@ -126,7 +126,8 @@ def _command(one: DroppedObject, found: Sequence[DroppedObject]) -> str:
     epilog="""\b
     Example:
       mo-pitr undrop orders
-      mo-pitr undrop shop.orders --at '2026-11-28 09:30:00Z' --into shop.orders_then
+      mo-pitr undrop shop.orders --at '2026-11-28 09:30:00Z' \\
+          --into shop.orders_then
     """
 )
 @click.argument("object")

@@ -53,7 +53,8 @@ _GRAVEST_FIRST: Final = (
     epilog="""\b
     Example:
       mo-pitr info --database shop --require 7d
-      mo-pitr info shop.models:Base --prometheus > /var/lib/node_exporter/matrixone_pitr.prom
+      mo-pitr info shop.models:Base \\
+          --prometheus > /var/lib/node_exporter/matrixone_pitr.prom
     """
 )
 @click.argument("metadata", metavar="[MODULE:METADATA]", required=False)

@@ -49,7 +49,8 @@ MANY_STEPS: Final = 5
 @click.command(
     epilog="""\b
     Example:
-      mo-pitr show --database shop --url matrixone+pymysql://dump:111@127.0.0.1:6001/
+      mo-pitr show --database shop \\
+          --url matrixone+pymysql://dump:111@127.0.0.1:6001/
     """
 )
 @click.option("--history", is_flag=True, help="Also the older generations of renewed policies.")

@@ -40,7 +40,8 @@ if TYPE_CHECKING:
     epilog="""\b
     Example:
       mo-pitr restore shop.orders --at '10m ago'
-      mo-pitr restore shop.orders shop.lines --at '2026-11-28 09:30:00+01:00' --dry-run
+      mo-pitr restore shop.orders shop.lines \\
+          --at '2026-11-28 09:30:00+01:00' --dry-run
       mo-pitr restore --undo 7
     """
 )

@@ -34,7 +34,8 @@ if TYPE_CHECKING:
     Example:
       mo-pitr undo orders --at '10m ago'
       mo-pitr undo orders --at '2h ago' --until '90m ago' --on-conflict skip
-      mo-pitr undo orders parts --at '2026-11-28 09:30:00+01:00' --kind deleted --yes
+      mo-pitr undo orders parts \\
+          --at '2026-11-28 09:30:00+01:00' --kind deleted --yes
     """
 )
 @click.argument("tables", metavar="TABLE...", nargs=-1, required=True)

@@ -37,7 +37,8 @@ INTEGERS: Final = ("TINYINT", "SMALLINT", "MEDIUMINT", "INT", "BIGINT")
     epilog="""\b
     Example:
       mo-pitr when orders --row 42
-      mo-pitr when orders "SELECT count(*) FROM orders WHERE item = 'lamp'" --since '2h ago'
+      mo-pitr when orders "SELECT count(*) FROM orders WHERE item = 'lamp'" \\
+          --since '2h ago'
     """
 )
 @click.argument("table")
