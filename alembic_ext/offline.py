@@ -268,6 +268,8 @@ class _Script:
             effect = self._effects.get(_key(pitr), Effect.MAY_MAKE)
             if name not in self._made and Effect.MAKES < effect < Effect.RENAMES:
                 self._say(pitr, effect)
+            elif name not in self._made and effect is Effect.RENAMES:
+                self._say_renamed(pitr)
         output = self.context.impl.static_output
         for element in self._held:
             for line in self._written(element):
@@ -306,6 +308,8 @@ class _Script:
         renew = declaration is not None and declaration.on_rebuild == "renew"
         if effect in (Effect.RENAMES, Effect.DROPS):
             made.attached = False
+            if effect is Effect.RENAMES:
+                self._say_renamed(made.pitr)
         elif made.stale and effect is Effect.REBUILDS:
             made.attached = False
             self._say_stale(made.pitr)
@@ -323,6 +327,17 @@ class _Script:
             f"-- This revision {ends} the protection of {target_text(pitr)} by {pitr.name}; "
             f"afterwards: {renew_command(pitr.name)}"
         )
+
+    def _say_renamed(self, pitr: Pitr) -> None:
+        """As online; not of a policy that the revision drops."""
+        drops = (held.name for held in self._held if isinstance(held, DropPitr))
+        if all(split_generation(name)[0] != pitr.name for name in drops):
+            self._notes.append(
+                f"-- This revision renames {target_text(pitr)}, and its policy {pitr.name} stays "
+                "with the old name: it keeps what was before, and protects nothing new. Create a "
+                "policy of another name; under the same name the old one has to be dropped first, "
+                "with what it keeps"
+            )
 
     def _say_stale(self, pitr: Pitr, takes: str = "takes") -> None:
         how = renew_command(pitr.name, drop_history=takes == "takes")

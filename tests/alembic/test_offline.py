@@ -283,6 +283,29 @@ def test_what_replaces_a_table(declared: Project, code: str, said: str | None) -
     assert [said in line for line in lines if said] == ([True] if said else [])
 
 
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        ('op.rename_table("orders", "old")', True),
+        ('op.execute("RENAME TABLE shop.orders TO shop.old")', True),
+        ('op.rename_table("orders", "old")\nop.create_pitr("{p}_old", "7d", table="old")', True),
+        ('op.rename_table("orders", "old")\nop.drop_pitr("{p}")', False),
+        ('op.drop_table("orders")', False),
+    ],
+)
+@pytest.mark.parametrize("whole", [True, False])
+def test_a_renamed_table_loses_its_policy(
+    declared: Project, code: str, said: bool, whole: bool
+) -> None:
+    """As online; whether or not the script has made the policy itself."""
+    declared.revision(2, code)
+    to = "head" if whole else "0001:0002"
+    lines = pitr_lines(declared.script(lambda: declared.upgrade(to, sql=True)))
+    found = [line for line in lines if "stays with the old name" in line]
+    expected = f"-- This revision renames table shop.orders, and its policy {declared.prefix} stays"
+    assert [line.startswith(expected) for line in found] == ([True] if said else [])
+
+
 def test_names_that_it_takes_as_they_stand(declared: Project) -> None:
     """It knows what it has made itself, and nothing of what was there before."""
     p = declared.prefix
