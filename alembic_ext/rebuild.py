@@ -27,7 +27,6 @@ Source: docs/server.md, Object ids.
 
 from __future__ import annotations
 
-import contextlib
 import datetime as dt
 import logging
 import threading
@@ -326,7 +325,8 @@ class AfterRevision:
         self, ctx: MigrationContext, connection: Connection, error: BaseException | None
     ) -> None:
         """Write what is left of the times, and look once more at what nobody was known to have
-        protected."""
+        protected; after an error also at what is committed all the same, by an autocommit block or
+        another connection."""
         run = self._runs.pop(ctx, None)
         if run is None:
             return
@@ -339,12 +339,16 @@ class AfterRevision:
         if error is None and run.rebuilt:
             is_open = connection.in_transaction() and not is_autocommit(connection)
             self._name_rebuilt(run, connection, is_open=is_open)
-        elif isinstance(error, Exception) and run.unseen and run.ids is not None:
-            with contextlib.suppress(SQLAlchemyError):  # the run's own error is the one to raise
+        elif isinstance(error, Exception) and (run.unseen or run.sent) and run.ids is not None:
+            try:
                 with reading(connection) as aside:
                     here = table_ids(aside, run.databases)
                 run.rebuilt |= {key for key in here if run.ids.get(key, here[key]) != here[key]}
                 self._name_rebuilt(run, connection, is_open=False)
+            except SQLAlchemyError:
+                pass  # the run's own error is the one to raise
+            except SAWarning as warning:  # where warnings are errors
+                error.add_note(str(warning))
 
     def _name_rebuilt(self, run: _Run, connection: Connection, *, is_open: bool) -> None:
         """Name the policies of rebuilt tables that have ended, or do so when a transaction ends.

@@ -92,11 +92,31 @@ def test_what_a_failed_revision_has_rebuilt_is_renewed(declared: Project) -> Non
     block = "with op.get_context().autocommit_block():\n    "
     declared.revision(2, block + add("a") + '\nop.execute("INSERT INTO nosuch VALUES (1)")')
     declared.upgrade("0001")
-    with pytest.raises(DBAPIError):
+    with pytest.warns(SAWarning, match="orders was rebuilt") as caught, pytest.raises(DBAPIError):
         declared.upgrade()
+    assert len(caught) == 1
     declared.revision(2, 'op.execute("INSERT INTO orders VALUES (1, 2)")')
     declared.upgrade()
     assert declared.policies() == {"": "orders 7d detached", "__g2": "orders 7d active"}
+
+
+@pytest.mark.filterwarnings("error::sqlalchemy.exc.SAWarning")
+def test_its_own_error_stays_the_one_that_is_raised(declared: Project) -> None:
+    block = "with op.get_context().autocommit_block():\n    "
+    declared.revision(2, block + add("a") + '\nop.execute("INSERT INTO nosuch VALUES (1)")')
+    declared.upgrade("0001")
+    with pytest.raises(DBAPIError, match="nosuch") as caught:
+        declared.upgrade()
+    assert "orders was rebuilt" in "".join(caught.value.__notes__)
+
+
+def test_what_it_has_rebuilt_in_its_transaction_is_not_named(declared: Project) -> None:
+    declared.revision(2, add("a") + '\nop.execute("INSERT INTO nosuch VALUES (1)")')
+    declared.upgrade("0001")
+    with pytest.raises(DBAPIError, match="nosuch") as caught:
+        declared.upgrade()
+    assert not getattr(caught.value, "__notes__", [])
+    assert declared.policies() == {"": "orders 7d active"}
 
 
 LATER = {
