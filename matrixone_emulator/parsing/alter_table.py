@@ -9,9 +9,10 @@ from .ddl_statements import (
     CheckSpec,
     KeySpec,
 )
+from .partitions import PartitionReader
 
 
-class AlterReader(ColumnReader):
+class AlterReader(ColumnReader, PartitionReader):
     """Read the actions of one ALTER TABLE."""
 
     def alter_table(self) -> AlterTable:
@@ -27,6 +28,8 @@ class AlterReader(ColumnReader):
         return result
 
     def action(self) -> Action:
+        if self.partition_action():
+            return Action("partition")
         if self.accept("ADD"):
             return self.add_action()
         if self.accept("DROP"):
@@ -59,7 +62,7 @@ class AlterReader(ColumnReader):
             return Action("charset")
         if self.peek().upper in ("DEFAULT", "CHARSET", "CHARACTER", "COLLATE"):
             return self.charset_action()
-        if self.peek().upper in ("ALGORITHM", "LOCK", "ORDER", "PARTITION", "REORGANIZE"):
+        if self.peek().upper in ("ALGORITHM", "LOCK", "ORDER", "REORGANIZE"):
             raise self.unsupported()
         raise self.fail()
 

@@ -258,13 +258,9 @@ class _Parser(AlterReader):
                 self.at += 1
             self.accept("=")
             self.at += 1
-        elif self.accept("PARTITION", "BY", "HASH", "("):
-            result.partition_by = self.identifier()
-            if not self.accept(")"):
-                raise self.unsupported()
-            if self.accept("PARTITIONS"):
-                result.partition_count = self.number()
-        elif self.peek().upper in ("PARTITION", "CLUSTER"):
+        elif self.peek().upper == "PARTITION":
+            result.partition_by = self.partition_by()
+        elif self.peek().upper == "CLUSTER":
             raise self.unsupported()
         else:
             raise self.fail()

@@ -54,6 +54,17 @@ class CheckSpec:
 
 
 @dataclass
+class PartitionSpec:
+    """PARTITION BY: its method, `HASH`, `KEY`, `RANGE` or `LIST`, and its columns as written."""
+
+    method: str
+    columns: list[str]
+    count: int = 1
+    names: list[str] = field(default_factory=list)
+    """Of partitions that are listed"""
+
+
+@dataclass
 class CreateTable:
     name: Named
     if_not_exists: bool = False
@@ -68,9 +79,7 @@ class CreateTable:
     clone: Named | None = None
     moment: str = ""
     select: str = ""
-    partition_by: str = ""
-    """The column of PARTITION BY HASH, as it is written"""
-    partition_count: int = 1
+    partition_by: PartitionSpec | None = None
 
 
 @dataclass

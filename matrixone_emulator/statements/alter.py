@@ -237,6 +237,9 @@ def in_place(session: Workspace, version: Version, action: Action, started: Tabl
     elif kind == "add_check":
         text = clause_text(session, action).removeprefix("add ")
         raise SqlError.internal(f"unsupported alter option in inplace mode: {text}")
+    elif kind == "partition" and not session.rules.partitions_are_tables:
+        text = f"not supported: unsupported alter option in inplace mode:  {action.source.lower()}"
+        raise SqlError(20105, text)
     else:
         raise unsupported(session.statement_text)
     return session.catalogue.replace(home, version, new)

@@ -18,6 +18,7 @@ from ..parsing.ddl_statements import (
     DropIndex,
     DropTable,
     KeySpec,
+    PartitionSpec,
     Truncate,
 )
 from ..parsing.dialect import parse_expression
@@ -40,7 +41,6 @@ from .insert import Inserter
 from .keys import (
     add_foreign_key,
     add_index,
-    find_keys,
     home_of,
     refuse_keyless_parent,
     refuse_own_key,
@@ -167,16 +167,25 @@ def build(session: Workspace, home: DatabaseVersion, statement: CreateTable) -> 
     definition = sorted_indexes(definition)
     if session.rules.checks_are_kept:
         definition = replace(definition, checks=named_checks(statement))
-    if statement.partition_by:
-        find_keys(definition, [statement.partition_by])
-        count = statement.partition_count if session.rules.partitions_are_tables else 0
-        parts = tuple(PartitionDef(f"p{number}") for number in range(count))
-        definition = replace(definition, partition_by=statement.partition_by, partitions=parts)
+    if statement.partition_by is not None:
+        definition = _partitioned(session, definition, statement.partition_by)
     for foreign in statement.foreign_keys:
         if any(spec.references is foreign for spec in statement.columns):
             continue
         definition = add_foreign_key(session, home, definition, foreign)
     return definition
+
+
+def _partitioned(session: Workspace, definition: TableDef, spec: PartitionSpec) -> TableDef:
+    """The definition with its partitions, which are no tables before 4.0, and are not checked."""
+    for name in spec.columns:
+        if definition.column(name) is None:
+            raise SqlError(20301, f"invalid input: column {name.lower()} does not exist")
+    if spec.method == "RANGE" and len(spec.columns) > 1:
+        raise SqlError.internal("RANGE PARTITIONING can only have one parameter")
+    count = spec.count if session.rules.partitions_are_tables else 0
+    parts = tuple(PartitionDef(f"p{number}") for number in range(count))
+    return replace(definition, partition_by=spec.columns[0], partitions=parts)
 
 
 def named_checks(statement: CreateTable) -> tuple[tuple[str, str], ...]:

@@ -461,39 +461,3 @@ class Comparison:
         )
         order = [found.selected_columns[f"k{number}"] for number in range(len(self.key))]
         return found.order_by(*order)
-
-    def _counted(self, alias: FromClause, holds: ColumnElement[bool], weight: str) -> Select[Any]:
-        return select(
-            *(
-                column.groupable(alias.c[column.key]).label(f"p{n}")
-                for n, column in enumerate(self.columns)
-            ),
-            literal_column(weight).label("w"),
-        ).where(*([holds] if self.condition else []))
-
-    def multiset_changes(self) -> Any:
-        """Rows that are there another number of times than they were, and by how many."""
-        past, present = self.p, self.c
-        rows = union_all(
-            self._counted(past, self.holds_then(past), "-1"),
-            self._counted(present, self.holds_now(present), "1"),
-        ).subquery("r")
-        columns = [rows.c[f"p{number}"] for number in range(len(self.columns))]
-        total = func.sum(rows.c.w)
-        return (
-            select(*columns, total.label("w"))
-            .group_by(*columns)
-            .having(total != literal_column("0"))
-            .order_by(*self._in_order(columns))
-        )
-
-    def _in_order(self, columns: Sequence[ColumnElement[Any]]) -> list[ColumnElement[Any]]:
-        return [column.sortable(value) for column, value in zip(self.columns, columns, strict=True)]
-
-    def multiset_at(self, at: Moment) -> Any:
-        """Rows of one moment, and how often each is there."""
-        past = self.past("p", at)
-        rows = self._counted(past, self.holds_then(past), "1").subquery("r")
-        columns = [rows.c[f"p{number}"] for number in range(len(self.columns))]
-        counted = select(*columns, func.sum(rows.c.w).label("w")).group_by(*columns)
-        return counted.order_by(*self._in_order(columns))

@@ -23,7 +23,7 @@ def merge(
 ) -> Iterator[RowChange]:
     """The changes between two moments.
 
-    :param before: the rows of ``comparison.rows_at``, or ``multiset_at`` where there is no key.
+    :param before: the rows of ``comparison.rows_at``; where there is no key, of ``multiset_at``.
     """
     pairs = _merge(before, after, _order(comparison), comparison)
     return (_keyed if comparison.key else _counted)(comparison, reader, pairs)

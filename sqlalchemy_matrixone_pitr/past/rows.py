@@ -16,6 +16,7 @@ from ..connections import Bind, abandon, kill_on_abort, query, side_connection, 
 from ..moment import Moment, MomentLike
 from .comparison import Comparison, KeyCondition, Target, Where
 from .merging import merge
+from .multiset import multiset_at, multiset_changes
 from .opening import open_comparisons
 from .row_change import ChangeKind, Row, RowChange, RowReader, truth
 
@@ -143,7 +144,7 @@ def _diff(bind: Bind, comparison: Comparison) -> RowChanges:
     found = unwrap(bind)
     if comparison.until is not None:
         return RowChanges(comparison, _between(found.engine, comparison))
-    statement = comparison.changes() if comparison.key else comparison.multiset_changes()
+    statement = comparison.changes() if comparison.key else multiset_changes(comparison)
     rows = _streamed(found, statement) if isinstance(found, Engine) else spooled(found, statement)
     read = _by_key if comparison.key else _as_multiset
     return RowChanges(comparison, read(comparison, found.dialect, rows))
@@ -281,8 +282,11 @@ def _closed(*generators: Generator[Any, None, None]) -> Iterator[None]:
 def _between(engine: Engine, comparison: Comparison) -> Generator[RowChange, None, None]:
     """The changes between two moments of the past: two streams in one order, merged."""
     assert comparison.until is not None
-    make = comparison.rows_at if comparison.key else comparison.multiset_at
-    before = _streamed(engine, make(comparison.at))
-    after = _streamed(engine, make(comparison.until))
+
+    def rows_at(at: Moment) -> Any:
+        return comparison.rows_at(at) if comparison.key else multiset_at(comparison, at)
+
+    before = _streamed(engine, rows_at(comparison.at))
+    after = _streamed(engine, rows_at(comparison.until))
     with _closed(before, after):
         yield from merge(comparison, RowReader(comparison, engine.dialect), before, after)

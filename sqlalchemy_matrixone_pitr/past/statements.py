@@ -235,7 +235,7 @@ class TableUndo(UndoRows):
         return None if self.again is None else self.again.is_not_meant
 
     def number_refused(self, on_conflict: str) -> int:
-        """How many conflicts are errors, those that are not listed too."""
+        """Count the conflicts that are errors, those that are not listed too."""
         listed = sum(conflict.changed_again for conflict in self.conflicts)
         more = 0 if on_conflict == "replace" else self._changed_again - listed
         return len(self.refused(on_conflict)) + max(more, 0)

@@ -124,8 +124,9 @@ def test_what_no_server_reads_is_the_servers_refusal(client: Client, statement: 
 @pytest.mark.parametrize(
     "statement",
     [
-        "ALTER TABLE t ADD PARTITION (PARTITION p VALUES LESS THAN (5))",
-        "ALTER TABLE t DROP PARTITION p",
+        "CREATE TABLE u (a INT) PARTITION BY RANGE (a + 1) (PARTITION p VALUES LESS THAN (5))",
+        "CREATE TABLE u (a INT) PARTITION BY LIST (a) (PARTITION p VALUES LESS THAN (5))",
+        "ALTER TABLE t COALESCE PARTITION 1",
         "CREATE TABLE u (a INT STORAGE DISK)",
         "CREATE TABLE u (a INT DEFAULT 1 + 1)",
         "CREATE INDEX i USING ivfflat ON t (a) LISTS 10",

@@ -278,6 +278,13 @@ def since_3(server: Server) -> None:
         pytest.skip("since 3.0")
 
 
+@pytest.fixture
+def before_4(server: Server) -> None:
+    """For what was measured on 3.0.9."""
+    if not (3,) <= server.version < (4,):
+        pytest.skip("of 3.x")
+
+
 def is_main(server: Server) -> bool:
     """Whether it is what comes after 4.2.0, whose version is empty and counts as newest."""
     return server.version > (4, 2, 0)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import pytest
 
 from tests.conftest import Server
-from tests.server.conftest import Client
+from tests.server.conftest import Client, moment
 
 pytestmark = pytest.mark.usefixtures("since_3")
 
@@ -63,6 +63,82 @@ def test_rebuilds_and_copies_lose_them_before_4(parts: Client, server: Server, c
     name = "c" if "CREATE" in change else "t"
     found = {row[0]: row[2] for row in parts.rows(TABLES) if row[1] == "r"}
     assert found[name] == (1 if server.version >= (4,) else 0)
+
+
+FORMS = {
+    "range": "RANGE (id) (PARTITION p0 VALUES LESS THAN (10), PARTITION p1 VALUES LESS THAN (20))",
+    "maximum": "RANGE (id) (PARTITION p0 VALUES LESS THAN (10), PARTITION p1 VALUES LESS THAN "
+    "MAXVALUE)",
+    "range columns": "RANGE COLUMNS (id) (PARTITION p0 VALUES LESS THAN (10))",
+    "list": "LIST (id) (PARTITION p0 VALUES IN (1, 2), PARTITION `Odd one` VALUES IN (3))",
+    "list columns": "LIST COLUMNS (id) (PARTITION p0 VALUES IN (1, 2))",
+    "key": "KEY (id) PARTITIONS 3",
+    "key, algorithm": "KEY ALGORITHM = 2 (id) PARTITIONS 2",
+    "linear key": "LINEAR KEY (id) PARTITIONS 2",
+    "linear hash": "LINEAR HASH (id) PARTITIONS 2",
+    "not in the key": "RANGE (g) (PARTITION p0 VALUES LESS THAN (10))",
+    "twice": "RANGE (id) (PARTITION p0 VALUES LESS THAN (9), PARTITION p0 VALUES LESS THAN (8))",
+    "comment": "RANGE (id) (PARTITION p0 VALUES LESS THAN (9) COMMENT = 'x' ENGINE = INNODB)",
+}
+
+
+@pytest.mark.usefixtures("before_4")
+@pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
+def test_before_4_any_form_is_noted_and_has_no_effect(say: Client, form: str) -> None:
+    """Rows that belong to no partition are stored, nothing lists partitions, copies forget them."""
+    say.ok(
+        "CREATE DATABASE ~",
+        f"CREATE TABLE ~.t (id INT PRIMARY KEY, g INT, KEY (g)) PARTITION BY {form}",
+        "INSERT INTO ~.t VALUES (1, 5), (1000, 6)",
+    )
+    assert say.rows(TABLES) == [("t", "r", 1)]
+    assert "artition" not in say.rows("SHOW CREATE TABLE ~.t")[0][1]
+    now = moment(say).nanoseconds
+    say.ok("DELETE FROM ~.t WHERE id = 1")
+    then = f"{{MO_TS = {now}}}"
+    assert say.rows(f"SELECT id FROM ~.t {then} ORDER BY id") == [(1,), (1000,)]
+    assert say.rows(f"SELECT id FROM ~.t {then} WHERE g = 5") == [(1,)]
+    say.ok(f"CREATE TABLE ~.c CLONE ~.t {then}")
+    assert say.rows("SELECT id FROM ~.c ORDER BY id") == [(1,), (1000,)]
+    assert sorted(say.rows(TABLES)) == [("c", "r", 0), ("t", "r", 1)]
+
+
+@pytest.mark.usefixtures("before_4")
+@pytest.mark.parametrize("form", ["range", "range columns", "list", "list columns", "key"])
+def test_a_column_that_is_not_there(say: Client, form: str) -> None:
+    say.ok("CREATE DATABASE ~")
+    text = FORMS[form].replace("(id)", "(nope)")
+    error = say.error(f"CREATE TABLE ~.t (id INT PRIMARY KEY) PARTITION BY {text}")
+    assert error == (20301, "invalid input: column nope does not exist")
+
+
+@pytest.mark.usefixtures("before_4")
+def test_a_range_of_two_columns(say: Client) -> None:
+    say.ok("CREATE DATABASE ~")
+    error = say.error(
+        "CREATE TABLE ~.t (a INT, b INT) PARTITION BY RANGE COLUMNS (a, b) "
+        "(PARTITION p VALUES LESS THAN (1, 2))"
+    )
+    assert error == (20101, "internal error: RANGE PARTITIONING can only have one parameter")
+
+
+@pytest.mark.usefixtures("before_4")
+@pytest.mark.parametrize(
+    "action",
+    [
+        "ADD PARTITION (PARTITION p2 VALUES LESS THAN (30))",
+        "DROP PARTITION p0",
+        "DROP PARTITION p0, p1",
+        "TRUNCATE PARTITION p0",
+        "PARTITION BY HASH (id) PARTITIONS 2",
+    ],
+)
+def test_before_4_partitions_are_not_altered(say: Client, action: str) -> None:
+    say.ok(
+        "CREATE DATABASE ~", f"CREATE TABLE ~.t (id INT PRIMARY KEY) PARTITION BY {FORMS['range']}"
+    )
+    text = f"not supported: unsupported alter option in inplace mode:  {action.lower()}"
+    assert say.error(f"ALTER TABLE ~.t {action}") == (20105, text)
 
 
 def test_a_partition_has_a_policy_like_a_table(parts: Client, server: Server) -> None:
