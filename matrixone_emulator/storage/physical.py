@@ -51,14 +51,18 @@ class PhysicalTables(TableFinder):
         if parent is not None and parent.version != child.version:
             self.sync_triggers(parent)
 
-    def sync_triggers(self, version: Version) -> None:
-        """Recreate the triggers for history and foreign keys of this table."""
+    def sync_triggers(self, version: Version, *, new: bool = False) -> None:
+        """Recreate the triggers for history and foreign keys of this table.
+
+        *new*: it has none so far. sqlite looks through its whole schema for them.
+        """
         execute, table = self._connection.execute, version.table
-        names = execute(
-            "SELECT name FROM sqlite_master WHERE type = 'trigger' AND tbl_name = ?", (table,)
-        ).fetchall()
-        for (name,) in names:
-            execute(f"DROP TRIGGER {quote_name(name)}")
+        if not new:
+            names = execute(
+                "SELECT name FROM sqlite_master WHERE type = 'trigger' AND tbl_name = ?", (table,)
+            ).fetchall()
+            for (name,) in names:
+                execute(f"DROP TRIGGER {quote_name(name)}")
         keys = [column.key for column in version.definition.columns]
         columns = ", ".join(keys)
         old = ", ".join(f"OLD.{key}" for key in keys)

@@ -61,7 +61,7 @@ class Tables(PhysicalTables):
             self._create_physical(own, definition)
         version = self._record(database, definition, own, own, self._store.clock.now(), own, source)
         if definition.view is None:
-            self.sync_triggers(version)
+            self.sync_triggers(version, new=True)
             for key in definition.foreign_keys:
                 self._sync_parent(version, key)
                 self._touch_parent(version, key)
@@ -222,7 +222,7 @@ class Tables(PhysicalTables):
             own if self._born_here(version) else version.logical_id,
             self._store.sources.get(version.version, ""),
         )
-        self.sync_triggers(found)
+        self.sync_triggers(found, new=True)
         for child, _ in self.children(found):
             if child.version != found.version:
                 self.sync_triggers(child)
