@@ -67,11 +67,20 @@ KeyCondition: TypeAlias = "Callable[[FromClause], ColumnElement[bool]]"
 """Makes a condition on the key of an alias of a table."""
 
 
-def find_table(target: Target, databases: Databases) -> tuple[Key, Table | None]:
+@dataclass(frozen=True, slots=True)
+class RealTable:
+    """A table by the server's names: nothing translates them, and they may have dots in them."""
+
+    key: Key
+
+
+def find_table(target: Target | RealTable, databases: Databases) -> tuple[Key, Table | None]:
     """The server's names of a table, and its declaration where there is one.
 
     :raises PitrValidationError: it is none, or no database is chosen.
     """
+    if isinstance(target, RealTable):
+        return target.key, None
     if isinstance(target, str):
         database, dot, name = plain(target).rpartition(".")
         if not name or (dot and not database) or "." in database:

@@ -21,7 +21,7 @@ from ..declarations import Databases
 from ..errors import PastError, PastNotKeptError, PitrValidationError, is_not_there
 from ..moment import Moment, MomentLike
 from ..names import shorten
-from .comparison import Comparison, Target, Where, find_table
+from .comparison import Comparison, RealTable, Target, Where, find_table
 
 _KINDS = {"v": "a view, which has no rows of its own", "e": "an external table", "S": "a sequence"}
 
@@ -37,7 +37,7 @@ def to_moment(value: MomentLike | str, now: Moment) -> Moment:
 
 def open_comparisons(
     bind: Bind,
-    targets: Sequence[Target],
+    targets: Sequence[Target | RealTable],
     at: MomentLike | str,
     *,
     until: MomentLike | str | None = None,

@@ -12,9 +12,10 @@ from typing import Any, Final, Self
 
 from sqlalchemy.engine import Connection, Dialect, Engine
 
+from ..catalog import Key
 from ..connections import Bind, abandon, kill_on_abort, query, side_connection, stream, unwrap
 from ..moment import Moment, MomentLike
-from .comparison import Comparison, KeyCondition, Target, Where
+from .comparison import Comparison, KeyCondition, RealTable, Target, Where
 from .merging import merge
 from .multiset import multiset_at, multiset_changes
 from .opening import open_comparisons
@@ -164,7 +165,6 @@ def diff_summary(
 
     As :func:`diff_rows`, but the server counts, where one statement can.
     """
-    found = unwrap(bind)
     (comparison,) = open_comparisons(
         bind,
         [table],
@@ -174,6 +174,17 @@ def diff_summary(
         only=columns,
         allow_unprotected=allow_unprotected,
     )
+    return _summary(bind, comparison)
+
+
+def summary_of(bind: Bind, table: Key, at: Moment) -> DiffSummary:
+    """Like :func:`diff_summary`, of a table by the server's names, whether it is kept or not."""
+    (comparison,) = open_comparisons(bind, [RealTable(table)], at, allow_unprotected=True)
+    return _summary(bind, comparison)
+
+
+def _summary(bind: Bind, comparison: Comparison) -> DiffSummary:
+    found = unwrap(bind)
     if comparison.until is None and comparison.key:
         if isinstance(found, Connection):
             return count(found, comparison)

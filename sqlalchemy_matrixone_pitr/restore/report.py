@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
@@ -89,6 +90,13 @@ class RestoreProgress:
 OnRestoreProgress: TypeAlias = Callable[[RestoreProgress], object]
 
 
+def _in_greenlet() -> bool:
+    """Whether SQLAlchemy can await: inside ``run_sync`` and such."""
+    greenlet = sys.modules.get("greenlet")  # SQLAlchemy has imported it, where asyncio is in use
+    current = None if greenlet is None else greenlet.getcurrent()
+    return bool(getattr(current, "__sqlalchemy_greenlet_provider__", False))
+
+
 @dataclass(slots=True)
 class RestoreReport:
     """The outcome of :func:`restore`, also as ``report`` of an error that ended it.
@@ -123,6 +131,7 @@ class RestoreReport:
     left: list[str] = field(default_factory=list)
     made: Moment | None = None
     _undo: Callable[..., RestoreReport] | None = field(default=None, repr=False, compare=False)
+    _is_async: bool = field(default=False, repr=False, compare=False)
 
     @property
     def ok(self) -> bool:
@@ -147,6 +156,10 @@ class RestoreReport:
         if self.id is None or self._undo is None:
             raise PitrRestoreError(
                 f"the restore of {self.target} made no safety copy: it cannot be undone"
+            )
+        if self._is_async and not _in_greenlet():
+            raise PitrRestoreError(
+                f"{self.target} was restored with asyncio: await undo_restore_async(engine, report)"
             )
         return self._undo(self, **options)
 

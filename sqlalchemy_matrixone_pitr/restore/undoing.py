@@ -16,7 +16,7 @@ from ..locking import DEFAULT_TIMEOUT, account_lock
 from ..moment import Moment
 from ..own import number_of
 from ..past.copies import own_engine
-from ..past.rows import diff_summary
+from ..past.rows import summary_of
 from ..show import reading, typed_errors
 from .facts import definition_of, views_of
 from .preview import RestoreStep
@@ -126,7 +126,7 @@ def _changes(bind: Bind, record: RestoreRecord, now: _Now) -> Iterator[str]:
             yield f"whether rows of {name} were written since is not known"
             continue
         try:
-            since = diff_summary(bind, name, record.same_as, allow_unprotected=True)
+            since = summary_of(bind, table, record.same_as)
         except SQLAlchemyError as error:
             yield f"whether rows of {name} were written since is not known: {error}"
             continue

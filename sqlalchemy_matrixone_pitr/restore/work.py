@@ -48,7 +48,7 @@ from ..errors import PitrRestoreError, from_dbapi_error
 from ..generations import policies, target_of
 from ..model import PitrLevel
 from ..moment import Moment
-from ..past.rows import diff_summary
+from ..past.rows import summary_of
 from ..renewal import conflicting_pitr, renew_under_lock
 from ..report import Outcome
 from ..show import reading
@@ -113,6 +113,7 @@ class Work:
             job.at,
             steps=[StepResult(step) for step in job.steps],
             _undo=partial(undo, engine),
+            _is_async=engine.dialect.is_async,
         )
 
     def run(self) -> RestoreReport:
@@ -376,7 +377,7 @@ class Work:
 
     def _compare(self, table: Key, at: Moment) -> None:
         """Compare each row with what it was; what differs is left to do."""
-        differs = diff_summary(self._engine, ".".join(table), at, allow_unprotected=True)
+        differs = summary_of(self._engine, table, at)
         if differs:
             self.report.left.append(
                 f"{'.'.join(table)} is not as it was: {differs} since; see diff_rows() and "

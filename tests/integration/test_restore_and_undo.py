@@ -382,6 +382,40 @@ def test_a_number_is_given_once(shop: Engine, database: str) -> None:
     assert again.id in [record.id for record in restore_records(shop)]
 
 
+@pytest.mark.parametrize("name", ["dot.ted", "per%cent", "has space"])
+def test_odd_names(shop: Engine, database: str, name: str) -> None:
+    """Of such a table, too, it is known what was written since."""
+    real = f"`{database}`.`{name}`"
+    say(shop, f"CREATE TABLE {real} (id INT PRIMARY KEY)", f"INSERT INTO {real} VALUES (1), (2)")
+    at = take_moment(shop)
+    say(shop, f"DELETE FROM {real} WHERE id = 1")
+    table = Table(name, MetaData(), Column("id", Integer), schema=database)
+    report = restore(shop, table, at, compare_rows=True)
+    assert report.ok, str(report)
+    say(shop, f"INSERT INTO {real} VALUES (9)")
+    with pytest.raises(PitrRestoreError, match=f"{name}: 1 inserted"):
+        report.undo()
+    say(shop, f"DELETE FROM {real} WHERE id = 9")
+    undone(report)
+
+
+def test_names_that_are_translated(shop: Engine, database: str, other: str) -> None:
+    """What a report and a record name is the server's, and is not translated again."""
+    say(shop, f"CREATE TABLE {other}.free (id INT PRIMARY KEY, v VARCHAR(9))")
+    swapped = {database: other, other: database}
+    engine = shop.execution_options(schema_translate_map=swapped)
+    at = take_moment(shop)
+    say(shop, "DELETE FROM free WHERE id = 1")
+    table = Table("free", MetaData(), Column("id", Integer), schema=other)
+    report = restore(engine, table, at)
+    assert report.target == f"{database}.free"
+    say(shop, "INSERT INTO free VALUES (9, 'new')")
+    with pytest.raises(PitrRestoreError, match=f"{database}.free: 1 inserted"):
+        report.undo()
+    undone(report, force=True)
+    assert rows_of(shop, "free") == [(2, "y")]
+
+
 @pytest.mark.parametrize("by_restore", [None, False])
 def test_a_partitioned_table(
     matrixone_engine: Engine, database: str, prefix: str, server: Server, by_restore: bool | None
@@ -477,8 +511,14 @@ def test_with_asyncio(
         report = await restore_async(engine, f"{database}.free", at, preview=preview)
         assert report.ok, str(report)
         assert report.id is not None
-        again = await undo_restore_async(engine, report.id)
+        with pytest.raises(PitrRestoreError, match="await undo_restore_async"):
+            report.undo()
+        again = await undo_restore_async(engine, report)
         assert again.ok, str(again)
+        async with engine.connect() as connection:
+            redone = await connection.run_sync(lambda _: again.undo())
+        assert redone.ok
+        assert (await undo_restore_async(engine, redone)).ok
         assert again.id is not None
         forgotten = await forget_copies_async(engine, ids=[report.id, again.id])
         assert len(forgotten) == 2
