@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -128,4 +129,8 @@ def test_the_name_is_typed(
     assert rows_of(engine, "shop.orders") == ROWS[:1]
     code, shown = on_terminal(command, environment, tmp_path, "shop.orders\r", question)
     assert (code, "Done: 1 table, verified." in shown) == (0, True)
+    text = re.sub(r"\x1b\[[\d;?]*[a-zA-Z]", "", shown)
+    lines = re.findall(r"(.?)\d/3 (rebuild|verify|renew): done", text, re.DOTALL)
+    assert len(lines) == 3
+    assert all(before in "\r\n" for before, _ in lines), text  # not behind the time so far
     assert rows_of(engine, "shop.orders") == sorted(ROWS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import re
 from collections.abc import Sequence
@@ -204,19 +205,20 @@ class _Steps:
 
     def __init__(self, as_json: bool) -> None:
         self._console = Console(error=as_json)
-        self._working = Console(error=True).working("restoring")
+        self._working = contextlib.ExitStack()
 
     def __enter__(self) -> _Steps:
-        self._tell = self._working.__enter__()
         return self
 
     def __exit__(self, *raised: Any) -> None:
-        self._working.__exit__(*raised)
+        self._working.close()
 
     def told(self, progress: RestoreProgress) -> None:
         number = f"{progress.number}/{progress.total}"
+        self._working.close()  # its line is gone before another one is written
         if progress.outcome is None:
-            self._tell(f"{number} {progress.step.kind}")
+            what = f"restoring: {number} {progress.step.kind}"
+            self._working.enter_context(Console(error=True).working(what))
             return
         self._console.line(
             f"{number} {progress.step.kind}: {progress.outcome}, {progress.seconds:.1f} s",

@@ -131,32 +131,40 @@ class Work:
         }
         total = len(self.report.steps)
         for number, result in enumerate(self.report.steps, 1):
-            self._tell(result, None, number, total)
-            began = time.monotonic()
             try:
-                does[result.step.kind](result)
-                if result.outcome is Outcome.NOT_TRIED:
-                    result.outcome = Outcome.DONE
+                self._tell(result, None, number, total)
+                self._do(result, does[result.step.kind])
+                self._tell(result, result.outcome, number, total)
             except BaseException as error:  # noqa: BLE001 - raised again, with the report
-                result.seconds = time.monotonic() - began
-                if result.outcome is Outcome.NOT_TRIED:
-                    result.outcome = Outcome.FAILED
-                self._raise(error, result)
-            result.seconds = time.monotonic() - began
-            self._tell(result, result.outcome, number, total)
+                self._raise(error)
         return self.report
+
+    def _do(self, result: StepResult, work: Callable[[StepResult], object]) -> None:
+        """Do a step; the result has its outcome and time, whatever ends it."""
+        began = time.monotonic()
+        try:
+            work(result)
+            if result.outcome is Outcome.NOT_TRIED:
+                result.outcome = Outcome.DONE
+        except BaseException as error:
+            if result.outcome is Outcome.NOT_TRIED:
+                result.outcome = Outcome.FAILED
+            if isinstance(error, SQLAlchemyError):
+                result.note = str(getattr(error, "orig", None) or error)
+            raise
+        finally:
+            result.seconds = time.monotonic() - began
 
     def _tell(self, result: StepResult, outcome: Outcome | None, number: int, total: int) -> None:
         if self._on_progress is not None:
             self._on_progress(RestoreProgress(result.step, outcome, result.seconds, number, total))
 
-    def _raise(self, error: BaseException, result: StepResult) -> NoReturn:
+    def _raise(self, error: BaseException) -> NoReturn:
         """Raise an error with the report.
 
         :raises PitrRestoreError: of any error of SQLAlchemy's or ours.
         """
         if isinstance(error, SQLAlchemyError):
-            result.note = str(getattr(error, "orig", None) or error)
             what = "was not begun" if not self.report.began else "is not finished"
             raised = PitrRestoreError(
                 f"the restore of {self._job.scope} {what}.\n{self.report}",

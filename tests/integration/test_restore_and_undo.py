@@ -499,6 +499,32 @@ def test_steps_are_told(shop: Engine, database: str) -> None:
     assert [one.step.kind for one in told[8:]] == ["rebuild", "rebuild", "verify", "verify"]
 
 
+@pytest.mark.parametrize("after", [False, True])
+@pytest.mark.parametrize("kind", ["copy", "restore", "verify", "renew"])
+def test_an_interrupt_between_steps(shop: Engine, database: str, kind: str, after: bool) -> None:
+    """What ``on_progress`` raises has the report, too, and the restore can be done again."""
+    at, then = moment_of_shop(shop)
+    say(shop, "DELETE FROM free WHERE id = 1")
+    before = state_of(shop)
+
+    def interrupt(progress: RestoreProgress) -> None:
+        if progress.step.kind == kind and (progress.outcome is not None) is after:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt) as caught:
+        restore(shop, f"{database}.free", at, on_progress=interrupt)
+    report: RestoreReport = caught.value.report  # type: ignore[attr-defined]
+    outcomes = {step.step.kind: str(step.outcome) for step in report.steps}
+    assert outcomes[kind] == ("done" if after else "not_tried")
+    assert state_of(shop) == (then if outcomes["restore"] == "done" else before)
+    assert str(report) in caught.value.__notes__
+    assert restore(shop, f"{database}.free", at).ok
+    assert state_of(shop) == then
+    if report.id is not None:
+        assert undo_restore(shop, report, force=True).ok
+        assert state_of(shop) == before
+
+
 def test_with_asyncio(
     make_async_engine: Callable[..., AsyncEngine], shop: Engine, database: str
 ) -> None:
