@@ -391,6 +391,64 @@ def test_rows_of_other_tables_refer_to_it(engine: Engine, shop: Moment) -> None:
     assert rows_of(engine, "notes") == [(1, 7), (2, 7)]
 
 
+def test_a_row_that_is_skipped_leaves_its_children_out(engine: Engine, taken: Moment) -> None:
+    """Order 3 would refer to customer 3, whose mail another one has."""
+    kinds = {"deleted", "updated"}
+    with engine.connect() as connection:
+        report = undo_changes(connection, TABLES, taken, kinds=kinds, on_conflict="skip")
+        assert [str(one).partition(".")[2] for one in report.conflicts] == [
+            "customers 3: UNIQUE mail is taken by 8",
+            f"orders 3: the row of {engine.url.database}.customers that it refers to is gone and "
+            "does not come back",
+        ]
+        assert (report.updated, report.inserted, report.skipped) == (1, 0, 2)
+
+
+def test_a_row_that_is_skipped_keeps_its_value(engine: Engine, shop: Moment) -> None:
+    """Customer 8 stays for the sake of a note, and so does its mail, which customer 3 had."""
+    say(
+        engine,
+        "CREATE TABLE notes (id INT PRIMARY KEY, customer_id INT, CONSTRAINT h FOREIGN KEY "
+        "(customer_id) REFERENCES customers (id))",
+        "DELETE FROM orders WHERE id = 3",
+        "DELETE FROM customers WHERE id = 3",
+        "INSERT INTO customers VALUES (8, 'c')",
+        "INSERT INTO notes VALUES (1, 8)",
+    )
+    with engine.connect() as connection:
+        report = undo_changes(connection, "customers", shop, on_conflict="skip")
+        assert [one.key for one in report.conflicts] == [(8,), (3,)]
+        assert report.skipped == 2
+
+
+@pytest.mark.parametrize("rule", ["RESTRICT", "CASCADE", "SET NULL"])
+def test_kinds_that_leave_a_child_keep_its_new_parent(engine: Engine, rule: str) -> None:
+    """Whatever ON DELETE would make of the order that was moved to it."""
+    say(
+        engine,
+        "CREATE TABLE customers (id INT PRIMARY KEY)",
+        "CREATE TABLE orders (id INT PRIMARY KEY, customer_id INT, CONSTRAINT f FOREIGN KEY "
+        f"(customer_id) REFERENCES customers (id) ON DELETE {rule})",
+        "INSERT INTO customers VALUES (1)",
+        "INSERT INTO orders VALUES (1, 1)",
+    )
+    then = take_moment(engine)
+    say(
+        engine,
+        "INSERT INTO customers VALUES (7), (8)",
+        "UPDATE orders SET customer_id = 7 WHERE id = 1",
+    )
+    tables = ["orders", "customers"]
+    with engine.connect() as connection:
+        with pytest.raises(PastConflictError, match="customers 7: a row of .*orders that stays"):
+            undo_changes(connection, tables, then, kinds={"inserted"})
+        report = undo_changes(connection, tables, then, kinds={"inserted"}, on_conflict="skip")
+        assert (report.deleted, report.skipped) == (1, 1)
+        assert connection.exec_driver_sql("SELECT * FROM orders").all() == [(1, 7)]
+        connection.rollback()
+        assert undo_changes(connection, tables, then).complete
+
+
 def test_rows_that_exchanged_their_values(engine: Engine) -> None:
     say(
         engine,
