@@ -242,11 +242,15 @@ def spooled(connection: Connection, statement: Any) -> Generator[Row, None, None
     except BaseException:
         spool.close()
         raise
-    return _unspooled(spool)
+    rows = _unspooled(spool)
+    next(rows)
+    return rows
 
 
 def _unspooled(spool: Any) -> Generator[Row, None, None]:
+    """The rows behind an empty one: a generator that has begun closes its file, read or not."""
     with spool:
+        yield ()
         while True:
             try:
                 some = pickle.load(spool)

@@ -6,6 +6,7 @@ import datetime as dt
 import decimal
 import enum
 import gc
+import tempfile
 from typing import Any
 
 import pytest
@@ -170,6 +171,27 @@ def test_a_connection_is_free_while_changes_are_read(engine: Engine, then: Momen
             if change.kind is INSERTED:
                 connection.exec_driver_sql(f"DELETE FROM orders WHERE id = {change.key[0]}")
     assert diff_summary(engine, "orders", then) == DiffSummary(0, 1, 1)
+
+
+@pytest.mark.parametrize("close", [True, False])
+def test_changes_that_nobody_reads_leave_no_file(
+    engine: Engine, then: Moment, monkeypatch: pytest.MonkeyPatch, close: bool
+) -> None:
+    made: list[Any] = []
+    spool = tempfile.SpooledTemporaryFile
+
+    def noted(*arguments: Any, **options: Any) -> Any:
+        made.append(spool(*arguments, **options))
+        return made[-1]
+
+    monkeypatch.setattr(tempfile, "SpooledTemporaryFile", noted)
+    with engine.connect() as connection:
+        changes = diff_rows(connection, "orders", then)
+        if close:
+            changes.close()
+        del changes
+    gc.collect()
+    assert [one.closed for one in made] == [True]
 
 
 @pytest.mark.parametrize("close", ["close", "with", "forget"])

@@ -440,7 +440,7 @@ def test_kinds_that_leave_a_child_keep_its_new_parent(engine: Engine, rule: str)
     )
     tables = ["orders", "customers"]
     with engine.connect() as connection:
-        with pytest.raises(PastConflictError, match="customers 7: a row of .*orders that stays"):
+        with pytest.raises(PastConflictError, match=r"customers 7: a row of .*orders that stays"):
             undo_changes(connection, tables, then, kinds={"inserted"})
         report = undo_changes(connection, tables, then, kinds={"inserted"}, on_conflict="skip")
         assert (report.deleted, report.skipped) == (1, 1)
