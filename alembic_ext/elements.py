@@ -51,6 +51,7 @@ from sqlalchemy_matrixone_pitr.generations import (
     target_of,
     target_text,
 )
+from sqlalchemy_matrixone_pitr.held import HELD
 from sqlalchemy_matrixone_pitr.locking import account_lock
 from sqlalchemy_matrixone_pitr.model import Pitr, PitrLevel, PitrRange
 from sqlalchemy_matrixone_pitr.names import fit_pitr_name, renew_command
@@ -220,7 +221,8 @@ class CreateWhereMissing(MigrationElement, CreatePitr):
     def decide_policy(self, state: ServerState, policy: Policy | None) -> PitrDDLElement | None:
         """Return the element to send, given the generations that exist."""
         if policy is not None and not policy.detached:
-            return self.decide_attached(policy.current)
+            there = policy.current
+            return self.decide_attached(there.with_range(state.held.get(there.name, there.range)))
         if object_of(self.pitr) not in state.objects and self.allow_missing():
             return None
         if policy is None:
@@ -407,7 +409,10 @@ def next_generation(
 
     :param replaceable: generations that may be dropped where they are in the way.
     """
-    in_the_way = state.stale_active & {pitr.name for pitr in policy.generations}
+    names = {pitr.name for pitr in policy.generations}
+    if names & state.held.keys():
+        range = HELD  # it is held with what it renews
+    in_the_way = state.stale_active & names
     if in_the_way and in_the_way <= replaceable:
         return _in_place_of(policy, in_the_way, range)
     try:
@@ -495,8 +500,14 @@ class AlterNewest(_OfNewest, AlterPitr):
         if there is None:  # somebody else's of that name
             there = find_pitr(state.pitrs, self.policy)
         if there is not None:
-            if there.range == self.range or self.is_foreign(there):
+            held = state.held.get(there.name)
+            if self.range in (there.range, held) or self.is_foreign(there):
                 return None
+            if held is not None:
+                _warn(
+                    f"PITR {there.name!r} is held (holds() says why), and altered to {self.range} "
+                    "all the same: what is out of that can be collected"
+                )
             return AlterPitr(there.name, self.range)
         if self.expected is None:
             _warn_missing(self.policy, f"alter_pitr to {self.range} has done nothing")
