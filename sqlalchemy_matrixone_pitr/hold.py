@@ -96,14 +96,18 @@ def hold(
             for pitr in covering
         )
         made = _recorded(engine, scope, plain(reason).strip(), now, policies)
-        _write_changed(engine, there, changed)
         actions = [
             Alter(pitr.with_range(HELD), "it is held", pitr)
             for pitr in covering
             if pitr.range != HELD
         ]
-        _send(engine, actions, made)
-        return _with_times(engine, made)
+        try:
+            _write_changed(engine, there, changed)
+            _send(engine, actions, made)
+            return _with_times(engine, made)
+        except BaseException as error:
+            error.add_note(f"Hold {made.id} is recorded: release(engine, {made.id}) ends it")
+            raise
 
 
 def release(bind: Bind, id: int | Hold, *, timeout: float = DEFAULT_TIMEOUT) -> Hold:

@@ -18,6 +18,11 @@ COM_QUIT, COM_QUERY, COM_PING, COM_RESET = 1, 3, 14, 31
 When = Literal["before", "after"]
 
 
+def pattern_of(statement: str) -> str:
+    """A pattern for a statement, whatever its numbers: moments and records are others each time."""
+    return "^" + re.sub(r"\d+", r"\\d+", re.escape(statement)) + "$"
+
+
 class Proxy:
     """Listens on loopback and forwards to a server; ``statements`` is what clients sent."""
 

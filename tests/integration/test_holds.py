@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
+import itertools
 from collections.abc import Iterator
 
 import pytest
@@ -33,7 +35,7 @@ from sqlalchemy_matrixone_pitr import (
 )
 from tests.integration.restoring import protect
 from tests.past.tables import say, take_moment
-from tests.proxy import Proxy
+from tests.proxy import Proxy, When, pattern_of
 
 
 @pytest.fixture
@@ -221,6 +223,55 @@ def test_what_is_refused(shop: Engine, database: str, prefix: str) -> None:
     with pytest.raises(PitrNotFoundError, match="no policy covers nowhere"):
         hold(shop, "nowhere", "why")
     assert ranges(shop, prefix) == {"d": "7d", "t": "3d"}
+
+
+@pytest.mark.slow
+def test_cut_at_each_statement(
+    shop: Engine, proxied_engine: Engine, proxy: Proxy, database: str, prefix: str
+) -> None:
+    """What is in force is listed, and its release gives every range back."""
+    good = ranges(shop, prefix)
+    proxy.clear()
+    made = hold(proxied_engine, database, "cut")
+    holding = list(dict.fromkeys(map(pattern_of, proxy.statements)))
+    proxy.clear()
+    release(proxied_engine, made)
+    releasing = list(dict.fromkeys(map(pattern_of, proxy.statements)))
+    others = {one.id for one in holds(shop)}
+    whens: tuple[When, ...] = ("before", "after")
+    for pattern, when in itertools.product(holding, whens):
+        proxied_engine.dispose()
+        proxy.cut(pattern, when)
+        error: Exception | None = None
+        try:
+            hold(proxied_engine, database, "cut")
+        except Exception as raised:  # of any class that a lost connection may have
+            error = raised
+        proxy.cut("never", "before")
+        mine = [one for one in holds(shop) if one.id not in others]
+        if error is None:
+            assert set(ranges(shop, prefix).values()) == {"100y"}
+        elif mine:
+            assert error.__notes__ == [
+                f"Hold {mine[0].id} is recorded: release(engine, {mine[0].id}) ends it"
+            ]
+        else:
+            assert ranges(shop, prefix) == good
+        again = hold(shop, database, "again")
+        for one in (*mine, again):
+            release(shop, one)
+        assert ranges(shop, prefix) == good, (pattern, when)
+    for pattern, when in itertools.product(releasing, whens):
+        made = hold(shop, database, "cut")
+        proxied_engine.dispose()
+        proxy.cut(pattern, when)
+        with contextlib.suppress(Exception):
+            release(proxied_engine, made)
+        proxy.cut("never", "before")
+        for one in holds(shop):
+            if one.id == made.id:
+                release(shop, one)
+        assert ranges(shop, prefix) == good, (pattern, when)
 
 
 @pytest.mark.parametrize("when", ["before", "after"])

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterator
 
 import pytest
@@ -25,7 +24,7 @@ from sqlalchemy_matrixone_pitr.report import Outcome
 from tests.conftest import Server
 from tests.integration.restoring import State, make_shop, protect, state_of
 from tests.past.tables import say, take_moment
-from tests.proxy import Proxy, When
+from tests.proxy import Proxy, When, pattern_of
 
 ALL = os.environ.get("RESTORE_CUTS") == "all"
 
@@ -33,11 +32,6 @@ FEW: dict[str, list[tuple[str, When]]] = {
     "free": [("^RESTORE", "after"), ("CLONE", "after")],
     "own": [("^COMMIT", "after"), ("^INSERT INTO .*SELECT", "after")],
 }
-
-
-def pattern_of(statement: str) -> str:
-    """A pattern for a statement, whatever its numbers: moments and records are others each time."""
-    return "^" + re.sub(r"\d+", r"\\d+", re.escape(statement)) + "$"
 
 
 def report_of(error: BaseException) -> RestoreReport | None:
