@@ -325,8 +325,9 @@ def _by_script(project: _Project, script: ScriptDirectory, revision: str) -> set
         else:
             names = resolve(f"{branch}@{start}" if branch else start)
         return _walk(names, int(match["steps"]), up, down)
-    except CommandError as error:
-        raise PitrNotFoundError(str(error), name=revision) from error
+    except (CommandError, AssertionError) as error:  # the latter of "" and "@"
+        why = str(error) or f"Can't locate revision identified by {revision!r}"
+        raise PitrNotFoundError(why, name=revision) from error
 
 
 def _by_rows(project: _Project, revision: str) -> set[str]:

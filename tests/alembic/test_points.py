@@ -120,7 +120,7 @@ def test_by_alembic_s_rules(project: Project) -> None:
         "0003",
         "0001",
     ]
-    for missing in ("head", "nosuch", "-7", "base", "nosuch@head"):
+    for missing in ("head", "nosuch", "-7", "base", "nosuch@head", "", "@", "@+1"):
         with pytest.raises(PitrNotFoundError):
             found(missing)
     with pytest.raises(PitrValidationError, match="stands for several revisions, 0001, 0002, 0003"):
