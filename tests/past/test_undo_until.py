@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import pytest
@@ -22,7 +23,13 @@ from sqlalchemy_matrixone_pitr import (
 )
 from tests.conftest import Server
 from tests.past.tables import Rows, rows_of, say, take_moment
-from tests.past.test_undo import ORDERS, Order
+from tests.past.test_undo import (
+    HISTORIES,
+    ORDERS,
+    SHOP as KEYED_SHOP,
+    TABLES as KEYED_TABLES,
+    Order,
+)
 
 
 class Moments(NamedTuple):
@@ -351,6 +358,46 @@ def test_tables_in_the_order_of_their_keys(engine: Engine) -> None:
     assert undo(engine, TABLES, at, until=until).complete
     assert rows_of(engine, "customers") == [(1, "a"), (2, "b"), (3, "c"), (8, "h")]
     assert rows_of(engine, "orders") == [(1, 1, "x"), (2, 2, "y"), (3, 3, "z"), (8, 8, "n")]
+
+
+@pytest.mark.parametrize("history", HISTORIES.values(), ids=HISTORIES)
+def test_histories_of_tables_with_keys(engine: Engine, history: Sequence[str]) -> None:
+    """Trees too; what came since stays."""
+    say(engine, *KEYED_SHOP)
+    at = take_moment(engine)
+    say(engine, *history)
+    until = take_moment(engine)
+    say(
+        engine,
+        "INSERT INTO customers VALUES (100, 'later')",
+        "INSERT INTO orders VALUES (100, 100, 'later')",
+        "INSERT INTO tree VALUES (100, 1)",
+    )
+    report = undo(engine, KEYED_TABLES, at, until=until)
+    assert report.complete
+    assert report.conflicts == ()
+    for table in KEYED_TABLES:
+        since = [row for row in rows_of(engine, table) if row[0] == 100]
+        assert len(since) == 1
+        expected = [*rows_of(engine, f"{table} {at.sql}"), *since]
+        assert rows_of(engine, table) == sorted(expected, key=repr)
+
+
+def test_a_later_leaf_keeps_its_branch(engine: Engine) -> None:
+    """A tree grew by mistake, and a leaf came on the new branch since."""
+    say(engine, *KEYED_SHOP)
+    at = take_moment(engine)
+    say(engine, "INSERT INTO tree VALUES (4, 3)", "INSERT INTO tree VALUES (5, 4), (6, 2)")
+    until = take_moment(engine)
+    say(engine, "INSERT INTO tree VALUES (7, 5)")
+    with engine.connect() as connection:
+        with pytest.raises(PastConflictError, match=r"tree 5: a row of .*tree that stays"):
+            undo_changes(connection, "tree", at, until=until)
+        report = undo_changes(connection, "tree", at, until=until, on_conflict="skip")
+        assert [one.key for one in report.conflicts] == [(5,), (4,)]
+        assert (report.deleted, report.skipped) == (1, 2)
+        found = connection.exec_driver_sql("SELECT id FROM tree ORDER BY id").scalars().all()
+        assert found == [1, 2, 3, 4, 5, 7, 10]
 
 
 def test_a_later_row_keeps_the_parent_that_it_refers_to(engine: Engine) -> None:
