@@ -53,15 +53,28 @@ class CheckSpec:
     text: str
 
 
+Bound = int | str | None
+"""A value of a partition; None is MAXVALUE, which is more than any."""
+
+
+@dataclass
+class ListedPartition:
+    name: str
+    text: str
+    """Its values as SHOW CREATE TABLE prints them"""
+    values: list[Bound]
+
+
 @dataclass
 class PartitionSpec:
     """PARTITION BY: its method, `HASH`, `KEY`, `RANGE` or `LIST`, and its columns as written."""
 
     method: str
     columns: list[str]
-    count: int = 1
-    names: list[str] = field(default_factory=list)
-    """Of partitions that are listed"""
+    head: str
+    """The method as SHOW CREATE TABLE prints it"""
+    count: int = 0
+    listed: list[ListedPartition] = field(default_factory=list)
 
 
 @dataclass

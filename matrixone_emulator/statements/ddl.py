@@ -18,7 +18,6 @@ from ..parsing.ddl_statements import (
     DropIndex,
     DropTable,
     KeySpec,
-    PartitionSpec,
     Truncate,
 )
 from ..parsing.dialect import parse_expression
@@ -30,7 +29,6 @@ from ..types.definition import (
     ColumnDef,
     DatabaseVersion,
     Named,
-    PartitionDef,
     TableDef,
     Version,
 )
@@ -47,6 +45,7 @@ from .keys import (
     set_primary,
     sorted_indexes,
 )
+from .partitions import partitioned
 from .row_writer import RowWriter, literal_cell
 from .upsert import Insertion
 from .workspace import Workspace
@@ -168,24 +167,12 @@ def build(session: Workspace, home: DatabaseVersion, statement: CreateTable) -> 
     if session.rules.checks_are_kept:
         definition = replace(definition, checks=named_checks(statement))
     if statement.partition_by is not None:
-        definition = _partitioned(session, definition, statement.partition_by)
+        definition = partitioned(session, definition, statement.partition_by)
     for foreign in statement.foreign_keys:
         if any(spec.references is foreign for spec in statement.columns):
             continue
         definition = add_foreign_key(session, home, definition, foreign)
     return definition
-
-
-def _partitioned(session: Workspace, definition: TableDef, spec: PartitionSpec) -> TableDef:
-    """The definition with its partitions, which are no tables before 4.0, and are not checked."""
-    for name in spec.columns:
-        if definition.column(name) is None:
-            raise SqlError(20301, f"invalid input: column {name.lower()} does not exist")
-    if spec.method == "RANGE" and len(spec.columns) > 1:
-        raise SqlError.internal("RANGE PARTITIONING can only have one parameter")
-    count = spec.count if session.rules.partitions_are_tables else 0
-    parts = tuple(PartitionDef(f"p{number}") for number in range(count))
-    return replace(definition, partition_by=spec.columns[0], partitions=parts)
 
 
 def named_checks(statement: CreateTable) -> tuple[tuple[str, str], ...]:

@@ -16,6 +16,7 @@ from ..types.values import Stored
 from . import generated
 from .constraints import constraint_error, not_null, refuse_key_change
 from .literals import MISSING, Cell, fitted
+from .partitions import partition_of
 from .row_writer import RowWriter, WriteResult, literal_cell
 from .upsert import Insertion, conflicting_rows, refuse_unique_conflict, update_conflicting_row
 from .workspace import Workspace
@@ -175,6 +176,7 @@ class Inserter(RowWriter):
                 number_made = self.session.store.next_number(version.physical, lambda: 1)
             if definition.checks:
                 self.check(definition, stored)
+            partition_of(definition, stored)
             changed.affected += self.write_row(plan, sql, stored, number)
             if number_made:
                 changed.last_insert_id = number_made

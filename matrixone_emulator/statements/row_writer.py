@@ -20,6 +20,7 @@ from ..types.values import Stored, store
 from . import generated
 from .constraints import not_null, strict_bool
 from .literals import NULL, Cell, negative, number_cell
+from .partitions import partition_of
 from .workspace import Workspace
 
 _MAX_FLOAT = 3.4028235e38
@@ -185,6 +186,24 @@ class RowWriter:
 
     # -- one row -----------------------------------------------------------------------
 
+    def keep_partition(
+        self, version: Version, columns: list[ColumnDef], rowid: int, stored: list[Stored]
+    ) -> None:
+        """Refuse a row that would belong to no partition; its move to another is not emulated."""
+        definition = version.definition
+        values = {column.key: value for column, value in zip(columns, stored, strict=True)}
+        if definition.partition_key not in values:
+            return
+        keys = ", ".join(column.key for column in definition.columns)
+        look = f"SELECT {keys} FROM {version.table} WHERE rowid = ?"
+        row = self.session.run(look, [rowid]).fetchone()
+        new = [
+            values.get(column.key, value)
+            for column, value in zip(definition.columns, row, strict=True)
+        ]
+        if partition_of(definition, new) != partition_of(definition, row):
+            raise unsupported(self.statement)
+
     def write_update(
         self, version: Version, columns: list[ColumnDef], rowid: int, cells: list[Cell]
     ) -> None:
@@ -195,6 +214,7 @@ class RowWriter:
             stored.append(self.cell(value, kind, column, 1))
             if column.auto_increment and isinstance(stored[-1], int):
                 self.record_number(version, column, stored[-1])
+        self.keep_partition(version, columns, rowid, stored)
         sets = ", ".join(f"{column.key} = ?" for column in columns)
         lacks = "_lacks"
         for index in rewritten(version.definition, columns):

@@ -114,8 +114,10 @@ def create_table_text(version: Version, rules: Rules) -> str:
     shown = definition.comment if definition.first_comment is None else definition.first_comment
     comment = " COMMENT='{}'".format(shown.replace("'", "''")) if shown else ""
     if definition.partitions:
-        by, count = _quoted(definition.partition_by), len(definition.partitions)
-        comment += f" partition by hash ({by}) partitions {count}"
+        listed = ", ".join(f"partition {one.name} {one.text}" for one in definition.partitions)
+        count = f"partitions {len(definition.partitions)}"
+        comment += f" partition by {definition.partition_by} "
+        comment += f"({listed})" if definition.partition_key else count
     return f"CREATE TABLE {_quoted(version.name)} (\n{body}\n){comment}"
 
 

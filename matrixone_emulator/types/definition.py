@@ -76,6 +76,12 @@ class PartitionDef:
     """0 until the catalogue gives one"""
     indexes: tuple[tuple[int, HiddenTable], ...] = ()
     """By the id of the table's index"""
+    text: str = ""
+    """The values of a listed one, as SHOW CREATE TABLE prints them"""
+    below: int | str | None = None
+    """The end of a range; None is MAXVALUE"""
+    among: tuple[int | str | None, ...] = ()
+    """The values of a list"""
 
     def hidden_tables(self, table: str) -> Iterator[HiddenTable]:
         """Its tables in the catalogue."""
@@ -115,7 +121,9 @@ class TableDef:
     view_database: str = ""
     next_key: int = 1
     partition_by: str = ""
-    """The column of PARTITION BY HASH, as it was written"""
+    """The method and its columns, as SHOW CREATE TABLE prints them"""
+    partition_key: str = ""
+    """The column's key by whose values rows belong to listed partitions"""
     partitions: tuple[PartitionDef, ...] = ()
     """Empty before 4.0, where they are no tables"""
 
@@ -148,7 +156,7 @@ class TableDef:
             replace(index, id=0, hidden="", mark="" if sound else index.mark)
             for index in self.indexes
         )
-        partitions = tuple(PartitionDef(one.name) for one in self.partitions)
+        partitions = tuple(replace(one, id=0, indexes=()) for one in self.partitions)
         return replace(self, indexes=indexes, partitions=partitions)
 
     def copied(self, *, sound: bool = False) -> TableDef:

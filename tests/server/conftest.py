@@ -279,6 +279,13 @@ def since_3(server: Server) -> None:
 
 
 @pytest.fixture
+def since_4(server: Server) -> None:
+    """For what was measured on 4.2.0."""
+    if server.version < (4,):
+        pytest.skip("since 4.0")
+
+
+@pytest.fixture
 def before_4(server: Server) -> None:
     """For what was measured on 3.0.9."""
     if not (3,) <= server.version < (4,):
