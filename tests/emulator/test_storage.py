@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import datetime
+import sqlite3
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -340,3 +342,19 @@ class TestTransactions:
             "drop_table",
             "drop_database",
         ]
+
+
+def test_joins_of_computed_tables_use_an_index(db: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    plans: list[str] = []
+    run = db.session.run
+
+    def explained(sql: str, parameters: Any = ()) -> sqlite3.Cursor:
+        plans.extend(str(row[3]) for row in run(f"EXPLAIN QUERY PLAN {sql}", parameters))
+        return run(sql, parameters)
+
+    monkeypatch.setattr(db.session, "run", explained)
+    db.rows(
+        "SELECT t.relname, i.name FROM mo_catalog.mo_tables t "
+        "JOIN mo_catalog.mo_indexes i ON i.table_id = t.rel_id WHERE i.type <> 'PRIMARY'"
+    )
+    assert any("USING AUTOMATIC" in plan for plan in plans)
