@@ -229,7 +229,7 @@ def test_a_dead_socket(
     assert error.not_tried or when == "after"  # the others go on until it is noticed
     assert (name in there(project)) is (when == "after")
     assert proxy.matching("^KILL")
-    with account_lock(project.engine, timeout=5):
+    with account_lock(project.engine):
         pass
 
 
@@ -264,7 +264,7 @@ def test_interrupted(
         project.upgrade()
     found = there(project)
     assert 0 < len(found) < MANY
-    with account_lock(project.engine, timeout=5):
+    with account_lock(project.engine):
         pass
     assert there(project) == found
     if template == "async":  # asyncio.run() raises another one
