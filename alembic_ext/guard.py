@@ -68,7 +68,7 @@ OVERRIDE = "allow_unprotected"
 """``-x allow_unprotected=true`` lets everything through."""
 
 REQUIRED = "matrixone_pitr_required"
-"""Where a Config keeps what its env.py requires."""
+"""The attribute in which a Config keeps what its env.py requires."""
 
 _required: PitrRange | None = None
 _wrapped = False

@@ -152,7 +152,7 @@ def _point(connection: Connection, row: Row, project: _Project) -> RestorePoint:
 
 
 _UNFIT: Final = re.compile(r"[\s`\"']")
-"""What the server takes in no name of a RESTORE (2.2 to 4.2)."""
+"""Characters that the server takes in no name of a RESTORE (2.2 to 4.2)."""
 
 
 def _if_known(connection: Connection, read: Callable[[], dict[Key, V]]) -> dict[Key, V]:

@@ -136,7 +136,7 @@ class TransactionalDDLElement(ExecutableDDLElement):
     has no transaction or is AUTOCOMMIT; else refused."""
 
     name: str
-    """Of the PITR that it is about; errors carry it."""
+    """The name of the PITR that it is about; errors carry it."""
 
     batch: ClassVar[MakeBatch | None] = None
     """Makes what the elements of one flush share; entered before the first of them is sent."""

@@ -1,9 +1,10 @@
-"""Who imports whom, read from the sources; late imports count."""
+"""Imports and docstrings, read from the sources; late imports count."""
 
 from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
@@ -41,6 +42,29 @@ def _executed(node: ast.AST) -> Iterator[ast.AST]:
             continue
         yield child
         yield from _executed(child)
+
+
+def docstrings(tree: ast.Module) -> Iterator[tuple[str, str]]:
+    """Each docstring with the name of what it describes: also of what is assigned before it."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            text = ast.get_docstring(node)
+            if text:
+                yield getattr(node, "name", "its head"), text
+        for block in (getattr(node, "body", None), getattr(node, "orelse", None)):
+            for before, after in pairwise(block) if isinstance(block, list) else ():
+                target = _assigned(before)
+                if target is not None and isinstance(after, ast.Expr):
+                    value = after.value
+                    if isinstance(value, ast.Constant) and isinstance(value.value, str):
+                        yield ast.unparse(target), value.value
+
+
+def _assigned(statement: ast.stmt) -> ast.expr | None:
+    match statement:
+        case ast.Assign(targets=[target, *_]) | ast.AnnAssign(target=target):
+            return target
+    return None
 
 
 def dependencies(package: str, *, typing: bool = False) -> dict[str, set[str]]:

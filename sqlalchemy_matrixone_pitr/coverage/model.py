@@ -18,7 +18,7 @@ from ..moment import Moment
 from ..server import DEVELOPMENT, Rules, rules_of
 
 GC_TTL: Final = dt.timedelta(hours=1)
-"""How long the server keeps what nothing protects, by default."""
+"""The time for which the server keeps what nothing protects, by default."""
 
 SECOND: Final = dt.timedelta(seconds=1)
 """SHOW PITR gives times in whole seconds."""
