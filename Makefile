@@ -16,6 +16,9 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 .NOTPARALLEL:
 .PHONY: help demo quick test test-live lint types pytest coverage oldest matrix bench clean
 
+# without it each of hundreds of processes would compile all that it imports
+unexport PYTHONDONTWRITEBYTECODE
+
 # one failing check does not keep the others from being run
 MAKEFLAGS += --keep-going
 
