@@ -27,6 +27,7 @@ import pytest
 from sqlalchemy import URL, Engine, create_engine, make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
+from tests.clock import may_advance
 from tests.combinations import ASYNC_SCHEMES, SYNC_SCHEMES, more_than_once, superfluous
 from tests.imports import modules_from
 from tests.interrupts import Interrupt
@@ -234,7 +235,8 @@ def server(request: pytest.FixtureRequest) -> Iterator[Server]:
     # On a busy machine a lock may be had late; nothing here waits for the server to give up.
     with Emulator(version=version_text, lock_timeout=60.0) as emulator:
         where = (emulator.host, emulator.port, "dump", "111")
-        yield Server(*where, numbers(version_text), live=False, emulator=emulator)
+        with may_advance(emulator):
+            yield Server(*where, numbers(version_text), live=False, emulator=emulator)
 
 
 def numbers(version: str) -> tuple[int, ...]:
@@ -247,27 +249,47 @@ def prefix() -> str:
     return f"pt{secrets.token_hex(4)}"
 
 
-@pytest.fixture
-def database(server: Server, prefix: str) -> Iterator[str]:
-    """A database of the test's own, dropped afterwards with every PITR of the test's prefix."""
-    server.query(f"CREATE DATABASE {prefix}")
-    yield prefix
+Say = Callable[[str], list[tuple[object, ...]]]
+
+
+@pytest.fixture(scope="module")
+def say_beside(server: Server) -> Iterator[Say]:
+    """Send a statement on the fixtures' own connection, since opening one takes longest."""
     connection = server.connect()
-    with connection, connection.cursor() as cursor:
-        cursor.execute(f"DROP DATABASE IF EXISTS {prefix}")
-        cursor.execute("SHOW PITR")
-        for row in cursor.fetchall():
-            if str(row[0]).startswith(prefix):
-                name = str(row[0]).replace("\\", "\\\\")  # an escape, in back-quotes too
-                cursor.execute(f"DROP PITR IF EXISTS `{name}`")
+
+    def say(statement: str) -> list[tuple[object, ...]]:
+        nonlocal connection
+        try:
+            cursor = connection.cursor()
+            cursor.execute(statement)
+        except (pymysql.OperationalError, pymysql.InterfaceError):  # a test has killed it
+            connection = server.connect()
+            cursor = connection.cursor()
+            cursor.execute(statement)
+        return list(cursor.fetchall())
+
+    yield say
+    connection.close()
 
 
 @pytest.fixture
-def pitr_names(server: Server, prefix: str) -> Callable[[], list[str]]:
+def database(say_beside: Say, prefix: str) -> Iterator[str]:
+    """A database of the test's own, dropped afterwards with every PITR of the test's prefix."""
+    say_beside(f"CREATE DATABASE {prefix}")
+    yield prefix
+    say_beside(f"DROP DATABASE IF EXISTS {prefix}")
+    for row in say_beside("SHOW PITR"):
+        if str(row[0]).startswith(prefix):
+            name = str(row[0]).replace("\\", "\\\\")  # an escape, in back-quotes too
+            say_beside(f"DROP PITR IF EXISTS `{name}`")
+
+
+@pytest.fixture
+def pitr_names(say_beside: Say, prefix: str) -> Callable[[], list[str]]:
     """What the server itself lists of this test's PITRs, sorted, seen from a plain connection."""
 
     def names() -> list[str]:
-        return sorted(str(r[0]) for r in server.query("SHOW PITR") if str(r[0]).startswith(prefix))
+        return sorted(str(r[0]) for r in say_beside("SHOW PITR") if str(r[0]).startswith(prefix))
 
     return names
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-import time
 from pathlib import Path
 
 import pytest
@@ -13,6 +12,7 @@ from sqlalchemy import Engine
 from sqlalchemy_matrixone_pitr import PitrManager
 from sqlalchemy_matrixone_pitr.emulator import Emulator
 from tests.cli import Call, call, emulator, engine, environment
+from tests.clock import wait
 from tests.past.tables import rows_of, say, take_moment
 from tests.test_cli_policies import on_terminal
 
@@ -199,7 +199,7 @@ def test_nothing_was_dropped(call: Call, at: str) -> None:
 def test_a_person_is_asked(
     at: str, engine: Engine, environment: dict[str, str], tmp_path: Path, answer: str
 ) -> None:
-    time.sleep(0.02)
+    wait(engine, 0.02)
     command = ["copy", "orders", "orders_then", "--at", at]
     code, shown = on_terminal(command, environment, tmp_path, f"{answer}\n")
     asked = f"Copy shop.orders as of {at} as shop.orders_then: 1 table, 2 rows? [y/N]"

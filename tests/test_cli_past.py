@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import datetime as dt
 import json
-import time
 from pathlib import Path
 
 import click
@@ -17,6 +16,7 @@ from sqlalchemy_matrixone_pitr.cli.errors import as_commands
 from sqlalchemy_matrixone_pitr.cli.sqlparts import ReadTable, at_a_moment, condition, tables_of
 from sqlalchemy_matrixone_pitr.emulator import Emulator
 from tests.cli import Call, call, emulator, engine, environment
+from tests.clock import wait
 from tests.test_cli_policies import on_terminal
 
 __all__ = ["call", "emulator", "engine", "environment"]
@@ -37,9 +37,9 @@ def rows(engine: Engine, table: str = "orders") -> list[tuple[object, ...]]:
 
 
 def take_moment(engine: Engine) -> Moment:
-    time.sleep(0.02)
+    wait(engine, 0.02)
     moment = Moment.now(engine)
-    time.sleep(0.02)
+    wait(engine, 0.02)
     return moment
 
 
@@ -128,7 +128,7 @@ def test_when_nothing_changed(call: Call, at: str) -> None:
 
 def test_the_latest_changes_are_listed(call: Call, at: str, engine: Engine) -> None:
     for number in range(20, 23):
-        time.sleep(0.1)
+        wait(engine, 0.1)
         say(engine, f"INSERT INTO shop.orders VALUES ({number}, 'x', 1, {number})")
     select = "SELECT count(*) FROM orders"
     options = ("--since", at, "--resolution", "0.005", "--limit", "1")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import time
 
 import pytest
 from alembic.script import ScriptDirectory
@@ -25,6 +24,7 @@ from sqlalchemy_matrixone_pitr.extent import Parts
 from sqlalchemy_matrixone_pitr.moment import Moment
 from sqlalchemy_matrixone_pitr.status import ServerState
 from tests.alembic.conftest import Project
+from tests.clock import wait
 from tests.conftest import Server
 
 one_dialect = pytest.mark.parametrize("project", ["matrixone+pymysql"], indirect=True)
@@ -143,10 +143,10 @@ def test_what_later_revisions_have_destroyed(
     project.upgrade("0001")
     PitrManager(project.engine).create_database_pitr(project.prefix, database)
     PitrManager(project.engine).create_table_pitr(f"{project.prefix}_b", database, "b")
-    time.sleep(1.6)
+    wait(server, 1.6)
     for name in "abc":
         server.query(f"INSERT INTO {name} VALUES (7)", database)
-    time.sleep(0.3)
+    wait(server, 0.3)
     project.upgrade()
     assert [s.split("`")[3] for s in restore_point(project.engine, "0003").statements] == ["b", "e"]
     project.downgrade("0003")
@@ -155,7 +155,7 @@ def test_what_later_revisions_have_destroyed(
     assert point.lost == []
     assert f"{database}.d was renamed to dd: rename it back" in point.warnings
     assert point.afterwards == ["alembic stamp 0001", f"mo-pitr renew {project.prefix}_b"]
-    time.sleep(1.1)
+    wait(server, 1.1)
     for statement in point.statements:
         server.query(statement.removesuffix(";"))
     for name in "abc":
@@ -239,12 +239,12 @@ def test_each_tenant_has_its_own_time(project: Project, server: Server, database
         for name in names:
             server.query("CREATE TABLE a (id INT PRIMARY KEY)", name)
             PitrManager(project.engine).create_database_pitr(f"{project.prefix}_{name}", name)
-        time.sleep(1.1)
+        wait(server, 1.1)
 
         def write(*tenants: str) -> None:
             for name in tenants:
                 server.query("INSERT INTO a VALUES (1)", name)
-            time.sleep(0.1)
+            wait(server, 0.1)
 
         after = [lambda: write(*names[1:]), lambda: None, lambda: None]
         shown = [url.render_as_string(hide_password=False) for url in urls]
@@ -252,7 +252,7 @@ def test_each_tenant_has_its_own_time(project: Project, server: Server, database
         (project.where / "env.py").write_text(TENANTS)
         project.revision(1, 'op.execute("SELECT sleep(0.3)")\nop.drop_table("a")')
         project.upgrade()
-        time.sleep(1.1)
+        wait(server, 1.1)
         moments = []
         for name, url in zip(names, urls, strict=True):
             engine = create_engine(url)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import time
 
 import pytest
 from sqlalchemy import Column, Integer, MetaData, Table, text
@@ -11,6 +10,7 @@ from sqlalchemy.exc import SAWarning
 
 from sqlalchemy_matrixone_pitr import PitrManager, RestorePitr, TablePitr
 from tests.alembic.conftest import TEMPLATES, Project
+from tests.clock import server_now, wait
 from tests.conftest import Server
 from tests.proxy import Proxy
 
@@ -149,16 +149,16 @@ def test_no_history_is_lost(declared: Project) -> None:
             conn.execute(text(statement))
 
     def moment() -> dt.datetime:
-        time.sleep(1.1)
-        found = dt.datetime.now(dt.UTC)
-        time.sleep(0.1)
+        wait(declared.engine, 1.1)
+        found = server_now(declared.engine)
+        wait(declared.engine, 0.1)
         return found
 
     declared.upgrade("0001")
     run("INSERT INTO orders VALUES (1)")
     before = moment()
     declared.upgrade()
-    time.sleep(1.1)
+    wait(declared.engine, 1.1)
     run("INSERT INTO orders VALUES (2, 2)")
     after = moment()
     run("DELETE FROM orders WHERE id > 0")

@@ -29,6 +29,7 @@ from sqlalchemy_matrixone_pitr.model import PitrRange
 from sqlalchemy_matrixone_pitr.moment import Moment
 from sqlalchemy_matrixone_pitr.status import ServerState
 from tests.alembic.conftest import Project
+from tests.clock import wait
 
 TABLES = (
     'op.create_table("orders", sa.Column("id", sa.Integer, primary_key=True), '
@@ -228,6 +229,4 @@ def test_a_restore_point_prefers_the_database_level(project: Project, database: 
 
 def _a_second_later(project: Project) -> None:
     """The server tells when policies were made in whole seconds."""
-    import time
-
-    time.sleep(1.6)
+    wait(project.engine, 1.6)

@@ -6,7 +6,6 @@ import json
 import logging
 import os
 import subprocess
-import time
 
 import pytest
 from sqlalchemy import create_engine, text
@@ -15,6 +14,7 @@ from sqlalchemy_matrixone_pitr import PitrManager, PitrNotFoundError, PitrValida
 from sqlalchemy_matrixone_pitr.alembic import restore_point
 from tests.alembic.conftest import Project
 from tests.cli import SCRIPT
+from tests.clock import wait
 from tests.conftest import Server
 from tests.proxy import Proxy
 
@@ -35,11 +35,11 @@ def applied(project: Project, database: str) -> Project:
     )
     project.upgrade("0001")
     PitrManager(project.engine).create_database_pitr(project.prefix, database)
-    time.sleep(1.1)
+    wait(project.engine, 1.1)
     with project.engine.begin() as conn:
         conn.execute(text("INSERT INTO orders VALUES (1)"))
         conn.execute(text("INSERT INTO other VALUES (2)"))
-    time.sleep(0.5)  # the moment may be one way to the server too early
+    wait(project.engine, 0.5)  # the moment may be one way to the server too early
     project.upgrade()
     return project
 
@@ -48,7 +48,7 @@ def test_its_statements_bring_the_tables_back(applied: Project, server: Server) 
     point = restore_point(applied.engine, "0002")
     assert point.lost == []
     assert len(point.statements) == 2
-    time.sleep(1.1)
+    wait(server, 1.1)
     for statement in point.statements:
         server.query(statement.removesuffix(";"))
     with applied.engine.connect() as conn:
@@ -88,7 +88,7 @@ def test_what_foreign_keys_refer_to_is_said(project: Project, database: str) -> 
     project.revision(2, 'op.add_column("orders", sa.Column("c", sa.Integer))\nop.drop_table("a b")')
     project.upgrade("0001")
     PitrManager(project.engine).create_database_pitr(project.prefix, database)
-    time.sleep(1.6)
+    wait(project.engine, 1.6)
     project.upgrade()
     point = restore_point(project.engine, "0002")
     assert len(point.statements) == 1
@@ -149,7 +149,7 @@ def test_what_no_policy_reaches(applied: Project) -> None:
 def test_a_revision_that_ran_again_is_of_the_last_time(applied: Project) -> None:
     first = restore_point(applied.engine, "0002").moment
     applied.downgrade("0001")
-    time.sleep(0.01)
+    wait(applied.engine, 0.01)
     applied.upgrade()
     assert restore_point(applied.engine, "0002").moment > first
 
@@ -206,7 +206,7 @@ def brought_back(project: Project, server: Server, revision: str) -> None:
     point = restore_point(project.engine, revision)
     assert point.lost == []
     assert point.statements
-    time.sleep(1.1)
+    wait(server, 1.1)
     for statement in point.statements:
         server.query(statement.removesuffix(";"))
 
@@ -230,9 +230,9 @@ def test_before_a_block_that_commits_by_itself(
     project.revision(3, f"with op.get_context().autocommit_block():\n    {BLOCKS[block]}")
     project.upgrade("0001")
     PitrManager(project.engine).create_database_pitr(project.prefix, database)
-    time.sleep(1.1)
+    wait(project.engine, 1.1)
     project.upgrade(f"000{first}")
-    time.sleep(0.5)
+    wait(project.engine, 0.5)
     project.upgrade()
     brought_back(project, server, "0003")
     assert server.query("SELECT * FROM orders", database) == [(1,)]
@@ -249,7 +249,7 @@ def test_in_other_databases(project: Project, server: Server, database: str) -> 
             server.query("CREATE TABLE orders (id INT PRIMARY KEY)", name)
             server.query("INSERT INTO orders VALUES (1)", name)
             PitrManager(project.engine).create_database_pitr(f"{project.prefix}_{name}", name)
-        time.sleep(1.6)
+        wait(project.engine, 1.6)
         project.revision(
             1, f'op.drop_table("orders", schema="{other}")\nop.execute("DROP DATABASE {gone}")'
         )
@@ -269,9 +269,9 @@ def test_not_from_a_policy_that_had_ended(project: Project, server: Server, data
     project.revision(2, 'op.drop_table("orders")')
     project.upgrade("0001")
     PitrManager(project.engine).create_table_pitr(project.prefix, database, "orders", 7)
-    time.sleep(1.6)
+    wait(project.engine, 1.6)
     server.query("ALTER TABLE orders ADD COLUMN c INT", database)
-    time.sleep(0.5)
+    wait(project.engine, 0.5)
     project.upgrade()
     point = restore_point(project.engine, "0002")
     assert (point.statements, point.lost) == ([], [f"{database}.orders"])
@@ -285,7 +285,7 @@ def test_from_one_that_the_revision_has_ended(
     project.revision(2, 'op.drop_table("orders")')
     project.upgrade("0001")
     PitrManager(project.engine).create_table_pitr(project.prefix, database, "orders", 7)
-    time.sleep(1.6)
+    wait(project.engine, 1.6)
     project.upgrade()
     brought_back(project, server, "0002")
     assert server.query("SHOW TABLES LIKE 'orders'", database) == [("orders",)]
@@ -305,7 +305,7 @@ def test_what_others_refer_to_comes_first(project: Project, server: Server, data
     project.revision(2, 'op.drop_table("a")\nop.drop_table("%b")\nop.drop_table("z")')
     project.upgrade("0001")
     PitrManager(project.engine).create_database_pitr(project.prefix, database)
-    time.sleep(1.6)
+    wait(project.engine, 1.6)
     project.upgrade()
     brought_back(project, server, "0002")
     assert {row[0] for row in server.query("SHOW TABLES", database)} >= {"a", "%b", "z"}

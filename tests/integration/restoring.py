@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 from sqlalchemy import Engine
 
 from sqlalchemy_matrixone_pitr import CreatePitr, Moment, Pitr
 from sqlalchemy_matrixone_pitr.catalog import keys_in
+from tests.clock import wait
 from tests.past.tables import rows_of, say, take_moment
 
 State = dict[str, Any]
@@ -37,7 +37,7 @@ def protect(engine: Engine, *pitrs: Pitr) -> None:
     with engine.begin() as connection:
         for pitr in pitrs:
             connection.execute(CreatePitr(pitr))
-    time.sleep(1.05)  # policies know seconds
+    wait(engine, 1.05)  # policies know seconds
 
 
 def state_of(engine: Engine, *databases: str) -> State:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import time
 
 import pytest
 from sqlalchemy import Engine, create_engine, text
@@ -17,6 +16,7 @@ from sqlalchemy_matrixone_pitr import (
     RestorePitr,
     TransactionPitrManager,
 )
+from tests.clock import server_now, wait
 from tests.combinations import SYNC_SCHEMES
 from tests.conftest import Server
 from tests.proxy import Proxy
@@ -28,8 +28,8 @@ def moment(engine: Engine, database: str, prefix: str) -> dt.datetime:
         conn.execute(text("CREATE TABLE t (id INT PRIMARY KEY)"))
         conn.execute(text("CREATE TABLE u (id INT PRIMARY KEY)"))
     PitrManager(engine).create_database_pitr(prefix, database)
-    time.sleep(1.1)
-    return dt.datetime.now(dt.UTC)
+    wait(engine, 1.1)
+    return server_now(engine)
 
 
 def test_what_a_cursor_wrote_is_not_rolled_back(
@@ -78,12 +78,12 @@ def test_a_begin_sent_as_text_is_not_committed(
 
 
 def test_a_restore_says_nothing_on_the_callers_connection(
-    proxied_engine: Engine, proxy: Proxy, database: str, prefix: str
+    server: Server, proxied_engine: Engine, proxy: Proxy, database: str, prefix: str
 ) -> None:
     PitrManager(proxied_engine).create_database_pitr(prefix, database)
+    wait(server, 1.1)
+    moment = server_now(proxied_engine)
     proxied_engine.dispose()  # the proxy has forgotten its connections
-    time.sleep(1.1)
-    moment = dt.datetime.now(dt.UTC)
     with proxied_engine.connect() as conn:
         number = conn.connection.driver_connection.thread_id()  # type: ignore[union-attr]
         conn.exec_driver_sql("SET @mine = 5")
@@ -115,7 +115,6 @@ def test_a_dead_connection_of_the_pool_is_replaced(
     first.close()
     second.close()
     proxy.kill()
-    time.sleep(0.2)
     for number in range(3):
         try:
             conn = engine.connect()
@@ -141,7 +140,6 @@ def test_a_dead_connection_is_a_wrapped_error_where_autocommit_is_set_on_it(
     engine = create_engine(server.url("matrixone+pymysql", database, port=proxy.port))
     conn = engine.connect()
     proxy.kill()
-    time.sleep(0.2)
     with pytest.raises(DBAPIError) as caught:
         conn.execution_options(isolation_level="AUTOCOMMIT")
     assert caught.value.connection_invalidated
@@ -158,7 +156,6 @@ def test_the_replaced_connection_is_no_autocommit_one_for_the_next(
     engine = plain.execution_options(isolation_level="AUTOCOMMIT")
     engine.connect().close()
     proxy.kill()
-    time.sleep(0.2)
     with engine.connect() as conn:
         assert str(conn.execute(text("SELECT @@autocommit")).scalar()) in ("1", "ON")
     with plain.connect() as conn:

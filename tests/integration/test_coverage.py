@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
 import warnings
 from collections.abc import Callable, Iterator
 
@@ -39,6 +38,7 @@ from sqlalchemy_matrixone_pitr import (
 )
 from sqlalchemy_matrixone_pitr.connections import Bind
 from sqlalchemy_matrixone_pitr.server import Rules, rules_of
+from tests.clock import wait
 from tests.conftest import LIVE, Server
 from tests.past.conftest import take_moment
 
@@ -477,10 +477,10 @@ def test_a_table_that_is_younger_than_its_databases_policy(
 ) -> None:
     protect(shop, Pitr.database(f"{prefix}_d", "7d"))
     before = take_moment(shop)
-    time.sleep(1.1)
+    wait(shop, 1.1)
     say(shop, "CREATE TABLE young (id INT)")
     say(shop, "ALTER TABLE crates ADD COLUMN w INT")
-    time.sleep(1.1)
+    wait(shop, 1.1)
     [young] = covered(shop, database, "young").windows
     [old] = covered(shop, database).windows
     assert young.since is not None
@@ -504,7 +504,7 @@ def test_it_agrees_with_check_kept(shop: Engine, database: str, prefix: str) -> 
 
 def test_the_servers_windows_and_why_they_differ(shop: Engine, database: str, prefix: str) -> None:
     protect(shop, Pitr.table(f"{prefix}_t", "crates", "7d"))
-    time.sleep(2.1)
+    wait(shop, 2.1)
     say_alone(shop, f"ALTER PITR {prefix}_t RANGE 8 'd'")
     report = coverage(shop, databases=[database], server_windows=True)
     assert [one.source_name for one in report.server_windows or ()] == [f"{prefix}_t"]
@@ -525,15 +525,15 @@ def test_the_servers_windows_and_why_they_differ(shop: Engine, database: str, pr
 
 def test_an_ordinary_account(tenant: Engine) -> None:
     """It reads no recorded ids: it compares those of now with those just after the creation."""
-    time.sleep(1.1)
+    wait(tenant, 1.1)
     protect(tenant, Pitr.table("week", "crates", "7d"))
-    time.sleep(1.1)  # it knows whole seconds
+    wait(tenant, 1.1)  # it knows whole seconds
     report = coverage(tenant, require="7d")
     assert report.account.endswith("_acc")
     [found] = report.tables
     assert (found.state.value, found.meets_requirement) == ("covered", True)
     before = take_moment(tenant)
-    time.sleep(1.1)
+    wait(tenant, 1.1)
     say(tenant, "ALTER TABLE crates ADD COLUMN w INT")
     [found] = coverage(tenant).tables
     assert found.state.value == "detached"

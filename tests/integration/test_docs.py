@@ -8,7 +8,6 @@ import gc
 import importlib
 import io
 import re
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +15,7 @@ import pytest
 from sqlalchemy import Engine
 
 import sqlalchemy_matrixone_pitr
+from tests.clock import wait
 from tests.conftest import Server
 
 pytestmark = [pytest.mark.slow, pytest.mark.one_version]
@@ -85,7 +85,7 @@ def run(page: str, server: Server, shop: str, *, after: list[str] | None = None)
             if "Emulator" not in block:  # which has a database of its own
                 code = code.replace('"shop"', repr(shop))
             if number:
-                time.sleep(1.1)  # as long as a reader needs: a policy's times are whole seconds
+                wait(server, 1.1)  # as long as a reader needs: a policy's times are whole seconds
             exec(compile(code, page, "exec"), namespace)
     close_engines(shop)
     return printed.getvalue().splitlines()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -30,6 +29,7 @@ from sqlalchemy_matrixone_pitr import (
     get_pitrs,
     get_recovery_windows,
 )
+from tests.clock import wait
 from tests.conftest import Server
 
 T = table("t", sa_column("id"))
@@ -91,7 +91,7 @@ def test_filters_are_the_servers(manager: PitrManager, engine: Engine, prefix: s
 
 def test_newest_first(manager: PitrManager, engine: Engine, prefix: str) -> None:
     manager.create_table_pitr(f"{prefix}_b", prefix, "t")
-    time.sleep(1.1)
+    wait(engine, 1.1)
     manager.create_table_pitr(f"{prefix}_a", prefix, "u")
     manager.create_database_pitr(f"{prefix}_0", prefix)
     assert own(engine, prefix)[-1].name == f"{prefix}_b"
@@ -214,9 +214,9 @@ def test_rows_deleted_by_mistake_come_back(
 
 def _now(server: Server) -> dt.datetime:
     """A moment on the server's clock with something on both sides of it."""
-    time.sleep(0.3)
+    wait(server, 0.3)
     now = _server_now(server)
-    time.sleep(0.3)
+    wait(server, 0.3)
     return now
 
 
@@ -324,7 +324,7 @@ def test_another_account(
     theirs = PitrManager(engine)
     execute(engine, "CREATE TABLE r (id INT PRIMARY KEY)")
     execute(engine, "ALTER TABLE r ADD COLUMN note INT")
-    time.sleep(1.1)  # their creation and the PITRs' fall into different seconds
+    wait(engine, 1.1)  # their creation and the PITRs' fall into different seconds
     theirs.create_table_pitr(f"{prefix}_r", f"{prefix}_shop", "r")
     # how it was made is told by nothing that this account can read
     rebuilt = PitrStatus.UNKNOWN if server.version >= (4,) else PitrStatus.ACTIVE
@@ -355,7 +355,7 @@ def test_another_account(
 
     found = {p.name[-1]: p.status for p in get_pitrs(engine, with_status=True)}
     assert found == {**dict.fromkeys("adtu", PitrStatus.ACTIVE), "r": rebuilt}
-    time.sleep(1.1)
+    wait(engine, 1.1)
     execute(engine, "ALTER TABLE t ADD COLUMN note INT", "CREATE INDEX i ON u (id)")
     found = {p.name[-1]: p.status for p in get_pitrs(engine, with_status=True)}
     assert found == {

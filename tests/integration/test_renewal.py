@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import threading
-import time
 from collections.abc import Callable
 
 import pytest
@@ -39,6 +38,7 @@ from sqlalchemy_matrixone_pitr import (
     renew_pitr_async,
 )
 from sqlalchemy_matrixone_pitr.emulator import Emulator
+from tests.clock import server_now, wait
 from tests.conftest import Server
 from tests.interrupts import Interrupt
 from tests.proxy import Proxy, When
@@ -219,16 +219,16 @@ def test_renewal_loses_no_history(
     """A row from before the rebuild, and one from after it, each by its own generation."""
 
     def moment() -> dt.datetime:
-        time.sleep(1.1)
-        found = dt.datetime.now(dt.UTC)
-        time.sleep(0.1)
+        wait(server, 1.1)
+        found = server_now(engine)
+        wait(server, 0.1)
         return found
 
     database = str(engine.url.database)
     before = moment()
     run(engine, rebuild())
     renewed = manager.renew(prefix)
-    time.sleep(1.1)
+    wait(server, 1.1)
     run(engine, "INSERT INTO orders VALUES (2, 2)")
     after = moment()
     run(engine, "DELETE FROM orders WHERE id > 0")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
-import time
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -19,6 +18,7 @@ from sqlalchemy_matrixone_pitr import (
     TransactionPitrManager,
     get_pitrs,
 )
+from tests.clock import server_now, wait
 from tests.conftest import Server
 from tests.proxy import Proxy
 from tests.server.conftest import PASSWORD, account_for_tests
@@ -41,8 +41,8 @@ def moment(engine: Engine, server: Server, database: str, prefix: str) -> dt.dat
     manager = PitrManager(engine)
     manager.create_database_pitr(f"{prefix}_d", database)
     manager.create_table_pitr(f"{prefix}_t", database, "t")
-    time.sleep(1.1)
-    return dt.datetime.now(dt.UTC)
+    wait(engine, 1.1)
+    return server_now(engine)
 
 
 def test_of_a_table(engine: Engine, database: str, prefix: str, moment: dt.datetime) -> None:
@@ -124,8 +124,8 @@ def test_asyncio(
     with matrixone_engine.begin() as conn:
         conn.execute(text("CREATE TABLE t (id INT PRIMARY KEY)"))
     PitrManager(matrixone_engine).create_database_pitr(prefix, database)
-    time.sleep(1.1)
-    moment = dt.datetime.now(dt.UTC)
+    wait(matrixone_engine, 1.1)
+    moment = server_now(matrixone_engine)
 
     async def main() -> None:
         engine = make_async_engine()
@@ -163,14 +163,14 @@ def test_of_an_account_that_cannot_read_the_servers_list(tenant: Engine) -> None
             "CREATE TABLE a.free (id INT)",
         ):
             conn.execute(text(statement))
-    time.sleep(1.1)
+    wait(tenant, 1.1)
     manager = PitrManager(tenant)
     manager.create_account_pitr("of_account")
     manager.create_database_pitr("of_a", "a")
     manager.create_table_pitr("of_own", "b", "own")
-    time.sleep(1.1)
-    moment = dt.datetime.now(dt.UTC)
-    time.sleep(0.1)
+    wait(tenant, 1.1)
+    moment = server_now(tenant)
+    wait(tenant, 0.1)
     with tenant.begin() as conn:
         for table in ("a.parent", "a.free"):
             conn.execute(text(f"INSERT INTO {table} VALUES (1)"))

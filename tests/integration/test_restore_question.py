@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import datetime as dt
-import time
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -21,6 +19,7 @@ from sqlalchemy_matrixone_pitr import (
     RestorePitr,
     TransactionPitrManager,
 )
+from tests.clock import server_now, wait
 from tests.conftest import Server
 from tests.proxy import Proxy
 
@@ -54,7 +53,7 @@ def shop(say: Callable[..., None], server: Server, database: str, prefix: str) -
 
     def protect() -> str:
         say(f"CREATE PITR {prefix} FOR DATABASE {database} RANGE 1 'd'")
-        time.sleep(1.1)
+        wait(server, 1.1)
         moment = str(server.query("SELECT CAST(now(6) AS CHAR)")[0][0])
         say("INSERT INTO parent VALUES (3)", "INSERT INTO free VALUES (3)")
         return moment
@@ -301,9 +300,9 @@ def test_2_2_leaves_out_what_refers_to_a_missing_table(table: str | None) -> Non
                 conn.execute(text(statement))
         manager = PitrManager(engine)
         manager.create_database_pitr("p", "a")
-        time.sleep(1.1)
-        moment = dt.datetime.now(dt.UTC)
-        time.sleep(1.1)
+        wait(engine, 1.1)
+        moment = server_now(engine)
+        wait(engine, 1.1)
         with engine.begin() as conn:
             conn.execute(text("DROP TABLE a.child"))
             conn.execute(text("DROP TABLE b.parent"))

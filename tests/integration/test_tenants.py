@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 
 import pytest
@@ -22,6 +21,7 @@ from sqlalchemy_matrixone_pitr import (
     plan_pitrs,
     renew_pitr,
 )
+from tests.clock import wait
 from tests.conftest import Server
 
 
@@ -62,13 +62,13 @@ def run(engine: Engine, *statements: str) -> None:
 
 def test_plan_apply_and_renew(shop: Engine, metadata: MetaData, server: Server) -> None:
     metadata.create_all(shop)
-    time.sleep(1.1)  # the creation of tables and policies falls into different seconds
+    wait(server, 1.1)  # the creation of tables and policies falls into different seconds
     report = apply_plan(shop, plan_pitrs(shop, metadata))
     assert len(report.done) == 4
     plan = plan_pitrs(shop, metadata)
     assert (plan.in_sync, plan.unknown) == (True, ())
     assert str(ensure_pitrs(shop, metadata)) == "nothing to do"
-    time.sleep(1.1)
+    wait(server, 1.1)
     run(shop, "ALTER TABLE a ADD COLUMN x INT", "CREATE INDEX i ON b (id)")
     plan = plan_pitrs(shop, metadata)
     assert [(a.kind, a.pitr.name) for a in plan.actions] == [("renew", "pitr_shop_a__g2")]
@@ -83,9 +83,9 @@ def test_a_stale_row_is_explained(shop: Engine, metadata: MetaData, server: Serv
     if server.version >= (4,):
         pytest.skip("TRUNCATE detaches on 4.x")
     metadata.create_all(shop)
-    time.sleep(1.1)
+    wait(server, 1.1)
     apply_plan(shop, plan_pitrs(shop, metadata)).raise_for_failed()
-    time.sleep(1.1)
+    wait(server, 1.1)
     run(shop, "TRUNCATE TABLE b")
     report = apply_plan(shop, plan_pitrs(shop, metadata))
     assert "keep_history=False" in str(report)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -19,6 +18,7 @@ from sqlalchemy import (
 )
 
 from sqlalchemy_matrixone_pitr import Moment
+from tests.clock import wait
 from tests.conftest import Server
 from tests.past.tables import say
 from tests.server.conftest import PASSWORD, account_for_tests
@@ -51,9 +51,9 @@ class Shop:
 
 def take_moment(engine: Engine) -> Moment:
     """Now, with a little time on both sides of it, so that no commit shares the moment."""
-    time.sleep(0.02)
+    wait(engine, 0.02)
     moment = Moment.now(engine)
-    time.sleep(0.02)
+    wait(engine, 0.02)
     return moment
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 from sqlalchemy import Engine
 
 from sqlalchemy_matrixone_pitr import Moment
+from tests.clock import wait
 
 Rows = list[tuple[Any, ...]]
 
@@ -28,7 +28,7 @@ def rows_of(engine: Engine, table: str) -> Rows:
 
 def take_moment(engine: Engine) -> Moment:
     """Now, with a little time on both sides of it, so that no commit shares the moment."""
-    time.sleep(0.01)
+    wait(engine, 0.01)
     moment = Moment.now(engine)
-    time.sleep(0.01)
+    wait(engine, 0.01)
     return moment

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
-import time
 import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -40,6 +39,7 @@ from sqlalchemy_matrixone_pitr import (
     find_changes,
     past_session,
 )
+from tests.clock import wait
 from tests.conftest import Server
 from tests.past.conftest import take_moment
 
@@ -57,7 +57,7 @@ def plain(engine: Engine) -> Engine:
 def protect(engine: Engine, pitr: Pitr) -> None:
     with engine.begin() as connection:
         connection.execute(CreatePitr(pitr))
-    time.sleep(1.1)  # policies know seconds
+    wait(engine, 1.1)  # policies know seconds
 
 
 ROADS: list[Callable[[Engine, Moment], object]] = [

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import itertools
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -40,6 +39,7 @@ from sqlalchemy_matrixone_pitr import (
     undo_changes,
     undrop,
 )
+from tests.clock import wait
 from tests.conftest import Server
 from tests.past.tables import rows_of, say, take_moment
 
@@ -77,7 +77,7 @@ def changed(engine: Engine, *pitrs: Pitr) -> Moment:
     with engine.begin() as connection:
         for pitr in pitrs:
             connection.execute(CreatePitr(pitr))
-    time.sleep(1.1 if pitrs else 0)  # policies know seconds
+    wait(engine, 1.1 if pitrs else 0)  # policies know seconds
     say(engine, "INSERT INTO goods VALUES (1, 10, 5), (2, 20, 5), (77, 30, 6)")
     then = take_moment(engine)
     say(
@@ -203,7 +203,7 @@ def test_a_key_whose_index_is_lost(
     say(engine, "CREATE TABLE odd (u INT NOT NULL UNIQUE, v INT)")
     with engine.begin() as connection:
         connection.execute(CreatePitr(Pitr.table(f"{prefix}_o", "odd", "1d")))
-    time.sleep(1.1)
+    wait(engine, 1.1)
     say(engine, "INSERT INTO odd VALUES (1, 1), (2, 2)")
     then = take_moment(engine)
     say(engine, "DELETE FROM odd WHERE u = 1", "UPDATE odd SET v = 5 WHERE u = 2")

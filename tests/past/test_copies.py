@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import time
 from collections.abc import Callable
 
 import pytest
@@ -33,6 +32,7 @@ from sqlalchemy_matrixone_pitr import (
     undrop,
     undrop_async,
 )
+from tests.clock import wait
 from tests.conftest import Server
 from tests.past.tables import rows_of, say, take_moment
 
@@ -43,7 +43,7 @@ TABLE = "CREATE TABLE t (id INT PRIMARY KEY, v VARCHAR(9), UNIQUE KEY uv (v))"
 def protect(engine: Engine, pitr: Pitr) -> None:
     with engine.begin() as connection:
         connection.execute(CreatePitr(pitr))
-    time.sleep(1.1)  # policies know seconds
+    wait(engine, 1.1)  # policies know seconds
 
 
 @pytest.fixture

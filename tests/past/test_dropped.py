@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import json
-import time
 import warnings
 from collections.abc import Callable
 
@@ -30,6 +29,7 @@ from sqlalchemy_matrixone_pitr import (
     restore_copy,
     undrop,
 )
+from tests.clock import wait
 from tests.conftest import Server
 from tests.past.tables import say, take_moment
 
@@ -39,7 +39,7 @@ pytestmark = pytest.mark.one_version
 def protect(engine: Engine, pitr: Pitr) -> None:
     with engine.begin() as connection:
         connection.execute(CreatePitr(pitr))
-    time.sleep(1.1)  # policies know seconds
+    wait(engine, 1.1)  # policies know seconds
 
 
 @pytest.fixture
@@ -86,7 +86,7 @@ def test_a_drop(matrixone_engine: Engine, database: str, prefix: str, start: Mom
 def test_five_drops_of_one_name(matrixone_engine: Engine, database: str, start: Moment) -> None:
     for number in range(5):
         say(matrixone_engine, f"CREATE TABLE t (id INT PRIMARY KEY, c{number} INT)")
-        time.sleep(0.15)
+        wait(matrixone_engine, 0.15)
         say(matrixone_engine, "DROP TABLE t")
     say(matrixone_engine, "CREATE TABLE t (id INT PRIMARY KEY)")
     found = dropped_objects(matrixone_engine, database=database, since=start)
@@ -183,9 +183,9 @@ def test_how_many_statements(matrixone_engine: Engine, database: str, start: Mom
 
 def test_as_far_as_a_policy_reaches(matrixone_engine: Engine, database: str, start: Moment) -> None:
     say(matrixone_engine, "CREATE TABLE t (id INT)")
-    time.sleep(0.3)
+    wait(matrixone_engine, 0.3)
     say(matrixone_engine, "DROP TABLE t")
-    time.sleep(0.1)
+    wait(matrixone_engine, 0.1)
     assert named(dropped_objects(matrixone_engine, database=database)) == ["t"]
     assert dropped_objects(matrixone_engine, database=database, since="1ms ago") == []
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 import warnings
 
 import pytest
@@ -24,6 +23,7 @@ from sqlalchemy_matrixone_pitr import (
     undo_changes,
     undrop,
 )
+from tests.clock import wait
 from tests.conftest import Server
 from tests.past.tables import rows_of, say, take_moment
 
@@ -36,7 +36,7 @@ ROWS = [(1, "tea"), (2, "lamp")]
 def protect(engine: Engine, pitr: Pitr) -> None:
     with engine.begin() as connection:
         connection.execute(CreatePitr(pitr))
-    time.sleep(1.1)  # policies know seconds
+    wait(engine, 1.1)  # policies know seconds
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -27,6 +26,7 @@ from sqlalchemy_matrixone_pitr import (
     undo_changes,
     undo_sql,
 )
+from tests.clock import wait
 from tests.past.tables import say, take_moment
 
 COUNT = select(func.count()).select_from(table("orders"))
@@ -80,7 +80,7 @@ def test_what_a_policy_keeps_is_read_and_undone(engine: Engine, prefix: str) -> 
     say(engine, "CREATE TABLE orders (id INT PRIMARY KEY)", "INSERT INTO orders VALUES (1)")
     with engine.begin() as connection:
         connection.execute(CreatePitr(Pitr.database(f"{prefix}_d", "1d")))
-    time.sleep(1.1)  # policies know seconds
+    wait(engine, 1.1)  # policies know seconds
     then = take_moment(engine)
     say(engine, "INSERT INTO orders VALUES (2)")
     with warnings.catch_warnings():

@@ -26,6 +26,7 @@ from typing import Any
 import pymysql
 import pytest
 
+from tests.clock import wait
 from tests.conftest import Server
 
 IN_TRANSACTION, AUTOCOMMIT = 1, 2
@@ -389,10 +390,10 @@ class Moment:
 
 def moment(client: Client) -> Moment:
     """Now, with a little time on both sides of it, so that no commit shares the moment."""
-    time.sleep(0.03)
+    wait(client.connection, 0.03)
     client.ok("SET @zone = @@time_zone", "SET time_zone = 'SYSTEM'")
     text = client.value("SELECT CAST(now(6) AS CHAR)")
     seconds = client.value(f"SELECT unix_timestamp('{text}')")
     client.ok("SET time_zone = @zone")
-    time.sleep(0.03)
+    wait(client.connection, 0.03)
     return Moment(text, int(seconds * 1_000_000_000))

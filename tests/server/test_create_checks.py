@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 import pymysql
 import pytest
 
+from tests.clock import wait
 from tests.conftest import Server
 from tests.server.conftest import (
     NO_PRIVILEGE,
@@ -385,7 +386,7 @@ def test_every_alter_moves_the_modified_time(shop: Client) -> None:
     created, modified = shop.rows("SHOW PITR WHERE pitr_name = '~_p'")[0][1:3]
     assert created == modified
     first = shop.rows("SHOW RECOVERY_WINDOW FOR TABLE ~ t")[0][4]
-    time.sleep(1.1)
+    wait(shop.connection, 1.1)
     shop.ok("ALTER PITR ~_p RANGE 1 'd'")
     again, modified = shop.rows("SHOW PITR WHERE pitr_name = '~_p'")[0][1:3]
     assert again == created

@@ -7,10 +7,9 @@ docs/server.md, What detaches a policy; What rebuilds a table; Object ids; The c
 
 from __future__ import annotations
 
-import time
-
 import pytest
 
+from tests.clock import wait
 from tests.conftest import Server
 from tests.server.conftest import PASSWORD, Client, Connect, Tenant, internal, is_main, moment
 
@@ -478,7 +477,7 @@ def test_created_time_moves_with_any_alter(shop: Client) -> None:
     for table in changes:
         shop.ok(f"CREATE TABLE ~.{table} (id INT, v INT)")
     before = dict(shop.rows(question))
-    time.sleep(1.1)
+    wait(shop.connection, 1.1)
     for table, change in changes.items():
         shop.ok(f"ALTER TABLE ~.{table} {change}")
     after = dict(shop.rows(question))

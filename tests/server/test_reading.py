@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import datetime
 import re
-import time
 from collections.abc import Callable
 
 import pytest
 
+from tests.clock import wait
 from tests.conftest import Server
 from tests.server.conftest import Client, Tenant, internal, is_main, moment
 
@@ -63,7 +63,7 @@ def test_newest_first(shop: Client, server: Server) -> None:
         shop.ok(f"CREATE TABLE ~.t{number} (id INT)")
         shop.ok(f"CREATE PITR {name} FOR TABLE ~ t{number} RANGE 1 'd'")
         if server.version < (3,):
-            time.sleep(1.1)
+            wait(server, 1.1)
     shown = [name for name in shop.ok("SHOW PITR").column if name in names]
     assert shown == ["~_a", "~_c", "~_b"]
     shop.ok("ALTER PITR ~_c RANGE 2 'd'")
@@ -298,7 +298,7 @@ def test_a_window_ends_now_and_then_at_the_drop(shop: Client) -> None:
     shop.ok("CREATE PITR ~_t FOR TABLE ~ t RANGE 1 'h'")
 
     def end() -> str:
-        time.sleep(0.02)
+        wait(shop.connection, 0.02)
         return windows(shop, "TABLE ~ t")["t"][0]["end"]
 
     assert end() < end()
@@ -332,7 +332,7 @@ def test_windows_of_all_tables_in_one_answer(their_shop: Client) -> None:
 @pytest.mark.usefixtures("since_3")
 def test_alter_to_0_leaves_no_window(shop: Client) -> None:
     shop.ok("CREATE PITR ~_t FOR TABLE ~ t RANGE 1 'h'", "ALTER PITR ~_t RANGE 0 'h'")
-    time.sleep(0.02)
+    wait(shop.connection, 0.02)
     (window,) = windows(shop, "TABLE ~ t")["t"]
     start, end = window["start"][:19], window["end"][:19]
     apart = datetime.datetime.fromisoformat(end) - datetime.datetime.fromisoformat(start)

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.clock import wait
 from tests.conftest import LIVE, Server
 from tests.server.conftest import Client, Connect, Tenant, account_for_tests, internal, moment
 
@@ -158,7 +159,7 @@ OBJECT = (
 def test_windows_are_objects_in_double_quotes(kept: Client) -> None:
     """One after the other, without brackets, in whole seconds."""
     kept.ok("CREATE PITR ~_d FOR DATABASE ~ RANGE 1 'd'")
-    time.sleep(1.1)
+    wait(kept.connection, 1.1)
     rows = kept.rows("SHOW RECOVERY_WINDOW FOR DATABASE ~")
     assert [row[:4] for row in rows] == [("database", "sys", "~", "t")]
     both = "|".join(
