@@ -102,7 +102,7 @@ def main() -> None:
 
 
 def about() -> dict[str, str]:
-    """When and where it is measured."""
+    """The time and the place of the measurement."""
     versions = {}
     for name in ("SQLAlchemy", "alembic", "PyMySQL", "matrixone-python-sdk"):
         with contextlib.suppress(metadata.PackageNotFoundError):
@@ -122,7 +122,7 @@ SERVER: dict[str, str] = {}
 
 @contextlib.contextmanager
 def server(url: str | None) -> Iterator[URL]:
-    """Where to measure."""
+    """The URL of the server to measure."""
     if url is not None:
         yield announced(make_url(url).set(drivername="matrixone+pymysql", database=None))
         return

@@ -64,7 +64,7 @@ def print_start(rounds: int) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """What a process takes, in MB: resident memory, and the emulator's file."""
+    """The size of a process, in MB: resident memory, and the emulator's file."""
 
     memory: float
     file: float

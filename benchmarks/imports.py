@@ -1,4 +1,4 @@
-"""What importing the package adds to ``import sqlalchemy``, in fresh interpreters."""
+"""The cost of importing the package beside ``import sqlalchemy``, in fresh interpreters."""
 
 from __future__ import annotations
 

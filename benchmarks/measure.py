@@ -28,7 +28,7 @@ class Spread:
 
 
 def seconds(action: Callable[[], object]) -> float:
-    """How long one call takes."""
+    """The seconds that one call takes."""
     begin = time.perf_counter()
     action()
     return time.perf_counter() - begin
@@ -44,7 +44,7 @@ def processor_seconds(action: Callable[[], object]) -> float:
 def interleaved(
     contenders: Mapping[str, Callable[[], float]], rounds: int
 ) -> dict[str, list[float]]:
-    """What each contender measures, once a round; each round another one goes first.
+    """Measurements of each contender, once a round; each round another one goes first.
 
     A first round, which fills caches and pools, is not counted.
     """

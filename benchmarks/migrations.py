@@ -131,7 +131,7 @@ def _print(title: str, samples: dict[str, list[float]], counts: dict[str, tuple[
 
 @dataclass(frozen=True)
 class _Bench:
-    """Where migrations run; each run has a database of its own.
+    """A place where migrations run; each run has a database of its own.
 
     :ivar name: what the databases' names begin with.
     """

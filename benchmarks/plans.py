@@ -117,7 +117,7 @@ def drop_policies(engine: Engine) -> None:
 
 
 class Waiting:
-    """How long an engine's statements wait for the server, and how many read."""
+    """The time that an engine's statements wait for the server, and how many of them read."""
 
     def __init__(self, engine: Engine) -> None:
         self.seconds = 0.0

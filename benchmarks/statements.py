@@ -93,7 +93,7 @@ def print_rates(samples: dict[str, list[float]], rounds: int, times: int) -> Non
 
 
 def statements(database: str) -> dict[str, tuple[str, ...]]:
-    """What is repeated for each kind; each leaves the state it found."""
+    """The statements repeated for each kind; each leaves the state it found."""
     return {
         "SELECT 1": ("SELECT 1",),
         "SELECT by key": ("SELECT id, name, price FROM t WHERE id = 7",),

@@ -24,7 +24,7 @@ SCRIPT = os.path.join(sysconfig.get_path("scripts"), "mo-pitr")
 
 @dataclass(frozen=True)
 class Ran:
-    """What a command did."""
+    """The outcome of a command."""
 
     code: int
     out: str

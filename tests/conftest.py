@@ -40,12 +40,12 @@ ROOT = Path(__file__).parents[1]
 LIVE = os.environ.get("MATRIXONE_URL")
 EMULATED_VERSIONS = os.environ.get("EMULATED_VERSIONS", "3.0.9 4.2.0").split()
 NEWEST = (999, 0, 0)
-"""What counts as the version of a server that names none: one built from the main branch"""
+"""The version of a server that names none: one built from the main branch"""
 
 
 @dataclass(frozen=True)
 class Server:
-    """Where the server is, and what it is."""
+    """The address of the server, its administrator, and its version."""
 
     host: str
     port: int
@@ -245,7 +245,7 @@ def numbers(version: str) -> tuple[int, ...]:
 
 @pytest.fixture
 def prefix() -> str:
-    """What the names of this test's PITRs begin with: names are per account, not per database."""
+    """The beginning of the names of this test's PITRs: names are per account, not per database."""
     return f"pt{secrets.token_hex(4)}"
 
 
@@ -286,7 +286,7 @@ def database(say_beside: Say, prefix: str) -> Iterator[str]:
 
 @pytest.fixture
 def pitr_names(say_beside: Say, prefix: str) -> Callable[[], list[str]]:
-    """What the server itself lists of this test's PITRs, sorted, seen from a plain connection."""
+    """List this test's PITRs as the server does, sorted, seen from a plain connection."""
 
     def names() -> list[str]:
         return sorted(str(r[0]) for r in say_beside("SHOW PITR") if str(r[0]).startswith(prefix))

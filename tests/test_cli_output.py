@@ -1,4 +1,4 @@
-"""What commands print, and how they fit a terminal; the gate that is not green by accident."""
+"""Output of commands, and how it fits a terminal; the gate that is not green by accident."""
 
 from __future__ import annotations
 

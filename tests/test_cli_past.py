@@ -216,7 +216,7 @@ def test_diff_for_machines(call: Call, at: str) -> None:
     ],
 )
 def test_where(call: Call, at: str, where: str, keys: list[int]) -> None:
-    """Of an updated row it is true before or after."""
+    """An updated row is a change whether it is true before or after."""
     found = call("diff", "orders", "--at", at, "--where", where, "--json")
     assert (found.code, found.err) == (0, "")
     assert [one["key"][0] for one in json.loads(found.out)["changes"]] == keys

@@ -1,4 +1,4 @@
-"""What the pages of docs/ and the code name is there: headings, tests, paths and links.
+"""Names in the pages of docs/ and in the code resolve: headings, tests, paths and links.
 
 A citation has one form, "docs/server.md, Races", with further headings after semicolons; a full
 stop, a colon, a bracket or a back-quote ends it, and it may go on in the next line.
@@ -120,7 +120,7 @@ def test_named_tests_are_there(path: Path) -> None:
 
 @pytest.mark.parametrize("path", TEXTS, ids=name_of)
 def test_facts_without_a_test_say_when_they_were_measured(path: Path) -> None:
-    """Of each "no test": a date, or that it was read in the source."""
+    """Each "no test" has a date, or says that it was read in the source."""
     for remark in re.findall(r"\(([^()]*no test[^()]*)\)", prose(path)):
         assert re.match(r"measured (by )?\d{4}-\d\d-\d\d|source, no test", remark), remark
 

@@ -162,11 +162,11 @@ LOST = pymysql.err.OperationalError(2013, "Lost connection to MySQL server durin
 
 
 class ApplicationError(Exception):
-    """What a program raises of its own, with a number of its own."""
+    """An error that a program raises of its own, with a number of its own."""
 
 
 class Error(ApplicationError):
-    """Of a program that calls it as drivers call theirs."""
+    """An error of a program that calls it as drivers call theirs."""
 
 
 def chained(
@@ -227,7 +227,7 @@ def test_no_answer_of_the_server(error: BaseException) -> None:
 
 
 def test_the_earliest_answer_counts() -> None:
-    """What failed afterwards, such as a listener's own rollback, says nothing about ours."""
+    """Errors that came afterwards, such as a listener's own rollback, say nothing about ours."""
     assert errors.server_answer(chained(dbapi(LOST), context=dbapi(REFUSED))) is not None
     assert errors.server_answer(chained(dbapi(REFUSED), context=dbapi(LOST))) is None
     assert errors.server_answer(chained(audit(REFUSED), cause=LOST)) is None

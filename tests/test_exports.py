@@ -64,7 +64,7 @@ def has_example(kind: type) -> bool:
 
 
 SHOWN_BY_FUNCTIONS = {"AsyncRowChanges", "RestorePoint"}
-"""Of classes that only a function gives, the function has the example; so has ``past``."""
+"""Classes that only a function gives: it has the example; so has ``past``."""
 
 
 def test_public_classes_have_an_example() -> None:

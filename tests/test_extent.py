@@ -1,4 +1,4 @@
-"""Which of a table a policy keeps: the table of docs/server.md, "Garbage collection"."""
+"""Parts of a table that a policy keeps: the table of docs/server.md, "Garbage collection"."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a user installs: the wheel, the source distribution, and what importing brings along."""
+"""A user's installation: the wheel, the source distribution, and what importing brings along."""
 
 from __future__ import annotations
 

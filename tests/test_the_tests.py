@@ -1,4 +1,4 @@
-"""What the tests rely on: enough combinations, imports forgotten, interrupts that stay inside."""
+"""Foundations of the tests: enough combinations, imports forgotten, interrupts that stay inside."""
 
 from __future__ import annotations
 

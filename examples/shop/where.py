@@ -1,4 +1,4 @@
-"""Which server the example talks to, and its own database there."""
+"""The address of the server of the example, and its own database there."""
 
 from __future__ import annotations
 

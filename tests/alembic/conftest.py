@@ -161,7 +161,7 @@ class Project:
         command.check(self.config)
 
     def script(self, run: Callable[[], None]) -> str:
-        """What ``--sql`` prints."""
+        """The output of ``--sql``."""
         output = io.StringIO()
         self.config.output_buffer = output
         with redirect_stdout(output):

@@ -56,7 +56,7 @@ CHANGES = {
     "decimal": "wide decimal",
     "wide decimal": "decimal",
 }
-"""What a column's type may become."""
+"""Types that a column may change to."""
 
 DEFAULTS = {"int": "7", "short": "'abc'", "bigint": "70"}
 RANGES = ("2h", "1d", "7d", "1mo", "2y")
@@ -171,7 +171,7 @@ class Models:
 
 
 class Chance:
-    """What makes and changes models."""
+    """A maker of models, which changes them too."""
 
     def __init__(self, seed: object) -> None:
         self.random = random.Random(str(seed))

@@ -30,7 +30,7 @@ STAGES = (
     "orders have a total",
     "payments are gone",
 )
-"""What each revision does; its message."""
+"""The actions of each revision, and its message."""
 
 
 def models(stage: int) -> MetaData:

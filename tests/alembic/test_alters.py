@@ -1,4 +1,4 @@
-"""What a script takes operations to do to a table's id, against what a server does."""
+"""Effects of operations on a table's id, as a script takes them, against those on a server."""
 
 from __future__ import annotations
 

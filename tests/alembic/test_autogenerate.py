@@ -167,7 +167,7 @@ def forget(project: Project) -> None:
 def test_one_that_is_detached_and_whose_range_changes(
     migrated: Project, elsewhere: Project, server: Server
 ) -> None:
-    """What is written runs here, down and up again, and where nothing was rebuilt."""
+    """Written revisions run here, down and up again, and where nothing was rebuilt."""
     p = migrated.prefix
     rebuilt(migrated)
     metadata = declared(p, orders="14d", stock=False)

@@ -1,4 +1,4 @@
-"""What a run asks of the server beside Alembic, by kinds of revisions; nothing is lost by that."""
+"""Statements that a run sends beside Alembic's, by kinds of revisions; nothing is lost by that."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ BODIES = {
 def test_three_statements_a_revision(
     project: Project, server: Server, database: str, proxy: Proxy, template: str, body: str
 ) -> None:
-    """Where it touches no table with a policy; another one has one. None where it is empty."""
+    """Revisions that touch no table with a policy; another one has one. None for an empty one."""
     server.query("CREATE TABLE orders (id INT PRIMARY KEY)", database)
     PitrManager(project.engine).create_table_pitr(project.prefix, database, "orders")
     through(project, server, database, proxy)

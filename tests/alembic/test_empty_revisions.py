@@ -63,7 +63,7 @@ def through(project: Project, server: Server, database: str, proxy: Proxy) -> No
 
 
 def times(server: Server, database: str) -> dict[str, Moment]:
-    """When revisions are recorded to have begun."""
+    """Recorded times at which revisions began."""
     rows = server.query("SELECT version_num, began FROM alembic_pitr_revision", database)
     return {str(name): Moment.of(dt.datetime.fromisoformat(str(began))) for name, began in rows}
 

@@ -132,7 +132,7 @@ def test_each_revision_is_as_alembic_writes_it(
 
 
 def kept(text: str) -> str:
-    """What is changed by hand: the history of a dropped table stays."""
+    """The change by hand: the history of a dropped table stays."""
     if "payments are gone" not in text:
         return text
     return text.replace('existing_range="1y"', 'if_exists=True, existing_range="1y"').replace(
@@ -182,7 +182,7 @@ def tables_of(state: dict[str, Any]) -> dict[str, str]:
 
 
 def active(state: dict[str, Any]) -> dict[str, str]:
-    """What protects; a policy's name without the number of its generation."""
+    """The policies that protect; a name without the number of its generation."""
     return {re.sub(r"__g\d+$", "", name): text for name, text in state.items() if "active" in text}
 
 

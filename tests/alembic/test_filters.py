@@ -105,7 +105,7 @@ def test_another_schema(project: Project, server: Server) -> None:
 
 
 def test_a_schema_is_what_the_metadata_say(project: Project, server: Server) -> None:
-    """Of undeclared policies too, before the map of a tenant's database."""
+    """Filters see undeclared policies too, before the map of a tenant's database."""
     p = project.prefix
     server.query(f"CREATE DATABASE {p}_b")
     try:

@@ -1,4 +1,4 @@
-"""What ``guard_migrations`` sees, what it lets pass, and what it advises."""
+"""The reach of ``guard_migrations``: what it sees, what it lets pass, and what it advises."""
 
 from __future__ import annotations
 

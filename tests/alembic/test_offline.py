@@ -169,7 +169,7 @@ def test_what_a_script_cannot_know_it_says(declared: Project, code: str, said: s
 
 
 def test_dropped_and_made_again_by_one_script(declared: Project) -> None:
-    """What is left of the old one is its history, as online."""
+    """The rest of the old one is its history, as online."""
     p = declared.prefix
     declared.revision(3, 'op.drop_pitr("{p}")')
     declared.revision(4, 'op.create_pitr("{p}", "9d", table="orders")')
@@ -360,7 +360,7 @@ def test_an_element_of_the_users_in_a_script(project: Project) -> None:
 def test_drop_if_exists_leaves_history(
     project: Project, server: Server, database: str, drop_first: bool
 ) -> None:
-    """Of a table that the same revision drops, as online."""
+    """A table that the same revision drops has none, as online."""
     operations = ['op.drop_table("orders")', 'op.drop_pitr("{p}", if_exists=True)']
     project.revision(
         1,

@@ -58,7 +58,7 @@ HISTORY = {"": "orders 14d detached", "__g2": "orders 14d detached"}
 
 
 def test_history_that_was_there_before_is_left_alone(declared: Project) -> None:
-    """Of a policy that was dropped: neither the revision before it nor its table's brings it back.
+    """A dropped policy stays so: neither the revision before it nor its table's brings it back.
 
     Each step in a run of its own, and all in one.
     """

@@ -1,4 +1,4 @@
-"""What Alembic's command line prints of our errors, and what programs catch."""
+"""Our errors as Alembic's command line prints them, and as programs catch them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tests.alembic.conftest import Project
 
 
 def failed(project: Project, capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
-    """What the command line prints as it fails, on one line."""
+    """The one line that the command line prints as it fails."""
     capsys.readouterr()
     cli = CommandLine()
     options = cli.parser.parse_args(arguments)

@@ -47,7 +47,7 @@ def declare(project: Project, models: Models) -> None:
 
 
 def active(engine: Engine, database: str) -> list[tuple[str | None, str]]:
-    """What protects the tables of a database now."""
+    """The policies that protect the tables of a database now."""
     found = get_pitrs(engine, database_name=database, with_status=True)
     return sorted(
         ((pitr.table_name, str(pitr.range)) for pitr in found if pitr.status is PitrStatus.ACTIVE),

@@ -97,7 +97,7 @@ def test_the_guard_warns_of_rows_alone(
 def test_the_guard_prefers_the_database_level(
     guarded: Project, database: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """What covers all of it is not dropped for what covers the rows."""
+    """A policy that covers all of it is not dropped for one that covers the rows."""
     manager = PitrManager(guarded.engine)
     manager.create_table_pitr(f"{guarded.prefix}_o", database, "orders", 7)
     manager.create_database_pitr(f"{guarded.prefix}_d", database, 7)

@@ -1,4 +1,4 @@
-"""What SQL text does, against what a server does with it."""
+"""Effects of SQL text as it is read, against those on a server."""
 
 from __future__ import annotations
 

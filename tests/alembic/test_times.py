@@ -1,4 +1,4 @@
-"""When revisions ran, and ``mo-pitr restore-point``."""
+"""Times of revisions, and ``mo-pitr restore-point``."""
 
 from __future__ import annotations
 
@@ -264,7 +264,7 @@ def test_in_other_databases(project: Project, server: Server, database: str) -> 
 
 @one_dialect
 def test_not_from_a_policy_that_had_ended(project: Project, server: Server, database: str) -> None:
-    """What restores from it may be collected at any time."""
+    """History that only it keeps may be collected at any time."""
     project.revision(1, TABLE)
     project.revision(2, 'op.drop_table("orders")')
     project.upgrade("0001")

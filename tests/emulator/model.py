@@ -1,4 +1,4 @@
-"""What two accounts should see, in plain Python: the model of test_state_machine."""
+"""A model of two accounts' sight of things, in plain Python, for test_state_machine."""
 
 from __future__ import annotations
 

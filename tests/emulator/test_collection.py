@@ -159,7 +159,7 @@ def test_a_broken_index_stays_broken_in_a_clone_of_the_clone(
 
 
 def test_the_past_of_a_table_with_a_broken_index(server: Emulator, shop: Client) -> None:
-    """Which rows an index lacked then is known, too."""
+    """The rows that an index lacked then are known, too."""
     shop("CREATE PITR p FOR TABLE shop t RANGE 1 'h'")
     then = now(server)
     server.collect_garbage(AT_ONCE)

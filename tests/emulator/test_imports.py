@@ -1,4 +1,4 @@
-"""How the emulator is built: it imports nothing of ours, and its own parts one way only."""
+"""The structure of the emulator: it imports nothing of ours, and its own parts one way only."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ ORDER = (
 
 
 def place(module: str) -> int:
-    """How high in ORDER the part is that a module belongs to."""
+    """The height in ORDER of the part that a module belongs to."""
     return ORDER.index(module.split(".")[1])
 
 

@@ -20,7 +20,7 @@ LOCK = (
 
 
 def together(works: Sequence[Callable[[], object]]) -> list[object]:
-    """What each did, or the error it raised."""
+    """The answer that each got, or the error it raised."""
     results: list[object] = [None] * len(works)
 
     def run(number: int, work: Callable[[], object]) -> None:

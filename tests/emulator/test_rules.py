@@ -1,4 +1,4 @@
-"""What differs between versions, and the emulator's own voice where something is unwritten."""
+"""Differences between versions, and the emulator's own voice where something is unwritten."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ LIFE: dict[str, tuple[str, ...]] = {
     "3.0.9": ("drop", "rebuild", "restore"),
     "4.2.0": ("drop", "rebuild", "restore", "truncate"),
 }
-"""What detaches the PITR of a table (docs/server.md, What detaches a policy)."""
+"""Statements that detach the PITR of a table (docs/server.md, What detaches a policy)."""
 
 WHO = st.integers(0, 1)
 TABLE = st.sampled_from(["t", "u"])
@@ -365,7 +365,7 @@ class Sequences(RuleBasedStateMachine):
         self.answer(account, statement, refusal)
 
     def object_id(self, account: Account, level: str, table: str) -> int:
-        """What mo_pitr records; of a table 4.x records the id it had before it was rebuilt."""
+        """The id that mo_pitr records; of a table 4.x records the one from before its rebuild."""
         if level == "account":
             return account.number
         if level == "database":

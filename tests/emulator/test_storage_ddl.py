@@ -270,7 +270,7 @@ def test_history_can_be_bounded() -> None:
 
 
 def size_of_schema(storage: Storage) -> int:
-    """How many objects each connection to sqlite reads when it begins."""
+    """Count the objects that each connection to sqlite reads when it begins."""
     connection = storage.store.connect()
     try:
         return int(connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0])

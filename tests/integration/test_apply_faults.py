@@ -81,7 +81,7 @@ def test_cut_at_an_action(
     when: When,
     position: int,
 ) -> None:
-    """What the server has heard of is done, as reading back tells; the rest was not tried."""
+    """Statements that the server got are done, as reading back tells; the rest was not tried."""
     plan = plan_pitrs(proxied_engine, metadata)
     assert len(plan.actions) == NUMBER
     action = plan.actions[position]
@@ -143,7 +143,7 @@ def test_cut_at_what_comes_before_the_first_action(
 def test_cut_at_what_comes_after_the_last_action(
     proxied_engine: Engine, proxy: Proxy, metadata: MetaData, pattern: str, when: When
 ) -> None:
-    """What is done is done: nothing is raised, and the pool has all its connections."""
+    """Done is done: nothing is raised, and the pool has all its connections."""
     plan = plan_pitrs(proxied_engine, metadata)
     last = plan.actions[-1].pitr.name
     proxy.on(f"PITR `{last}`", lambda: proxy.cut(pattern, when))
@@ -177,7 +177,7 @@ def test_cut_between_the_drop_and_the_create_of_a_renewal(
     kind: str,
     when: When,
 ) -> None:
-    """What is left is sent once more, since the table has no protection meanwhile."""
+    """The rest is sent once more, since the table has no protection meanwhile."""
     plan = plan_pitrs(proxied_engine, truncated)
     assert [len(action.elements) for action in plan.destructive] == [2]
     proxy.cut(f"^{kind} PITR", when)

@@ -103,7 +103,7 @@ def test_autocommit_is_put_back(
 
 
 def autocommit(connection: Connection) -> bool:
-    """What the server itself says."""
+    """The server's own answer."""
     return str(connection.exec_driver_sql("SELECT @@autocommit").scalar_one()) in ("1", "ON")
 
 

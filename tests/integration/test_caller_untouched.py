@@ -102,7 +102,7 @@ def test_a_restore_says_nothing_on_the_callers_connection(
 def test_a_dead_connection_of_the_pool_is_replaced(
     server: Server, database: str, prefix: str, proxy: Proxy, scheme: str, way: str
 ) -> None:
-    """Of AUTOCOMMIT engines, which say something when a connection is taken."""
+    """AUTOCOMMIT engines say something when a connection is taken."""
     url = server.url(scheme, database, port=proxy.port)
     if way == "create_engine":
         engine = create_engine(url, isolation_level="AUTOCOMMIT")

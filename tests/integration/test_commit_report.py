@@ -1,4 +1,4 @@
-"""What PitrAfterCommitError reports: failed is what the server refused, done is what was sent."""
+"""Reports of PitrAfterCommitError: failed is what the server refused, done is what was sent."""
 
 from __future__ import annotations
 
@@ -150,7 +150,7 @@ def test_an_error_that_was_being_handled_before_is_not_ours(
 
 
 def test_a_drop_of_nothing_is_not_done(matrixone_engine: Engine, prefix: str) -> None:
-    """What a migration drops is not there: nothing was sent."""
+    """A policy that a migration drops is not there: nothing was sent."""
     refused = CreatePitr(Pitr.table(prefix, "missing", "1d", database_name=prefix))
     with pytest.raises(PitrAfterCommitError) as caught, matrixone_engine.begin() as conn:
         conn.execute(DropNewest(f"{prefix}_x", f"{prefix}_x", None, True, False))

@@ -1,4 +1,4 @@
-"""What our dialects do differently from SQLAlchemy's."""
+"""Differences between our dialects and SQLAlchemy's."""
 
 from __future__ import annotations
 

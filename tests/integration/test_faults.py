@@ -88,7 +88,7 @@ def test_socket_dies_at_a_statement(
 
 
 def left(server: Server, when: When, told: tuple[str, str, str, str], there: str) -> str:
-    """What is there: on 4.x the statement for a table is undone where its COMMIT is not sent."""
+    """Letters of those there: on 4.x a table's statement is undone where its COMMIT is not sent."""
     undone = told[2] if server.version >= (4,) and when == "after" else ""
     return "".join(letter for letter in there if letter not in undone)
 

@@ -283,7 +283,7 @@ def test_cut(
     prefix: str,
     when: str,
 ) -> None:
-    """What was recorded can be released, whatever was done of it."""
+    """Recorded holds can be released, whatever was done of them."""
     proxy.cut(f"ALTER PITR `{prefix}_t`", when)  # type: ignore[arg-type]
     made = hold(proxied_engine, database, "cut")  # it is sent again, or read back
     assert set(ranges(shop, prefix).values()) == {"100y"}

@@ -236,7 +236,7 @@ def test_processes_with_the_lock(
 @pytest.mark.slow
 @pytest.mark.emulator_only
 def test_processes_without_the_lock() -> None:
-    """What it is for: on 3.0.9 all of them create one name. get_pitrs() warns of it."""
+    """The reason for the lock: on 3.0.9 all of them create one name. get_pitrs() warns of it."""
     with Emulator("3.0.9") as emulator:
         engine = create_engine(emulator.url())
         PitrManager(engine).create_account_pitr("first")  # the hidden row is there

@@ -1,4 +1,4 @@
-"""What the managers say of a transaction's own waiting statements, and of names."""
+"""Managers and a transaction's own waiting statements, and names."""
 
 from __future__ import annotations
 

@@ -73,7 +73,7 @@ def engine_a(server: Server, pair: tuple[str, str]) -> Iterator[Engine]:
 
 
 def targets(engine: Engine, prefix: str) -> dict[str, str]:
-    """What each PITR of the test is for."""
+    """The object that each PITR of the test is for."""
     return {
         pitr.name: f"{pitr.database_name}.{pitr.table_name}"
         for pitr in get_pitrs(engine)

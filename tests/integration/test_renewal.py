@@ -47,7 +47,7 @@ Names = Callable[[], list[str]]
 
 
 def rebuild(number: int = 1) -> str:
-    """What gives the table a new id."""
+    """The statement that gives the table a new id."""
     return f"ALTER TABLE orders ADD COLUMN c{number} INT"
 
 
@@ -128,7 +128,7 @@ def test_cut_on_the_way_without_history(
     pattern: str,
     when: When,
 ) -> None:
-    """What is left is sent once more, and nothing twice."""
+    """The rest is sent once more, and nothing twice."""
     run(proxied_engine, rebuild())
     if pattern.startswith("^"):
         proxy.cut(pattern, when)

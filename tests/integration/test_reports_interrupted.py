@@ -114,7 +114,7 @@ def test_cancelled_while_the_lock_is_released(
 def test_a_listener_that_fails_while_the_lock_is_released(
     matrixone_engine: Engine, metadata: MetaData, kind: type[Exception]
 ) -> None:
-    """What was done is done: nothing is raised, and the lock is free."""
+    """Done is done: nothing is raised, and the lock is free."""
     plan = plan_pitrs(matrixone_engine, metadata)
     interrupt_at(matrixone_engine, RELEASE, kind)
     assert told(apply_plan(matrixone_engine, plan)) == {"done": ["a", "b", "c"]}

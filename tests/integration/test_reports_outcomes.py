@@ -1,4 +1,4 @@
-"""What reports say of listeners that raise, of answers that are lost, and of what others did.
+"""Reports about listeners that raise, about lost answers, and about what others did.
 
 Done is what the server did, failed what it refused, whatever exception came between.
 """
@@ -150,7 +150,7 @@ def test_a_listener_that_raises_before_the_statement(
 def test_inside_the_handling_of_a_refusal(
     matrixone_engine: Engine, metadata: MetaData, pitr_names: Names
 ) -> None:
-    """What the caller is handling is no answer to what is sent then."""
+    """An error that the caller is handling is no answer to what is sent then."""
     plan = plan_pitrs(matrixone_engine, metadata)
     after(matrixone_engine, "CREATE PITR", warn)
     try:

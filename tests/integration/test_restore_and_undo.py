@@ -50,7 +50,7 @@ from tests.past.tables import rows_of, say, take_moment
 
 @pytest.fixture(autouse=True)
 def copies_forgotten(server: Server) -> Iterator[None]:
-    """What the test sets aside is dropped after it."""
+    """Drop afterwards what the test sets aside."""
     engine = create_engine(server.url())
     before = {record.id for record in restore_records(engine)}
     yield

@@ -31,7 +31,7 @@ def role(server: Server, prefix: str) -> Iterator[str]:
 
 
 def reads(proxy: Proxy) -> tuple[int, int]:
-    """How often the catalogue was read, and SHOW PITR sent."""
+    """The numbers of reads of the catalogue, and of SHOW PITR."""
     return len(proxy.matching(RECORDED)), len(proxy.matching(SHOWN))
 
 
@@ -114,7 +114,7 @@ def select_one(dbapi_connection: Any, *_: object) -> None:
 def test_a_listener_of_the_pool_may_leave_a_transaction_open(
     server: Server, database: str, prefix: str, when: str
 ) -> None:
-    """Which ends before a PITR statement is sent."""
+    """The transaction ends before a PITR statement is sent."""
     engine = create_engine(server.url(database=database))
     event.listen(engine, when, select_one)
     use_thrice(engine, database, prefix)

@@ -1,4 +1,4 @@
-"""Whose policy is it: what is not surely the caller's is never altered or dropped."""
+"""Owners of policies: what is not surely the caller's is never altered or dropped."""
 
 from __future__ import annotations
 

@@ -85,7 +85,7 @@ def shop(engine: Engine) -> Shop:
 
 @pytest.fixture
 def sent(shop: Shop) -> Iterator[list[str]]:
-    """What the shop's engine sends, from now on."""
+    """The statements that the shop's engine sends, from now on."""
     from sqlalchemy import event
 
     statements: list[str] = []

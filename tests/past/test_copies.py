@@ -1,4 +1,4 @@
-"""What was dropped comes back, and what was there is copied beside what is."""
+"""Dropped objects come back, and copies are made beside what is there."""
 
 from __future__ import annotations
 

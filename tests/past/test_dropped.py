@@ -1,4 +1,4 @@
-"""What was dropped is found in the catalogue of the past."""
+"""Dropped objects are found in the catalogue of the past."""
 
 from __future__ import annotations
 

@@ -301,7 +301,7 @@ class Histories(RuleBasedStateMachine):
         on_conflict=st.sampled_from(["error", "skip"]),
     )
     def undo_a_part(self, pick: int, table: str, kinds: set[ChangeKind], on_conflict: Any) -> None:
-        """What is skipped, and what is left out, is all that remains."""
+        """Skipped and left-out rows are all that remains."""
         at = self.picked(pick, table)
         name = f"{self.database}.{table}"
         with self.connection() as connection:

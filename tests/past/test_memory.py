@@ -22,7 +22,7 @@ pytestmark = pytest.mark.skipif(not LIVE, reason="needs a real server")
 
 
 def measured(read: Callable[[], int]) -> tuple[int, float, int]:
-    """What is counted, in which time, with how much memory at most, which is looked at apart."""
+    """A count, the time that it took, and the most memory, which is looked at apart."""
     started = time.perf_counter()
     number = read()
     seconds = time.perf_counter() - started

@@ -64,7 +64,7 @@ class Order(Base):
 
 @pytest.fixture
 def engine(engine: Engine) -> Engine:
-    """Whose past is trusted without a policy, but for the tests of just that."""
+    """An engine whose past is trusted without a policy, but for the tests of just that."""
     engine.update_execution_options(matrixone_allow_unprotected=True)
     return engine
 

@@ -75,7 +75,7 @@ def test_the_past_of_a_tenant(tenant_engine: Engine, then: Moment, prefix: str) 
 
 
 def test_a_tenants_own_table_policy(tenant_engine: Engine, prefix: str) -> None:
-    """Which id it recorded the account cannot read; while it is active it is the present one."""
+    """The id that it recorded the account cannot read; while it is active it is the present one."""
     engine = tenant_engine
     orders.create(engine)
     say(engine, "INSERT INTO orders VALUES (1, 'tea')")

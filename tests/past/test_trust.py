@@ -1,4 +1,4 @@
-"""What nothing keeps is not trusted: find_changes(), diff_rows() and undo_changes() ask first."""
+"""Unkept pasts are not trusted: find_changes(), diff_rows() and undo_changes() ask first."""
 
 from __future__ import annotations
 

@@ -45,7 +45,7 @@ class Order(Base):
 
 @pytest.fixture
 def engine(engine: Engine) -> Engine:
-    """Whose past is trusted without a policy, but for the tests of just that."""
+    """An engine whose past is trusted without a policy, but for the tests of just that."""
     engine.update_execution_options(matrixone_allow_unprotected=True)
     return engine
 
@@ -137,7 +137,7 @@ def test_a_truncated_table(engine: Engine, then: Moment) -> None:
 
 
 def test_columns_that_came_and_went(engine: Engine, then: Moment) -> None:
-    """What came keeps its values; of what went nothing comes back, and the report says so."""
+    """Rows that came keep their values; rows that went do not come back, and the report says so."""
     say(
         engine,
         "ALTER TABLE orders DROP COLUMN amount",

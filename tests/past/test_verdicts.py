@@ -1,4 +1,4 @@
-"""What keeps a moment's history, computed: the table of docs/server.md, Garbage collection."""
+"""Keepers of a moment's history, computed: the table of docs/server.md, Garbage collection."""
 
 from __future__ import annotations
 

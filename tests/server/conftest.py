@@ -44,7 +44,7 @@ NO_PRIVILEGE = internal("do not have privilege to execute the statement")
 
 @dataclass(frozen=True)
 class Answer:
-    """What came back: rows and labels, or affected rows, or an error's code and text."""
+    """An answer: rows and labels, or affected rows, or an error's code and text."""
 
     rows: list[tuple[Any, ...]] = field(default_factory=list)
     labels: list[str] = field(default_factory=list)
@@ -88,7 +88,7 @@ class Client:
         _open.add(self)
 
     def __call__(self, statement: str) -> Answer:
-        """What the server answers, errors included."""
+        """Send a statement and return the server's answer, errors included."""
         self._said.append(statement.upper())
         with self.connection.cursor() as cursor:
             try:
@@ -166,7 +166,7 @@ def quoted(name: str) -> str:
 
 @pytest.fixture
 def said() -> list[str]:
-    """What the test's clients said, for tidying up: reading every list takes a while."""
+    """The statements of the test's clients, for tidying up: reading every list takes a while."""
     return []
 
 

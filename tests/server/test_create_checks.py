@@ -1,4 +1,4 @@
-"""What CREATE, ALTER and DROP PITR check, in which order, and concurrent creators.
+"""Checks of CREATE, ALTER and DROP PITR, their order, and concurrent creators.
 
 docs/server.md, Checks of CREATE; ALTER PITR; DROP PITR; Races.
 """

@@ -1,4 +1,4 @@
-"""What the server takes and refuses of tables, views and keys, and which numbers it gives."""
+"""Tables, views and keys that the server takes and refuses, and the numbers it gives."""
 
 from __future__ import annotations
 
@@ -498,7 +498,7 @@ def members(own: Client, server: Server) -> Client:
 
 
 def test_years_and_sets(members: Client) -> None:
-    """What mysql.YEAR and mysql.SET write: members come in the order of the type."""
+    """Texts that mysql.YEAR and mysql.SET write: members come in the order of the type."""
     members.ok(
         "INSERT INTO ys VALUES (1, 2024, 'y,x', 'a'), (2, '99', '', 'a,b'), "
         "(3, 70, 'z,z', ''), (4, 0, 'x,y,z', 'b'), (5, 1800, 3, 2)",

@@ -1,4 +1,4 @@
-"""What becomes of a PITR when its object changes; ids, and the catalogue tables.
+"""Life of a PITR when its object changes; ids, and the catalogue tables.
 
 docs/server.md, What detaches a policy; What rebuilds a table; Object ids; The catalogue.
 
@@ -149,7 +149,7 @@ def test_drop_database(kept: Client) -> None:
 
 
 def test_drop_account(say: Client, connect: Connect) -> None:
-    """What sys made for it stays, detached; what it made itself is gone."""
+    """A policy that sys made for it stays, detached; one it made itself is gone."""
     say.ok(f"CREATE ACCOUNT ~_a ADMIN_NAME 'admin' IDENTIFIED BY '{PASSWORD}'")
     say.ok("CREATE PITR ~_a FOR ACCOUNT ~_a RANGE 1 'd'")
     owner = connect(user=f"{say.own}_a:admin", password=PASSWORD)
@@ -229,7 +229,7 @@ REMARKS = [
     "MODIFY p INT COMMENT 'c'",
     "MODIFY p INT DEFAULT 7",
 ]
-"""What changes a comment or a default alone, in place after 4.2.0"""
+"""Statements that change a comment or a default alone, in place after 4.2.0"""
 
 
 @pytest.mark.parametrize("change", REBUILDING)
@@ -248,7 +248,7 @@ def test_rebuilding_alters_end_the_protection(kept: Client, server: Server, chan
 
 @pytest.mark.parametrize("change", IN_PLACE_SINCE_3)
 def test_alters_in_place_since_3(kept: Client, server: Server, change: str) -> None:
-    """Of a VARCHAR: a new name, a greater length, NULL for NOT NULL, a comment, a default."""
+    """Changes of a VARCHAR: new name, greater length, NULL for NOT NULL, comment, default."""
     before = table_id(kept)
     kept.ok(f"ALTER TABLE ~.t {change}")
     assert (table_id(kept) == before) == (server.version >= (3,))
@@ -447,7 +447,7 @@ def test_the_id_inside_a_transaction_is_the_new_one(kept: Client, connect: Conne
 
 
 def test_the_id_of_a_moment_in_the_past(kept: Client) -> None:
-    """How an account that cannot read mo_pitr finds out whether a table was rebuilt."""
+    """Ways for an account that cannot read mo_pitr to find out whether a table was rebuilt."""
     past = TABLE_ID.replace(" WHERE", " {MO_TS = %d} WHERE")
     before = table_id(kept)
     at = moment(kept)

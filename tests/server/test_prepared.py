@@ -246,7 +246,7 @@ def test_a_table_rebuilt_between_prepare_and_execute(shop: Client, server: Serve
 
 
 def test_internal_has_other_texts(shop: Client) -> None:
-    """Of a table that has a PITR already it says that it does not exist."""
+    """A second PITR for a table that has one already "exists"."""
     shop.ok(
         "CREATE PITR ~_d FOR DATABASE ~ RANGE 1 'd' INTERNAL",
         "CREATE PITR ~_t FOR TABLE ~ t RANGE 1 'd' INTERNAL",

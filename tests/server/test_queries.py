@@ -554,5 +554,5 @@ def test_values_that_cannot_be_cast_use_up_no_number(groups: Client) -> None:
     ],
 )
 def test_comments(say: Client, statement: str, row: tuple[object, ...]) -> None:
-    """What is in /*! */ is executed, whatever version it names; // begins a comment."""
+    """The text in /*! */ is executed, whatever version it names; // begins a comment."""
     assert say.rows(statement) == [row]

@@ -1,4 +1,4 @@
-"""What reflection reads, types that come back, errors.
+"""Reflection, types that come back, errors.
 
 docs/server.md, information_schema and keys; Error texts.
 """

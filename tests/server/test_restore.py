@@ -475,7 +475,7 @@ REFUSED = [
 def refusals(
     client: Client, tenant: Tenant, table: list[tuple[str, str]]
 ) -> dict[str, tuple[tuple[int, str] | None, tuple[int, str]]]:
-    """Of a table of forms and texts those that are answered otherwise: what came, what should."""
+    """List the forms and texts of a table that are answered otherwise: what came, what should."""
     found = {}
     for form, text in table:
         answer = client.error(f"RESTORE {form} '{LONG_AGO}'".replace("<tenant>", tenant.name))

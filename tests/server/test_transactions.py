@@ -190,7 +190,7 @@ def test_others_do_not_find_an_uncommitted_table(manual: Client, other: Client) 
 
 
 def test_the_creator_of_an_uncommitted_table_is_refused(manual: Client) -> None:
-    """What an after_create listener would do."""
+    """Do as an after_create listener would."""
     manual.ok("CREATE TABLE ~.fresh (id INT)")
     create = "CREATE PITR ~_p FOR TABLE ~ fresh RANGE 1 'd'"
     assert manual.error(create) == UNCOMMITTED

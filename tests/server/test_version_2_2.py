@@ -1,4 +1,4 @@
-"""What 2.2.2 does otherwise. Run on an emulated one, or on a live server of 2.2."""
+"""Differences of 2.2.2. Run on an emulated one, or on a live server of 2.2."""
 
 from __future__ import annotations
 

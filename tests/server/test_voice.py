@@ -1,4 +1,4 @@
-"""Whose voice an answer is: what the server has is never refused in the server's own words.
+"""The voice of an answer: what the server has is never refused in the server's own words.
 
 A function, a form of SHOW or a table that a server has answers there; the emulator answers the
 same, or says that it does not support it (1235, `unsupported` here). What no server has is refused
@@ -360,7 +360,7 @@ def test_an_empty_list_is_none(shop: Client, statement: str, near: str) -> None:
 
 
 EMPTY = "(SELECT 1 FROM (SELECT 1) AS _empty_set WHERE 1 != 1)"
-"""What SQLAlchemy writes for an empty list"""
+"""The text that SQLAlchemy writes for an empty list"""
 
 
 @pytest.mark.parametrize("column", ["id", "v", "d", "n", "ts"])

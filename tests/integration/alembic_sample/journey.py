@@ -24,7 +24,7 @@ State = dict[str, str]
 
 
 def config(url: URL) -> Config:
-    """What alembic.ini would say."""
+    """The settings of alembic.ini."""
     made = Config()
     made.set_main_option("script_location", str(HERE))
     made.set_main_option("path_separator", "os")
@@ -45,7 +45,7 @@ def state(query: Query) -> State:
 
 
 def difference(before: State, after: State) -> str:
-    """What is other than before, by name."""
+    """List differences from before, by name."""
     return "\n".join(
         after.get(name, f"-- no {name}")
         for name in sorted(before.keys() | after.keys())
