@@ -119,6 +119,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         left_out = set(superfluous(items, config.getoption("turn")))
     config.hook.pytest_deselected(items=[item for item in items if item in left_out])
     items[:] = [item for item in items if item not in left_out]
+    if hasattr(config, "workerinput"):
+        # The longest first, so that no worker ends the run with one while the others are idle.
+        items.sort(key=lambda item: item.get_closest_marker("slow") is None)
     if LIVE:
         skip = pytest.mark.skip(reason="of the emulator's own interface; a real server is used")
         for item in items:
@@ -126,7 +129,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
                 item.add_marker(skip)
 
 
-hypothesis.settings.register_profile("thorough", max_examples=1000)
+# On a busy machine an example takes as long as it takes.
+hypothesis.settings.register_profile("ordinary", deadline=None)
+hypothesis.settings.register_profile("thorough", max_examples=1000, deadline=None)
+hypothesis.settings.load_profile("ordinary")
 
 
 def pytest_configure() -> None:

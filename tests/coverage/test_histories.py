@@ -348,7 +348,6 @@ def test_histories(version: str, user: str) -> None:
 
     @settings(
         max_examples=COUNT,
-        deadline=None,
         database=None,
         phases=(Phase.generate,),
         suppress_health_check=list(HealthCheck),

@@ -468,7 +468,7 @@ reports = st.lists(tables(), max_size=40, unique_by=lambda one: one.key).map(
 marks = st.lists(st.tuples(names, moments), max_size=4)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(reports, marks, st.none() | moments, st.integers(1, 250), st.booleans())
 def test_any_report_is_lines_no_wider_than_asked(
     made: CoverageReport,
@@ -489,7 +489,7 @@ def test_any_report_is_lines_no_wider_than_asked(
         assert all(line.label in text for line in group.lines)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(reports, marks, st.none() | moments, st.integers(100, 1600))
 def test_any_report_is_a_document_with_its_bars_inside(
     made: CoverageReport, revisions: list[tuple[str, Moment]], at: Moment | None, width: int
@@ -520,7 +520,7 @@ def test_any_report_is_a_document_with_its_bars_inside(
         assert all(cut(line.label, 64) in shown for line in group.lines)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     st.integers(10**17, NOW.nanoseconds - 60 * 10**9).map(Moment),
     st.integers(1, 40),

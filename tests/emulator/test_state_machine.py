@@ -545,7 +545,6 @@ def test_sequences(version: str) -> None:
         settings=settings(
             max_examples=settings().max_examples // 5,
             stateful_step_count=30,
-            deadline=None,
             phases=(Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink),
             suppress_health_check=list(HealthCheck),
         ),

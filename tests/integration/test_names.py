@@ -13,7 +13,6 @@ from tests.proxy import Proxy
 
 wire = settings(
     max_examples=settings().max_examples // 5,
-    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 

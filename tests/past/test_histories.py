@@ -369,7 +369,6 @@ def test_histories(server: Server) -> None:
         settings=settings(
             max_examples=COUNT,
             stateful_step_count=30,
-            deadline=None,
             database=None,
             phases=(Phase.generate, Phase.shrink),
             suppress_health_check=list(HealthCheck),
