@@ -15,7 +15,7 @@ from sqlalchemy_matrixone_pitr import get_pitrs
 from tests.alembic.conftest import Project
 from tests.conftest import Server
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.any_alembic]
 
 TABLES = 30
 REVISIONS = 3

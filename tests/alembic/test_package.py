@@ -169,6 +169,7 @@ def upgrade() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.any_alembic
 @pytest.mark.xdist_group("typing")  # mypy's cache is one
 def test_the_typed_functions(tmp_path: Path) -> None:
     right, wrong = tmp_path / "right.py", tmp_path / "wrong.py"
@@ -214,6 +215,7 @@ command.upgrade(config, "head")
 
 
 @pytest.mark.slow
+@pytest.mark.any_alembic
 def test_every_pod_upgrades_at_its_start(project: Project, server: Server, database: str) -> None:
     """Those that lose the race fail as Alembic fails, or find it done; each policy is made once."""
     if server.version < (3,):
