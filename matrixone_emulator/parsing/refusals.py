@@ -34,7 +34,7 @@ _MAY_BE_REFUSED = re.compile(
     r"\*|=\s*(?:=|/\*|--|#|//)|\b(?:OFFSET|INTO|FOR|LOCK|COUNT|AVG|MAX|MIN|SUM)\b",
     re.IGNORECASE | re.ASCII,
 )
-"""What is in each text that `refuse_unparsable` refuses: most have none of it"""
+"""Marks of each text that `refuse_unparsable` refuses: most texts have none"""
 _INTO = re.compile(r"\bINTO\b", re.IGNORECASE | re.ASCII)
 _IN = re.compile(r"\bIN\b", re.IGNORECASE | re.ASCII)
 

@@ -24,7 +24,7 @@ _PLAIN_TOKEN = re.compile(
     r"([ \n\r\t]*)(?:([A-Za-z_$][A-Za-z0-9_$]*)|([=,()+%^~{}&|?<>!;@:]|\.(?![0-9]))"
     r"|([0-9]{1,19})(?![A-Za-z0-9_$.])|'([^'\\]*)'(?!')|`([^`]+)`(?!`))"
 )
-"""What is most of any text: plain words, marks, whole numbers, strings, names. All else, such as
+"""The most of any text: plain words, marks, whole numbers, strings, names. All else, such as
 comments, is left to the parts below."""
 _REMEMBERED_LENGTH = 1000
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 import warnings
 from collections.abc import Iterator
 from typing import Any
@@ -17,6 +16,7 @@ from alembic_ext.points import restore_point
 from sqlalchemy_matrixone_pitr import PitrAfterCommitError, PitrManager, TablePitr
 from sqlalchemy_matrixone_pitr.alembic import guard_migrations
 from tests.alembic.conftest import Project
+from tests.clock import wait
 from tests.conftest import Server
 from tests.proxy import Proxy
 
@@ -141,7 +141,7 @@ def test_what_a_restore_point_asks(project: Project, server: Server) -> None:
     for number, many in ((2, 2), (3, 12)):
         names = [f"t{number}_{one}" for one in range(many)]
         with_policies(project, server, names)
-        time.sleep(1.1)  # policies know seconds
+        wait(server, 1.1)  # policies know seconds
         project.revision(number, "\n".join(f'op.drop_table("{name}")' for name in names))
         project.upgrade()
         sent: list[str] = []

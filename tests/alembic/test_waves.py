@@ -236,7 +236,7 @@ def test_a_dead_socket(
 def test_a_dead_socket_of_the_one_connection(
     project: Project, server: Server, database: str, proxy: Proxy
 ) -> None:
-    """Where few are sent over the migration's own, its session is ended too."""
+    """Few are sent over the migration's own connection: its session is ended too."""
     project.revision(1, lines(CREATE, 5))
     through(project, server, database, proxy)
     proxy.cut(f"^CREATE PITR `{names(project, 3)[0]}`", "after")
@@ -255,7 +255,7 @@ def test_interrupted(
     interrupt: Interrupt,
     template: str,
 ) -> None:
-    """What is on its way comes to its end, nothing more is begun, and the note tells of each."""
+    """Sent statements come to their end, nothing more is begun, and the note tells of each."""
     project.template(template)
     project.revision(1, lines(CREATE))
     through(project, server, database, proxy)

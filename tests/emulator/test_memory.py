@@ -1,4 +1,4 @@
-"""What statements leave behind: nothing of reads, of writes what time travel needs."""
+"""Remains of statements: nothing of reads, of writes what time travel needs."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def modules() -> list[ModuleType]:
 
 
 def caches() -> Iterator[tuple[str, Any]]:
-    """What functools remembers for functions that take arguments."""
+    """The memory of functools for functions that take arguments."""
     for module in modules():
         for name, value in vars(module).items():
             if isinstance(value, functools._lru_cache_wrapper):

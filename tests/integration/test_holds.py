@@ -169,7 +169,7 @@ def test_renewed_while_held(shop: Engine, database: str, prefix: str) -> None:
 
 
 def test_the_held_generation_was_dropped(shop: Engine, database: str, prefix: str) -> None:
-    """What renewed it has the held range, and gets the range before back."""
+    """The renewed generation has the held range, and gets the range before back."""
     made = hold(shop, database, "one")
     say(shop, "ALTER TABLE t ADD COLUMN v INT")
     PitrManager(shop).renew(f"{prefix}_t")

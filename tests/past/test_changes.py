@@ -166,7 +166,7 @@ def test_how_many_reads_an_hour_takes() -> None:
 @pytest.mark.emulator_only
 @pytest.mark.parametrize(("minutes", "reads"), [(1, 9), (2, 10), (30, 24), (59, 39)])
 def test_how_many_reads_the_latest_takes(minutes: int, reads: int) -> None:
-    """Of an hour, to the second: the grid from its end until two moments differ, and 7 more."""
+    """An hour to the second: the grid from its end until two moments differ, and 7 more."""
     with Emulator(version="4.2.0") as server:
         engine = create_engine(server.url())
         say(engine, "CREATE DATABASE shop", "CREATE TABLE shop.orders (id INT PRIMARY KEY)")

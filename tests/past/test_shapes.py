@@ -295,7 +295,7 @@ def test_relationships(pair: Pair, name: str) -> None:
 
 
 def test_raise(pair: Pair) -> None:
-    """What is not loaded raises, as in any Session."""
+    """Attributes that are not loaded raise, as in any Session."""
     options = [raiseload("*"), selectinload(Article.tags)]
     check(
         pair,

@@ -39,7 +39,7 @@ class Moments(NamedTuple):
 
 @pytest.fixture
 def engine(engine: Engine) -> Engine:
-    """Whose past is trusted without a policy."""
+    """An engine whose past is trusted without a policy."""
     engine.update_execution_options(matrixone_allow_unprotected=True)
     return engine
 
@@ -295,7 +295,7 @@ def test_generated_columns(engine: Engine, server: Server) -> None:
 
 
 STATES: tuple[tuple[Any, ...] | None, ...] = (None, (None, 1), ("a", 1), ("b", 2))
-"""Of a row: not there, or its values."""
+"""States of a row: not there, or its values."""
 
 
 @pytest.mark.parametrize("on_conflict", ["skip", "replace"])
