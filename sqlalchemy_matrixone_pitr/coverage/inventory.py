@@ -75,7 +75,12 @@ def read_inventory(connection: Connection, databases: Collection[str] | None) ->
         roll_back(connection)
         snapshots, sure = _snapshots_and_sure_moments(connection, tables, pitrs)
         known = replace(known_of(tables, server.rules_of(version)), snapshots=snapshots)
-        moment = _moment_to_ask(known, tables, pitrs, recorded)
+        concerned = [
+            pitr
+            for pitr in pitrs
+            if within is None or pitr.database_name in {None, tables.database, *within}
+        ]
+        moment = _moment_to_ask(known, tables, concerned, recorded)
         if moment is not None:
             roll_back(connection)
             asked = {database for database, table in tables.objects if table is None}
