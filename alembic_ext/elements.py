@@ -40,6 +40,7 @@ from sqlalchemy_matrixone_pitr.errors import (
     from_dbapi_error,
     is_name_taken,
 )
+from sqlalchemy_matrixone_pitr.flush import SENT, MakeBatch, nothing_sent
 from sqlalchemy_matrixone_pitr.generations import (
     Policy,
     Target,
@@ -59,10 +60,7 @@ from sqlalchemy_matrixone_pitr.renewal import conflicting_pitr, renewal, renewed
 from sqlalchemy_matrixone_pitr.show import reading
 from sqlalchemy_matrixone_pitr.status import ServerState, read_state
 from sqlalchemy_matrixone_pitr.transaction import (
-    SENT,
-    MakeBatch,
     TransactionalDDLElement,
-    nothing_sent,
     pending_pitrs,
     pending_result,
 )

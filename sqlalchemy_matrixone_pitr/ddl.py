@@ -33,11 +33,12 @@ from .errors import (
     PitrValidationError,
     from_dbapi_error,
 )
+from .flush import SENT
 from .model import Pitr, PitrLevel, PitrRange, RangeLike, check_target, to_level
 from .moment import Moment
 from .names import check_pitr_name, check_target_name, plain, shorten
 from .server import SUPPORTED_DIALECTS
-from .transaction import SENT, TransactionalDDLElement
+from .transaction import TransactionalDDLElement
 
 
 class PitrDDLElement(TransactionalDDLElement):

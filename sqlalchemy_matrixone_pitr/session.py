@@ -21,12 +21,15 @@ from sqlalchemy.exc import SAWarning
 
 from .connections import idle
 from .errors import PitrAfterCommitError, PitrError
+from .flush import CommitOutcome, flush
 from .listeners import add_listener
-from .transaction import Outcome, Queued, TransactionalDDLElement, flush
+from .queued import Queued
 
 if TYPE_CHECKING:
     from sqlalchemy.engine.interfaces import ExceptionContext
     from sqlalchemy.orm import Session, SessionTransaction
+
+    from .transaction import TransactionalDDLElement
 
 _attach_lock = threading.Lock()
 _sessions: weakref.WeakKeyDictionary[Session, SessionFlush] = weakref.WeakKeyDictionary()
@@ -96,7 +99,7 @@ class SessionFlush:
         Now: where an AsyncSession is closed after it, nothing says that it is on its way.
         """
         if self._parked and self._committing() is not None:
-            error.add_note(Outcome(not_tried=self._left()).report())
+            error.add_note(CommitOutcome(not_tried=self._left()).report())
             self._told = True
 
     def _left(self) -> list[TransactionalDDLElement]:
@@ -120,7 +123,7 @@ class SessionFlush:
         left, done, errors, told = self._left(), self._done, self._errors, self._told
         self._clear()
         if left and not told:
-            report = Outcome(not_tried=left)
+            report = CommitOutcome(not_tried=left)
             reason = errors[0] if errors else sys.exception()
             if reason is not None:
                 reason.add_note(report.report())

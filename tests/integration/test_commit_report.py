@@ -22,8 +22,9 @@ from sqlalchemy_matrixone_pitr import (
     PitrManager,
     PitrRange,
 )
+from sqlalchemy_matrixone_pitr.flush import nothing_sent
 from sqlalchemy_matrixone_pitr.locking import account_lock
-from sqlalchemy_matrixone_pitr.transaction import nothing_sent, pending_result
+from sqlalchemy_matrixone_pitr.transaction import pending_result
 from tests.conftest import Server
 from tests.interrupts import Interrupt
 from tests.proxy import Proxy

@@ -9,7 +9,7 @@ import threading
 from sqlalchemy import Engine
 
 from sqlalchemy_matrixone_pitr import CreatePitr, DropPitr, Pitr, PitrManager
-from sqlalchemy_matrixone_pitr.transaction import _queues
+from sqlalchemy_matrixone_pitr.queued import _queues
 
 
 def descriptors() -> int:
