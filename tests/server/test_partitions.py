@@ -5,10 +5,9 @@ docs/server.md, Partitions.
 
 from __future__ import annotations
 
-import time
-
 import pytest
 
+from tests.clock import wait
 from tests.conftest import Server
 from tests.server.conftest import Client, moment
 
@@ -248,9 +247,9 @@ def test_the_past_of_partitions_since_4(say: Client, form: str) -> None:
         "INSERT INTO ~.t VALUES (1, 5), (2, 6), (3, 7)",
         "CREATE PITR ~_p FOR TABLE ~ t RANGE 1 'h'",
     )
-    time.sleep(1.1)
+    wait(say.connection, 1.1)
     then = moment(say)
-    time.sleep(1.1)
+    wait(say.connection, 1.1)
     say.ok("DELETE FROM ~.t WHERE Id = 1", "UPDATE ~.t SET v = 0 WHERE Id = 2")
     past = f"{{MO_TS = {then.nanoseconds}}}"
     rows = [(1, 5), (2, 6), (3, 7)]
