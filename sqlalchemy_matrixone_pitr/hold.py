@@ -49,7 +49,8 @@ def hold(
 
     :param targets: a Table, a mapped class, ``"db.table"``, a database's name, or several tables.
     :param reason: for whoever finds the hold.
-    :raises PitrNotFoundError: no policy covers it: nothing could be held.
+    :raises PitrNotFoundError: no policy covers it, or those that do have a range of 0, which keeps
+        nothing: nothing could be held.
     :raises PitrLockTimeoutError: another program held the lock; nothing was sent.
     :raises PitrTransactionError: the bind is in a transaction.
 
@@ -196,6 +197,8 @@ def holds(bind: Bind, *, released: bool = False) -> list[Hold]:
 
 
 def _covers(pitr: Pitr, scope: Scope) -> bool:
+    if not pitr.range.value:  # made so by hand: it keeps nothing, and could not be given back
+        return False
     if scope.database is not None:
         return covers(pitr, scope.database, None) or pitr.database_name == scope.database
     return any(covers(pitr, *table) for table in scope.tables)

@@ -295,3 +295,16 @@ def test_cut(
         if one.id == made.id:  # the answer was lost, or it was not sent
             release(shop, one.id)
     assert ranges(shop, prefix) == {"d": "7d", "t": "3d"}
+
+
+def test_a_range_of_0_is_not_held(shop: Engine, database: str, prefix: str) -> None:
+    """Made so by hand, it keeps nothing, and release() could not give it back."""
+    say(shop, f"ALTER PITR {prefix}_t RANGE 0 'h'")
+    held = hold(shop, database, "a test")
+    assert [policy.name for policy in held.policies] == [f"{prefix}_d"]
+    assert ranges(shop, prefix) == {"d": "100y", "t": "0h"}
+    say(shop, f"ALTER PITR {prefix}_d RANGE 0 'd'")
+    with pytest.raises(PitrNotFoundError, match="nothing to hold"):
+        hold(shop, database, "another")
+    assert f"{prefix}_d was given the range 0d since, and keeps it" in release(shop, held).notes
+    assert held.id not in {one.id for one in holds(shop)}
