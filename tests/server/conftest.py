@@ -248,7 +248,7 @@ def collect(server: Server, prefix: str) -> Callable[[], None]:
                 except pymysql.Error:
                     assert time.monotonic() < deadline, "the server does not start"
                     time.sleep(1)
-        time.sleep(5)  # 4.2.0 does not know the databases of the past at once
+        time.sleep(20)  # 4.2.0 does not know the databases of the past at once
 
     return collect
 

@@ -2,7 +2,8 @@
 
 Each scene is played in databases of its own; then garbage is collected once, for all of them. A
 real server collects after an hour by default: there these tests need one that does within seconds,
-and MATRIXONE_COLLECTS to say how it is started anew (tests/server/conftest.py, `collect`).
+looks for checkpoints every 5 s (docs/server.md, Garbage collection), and MATRIXONE_COLLECTS to say
+how it is started anew (tests/server/conftest.py, `collect`).
 """
 
 from __future__ import annotations
@@ -10,93 +11,24 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 
 import pytest
 
-from tests.conftest import Server
+from tests.conftest import LIVE, Server
 from tests.server.conftest import (
     PASSWORD,
     Client,
-    Moment,
     collect,
     connected,
     drop_all,
     moment,
-    write_objects,
 )
+from tests.server.scenes import KNOWN_AFTER, Scene
+
+pytestmark = pytest.mark.timeout(1800 if LIVE else 300)
 
 IDS = [1, 2, 77]
 UNIQUE, INDEXED, SCANNED = "u = 30", "g = 5", "g + 0 = 5"
-_KNOWN_AFTER = 20.0
-"""Seconds after which a real server's collection surely knows of a table: of one that goes before
-a checkpoint, it may know no policy."""
-
-_FILLERS = 200
-"""Rows beside them on a real server, with numbers from 1,000 on: tables of few rows have plans of
-their own."""
-
-
-@dataclass
-class Scene:
-    """A table ~.t with a key, a UNIQUE column u and an indexed one g, and moments of it."""
-
-    say: Client
-    server: Server
-    moments: dict[str, Moment] = field(default_factory=dict)
-
-    def take(self, name: str) -> None:
-        """Remember this moment."""
-        self.moments[name] = moment(self.say)
-
-    def take_snapshot(self, name: str, target: str) -> None:
-        """Make a snapshot, and remember its moment."""
-        self.say.ok(f"CREATE SNAPSHOT ~_{name} FOR {target}")
-        at = self.say.value(f"SELECT ts FROM mo_catalog.mo_snapshots WHERE sname = '~_{name}'")
-        self.moments[name] = Moment("", at)
-
-    def make(self, partitions: str = "") -> None:
-        """Make the table. A real server collects surely what is in several objects."""
-        columns = "id INT PRIMARY KEY, u INT UNIQUE, g INT, KEY (g)"
-        self.say.ok(f"CREATE TABLE ~.t ({columns}){partitions}")
-        self.add((1, 10, 5))
-        self.add((2, 20, 5))
-        self.add((77, 30, 6))
-
-    def add(self, row: tuple[int, int, int]) -> None:
-        numbers = range(1000 * row[0], 1000 * row[0] + (_FILLERS if self.server.live else 0))
-        rows = ", ".join(str(one) for one in [row, *((n, n, n) for n in numbers)])
-        self.say.ok(f"INSERT INTO ~.t (id, u, g) VALUES {rows}")
-        self.flush()
-
-    def flush(self) -> None:
-        if self.server.live:
-            write_objects(self.server, self.say.own, merge=False)
-
-    # afterwards
-
-    def ids(self, source: str, where: str = "") -> list[int]:
-        """The ids of rows, without the fillers."""
-        rows = self.say.rows(f"SELECT id FROM {source}{where and ' WHERE '}{where}")
-        return [row[0] for row in rows if row[0] < 1000]
-
-    def past(self, name: str = "then", where: str = "", table: str = "~.t") -> list[int]:
-        """The ids of a moment: an answer without error, at any rate."""
-        return self.ids(f"{table} {{MO_TS = {self.moments[name].nanoseconds}}}", where)
-
-    def cloned(self, copy: str, name: str = "then") -> list[int]:
-        """The ids of a clone of a moment."""
-        self.say.ok("CREATE DATABASE IF NOT EXISTS ~_c")
-        self.say.ok(
-            f"CREATE TABLE ~_c.{copy} CLONE ~.t {{MO_TS = {self.moments[name].nanoseconds}}}"
-        )
-        return self.ids(f"~_c.{copy}")
-
-    def restored(self, name: str = "then", pitr: str = "~_p") -> list[int]:
-        """The ids of ~.t after a RESTORE to a moment."""
-        self.say.ok(f"RESTORE DATABASE ~ TABLE t FROM PITR {pitr} '{self.moments[name].text}'")
-        return self.ids("~.t")
-
 
 Play = Callable[[Scene], Iterator[None]]
 PLAYS: dict[str, Play] = {}
@@ -283,7 +215,7 @@ def after(server: Server) -> Iterator[Scenes]:
             running.append(PLAYS[name](scene))
         for _ in range(2):
             if server.live:
-                time.sleep(_KNOWN_AFTER)
+                time.sleep(KNOWN_AFTER)
             for work in running:
                 next(work, None)
         collecting()
