@@ -331,6 +331,16 @@ class ColumnShape(NamedTuple):
         """The name as columns are compared by: letter case plays no part."""
         return fold(self.name)
 
+    @property
+    def is_set_from_columns(self) -> bool:
+        """Whether an UPDATE takes an expression with columns in it as its value."""
+        return self.type != "ENUM"
+
+    @property
+    def keeps_itself(self) -> bool:
+        """Whether an UPDATE may set it to itself."""
+        return self.is_set_from_columns and not self.generated
+
 
 class TableShape(NamedTuple):
     """A table in the catalogue: its columns, and the columns of its keys, folded.

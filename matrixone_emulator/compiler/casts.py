@@ -270,7 +270,11 @@ def _date(value: Stored, source: SqlType, target: SqlType, rules: Rules) -> Stor
 
 
 def _text(value: Stored, source: SqlType, target: SqlType, rules: Rules) -> str:
-    text = as_text(value, source)
+    if source.kind == "bit":
+        data = int(str(value)).to_bytes((source.width + 7) // 8, "big")
+        text = data.decode("utf-8", "surrogateescape")
+    else:
+        text = as_text(value, source)
     if len(text) <= target.width:
         return text
     if rules.cast_truncates_texts:

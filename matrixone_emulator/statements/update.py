@@ -43,6 +43,7 @@ class Updater(RowWriter):
             node = assignment.expression
             if isinstance(node, (exp.Var, exp.Column)) and node.name.upper() == "DEFAULT":
                 node = parse_expression(column.default or "NULL")
+            self.check_enum(column, node, joined=len(tables) > 1)
             groups.setdefault(position, []).append((column, self.compiler.value(node, scope)))
         tail = self.tail(tree, scope)
         changed = WriteResult()
@@ -68,6 +69,18 @@ class Updater(RowWriter):
             changed.affected += self.update_rows(version, columns, types, rows)
         changed.affected += self.session.take_cascaded() - self.unchanged
         return changed
+
+    def check_enum(self, column: ColumnDef, node: exp.Expr, *, joined: bool) -> None:
+        """Refuse what the server does not set an ENUM to."""
+        if column.type.kind != "enum":
+            return
+        read = next(node.find_all(exp.Column), None)
+        if read is not None:
+            text = f"invalid input: ambiguous column reference '{read.name.lower()}'"
+            raise SqlError(20301, text)
+        if joined and not self.session.rules.enums_in_joined_updates:
+            text = "invalid argument aggregate function any_value, bad value [ENUM]"
+            raise SqlError(20203, text)
 
     def update_rows(
         self,

@@ -112,7 +112,7 @@ class SqlType:
     @property
     def affinity(self) -> str:
         """The sqlite column type that leaves stored values as they are."""
-        if self.kind == "bigint" and self.unsigned:
+        if (self.kind == "bigint" and self.unsigned) or (self.kind == "bit" and self.width == 64):
             return "BLOB"  # what does not fit into sqlite's integers is text of 20 digits
         if self.kind in INTEGER_RANGES or self.kind in ("bool", "bit", "time", "year"):
             return "INTEGER"

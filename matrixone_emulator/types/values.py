@@ -249,7 +249,7 @@ def store(value: Stored, target: SqlType, source: SqlType, name: str = "", row: 
             raise SqlError(
                 20301, f"invalid input: data too long, type width = {target.width}, val = {bits:b}"
             )
-        return bits
+        return _whole(bits)
     return value
 
 
@@ -281,9 +281,12 @@ def _store_integer(value: Stored, target: SqlType, source: SqlType) -> int | str
         number = int(parsed.to_integral_value(decimal.ROUND_HALF_UP))
     if not low <= number <= high:
         raise _range_error(label, value)
-    if number > 9223372036854775807:
-        return f"{number:020d}"
-    return number
+    return _whole(number)
+
+
+def _whole(number: int) -> int | str:
+    """A number as it is stored: a text of 20 digits where sqlite's integers are too short."""
+    return f"{number:020d}" if number > 9223372036854775807 else number
 
 
 def _store_decimal(value: Stored, target: SqlType, source: SqlType) -> str:
@@ -398,8 +401,8 @@ def load(value: Stored, kind: SqlType) -> object:
         return datetime.timedelta(microseconds=value)
     if name == "bool":
         return "true" if value else "false"
-    if name == "bit" and isinstance(value, int):
-        return value.to_bytes(max(1, (kind.width + 7) // 8), "big")
+    if name == "bit" and isinstance(value, int | str):
+        return int(value).to_bytes(max(1, (kind.width + 7) // 8), "big")
     if name in ("float", "double") and isinstance(value, (int, float)):
         return float(value)
     if kind.is_text and isinstance(value, (int, float)):

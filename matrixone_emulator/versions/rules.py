@@ -202,6 +202,8 @@ class Rules:
     """... and affects two rows for a changed one"""
     upsert_of_key_is_dml: bool = False
     """ON DUPLICATE KEY UPDATE of a key is refused with 20313, not 20101"""
+    enums_in_joined_updates: bool = False
+    """An UPDATE of a join sets an ENUM, to what is written out"""
     target_cannot_be_read: bool = False
     """1093 where a subquery reads the table that is changed"""
     delete_with_alias_truncates: bool = True
@@ -356,6 +358,7 @@ _V4_2_0 = replace(
     version="4.2.0",
     version_text="8.0.30-MatrixOne-v4.2.0",
     replace_reads_rows=True,
+    enums_in_joined_updates=True,
     partitions_are_tables=True,
     ranges_take_indexes=True,
     functions=KNOWN_4_2_0,

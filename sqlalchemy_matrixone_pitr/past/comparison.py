@@ -29,6 +29,7 @@ from sqlalchemy import (
     CHAR,
     Column,
     ColumnElement,
+    Integer,
     MetaData,
     Select,
     Table,
@@ -181,6 +182,12 @@ _INCOMPARABLE: Final = ("GEOMETRY", "GEOMETRY32")
 """Types whose values ``<>`` does not take."""
 
 
+class _Unsigned(Integer):
+    """The type of a CAST to an unsigned number."""
+
+    unsigned = True
+
+
 def _family(name: str) -> str:
     first = name.partition(" ")[0]
     for family, names in (("number", _NUMBERS), ("text", _TEXTS), ("bytes", _BYTES)):
@@ -219,16 +226,26 @@ class ComparedColumn:
         """An expression of the column as ``<>`` compares it, which 3.0.9 does wrongly for BITs."""
         if self.retyped or self.now.type in _INCOMPARABLE:
             return cast(expression, CHAR())
-        return expression + literal_column("0") if self.now.type == "BIT" else expression
+        return self._of_bits(expression)
+
+    def readable(self, expression: ColumnElement[Any]) -> ColumnElement[Any]:
+        """An expression of the column whose values compare here, at whatever moment it is read."""
+        return self._of_bits(expression)
+
+    def _of_bits(self, expression: ColumnElement[Any]) -> ColumnElement[Any]:
+        """An expression of the column, of a BIT as a number: its text is its bytes, and a signed
+        number has not all its bits."""
+        return cast(expression, _Unsigned()) if self.now.type == "BIT" else expression
 
     @property
     def sorts_as_text(self) -> bool:
         """Whether only the server knows the order of its values, but for that of their texts."""
-        return self.retyped or _family(self.now.type) not in ("number", "text", "bytes", *_TIMES)
+        known = ("number", "text", "bytes", "BIT", *_TIMES)
+        return self.retyped or _family(self.now.type) not in known
 
     def groupable(self, expression: ColumnElement[Any]) -> ColumnElement[Any]:
         """An expression of the column as GROUP BY and ORDER BY take it."""
-        return cast(expression, CHAR()) if self.sorts_as_text else expression
+        return cast(expression, CHAR()) if self.sorts_as_text else self._of_bits(expression)
 
     def sortable(self, expression: ColumnElement[Any]) -> ColumnElement[Any]:
         """An expression of the column, as GROUP BY takes it, as ORDER BY takes it in any place:
@@ -464,7 +481,10 @@ class Comparison:
         keys = [column.sortable(column.groupable(value)) for column, value in columns]
         holds = _raw(self.holds_then(past)) if self.condition else literal_column("1")
         found = select(
-            *(past.c[column.key].label(f"p{n}") for n, column in enumerate(self.columns)),
+            *(
+                column.readable(past.c[column.key]).label(f"p{n}")
+                for n, column in enumerate(self.columns)
+            ),
             holds.label("holds"),
             *(key.label(f"k{number}") for number, key in enumerate(keys)),
         )

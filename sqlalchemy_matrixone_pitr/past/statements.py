@@ -24,6 +24,7 @@ from sqlalchemy.engine import Connection
 from ..catalog import Key, Reference
 from ..errors import PastConflictError
 from ..moment import Moment
+from .by_value import ByValue
 from .comparison import Comparison, KeyCondition
 from .conflicts import (
     MOST_CONFLICTS,
@@ -69,6 +70,7 @@ class TableUndo(UndoRows):
     ) -> None:
         super().__init__(comparison, tables, keys, kinds)
         self.conflicts: list[UndoConflict] = []
+        self._by_value = ByValue(self)
         self._replaced: list[tuple[Any, ...]] = []
         self._changed_again = 0
 
@@ -132,20 +134,29 @@ class TableUndo(UndoRows):
         return SetJoined(c, joined, self.is_new(), _cleared(sorted(filter(None, columns))))
 
     def update_changed(self) -> Any:
-        """UPDATE of rows that were updated since; None where there is nothing to write."""
+        """UPDATE of rows that were updated since; None where there is nothing to write in one."""
         comparison = self.comparison
         c, p = comparison.c, comparison.p
-        if not self.written:
+        written = [column for column in self.written if column not in self.by_value]
+        if not written:
             return None
-        values = {c.c[column.key]: p.c[column.key] for column in self.written}
+        values = {c.c[column.key]: p.c[column.key] for column in written}
         for column in comparison.now.columns:  # so that ON UPDATE does not touch them
-            if comparison.then.column(column.key) is None and not column.generated:
+            if comparison.then.column(column.key) is None and column.keeps_itself:
                 values[c.c[column.key]] = c.c[column.key]
         return (
             update(c)  # type: ignore[arg-type]
             .values(values)
             .where(comparison.same_key(p, c), self.is_other())
         )
+
+    def read_values(self, connection: Connection) -> None:
+        """Read what :meth:`update_by_value` writes, before anything is written."""
+        self._by_value.read(connection)
+
+    def update_by_value(self) -> Iterator[Any]:
+        """UPDATEs of what was updated since in columns that none sets from another row."""
+        return self._by_value.updates()
 
     def insert_deleted(self, *, if_parent_is_there: bool) -> Any:
         """INSERT of rows that were deleted since.
@@ -287,8 +298,11 @@ def in_order(undos: Sequence[TableUndo], kinds: frozenset[ChangeKind]) -> Iterat
     for undo in undos:
         steps = []
         changed = undo.update_changed()
-        if ChangeKind.UPDATED in kinds and changed is not None:
-            steps.append(Step(undo, ChangeKind.UPDATED, changed))
+        if ChangeKind.UPDATED in kinds:
+            if changed is not None:
+                steps.append(Step(undo, ChangeKind.UPDATED, changed))
+            counted = ChangeKind.UPDATED if changed is None else None  # else each row twice
+            steps += [Step(undo, counted, update) for update in undo.update_by_value()]
         if ChangeKind.DELETED in kinds:
             if undo.refers_to_itself:
                 yield Step(
@@ -301,7 +315,9 @@ def in_order(undos: Sequence[TableUndo], kinds: frozenset[ChangeKind]) -> Iterat
                 Step(undo, ChangeKind.DELETED, undo.insert_deleted(if_parent_is_there=False))
             )
         # A row of a table that refers to itself may refer to one that comes back.
-        yield from reversed(steps) if undo.refers_to_itself else steps
+        if undo.refers_to_itself and ChangeKind.DELETED in kinds:
+            steps.insert(0, steps.pop())
+        yield from steps
     if ChangeKind.INSERTED in kinds:
         for undo in reversed(undos):
             if undo.is_referred_to:

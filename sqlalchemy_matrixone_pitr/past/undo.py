@@ -14,6 +14,8 @@ Their order, of several tables and of one that refers to itself, is that of the 
 
 With ``until`` the rows that changed again are spared: see :mod:`.changed_again`.
 
+An ENUM is set by a value that is written out: see :mod:`.by_value`.
+
 Every column that both states have is written, generated ones excepted, so that no ON UPDATE default
 and no AUTO_INCREMENT makes a value up. Never a DELETE without WHERE, which is a TRUNCATE, and never
 a subquery over the table itself, which 4.x refuses (1093).
@@ -412,6 +414,8 @@ def _find_conflicts(
             f"written: on_conflict='skip' leaves them out\n{shown}{more}",
             conflicts=refused,
         )
+    for undo in undos:
+        undo.read_values(connection)
     return parents_first(undos)
 
 

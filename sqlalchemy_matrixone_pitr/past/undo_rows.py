@@ -26,6 +26,7 @@ class UndoRows:
     :ivar children_elsewhere: those of other tables.
     :ivar parents_elsewhere: its own to tables that are not in the undo.
     :ivar written: the columns that an UPDATE brings back.
+    :ivar by_value: those of them that no UPDATE sets from another row: see :mod:`.by_value`.
     :ivar left: keys of rows that are left as they are.
     :ivar again: the rows that changed once more after the changes that are undone.
     """
@@ -62,6 +63,8 @@ class UndoRows:
             for column in comparison.common
             if not column.now.generated and column.key not in comparison.key
         ]
+
+        self.by_value = [column for column in self.written if not column.now.is_set_from_columns]
 
     @property
     def is_referred_to(self) -> bool:
@@ -142,8 +145,12 @@ class UndoRows:
         return or_(*written) if written else false()
 
     def nullable(self, columns: Iterable[str]) -> str | None:
-        """One of some columns that takes NULL."""
-        nullable = {column.key for column in self.comparison.now.columns if column.nullable}
+        """One of some columns that takes NULL, in an UPDATE of a join."""
+        nullable = {
+            column.key
+            for column in self.comparison.now.columns
+            if column.nullable and column.is_set_from_columns
+        }
         return next((key for key in columns if key in nullable), None)
 
     def own_key(self, key: Reference) -> tuple[str, ...]:

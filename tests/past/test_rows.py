@@ -405,6 +405,24 @@ def test_bits_are_numbers(engine: Engine, until: bool, declared: bool) -> None:
 
 
 @pytest.mark.parametrize("until", [False, True])
+@pytest.mark.parametrize("key", ["id", "id, b", ""])
+def test_bits_that_are_no_text(engine: Engine, until: bool, key: str) -> None:
+    """By key, and counted without one: no BIT is read as a text."""
+    primary = f", PRIMARY KEY ({key})" if key else ""
+    say(
+        engine,
+        f"CREATE TABLE t (id BIT(8) NOT NULL, b BIT(3) NOT NULL, c INT{primary})",
+        "INSERT INTO t VALUES (1, 1, 1), (255, 2, 1), (128, 3, NULL), (0, 4, 1)",
+    )
+    then = take_moment(engine)
+    say(engine, "DELETE FROM t WHERE c IS NULL", "INSERT INTO t VALUES (254, 7, NULL)")
+    found = list(diff_rows(engine, "t", then, until=take_moment(engine) if until else None))
+    changes = {(change.kind, *(change.before or change.after or {}).values()) for change in found}
+    assert changes == {(DELETED, 128, 3, None), (INSERTED, 254, 7, None)}
+    assert len(found) == 2
+
+
+@pytest.mark.parametrize("until", [False, True])
 def test_a_column_of_another_kind_is_compared_by_its_text(engine: Engine, until: bool) -> None:
     say(
         engine,

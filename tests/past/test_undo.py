@@ -90,6 +90,62 @@ def test_rows_are_as_they_were(engine: Engine, then: Moment) -> None:
     say(engine, "INSERT INTO orders (item) VALUES ('next')")
 
 
+ENUMS = (
+    "CREATE TABLE boxes (id INT PRIMARY KEY, size ENUM('s', 'm', 'it''s \\\\ 100%'), "
+    "kind ENUM('1', '2'), item VARCHAR(9), "
+    "touched TIMESTAMP DEFAULT CURRENT_TIMESTAMP ON UPDATE CURRENT_TIMESTAMP)",
+    "INSERT INTO boxes VALUES (1, 's', '2', 'a', '2020-01-01 00:00:00'), "
+    "(2, NULL, '1', 'b', '2020-01-01 00:00:00'), "
+    "(3, 'it''s \\\\ 100%', NULL, 'c', '2020-01-01 00:00:00'), "
+    "(4, 'm', '1', 'd', '2020-01-01 00:00:00'), (5, 'm', '1', 'e', '2020-01-01 00:00:00')",
+)
+ENUMS_CHANGED = (
+    "UPDATE boxes SET size = 'm' WHERE id < 4",
+    "UPDATE boxes SET kind = '2', item = 'oops' WHERE id IN (2, 3)",
+    "UPDATE boxes SET size = NULL WHERE id = 4",
+    "DELETE FROM boxes WHERE id = 5",
+)
+
+
+@pytest.mark.parametrize("way", ["undo", "until", "script"])
+@pytest.mark.parametrize("where", [None, column("size") == "m", column("item") == "oops"])
+def test_enums(engine: Engine, way: str, where: Any) -> None:
+    """They are set by their values, and rows are chosen by what they were before any of it."""
+    say(engine, *ENUMS)
+    at = take_moment(engine)
+    say(engine, *ENUMS_CHANGED)
+    options: Any = {"where": where, "until": take_moment(engine) if way == "until" else None}
+    meant = {"size": {1, 2, 3, 4, 5}, "item": {2, 3}}.get(getattr(where, "left", column("")).name)
+    now = {row[0]: row for row in rows_of(engine, "boxes")}
+    then = {row[0]: row for row in was(engine, "boxes", at)}
+    with engine.begin() as connection:
+        if way == "script":
+            script = undo_sql(connection, "boxes", at, **options)
+            for statement in script.partition("BEGIN;")[2].partition("COMMIT;")[0].split(";\n"):
+                if statement.strip():
+                    connection.exec_driver_sql(statement.replace("%", "%%"))
+        else:
+            report = undo_changes(connection, "boxes", at, **options)
+            updated = len((meant or then.keys()) & {1, 2, 3, 4})
+            assert (report.updated, report.inserted) == (updated, 5 in (meant or then))
+            assert report.complete
+    expected = now | {key: then[key] for key in meant or then}
+    assert rows_of(engine, "boxes") == sorted(expected.values(), key=repr)
+
+
+def test_a_table_of_nothing_but_enums(engine: Engine) -> None:
+    say(
+        engine,
+        "CREATE TABLE t (id INT PRIMARY KEY, a ENUM('x', 'y'), b ENUM('x', 'y'))",
+        "INSERT INTO t VALUES (1, 'x', 'y'), (2, 'y', NULL), (3, 'x', 'x')",
+    )
+    at = take_moment(engine)
+    say(engine, "UPDATE t SET a = 'y', b = 'x'", "ALTER TABLE t ADD COLUMN c ENUM('x')")
+    report = undo(engine, "t", at)
+    assert (report.updated, report.complete) == (3, True)
+    assert rows_of(engine, "t") == [(1, "x", "y", None), (2, "y", None, None), (3, "x", "x", None)]
+
+
 def test_in_the_callers_transaction(engine: Engine, then: Moment) -> None:
     before = rows_of(engine, "orders")
     with engine.connect() as connection:
