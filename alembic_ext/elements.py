@@ -219,8 +219,7 @@ class CreateWhereMissing(MigrationElement, CreatePitr):
     def decide_policy(self, state: ServerState, policy: Policy | None) -> PitrDDLElement | None:
         """Return the element to send, given the generations that exist."""
         if policy is not None and not policy.detached:
-            there = policy.current
-            return self.decide_attached(there.with_range(state.held.get(there.name, there.range)))
+            return self.decide_attached(state.unheld(policy.current))
         if object_of(self.pitr) not in state.objects and self.allow_missing():
             return None
         if policy is None:

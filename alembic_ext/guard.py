@@ -104,8 +104,8 @@ def guard_migrations(require: RangeLike = "1h") -> None:
       that old history replays on a new database; and an UPDATE of columns that it has made.
 
     A table counts as what it was before the revision, whatever it is called by now. A policy that
-    the same revision drops or shortens, before or after, counts as it will be then. Scripts
-    (``--sql``) are not guarded: they ask no server.
+    the same revision drops or shortens, before or after, counts as it will be then, and one that is
+    held by the range that it had before. Scripts (``--sql``) are not guarded: they ask no server.
 
     :param require: how far back a policy must reach, at the least.
     :raises PitrUnprotectedError: from the statement, or at the end of the revision.
@@ -380,13 +380,14 @@ def check(context: MigrationContext, loss: Loss, key: Key) -> None:
         if committed is None:
             return
         keeping = _Keeping.read(aside, state, committed)
-        left = _after_commit(connection, keeping.covering(state.pitrs))
+        pitrs = _without_holds(state)
+        left = _after_commit(connection, keeping.covering(pitrs))
         by = keeping.enough(left, required)
         at_once = is_autocommit(connection)
         if (at_once or not by) and _is_harmless(context, aside, committed):
             return
     if not by:
-        raise PitrUnprotectedError(_refusal(context, loss, keeping, state.pitrs, left))
+        raise PitrUnprotectedError(_refusal(context, loss, keeping, pitrs, left))
     if by <= {p.name for p in left.values() if p and p.status is PitrStatus.UNKNOWN}:
         log.warning(
             "%s: whether %s protects the present %s is not known to this account",
@@ -419,14 +420,14 @@ def _end_revision(*, ctx: MigrationContext, **kw: Any) -> None:
     if not open_still or required is None:
         return
     with reading(connection) as aside:
-        state = read_state(aside)
+        pitrs = _without_holds(read_state(aside))
         for passed in open_still:
-            left = _after_commit(connection, passed.keeping.covering(state.pitrs))
+            left = _after_commit(connection, passed.keeping.covering(pitrs))
             if passed.keeping.enough(left, required) or _is_harmless(ctx, aside, passed.key):
                 continue
             when = " at the end of the revision"
             raise PitrUnprotectedError(
-                _refusal(ctx, passed.loss, passed.keeping, state.pitrs, left, when)
+                _refusal(ctx, passed.loss, passed.keeping, pitrs, left, when)
             )
 
 
@@ -518,7 +519,7 @@ def _look_at_policy(operations: Operations, op: DropPitrOp | AlterPitrOp) -> Non
     if not over:
         return
     with reading(connection) as aside:
-        pitrs = read_state(aside).pitrs
+        pitrs = _without_holds(read_state(aside))
     for passed in over:
         left = _after_commit(connection, [pitr for pitr in pitrs if pitr.name in passed.by])
         for name, pitr in left.items():
@@ -573,6 +574,9 @@ class _Keeping:
             return Extent.NOTHING
         return kept_by(pitr.level, self.parts, server.rules_of(self.state.version))
 
+    def when_released(self, pitr: Pitr) -> str:
+        return ", when its hold is released" if pitr.name in self.state.held else ""
+
     def is_kept_by(self, pitr: Pitr) -> bool:
         return self.by(pitr) is not Extent.NOTHING
 
@@ -594,6 +598,11 @@ class _Keeping:
             return Windows(known_of_state(self.state, pitrs, {})).of_database(database)
         parts = {(database, table): self.parts}
         return Windows(known_of_state(self.state, pitrs, parts)).of((database, table))
+
+
+def _without_holds(state: ServerState) -> list[Pitr]:
+    """The policies as they are without holds: somebody else may release them in a minute."""
+    return [state.unheld(pitr) for pitr in state.pitrs]
 
 
 def _after_commit(connection: Connection, pitrs: list[Pitr]) -> dict[str, Pitr | None]:
@@ -647,7 +656,9 @@ def _falls_short(pitr: Pitr | None, keeping: _Keeping) -> str:
         return "is dropped by this revision"
     if not keeping.is_kept_by(pitr):
         return "is a table-level policy, which keeps nothing of a partitioned table"
-    return "is detached" if is_detached(pitr) else f"reaches back {pitr.range} only"
+    if is_detached(pitr):
+        return "is detached"
+    return f"reaches back {pitr.range} only{keeping.when_released(pitr)}"
 
 
 def _advice(
@@ -684,6 +695,12 @@ def _advice(
     active = next((p for p in before if not is_detached(p) and left[p.name] is not None), None)
     if active is not None:
         name = split_generation(active.name)[0]
+        if active.name in keeping.state.held:
+            # another range would end what is held
+            return (
+                f"When the hold of {name} is released (mo-pitr holds lists it): "
+                f"PitrManager(engine).alter({name!r}, '{required}')."
+            )
         if is_upgrade:
             return f"In a revision before this one: op.alter_pitr({name!r}, '{required}')."
         return f"Before the downgrade: PitrManager(engine).alter({name!r}, '{required}')."

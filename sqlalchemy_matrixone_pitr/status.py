@@ -70,6 +70,11 @@ class ServerState:
         """The tables of 4.x that were rebuilt: see :attr:`CatalogObject.rebuilt`."""
         return frozenset(key for key, found in self.objects.items() if found.rebuilt)
 
+    def unheld(self, pitr: Pitr) -> Pitr:
+        """A policy with the range that it has without holds: a release gives that back."""
+        before = self.held.get(pitr.name)
+        return pitr if before is None else pitr.with_range(before)
+
 
 def read_state(
     connection: Connection,

@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+
 import pytest
-from sqlalchemy import Column, Integer, MetaData, Table
+from sqlalchemy import Column, Integer, MetaData, Table, text
 from sqlalchemy.exc import SAWarning
 
-from sqlalchemy_matrixone_pitr import Hold, TablePitr, get_pitrs, hold, release
+import alembic_ext.guard
+from sqlalchemy_matrixone_pitr import (
+    Hold,
+    PitrManager,
+    PitrUnprotectedError,
+    TablePitr,
+    get_pitrs,
+    hold,
+    release,
+)
+from sqlalchemy_matrixone_pitr.alembic import guard_migrations
 from tests.alembic.conftest import Project
 
 TABLE = 'op.create_table("orders", sa.Column("id", sa.Integer, primary_key=True))\n'
@@ -62,3 +74,63 @@ def test_another_range_is_warned_of(project: Project, held: Hold) -> None:
     assert ranges(project) == {"": "9d"}
     (note,) = release(project.engine, held).notes
     assert "was given the range 9d since, and keeps it" in note
+
+
+Guarded = Callable[[str], None]
+
+
+@pytest.fixture
+def guarded(project: Project, held: Hold) -> Iterator[Guarded]:
+    """Require a range of the held policy's table, which has a row."""
+    with project.engine.begin() as connection:
+        connection.execute(text("INSERT INTO orders VALUES (1)"))
+    yield guard_migrations
+    alembic_ext.guard._required = None  # for the process; other tests drop what they like
+
+
+def test_the_guard_counts_the_range_before(
+    project: Project, held: Hold, guarded: Guarded, database: str
+) -> None:
+    """What a release leaves in reach: it may come in a minute."""
+    guarded("8d")
+    project.revision(2, 'op.drop_table("orders")')
+    with pytest.raises(PitrUnprotectedError) as caught:
+        project.upgrade()
+    said = str(caught.value)
+    assert f"({project.prefix} reaches back 7d only, when its hold is released)" in said
+    advice = f"When the hold of {project.prefix} is released (mo-pitr holds lists it): "
+    assert f"{advice}PitrManager(engine).alter('{project.prefix}', '8d')." in said
+    PitrManager(project.engine).create_database_pitr(f"{project.prefix}_d", database, "9d")
+    project.upgrade()
+    assert ranges(project) == {"": "100y", "_d": "9d"}
+    release(project.engine, held)
+
+
+def test_the_guard_takes_a_held_policy_that_was_long_enough(
+    project: Project, held: Hold, guarded: Guarded
+) -> None:
+    guarded("7d")
+    project.revision(2, 'op.alter_pitr("{p}", "2h")\nop.drop_table("orders")')
+    with pytest.raises(PitrUnprotectedError, match="reaches back 2h only"):
+        project.upgrade()
+    project.revision(2, 'op.drop_table("orders")\n# another')
+    project.upgrade()
+    assert "orders" not in project.tables()
+    release(project.engine, held)
+
+
+@pytest.mark.parametrize("change", ['op.drop_pitr("{p}")', 'op.alter_pitr("{p}", "2h")'])
+def test_what_alone_keeps_a_committed_loss_stays_though_another_is_held(
+    project: Project, held: Hold, guarded: Guarded, database: str, change: str
+) -> None:
+    """The other one reaches less far without its hold."""
+    guarded("7d")
+    PitrManager(project.engine).create_database_pitr(f"{project.prefix}_d", database, "2h")
+    other = hold(project.engine, database, "another")
+    project.revision(
+        2, f'with op.get_context().autocommit_block():\n    op.drop_table("orders")\n{change}'
+    )
+    with pytest.raises(PitrUnprotectedError, match="is not sent: it alone could bring back"):
+        project.upgrade()
+    release(project.engine, other)
+    release(project.engine, held)
