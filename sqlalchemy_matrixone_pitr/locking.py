@@ -28,6 +28,7 @@ from .errors import (
     from_dbapi_error,
     server_answer,
 )
+from .threads import ListenedThread
 
 DEFAULT_TIMEOUT: Final = 30.0
 """Seconds to wait for another program."""
@@ -110,17 +111,17 @@ def _take(connection: Connection) -> int:
     return len(connection.exec_driver_sql(_LOCK).all())
 
 
-class _Waiting(threading.Thread):
+class _Waiting(ListenedThread):
     """A driver that waits for its server cannot be told to stop: so it waits in a thread."""
 
     def __init__(self, connection: Connection) -> None:
-        super().__init__(name="account lock", daemon=True)
+        super().__init__(self._wait, "account lock")
         self._connection = connection
         self.given_up = False
         self.taken = 0
         self.error: BaseException | None = None
 
-    def run(self) -> None:
+    def _wait(self) -> None:
         try:
             if not self.given_up:  # before it began
                 self.taken = _take(self._connection)

@@ -6,12 +6,16 @@ import queue
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
-from typing import Final, TypeAlias
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from sqlalchemy.engine import Connection, Engine
 
 from .connections import autocommit_connection, end_for_sure
+from .threads import ListenedThread
+
+if TYPE_CHECKING:
+    import asyncio
 
 PATIENCE: Final = 2.0
 """Seconds that statements get to come to an end when a run is interrupted."""
@@ -97,10 +101,7 @@ class Workers:
             finally:
                 ended.put(None)
 
-        threads = [
-            threading.Thread(target=run, name=f"apply {number}", daemon=True)
-            for number in range(count)
-        ]
+        threads = [ListenedThread(run, f"apply {number}") for number in range(count)]
         running = count
         try:
             for thread in threads:
@@ -138,7 +139,7 @@ class Workers:
                 if self._is_fatal(error):
                     raise
 
-        async def wait_for(tasks: Sequence[asyncio.Task[None]]) -> None:
+        async def wait_for(tasks: Iterable[asyncio.Task[None]]) -> None:
             try:
                 while (await asyncio.wait(tasks, timeout=PATIENCE))[1]:
                     await greenlet_spawn(self._end_what_is_sent)
@@ -149,12 +150,16 @@ class Workers:
 
         async def all_of_them() -> None:
             tasks = [asyncio.ensure_future(run()) for _ in range(count)]
-            try:
-                await asyncio.gather(*tasks)
+            for task in tasks:
+                task.add_done_callback(_retrieve)
+            try:  # not gather(), which would cancel them with this task
+                left = (await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION))[1]
             except BaseException:
                 self.stop.set()
                 await wait_for(tasks)
                 raise
+            if left:
+                await wait_for(left)
 
         await_only(all_of_them())
         self._raise_one_of(errors, todo)
@@ -191,3 +196,9 @@ class Workers:
         """End statements, which may wait on the server for somebody else's transaction."""
         for session in tuple(self.sending):
             end_for_sure(self.engine, session)
+
+
+def _retrieve(task: asyncio.Task[None]) -> None:
+    """Take a task's exception, which is raised elsewhere; asyncio logs one that nobody takes."""
+    if not task.cancelled():
+        task.exception()

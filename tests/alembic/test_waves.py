@@ -302,6 +302,31 @@ def test_whatever_the_pool(project: Project, pool: str) -> None:
     assert there(project) == names(project, *range(MANY))
 
 
+LISTENER = """
+    import contextvars
+    from sqlalchemy import event
+
+    tenant = contextvars.ContextVar("tenant")
+    tenant.set("a")
+    engine = create_engine(config.get_main_option("sqlalchemy.url"), poolclass=pool.NullPool)
+
+    @event.listens_for(engine, "do_connect")
+    @event.listens_for(engine, "before_cursor_execute")
+    def listen(*_):
+        tenant.get()
+"""
+
+
+def test_listeners_have_the_context_variables_of_the_run(project: Project) -> None:
+    """As a tenant's or a trace's: in the threads that send, and in the one that waits."""
+    env = project.where / "env.py"
+    before, _, after = env.read_text().rpartition("    engine = create_engine(")
+    env.write_text(before + LISTENER.lstrip("\n") + after[after.index("\n") + 1 :])
+    project.revision(1, lines(CREATE))
+    project.upgrade()
+    assert there(project) == names(project, *range(MANY))
+
+
 def test_warnings_are_in_order(project: Project) -> None:
     """Said while it is decided what is sent."""
     project.revision(1, lines(DROP) + "\n" + lines(CREATE))

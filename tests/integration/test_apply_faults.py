@@ -437,7 +437,8 @@ def test_a_cancelled_task(
     prefix: str,
     pitr_names: Names,
 ) -> None:
-    """The lock is free again, what was on its way is unknown, and another run does the rest."""
+    """What was on its way comes to its end, as with threads; the lock is free again, and another
+    run does the rest."""
     plan = plan_pitrs(matrixone_engine, metadata)
 
     async def main() -> ApplyReport:
@@ -456,7 +457,8 @@ def test_a_cancelled_task(
         return report
 
     report = asyncio.run(main())
-    assert f"{prefix}_10" in {action.pitr.name for action in (*report.unknown, *report.done)}
+    assert f"{prefix}_10" in {action.pitr.name for action in report.done}
+    assert not report.unknown
     there = pitr_names()
     assert not [action for action in report.not_tried if action.pitr.name in there[10:]]
     assert_ends_well(matrixone_engine, metadata, pitr_names, prefix)
