@@ -18,7 +18,8 @@ from tests.conftest import Server
 pytestmark = [pytest.mark.slow, pytest.mark.any_alembic]
 
 TABLES = 30
-REVISIONS = 3
+REVISIONS = 2
+"""Each with so many policies that they go over several connections."""
 
 PROCESS = """
 import json, sys, warnings
