@@ -5,6 +5,8 @@ from __future__ import annotations
 import datetime as dt
 import warnings
 
+from alembic import context
+from alembic.operations import MigrateOperation
 from sqlalchemy import (
     Column,
     Connection,
@@ -160,6 +162,20 @@ from sqlalchemy_matrixone_pitr import (
     undo_sql_async,
     undrop,
     undrop_async,
+)
+from sqlalchemy_matrixone_pitr.alembic import (
+    AlterPitrOp,
+    CreatePitrOp,
+    DropPitrOp,
+    DropUnnamedConstraintOp,
+    MatrixOneImpl,
+    RenewPitrOp,
+    RestorePoint,
+    guard_migrations,
+    op,
+    pitr_options,
+    register,
+    restore_point,
 )
 from sqlalchemy_matrixone_pitr.emulator import Emulator
 
@@ -394,6 +410,32 @@ def errors(engine: Engine) -> list[str]:
     except PitrError:
         raise
     return []
+
+
+def env() -> None:
+    """The part of an env.py that is ours."""
+    register()
+    guard_migrations(require="1d")
+    guard_migrations(dt.timedelta(days=1))
+    options = pitr_options([Base.metadata, metadata], drop_undeclared=True, record_times=False)
+    context.configure(target_metadata=[Base.metadata, metadata], **options)
+
+
+def upgrade() -> None:
+    op.create_pitr("orders_week", "7d", table="orders")
+    op.create_pitr(None, "7d", database="shop", table="orders", if_not_exists=True)
+    op.alter_pitr("orders_week", "14d", existing_range="7d", existing_table="orders")
+    op.renew_pitr("orders_week", range="14d", table="orders", generation=2)
+    op.drop_pitr("orders_week", existing_range="14d", existing_table="orders", if_exists=True)
+
+
+def before_revision(engine: Engine, operations: list[MigrateOperation]) -> list[str]:
+    ours = (CreatePitrOp, AlterPitrOp, RenewPitrOp, DropPitrOp)
+    named = [one.name or "" for one in operations if isinstance(one, ours)]
+    unnamed = [one for one in operations if isinstance(one, DropUnnamedConstraintOp)]
+    point: RestorePoint = restore_point(engine, "head")
+    print(unnamed, point, MatrixOneImpl.__dialect__)
+    return named
 
 
 def main() -> None:
