@@ -89,7 +89,8 @@ def test_several_and_a_database(call: Call, at: str, engine: Engine) -> None:
     refused = call("restore", "--undo", "2", "--yes")
     assert (refused.code, "shop.parts: 1 inserted" in refused.err) == (2, True)
     assert "--force undoes it all the same" in refused.err
-    assert call("restore", "--undo", "2", "--yes", "--force").code == 0
+    undone = call("restore", "--undo", "2", "--yes", "--force", "--no-safety-copy")
+    assert (undone.code, "Undo it" in undone.out) == (0, False)
     assert rows_of(engine, "shop.orders") == [(2, "lamp")]
 
 
@@ -108,6 +109,9 @@ def test_what_cannot_be(call: Call, at: str, engine: Engine) -> None:
         ["restore"],
         ["restore", "shop"],
         ["restore", "--undo", "1", "shop"],
+        ["restore", "--undo", "1", "--by-copies"],
+        ["restore", "--undo", "1", "--compare-rows"],
+        ["restore", "--undo", "1", "--allow-unprotected"],
         ["restore", "shop", "--at", at, "--force"],
         ["restore", "shop", "--at", "in a while"],
         ["forget"],

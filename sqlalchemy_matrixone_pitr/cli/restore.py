@@ -93,9 +93,13 @@ def restore(
     something is left to do.
     """
     if undo is not None:
-        if targets or at is not None or dry_run:
-            raise click.UsageError("--undo takes the number of a restore, and nothing else")
-        return _undo(engine, undo, force, not no_renew, timeout, as_json, yes)
+        if targets or at is not None or dry_run or by_copies or compare_rows or allow_unprotected:
+            raise click.UsageError(
+                "--undo takes the number of a restore: it restores no TARGET and no moment, and "
+                "beside it are only --force, --no-safety-copy, --no-renew, --timeout, --json, --yes"
+            )
+        kept = {"force": force, "safety_copy": not no_safety_copy, "renew": not no_renew}
+        return _undo(engine, undo, {**kept, "timeout": timeout}, as_json, yes)
     if not targets or at is None:
         raise click.UsageError("give a TARGET and --at, or --undo ID")
     if force:
@@ -226,15 +230,7 @@ class _Steps:
         )
 
 
-def _undo(
-    engine: Engine,
-    number: int,
-    force: bool,
-    renew: bool,
-    timeout: float,
-    as_json: bool,
-    yes: bool,
-) -> int:
+def _undo(engine: Engine, number: int, options: dict[str, Any], as_json: bool, yes: bool) -> int:
     from ..restore.records import restore_records
     from ..restore.undoing import undo_restore
 
@@ -249,10 +245,8 @@ def _undo(
             _show_record(found[0])
         if not yes and not typed("Type the target's name to undo this", found[0].target):
             raise CliError(NOTHING_CHANGED)
-    with _Steps(as_json) as steps:
-        report = undo_restore(
-            engine, number, force=force, renew=renew, on_progress=steps.told, timeout=timeout
-        )
+    with _Steps(as_json) as steps:  # of what was shown, should its number be another's by now
+        report = undo_restore(engine, found[0], on_progress=steps.told, **options)
     if as_json:
         Console().json({"format_version": 1, "report": report.to_dict()})
     else:

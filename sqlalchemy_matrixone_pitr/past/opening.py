@@ -13,7 +13,7 @@ from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
 from .. import server
-from ..catalog import Key, TableShape, names_of, read_shape
+from ..catalog import Key, TableShape, names_of, read_shapes
 from ..connections import ALLOW_UNPROTECTED, AS_OF, Bind, roll_back, side_connection, unwrap
 from ..coverage.model import Kept, Verdict
 from ..coverage.reading import ask, say
@@ -74,11 +74,10 @@ def open_comparisons(
         if not (allow_unprotected or is_allowed(found)):  # no index is read in any case
             moments = [then] if later is None else [then, later]
             check_unless(found, [key for key, _ in tables], moments, False, surely=surely)
-        before = [_shape(side, version, key, then) for key, _ in tables]
-        if later is not None or isinstance(found, Engine):
-            after = [_shape(side, version, key, later) for key, _ in tables]
-        else:
-            after = [_shape(found, version, key, None) for key, _ in tables]
+        keys = [key for key, _ in tables]
+        before = _shapes(side, version, keys, then)
+        mine = side if later is not None or isinstance(found, Engine) else found
+        after = _shapes(mine, version, keys, later)
     return [
         Comparison(key, declared, then, later, first, second, where=where, only=only)
         for (key, declared), first, second in zip(tables, before, after, strict=True)
@@ -119,20 +118,24 @@ def check_unless(
     return verdicts
 
 
-def _shape(
-    connection: Connection, version: server.Version, table: Key, at: Moment | None
-) -> TableShape:
-    """A table's shape.
+def _shapes(
+    connection: Connection, version: server.Version, tables: Sequence[Key], at: Moment | None
+) -> list[TableShape]:
+    """The shapes of tables: two statements, however many tables.
 
-    :raises PastError: it was not there, or is no table.
+    :raises PastError: one was not there, or is no table.
     """
     try:
-        shape = read_shape(connection, version, table, at=at)
+        found = read_shapes(connection, version, tables, at=at)
     except DBAPIError as error:
         if at is None or not is_not_there(error):
             raise
         roll_back(connection)
-        shape = None
+        found = {}
+    return [_checked(table, found.get(table), at) for table in tables]
+
+
+def _checked(table: Key, shape: TableShape | None, at: Moment | None) -> TableShape:
     name = names_of([table])
     if shape is None and at is None:
         raise PastError(

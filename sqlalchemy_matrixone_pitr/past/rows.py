@@ -6,7 +6,7 @@ import contextlib
 import itertools
 import pickle
 import tempfile
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Collection, Generator, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final, Self
 
@@ -177,10 +177,14 @@ def diff_summary(
     return _summary(bind, comparison)
 
 
-def summary_of(bind: Bind, table: Key, at: Moment) -> DiffSummary:
-    """Like :func:`diff_summary`, of a table by the server's names, whether it is kept or not."""
-    (comparison,) = open_comparisons(bind, [RealTable(table)], at, allow_unprotected=True)
-    return _summary(bind, comparison)
+def summaries_of(bind: Bind, tables: Collection[Key], at: Moment) -> dict[Key, DiffSummary]:
+    """Like :func:`diff_summary`, of tables by the server's names, whether they are kept or not."""
+    wanted = [RealTable(table) for table in tables]
+    comparisons = open_comparisons(bind, wanted, at, allow_unprotected=True)
+    return {
+        table: _summary(bind, comparison)
+        for table, comparison in zip(tables, comparisons, strict=True)
+    }
 
 
 def _summary(bind: Bind, comparison: Comparison) -> DiffSummary:

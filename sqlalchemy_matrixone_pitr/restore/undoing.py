@@ -8,15 +8,15 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
 from .. import server
-from ..catalog import Key, inventory, kinds_in, names_of, references
+from ..catalog import Key, inventory, kinds_in, names_of, object_ids, references
 from ..connections import Bind
 from ..ddl import back_quoted
-from ..errors import PitrRestoreError
+from ..errors import PitrNotFoundError, PitrRestoreError
 from ..locking import DEFAULT_TIMEOUT, account_lock
 from ..moment import Moment
 from ..own import number_of
 from ..past.copies import own_engine
-from ..past.rows import summary_of
+from ..past.rows import summaries_of
 from ..show import reading, typed_errors
 from .facts import definition_of, views_of
 from .preview import RestoreStep
@@ -47,8 +47,8 @@ def undo_restore(
         safety copy.
     :param safety_copy: False cannot be undone.
     :param renew: renew the policies that do not protect the target any more.
-    :raises PitrNotFoundError: no such restore, or its copies were forgotten, or the number is
-        another's by now.
+    :raises PitrNotFoundError: no such restore, or its copies were forgotten or dropped by hand, or
+        the number is another's by now.
     :raises PitrRestoreError: something has changed since, and nothing was sent; or a step failed.
     :raises PitrTransactionError: the bind is in a transaction.
     """
@@ -60,6 +60,7 @@ def undo_restore(
             if record.state == "undone":
                 raise PitrRestoreError(f"restore {number} is undone already; nothing was sent")
             now = _Now(connection, record)
+        job = _job(record, now, safety_copy=safety_copy, renew=renew)
         if not force:
             changes = list(_changes(found, record, now))
             if changes:
@@ -68,7 +69,6 @@ def undo_restore(
                     f"restore {number} is not undone, and nothing was sent: something has changed "
                     f"since. force=True undoes it all the same, and loses that:\n{what}"
                 )
-        job = _job(record, now, safety_copy=safety_copy, renew=renew)
         return Work(found.engine, job, undo_restore, on_progress).run()
 
 
@@ -97,6 +97,7 @@ class _Now:
         self.defined = dict(self.views)
         for table in self.ids.keys() & record.left.keys():
             self.defined[table] = definition_of(connection, table)
+        self.copies = object_ids(connection, list(copies_of(record).values())).keys()
 
     @property
     def unchanged(self) -> set[Key]:
@@ -120,31 +121,49 @@ def _changes(bind: Bind, record: RestoreRecord, now: _Now) -> Iterator[str]:
     for one in sorted(left.keys() & now.defined.keys()):
         if left[one] != now.defined[one]:
             yield f"{'.'.join(one)} was altered since"
-    for table in sorted(record.after & touched):
-        name = ".".join(table)
-        if record.same_as is None:
-            yield f"whether rows of {name} were written since is not known"
-            continue
-        try:
-            since = summary_of(bind, table, record.same_as)
-        except SQLAlchemyError as error:
-            yield f"whether rows of {name} were written since is not known: {error}"
-            continue
-        if since.inserted or since.updated or since.deleted:
-            yield f"{name}: {since}"
+    yield from _changed_rows(bind, sorted(record.after & touched), record.same_as)
+
+
+def _changed_rows(bind: Bind, tables: list[Key], since: Moment | None) -> Iterator[str]:
+    if not tables:
+        return
+    unknown = f"whether rows of {names_of(tables)} were written since is not known"
+    if since is None:
+        yield unknown
+        return
+    try:
+        summaries = summaries_of(bind, tables, since)
+    except SQLAlchemyError as error:
+        yield f"{unknown}: {error}"
+        return
+    for table, summary in summaries.items():
+        if summary:
+            yield f"{'.'.join(table)}: {summary}"
+
+
+def copies_of(record: RestoreRecord) -> dict[Key, Key]:
+    """The tables before a restore, with the names of their copies."""
+    names = [tuple(copy.copy.split(".", 1)) for copy in record.copies]
+    return {
+        table: (database, name)
+        for table, (database, name) in zip(sorted(record.before), names, strict=True)
+    }
 
 
 def _job(record: RestoreRecord, now: _Now, *, safety_copy: bool, renew: bool) -> Job:
-    copies = {
-        table: copy.copy.split(".", 1)
-        for table, copy in zip(sorted(record.before), record.copies, strict=True)
-    }
     replaced = sorted(now.ids.keys() - now.unchanged)
     pieces = tuple(
-        Piece(table, (database, name), None)
-        for table, (database, name) in sorted(copies.items())
+        Piece(table, copy, None)
+        for table, copy in sorted(copies_of(record).items())
         if table not in now.unchanged
     )
+    gone = sorted(piece.source for piece in pieces if piece.source not in now.copies)
+    if gone:
+        raise PitrNotFoundError(
+            f"restore {record.id} cannot be undone, and nothing was sent: its safety copies are "
+            f"not there any more: {names_of(gone)}. forget_copies(engine, ids=[{record.id}]) "
+            "removes what is left of it"
+        )
     back = {piece.table for piece in pieces}
     outside = [k for k in now.keys if k.parent in set(replaced) and k.table not in {*replaced}]
     lost = [key for key in outside if key.parent not in back]

@@ -48,7 +48,7 @@ from ..errors import PitrRestoreError, from_dbapi_error
 from ..generations import policies, target_of
 from ..model import PitrLevel
 from ..moment import Moment
-from ..past.rows import summary_of
+from ..past.rows import summaries_of
 from ..renewal import conflicting_pitr, renew_under_lock
 from ..report import Outcome
 from ..show import reading
@@ -166,8 +166,9 @@ class Work:
         """
         if isinstance(error, SQLAlchemyError):
             what = "was not begun" if not self.report.began else "is not finished"
+            undo = "" if self._job.undoes is None else f"undo of restore {self._job.undoes}, "
             raised = PitrRestoreError(
-                f"the restore of {self._job.scope} {what}.\n{self.report}",
+                f"the {undo}restore of {self._job.scope} {what}.\n{self.report}",
                 statement=getattr(error, "statement", None),
                 orig=getattr(error, "orig", None),
             )
@@ -301,6 +302,7 @@ class Work:
                 self._keep()
             raise
         else:
+            result.outcome = Outcome.DONE  # whatever else the step has to do
             self._keep()
 
     def _is_committed(self, result: StepResult) -> bool:
@@ -369,11 +371,11 @@ class Work:
                             "and add it again"
                         )
                 name = ".".join(table)
-                if job.compare_rows and job.at is not None:
-                    self._compare(table, job.at)
                 self.report.tables.append(
                     RestoredTable(name, job.ways[table], rows, then, tuple(repaired))
                 )
+            if job.compare_rows and job.at is not None:
+                self._compare(job.at)
             if self._record is not None:
                 left = {table: definition_of(connection, table) for table in job.sources}
                 if job.scope.database is not None:
@@ -383,14 +385,14 @@ class Work:
                 records.set_state(connection, self._record.id, "done")
                 connection.exec_driver_sql("COMMIT")
 
-    def _compare(self, table: Key, at: Moment) -> None:
+    def _compare(self, at: Moment) -> None:
         """Compare each row with what it was; what differs is left to do."""
-        differs = summary_of(self._engine, table, at)
-        if differs:
-            self.report.left.append(
-                f"{'.'.join(table)} is not as it was: {differs} since; see diff_rows() and "
-                "undo_changes()"
-            )
+        for table, differs in summaries_of(self._engine, sorted(self._job.sources), at).items():
+            if differs:
+                self.report.left.append(
+                    f"{'.'.join(table)} is not as it was: {differs} since; see diff_rows() and "
+                    "undo_changes()"
+                )
 
     def _renew(self, result: StepResult) -> None:
         """Renew the policies of the target that do not protect it; the others' work goes on."""

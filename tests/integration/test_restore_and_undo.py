@@ -6,9 +6,10 @@ import asyncio
 import datetime as dt
 import json
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
-from sqlalchemy import Column, Engine, Integer, MetaData, Table, create_engine
+from sqlalchemy import Column, Engine, Integer, MetaData, Table, create_engine, event
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -462,6 +463,47 @@ def test_records_and_copies(shop: Engine, database: str) -> None:
     assert report.id is None
     with pytest.raises(PitrRestoreError, match="made no safety copy"):
         report.undo()
+
+
+def test_copies_that_were_dropped_by_hand(shop: Engine, database: str) -> None:
+    at = take_moment(shop)
+    say(shop, "DELETE FROM free WHERE id = 1")
+    report = restore(shop, [f"{database}.free", f"{database}.own"], at)
+    say(shop, f"DROP TABLE {report.copies[0].copy}")
+    before = state_of(shop)
+    gone = f"safety copies are not there any more: {report.copies[0].copy}. forget_copies"
+    for force in (False, True):
+        with pytest.raises(PitrNotFoundError, match=gone):
+            report.undo(force=force)
+    assert state_of(shop) == before
+    assert [one.id for one in forget_copies(shop, ids=[report])] == [report.id]
+    with pytest.raises(PitrNotFoundError, match="its copies were forgotten"):
+        report.undo()
+
+
+def test_an_undo_asks_once_for_many_tables(shop: Engine, database: str) -> None:
+    """What has changed since is read by as many statements, but for one for each table's rows."""
+    many = [f"t{number}" for number in range(6)]
+    say(shop, *(f"CREATE TABLE {name} (id INT PRIMARY KEY)" for name in many))
+    at = take_moment(shop)
+    counts = []
+    for names in (many[:2], many):
+        report = restore(shop, [f"{database}.{name}" for name in names], at)
+        say(shop, f"INSERT INTO {many[1]} VALUES (1)")
+        sent: list[str] = []
+
+        def record(*arguments: Any, sent: list[str] = sent) -> None:
+            sent.append(arguments[2])
+
+        event.listen(Engine, "before_cursor_execute", record)
+        try:
+            with pytest.raises(PitrRestoreError, match=f"{many[1]}: 1 inserted, 0"):
+                report.undo()
+        finally:
+            event.remove(Engine, "before_cursor_execute", record)
+        counts.append(len([one for one in sent if "mo_catalog" in one]))
+        say(shop, f"DELETE FROM {many[1]} WHERE id = 1")
+    assert counts[0] == counts[1]
 
 
 def test_what_is_refused(shop: Engine, database: str) -> None:

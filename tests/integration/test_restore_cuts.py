@@ -1,12 +1,14 @@
 """A restore whose connection is cut at a statement: what is said is so, and it can be done again.
 
-``RESTORE_CUTS=all`` cuts at each statement that a restore sends, before and after it.
+The same of an undo, and of Ctrl-C at a statement of either.
+``RESTORE_CUTS=all`` cuts at each statement that they send, before and after it.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 
 import pytest
 from sqlalchemy import Engine, create_engine
@@ -14,6 +16,7 @@ from sqlalchemy import Engine, create_engine
 from sqlalchemy_matrixone_pitr import (
     Moment,
     Pitr,
+    PitrRestoreError,
     RestoreReport,
     forget_copies,
     restore,
@@ -23,6 +26,7 @@ from sqlalchemy_matrixone_pitr import (
 from sqlalchemy_matrixone_pitr.report import Outcome
 from tests.conftest import Server
 from tests.integration.restoring import State, make_shop, protect, state_of
+from tests.interrupts import Interrupt
 from tests.past.tables import say, take_moment
 from tests.proxy import Proxy, When, pattern_of
 
@@ -31,6 +35,16 @@ ALL = os.environ.get("RESTORE_CUTS") == "all"
 FEW: dict[str, list[tuple[str, When]]] = {
     "free": [("^RESTORE", "after"), ("CLONE", "after")],
     "own": [("^COMMIT", "after"), ("^INSERT INTO .*SELECT", "after")],
+}
+FEW_OF_UNDO: list[tuple[str, When]] = [("^COMMIT", "after"), ("CLONE `matrixone_pitr`", "after")]
+
+STEPS = {"clone aside": "^CREATE TABLE `matrixone_pitr`", "by RESTORE": "^RESTORE"}
+STEPS_OF_UNDO = {
+    "what changed since": "AS p LEFT",
+    "clone back": "CLONE `matrixone_pitr`",
+    "commit": "^COMMIT",
+    "when it was": r"rel_id FROM mo_catalog\.mo_tables \{MO_TS",
+    "verify": "^SHOW CREATE TABLE",
 }
 
 
@@ -54,9 +68,18 @@ class Restoring:
     def statements(self) -> list[str]:
         self.proxy.clear()
         report = self.restored(self.proxied)
-        sent = list(dict.fromkeys(pattern_of(s) for s in self.proxy.statements))
+        sent = self.sent()
         self.undone(report.id)
         return sent
+
+    def statements_of_undo(self) -> list[str]:
+        report = self.restored(self.beside)
+        self.proxy.clear()
+        assert undo_restore(self.proxied, report).ok
+        return self.sent()
+
+    def sent(self) -> list[str]:
+        return list(dict.fromkeys(pattern_of(s) for s in self.proxy.statements))
 
     def restored(self, engine: Engine) -> RestoreReport:
         report = restore(engine, self.name, self.at)
@@ -73,14 +96,21 @@ class Restoring:
         """Restore with a cut; what is said must be so, and the next one must do."""
         self.proxied.dispose()
         self.proxy.cut(pattern, when)
+        report = self.tried(lambda: restore(self.proxied, self.name, self.at), self.then)
+        self.again(report)
+
+    def tried(self, work: Callable[[], RestoreReport], goal: State) -> RestoreReport | None:
+        """What came of work that something ends: the report says so."""
         try:
-            report: RestoreReport | None = restore(self.proxied, self.name, self.at)
-        except Exception as error:  # of any class that a lost connection may have
+            report: RestoreReport | None = work()
+        except BaseException as error:
             report = report_of(error)
-            self.check(report, state_of(self.beside))
-        else:
-            self.check(report, state_of(self.beside))
         self.proxy.cut("never", "before")
+        self.check(report, state_of(self.beside), goal)
+        return report
+
+    def again(self, report: RestoreReport | None) -> None:
+        """Restore after one that was ended, and back."""
         last = self.restored(self.beside)
         if report is not None and report.id is not None and report.began:
             # the first one's copy has the state before both
@@ -89,17 +119,36 @@ class Restoring:
         else:
             self.undone(last.id)
 
-    def check(self, report: RestoreReport | None, state: State) -> None:
+    def undo_ended(self, end: Callable[[], object]) -> None:
+        """Restore, and undo; something ends the undo, and the next one must do."""
+        restored = self.restored(self.beside)
+        self.proxied.dispose()
+        end()
+        report = self.tried(lambda: undo_restore(self.proxied, restored), self.before)
+        done = state_of(self.beside) == self.before
+        if done:
+            with pytest.raises(PitrRestoreError, match="is undone already"):
+                undo_restore(self.beside, restored)
+        else:
+            assert undo_restore(self.beside, restored).ok
+        assert state_of(self.beside) == self.before
+        if done and report is not None:
+            assert undo_restore(self.beside, report, force=True).ok
+            assert state_of(self.beside) == self.then
+            say(self.beside, f"DELETE FROM {self.name} WHERE id = 2")
+
+    def check(self, report: RestoreReport | None, state: State, goal: State) -> None:
+        start = self.before if goal is self.then else self.then
         if report is None:
-            assert state == self.before
+            assert state == start
             return
         work = [s for s in report.steps if s.step.kind in ("restore", "rebuild")]
         (step,) = work
         expected = {
-            Outcome.DONE: [self.then],
-            Outcome.FAILED: [self.before],
-            Outcome.NOT_TRIED: [self.before],
-            Outcome.UNKNOWN: [self.then, self.before],
+            Outcome.DONE: [goal],
+            Outcome.FAILED: [start],
+            Outcome.NOT_TRIED: [start],
+            Outcome.UNKNOWN: [goal, start],
         }
         assert state in expected[step.outcome], str(report)
         if report.id is not None:
@@ -116,17 +165,53 @@ def beside(server: Server, database: str) -> Iterator[Engine]:
     engine.dispose()
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(3600 if ALL else 300)
-@pytest.mark.parametrize("table", ["free", "own"])
-def test_cut_at_each_statement(
-    proxied_engine: Engine, proxy: Proxy, beside: Engine, prefix: str, table: str
-) -> None:
+@pytest.fixture
+def shop(
+    request: pytest.FixtureRequest,
+    proxied_engine: Engine,
+    proxy: Proxy,
+    beside: Engine,
+    prefix: str,
+) -> Restoring:
+    """A shop one of whose tables is restored."""
+    table = getattr(request, "param", "free")
     make_shop(beside)
     protect(beside, Pitr.database(f"{prefix}_d", "1d"), Pitr.table(f"{prefix}_t", table, "1d"))
-    shop = Restoring(proxied_engine, proxy, beside, table)
+    return Restoring(proxied_engine, proxy, beside, table)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600 if ALL else 300)
+@pytest.mark.parametrize(("shop", "table"), [("free", "free"), ("own", "own")], indirect=["shop"])
+def test_cut_at_each_statement(shop: Restoring, table: str) -> None:
     cuts = FEW[table]
     if ALL:
         cuts = [(p, when) for p in shop.statements() for when in ("before", "after")]
     for pattern, when in cuts:
         shop.cut(pattern, when)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600 if ALL else 300)
+def test_an_undo_is_cut_at_each_statement(shop: Restoring) -> None:
+    cuts = FEW_OF_UNDO
+    if ALL:
+        cuts = [(p, when) for p in shop.statements_of_undo() for when in ("before", "after")]
+    for pattern, when in cuts:
+        shop.undo_ended(partial(shop.proxy.cut, pattern, when))
+
+
+@pytest.mark.slow
+def test_ctrl_c_inside_each_step(shop: Restoring, interrupt: Interrupt) -> None:
+    for pattern in STEPS.values():
+        shop.proxied.dispose()
+        shop.proxy.on(pattern, lambda: interrupt(0.2))
+        shop.again(shop.tried(lambda: restore(shop.proxied, shop.name, shop.at), shop.then))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("step", STEPS_OF_UNDO)
+def test_ctrl_c_inside_an_undo(shop: Restoring, interrupt: Interrupt, step: str) -> None:
+    """Also after its COMMIT, when it asks at which moment that was: it is done."""
+    shop.undo_ended(lambda: shop.proxy.on(STEPS_OF_UNDO[step], lambda: interrupt(0.2)))
+    assert shop.proxy.matching(STEPS_OF_UNDO[step])
