@@ -156,13 +156,17 @@ def held_ranges(connection: Connection, pitrs: Collection[Pitr]) -> dict[str, Pi
 
     Nothing is read where no policy has the range of one that is held.
     """
-    suspects = {pitr.name for pitr in pitrs if pitr.range == HELD}
-    if not suspects:
+    if all(pitr.range != HELD for pitr in pitrs):
         return {}
-    active = [one for one in read_holds(connection) if one.released is None]
-    return {
-        name: before for name, before in ranges_before(active, pitrs).items() if name in suspects
-    }
+    return held_among(read_holds(connection), pitrs)
+
+
+def held_among(found: Iterable[Hold], pitrs: Collection[Pitr]) -> dict[str, PitrRange]:
+    """The ranges before of the policies that holds in force hold, by name. Others may have the
+    range of a hold, too."""
+    before = ranges_before([one for one in found if one.released is None], pitrs)
+    held = {pitr.name for pitr in pitrs if pitr.range == HELD}
+    return {name: range for name, range in before.items() if name in held}
 
 
 def ranges_before(found: Iterable[Hold], pitrs: Collection[Pitr]) -> dict[str, PitrRange]:

@@ -82,8 +82,10 @@ def hold(
             sure = sure_moments(connection, pitrs)
         covering = [pitr for pitr in pitrs if _covers(pitr, scope)]
         if not covering:
+            what = str(scope) if scope.database is None else f"database {scope}"
+            hint = "" if scope.database is None else ". A table is given as 'database.table'"
             raise PitrNotFoundError(
-                f"no policy covers {scope}, so there is nothing to hold: create one"
+                f"no policy covers {what}, so there is nothing to hold: create one{hint}"
             )
         before = ranges_before(there, pitrs)
         changed = {p.name: p.range for p in covering if p.name in before and p.range != HELD}

@@ -125,6 +125,15 @@ def test_the_declared_range_is_required(call: Call, engine: Engine, tmp_path: Pa
     assert call("info", "models:metadata").code == 0
 
 
+def test_a_table_that_is_gone_lacks_no_range(call: Call, shop: Engine) -> None:
+    """It would be red until its policy was dropped."""
+    ran = call("info", "--table", "t3", "--require", "7d")
+    assert (ran.code, "target gone" in ran.out) == (0, True)
+    told = call("info", "--table", "t3", "--require", "7d", "--prometheus").out
+    assert "requirement_met" not in told
+    assert call("info", "--table", "t2", "--require", "7d").code == 1
+
+
 def test_empty_metadata_are_a_warning(call: Call, engine: Engine, tmp_path: Path) -> None:
     (tmp_path / "nothing_here.py").write_text("from sqlalchemy import MetaData\nm = MetaData()\n")
     ran = call("info", "nothing_here:m", "--require", "7d", "--prometheus")

@@ -171,6 +171,7 @@ def _only(report: CoverageReport, names: Sequence[str], current: str | None) -> 
         tables=tables,
         pitrs=tuple(pitr for pitr in report.pitrs if pitr.name in theirs),
         gone=tuple(pitr for pitr in report.gone if pitr.name in theirs),
+        held=tuple(name for name in report.held if name in theirs),
     )
 
 

@@ -59,11 +59,15 @@ class Requirements:
                 account = pitr.range
         return cls(general, account, databases, tables, unprotected)
 
-    def range_of(self, key: Key) -> PitrRange | None:
-        """The required range of a table; None where none is, or it is declared unprotected."""
+    def range_of(self, key: Key, *, exists: bool = True) -> PitrRange | None:
+        """The required range of a table; None where none is, or it is declared unprotected.
+
+        Of one that is not there only a declared one: a table that was dropped lacks nothing.
+        """
         if key in self.unprotected:
             return None
-        return self.tables.get(key) or self.databases.get(key[0]) or self.account or self.general
+        declared = self.tables.get(key) or self.databases.get(key[0]) or self.account
+        return declared or (self.general if exists else None)
 
 
 def cover(
@@ -86,7 +90,7 @@ def cover(
     def table(key: Key) -> TableCoverage:
         found = windows.of(key)
         exists = key in known.ids
-        required = requirements.range_of(key)
+        required = requirements.range_of(key, exists=exists)
         altered = known.altered.get(key)
         return TableCoverage(
             key[0],
@@ -116,6 +120,7 @@ def cover(
         tuple(pitr for pitr in pitrs if _is_gone(pitr, known)),
         at,
         requirements.general,
+        held=tuple(sorted(pitr.name for pitr in pitrs if pitr.name in inventory.held)),
     )
 
 

@@ -21,7 +21,7 @@ from ..catalog import AccountTables, Key, ids_at, read_tables
 from ..connections import roll_back
 from ..extent import Parts
 from ..generations import object_of
-from ..held import NAME as HOLDS, known_sure, with_changed_range
+from ..held import HELD, NAME as HOLDS, Hold, held_among, known_sure, with_changed_range
 from ..model import Pitr, PitrStatus
 from ..moment import Moment
 from ..names import OWN_DATABASE
@@ -47,11 +47,13 @@ class Inventory:
     """An account's tables and policies.
 
     :ivar pitrs: with their status.
+    :ivar held: the names of those that are held.
     """
 
     known: Known
     tables: AccountTables
     pitrs: tuple[Pitr, ...]
+    held: frozenset[str] = frozenset()
 
 
 def read_inventory(connection: Connection, databases: Collection[str] | None) -> Inventory:
@@ -73,7 +75,7 @@ def read_inventory(connection: Connection, databases: Collection[str] | None) ->
             reset_current_account(connection)
             pitrs = parse_pitr_rows(rows, tables.account)
         roll_back(connection)
-        snapshots, sure = _snapshots_and_sure_moments(connection, tables, pitrs)
+        snapshots, holds = _snapshots_and_holds(connection, tables, pitrs)
         known = replace(known_of(tables, server.rules_of(version)), snapshots=snapshots)
         concerned = [
             pitr
@@ -88,19 +90,20 @@ def read_inventory(connection: Connection, databases: Collection[str] | None) ->
             ids = ids_at(connection, asked, moment)
             known = replace(known, earlier=None if ids is None else Earlier(moment, ids))
     found = with_policies(known, tables, pitrs, recorded)
+    sure = known_sure(holds, with_changed_range(pitrs))
     told = [replace(one, sure=sure.get(one.pitr.name)) for one in found.known.policies]
-    return replace(found, known=replace(found.known, policies=told))
+    known = replace(found.known, policies=told)
+    return replace(found, known=known, held=frozenset(held_among(holds, pitrs)))
 
 
-def _snapshots_and_sure_moments(
+def _snapshots_and_holds(
     connection: Connection, tables: AccountTables, pitrs: Sequence[Pitr]
-) -> tuple[list[Snapshot], dict[str, Moment]]:
-    """The snapshots, and from when on policies surely keep whose range only holds have changed."""
-    changed = with_changed_range(pitrs)
-    if not changed or (OWN_DATABASE, HOLDS) not in tables.objects:
-        return read_snapshots(connection), {}
-    snapshots, holds = read_snapshots_and_holds(connection)
-    return snapshots, known_sure(holds, changed)
+) -> tuple[list[Snapshot], list[Hold]]:
+    """The snapshots, and the holds where a policy is held or was."""
+    concern = with_changed_range(pitrs) or any(pitr.range == HELD for pitr in pitrs)
+    if not concern or (OWN_DATABASE, HOLDS) not in tables.objects:
+        return read_snapshots(connection), []
+    return read_snapshots_and_holds(connection)
 
 
 def known_of(tables: AccountTables, rules: server.Rules) -> Known:

@@ -10,7 +10,6 @@ import itertools
 from dataclasses import dataclass
 from typing import Any
 
-from ..held import HELD
 from ..model import Pitr, PitrRange, RangeLike, RecoveryWindow
 from ..moment import Moment
 from ..names import fold
@@ -82,6 +81,7 @@ class CoverageReport:
     :ivar required: the range that was asked for; None where none was.
     :ivar server_windows: SHOW RECOVERY_WINDOW, where it was asked for.
     :ivar differences: of these from the computed windows.
+    :ivar held: the policies that :func:`hold` holds, by name.
     """
 
     account: str
@@ -93,11 +93,7 @@ class CoverageReport:
     required: PitrRange | None = None
     server_windows: tuple[RecoveryWindow, ...] | None = None
     differences: tuple[Difference, ...] = ()
-
-    @property
-    def held(self) -> tuple[str, ...]:
-        """The policies with the range of a hold (:func:`hold`), by name."""
-        return tuple(sorted(pitr.name for pitr in self.pitrs if pitr.range == HELD))
+    held: tuple[str, ...] = ()
 
     @property
     def ok(self) -> bool:

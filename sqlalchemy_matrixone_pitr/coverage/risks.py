@@ -209,12 +209,13 @@ def _of_moment(table: TableCoverage, at: Moment, now: Moment, until: Moment) -> 
         return
     ends = [None if one.range is None else lets_go_at(one.range, at) for one in there]
     last = None if None in ends else max(end for end in ends if end is not None)
+    names = sorted({one.by for one in there})
     if last is not None and now <= last < until:
         yield _risk(
             RiskKind.LETTING_GO,
             table,
             f"{name}: {at} can be restored until {_second(last)} only: "
-            f"{' and '.join(sorted({one.by for one in there}))} lets go of it then. Restore or "
+            f"{' and '.join(names)} let{'s' if len(names) == 1 else ''} go of it then. Restore or "
             "clone it before; a longer range keeps it",
             there[0].by,
             last,

@@ -484,6 +484,11 @@ def _costs(connection: Connection, made: Prepared, options: Options) -> Sequence
         found.append(f"the rows of {many:,} tables were not counted")
     if not options.safety_copy:
         found.append("there is no safety copy: it cannot be undone")
+    if facts.present:
+        found.append(
+            "it waits, without end, for others whose open transactions have written to what it "
+            "replaces; Ctrl-C ends the wait, and nothing is changed"
+        )
     if facts.present and decision.by_restore:
         found.append(
             "RESTORE takes no heed of others: rows that they write between the safety copy and it "

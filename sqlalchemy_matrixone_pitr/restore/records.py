@@ -109,11 +109,10 @@ class RestoreRecord:
 
     def __str__(self) -> str:
         what = "an undo" if self.at is None else f"to {self.at}"
-        rows = sum(copy.rows for copy in self.copies)
+        many = sum(copy.rows for copy in self.copies)
+        rows = f"{many:,} row{'' if many == 1 else 's'}"
         tables = f"{len(self.copies)} table{'' if len(self.copies) == 1 else 's'}"
-        return (
-            f"{self.id}: {self.target} {what}, {self.state}, {self.made}: {tables}, {rows:,} rows"
-        )
+        return f"{self.id}: {self.target} {what}, {self.state}, {self.made}: {tables}, {rows}"
 
     # -- what an undo needs
 

@@ -215,12 +215,30 @@ def test_release_of_a_dropped_target(shop: Engine, database: str, prefix: str) -
     assert ranges(shop, prefix) == {"d": "7d", "t": "3d"}
 
 
+def test_whose_range_is_as_long(shop: Engine, database: str, prefix: str) -> None:
+    """A policy of 100 years is not held for that; a generation is, whose held one was dropped."""
+    say(shop, "CREATE TABLE u (id INT PRIMARY KEY)")
+    protect(shop, Pitr.table(f"{prefix}_u", "u", "100y", database_name=database))
+    assert coverage(shop, databases=[database]).held == ()
+    made = hold(shop, f"{database}.t", "why")
+    say(shop, "ALTER TABLE t ADD COLUMN v INT")
+    PitrManager(shop).renew(f"{prefix}_t")
+    drop(shop, f"{prefix}_t")
+    held = (f"{prefix}_d", f"{prefix}_t__g2")
+    assert coverage(shop, databases=[database]).held == held
+    drop(shop, f"{prefix}_d")  # no policy is left whose range was changed
+    assert coverage(shop, databases=[database]).held == held[1:]
+    release(shop, made)
+    assert coverage(shop, databases=[database]).held == ()
+    assert ranges(shop, prefix) == {"t__g2": "3d", "u": "100y"}
+
+
 def test_what_is_refused(shop: Engine, database: str, prefix: str) -> None:
     with pytest.raises(PitrValidationError, match="reason is a text"):
         hold(shop, database, " ")
     with pytest.raises(PitrValidationError, match="number of a hold"):
         release(shop, "1")  # type: ignore[arg-type]
-    with pytest.raises(PitrNotFoundError, match="no policy covers nowhere"):
+    with pytest.raises(PitrNotFoundError, match="no policy covers database nowhere"):
         hold(shop, "nowhere", "why")
     assert ranges(shop, prefix) == {"d": "7d", "t": "3d"}
 
