@@ -33,14 +33,13 @@ from sqlalchemy import (
     or_,
     select,
     tuple_,
-    type_coerce,
     update,
 )
 from sqlalchemy.engine import Connection
 from sqlalchemy.schema import CreateTable, DropTable
 from sqlalchemy.sql import FromClause
 from sqlalchemy.sql.elements import quoted_name
-from sqlalchemy.types import NullType, UserDefinedType
+from sqlalchemy.types import UserDefinedType
 
 from ..connections import run_text, send
 from ..ddl import back_quoted
@@ -49,6 +48,7 @@ from ..moment import Moment
 from .comparison import Comparison, Where
 from .definitions import column_types
 from .joined import SetJoined
+from .keys import among, check_found
 from .merging import merge
 from .row_change import ChangeKind, RowChange, RowReader
 from .rows import spooled
@@ -172,9 +172,9 @@ class ChangedAgain:
         if self._table is not None:
             send(connection, self.dropping())
 
-    def _send(self, connection: Connection, statement: Any) -> None:
-        send(connection, statement)
+    def _send(self, connection: Connection, statement: Any) -> int:
         self.statements.append(statement)
+        return send(connection, statement)
 
     def _shape(self, connection: Connection) -> Table:
         comparison = self._comparison
@@ -229,18 +229,6 @@ class ChangedAgain:
 
     def _mark_conflicts(self, connection: Connection, keys: Sequence[tuple[Any, ...]]) -> None:
         table = self._made
-        columns = [type_coerce(column, NullType()) for column in self._keys(table)]
-        found = (
-            columns[0].in_([key[0] for key in keys])
-            if len(columns) == 1
-            else or_(*(and_(*map(_equal, columns, key)) for key in keys))
-        )
-        self._send(
-            connection,
-            update(table).where(found).values(state=literal_column(str(_CONFLICT))),
-        )
-
-
-def _equal(column: Any, value: Any) -> ColumnElement[bool]:
-    found: ColumnElement[bool] = column == value
-    return found
+        marked = update(table).values(state=literal_column(str(_CONFLICT)))
+        found = self._send(connection, marked.where(among(self._keys(table), keys)))
+        check_found(self._comparison.name, keys[0], found=found == len(keys))

@@ -37,6 +37,7 @@ from .conflicts import (
     unique_conflicts,
 )
 from .joined import DeleteJoined, SetJoined
+from .keys import check_found
 from .row_change import ChangeKind
 from .undo_rows import UndoRows, other_table
 
@@ -231,6 +232,9 @@ class TableUndo(UndoRows):
                 conflicts=mine[:MOST_CONFLICTS],
             )
         if on_conflict == "skip":
+            left = set(self.left)
+            for conflict in some:
+                check_found(self.comparison.name, conflict.key, found=conflict.key not in left)
             self.left = list(dict.fromkeys([*self.left, *(c.key for c in some)]))
         elif on_conflict == "replace":
             others = (conflict.other for conflict in mine if conflict.other is not None)

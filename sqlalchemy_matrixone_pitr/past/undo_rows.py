@@ -13,6 +13,7 @@ from sqlalchemy.types import NullType
 from ..catalog import Key, Reference
 from .changed_again import ChangedAgain
 from .comparison import Comparison
+from .keys import among
 from .row_change import ChangeKind
 
 
@@ -75,10 +76,7 @@ class UndoRows:
         return [alias.c[key] for key in self.comparison.key]
 
     def among(self, alias: FromClause, keys: list[tuple[Any, ...]]) -> ColumnElement[bool]:
-        columns = self.key(alias)
-        if len(columns) == 1:
-            return columns[0].in_([key[0] for key in keys])
-        return or_(*(and_(*(c == v for c, v in zip(columns, key, strict=True))) for key in keys))
+        return among(self.key(alias), keys)
 
     def is_new(
         self, past: FromClause | None = None, present: FromClause | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Sequence
 from typing import Any
 
@@ -131,6 +132,55 @@ def test_enums(engine: Engine, way: str, where: Any) -> None:
             assert report.complete
     expected = now | {key: then[key] for key in meant or then}
     assert rows_of(engine, "boxes") == sorted(expected.values(), key=repr)
+
+
+@pytest.mark.parametrize("until", [False, True])
+@pytest.mark.parametrize("also", ["", ", id"])
+def test_keys_that_drivers_write_as_others(engine: Engine, until: bool, also: str) -> None:
+    """A negative TIME, which PyMySQL reads as it is, and writes as another one."""
+    say(
+        engine,
+        f"CREATE TABLE laps (lap TIME(3), id INT, n INT, PRIMARY KEY (lap{also}), UNIQUE KEY (n))",
+        "INSERT INTO laps VALUES ('-01:30:00.5', 1, 1), ('26:00:00', 2, 2), ('-00:00:01', 3, 3)",
+    )
+    at = take_moment(engine)
+    say(engine, "DELETE FROM laps WHERE id = 1", "UPDATE laps SET n = n + 10 WHERE id > 1")
+    options = {"until": take_moment(engine)} if until else {}
+    say(engine, "INSERT INTO laps VALUES ('00:00:00', 4, 1)", "UPDATE laps SET n = 14 WHERE id = 3")
+    kinds = {} if until else {"kinds": {"deleted", "updated"}}
+    report = undo(engine, "laps", at, on_conflict="skip", **options, **kinds)
+    assert {one.key[0] for one in report.conflicts} == {
+        datetime.timedelta(hours=-1, minutes=-30, milliseconds=-500),
+        *([datetime.timedelta(seconds=-1)] if until else []),
+    }
+    found = sorted(row[1:] for row in rows_of(engine, "laps"))
+    assert found == [(2, 2), (3, 14 if until else 3), (4, 1)]
+    if until:
+        report = undo(engine, "laps", at, on_conflict="replace", **options)
+        assert report.complete
+        assert sorted(row[1:] for row in rows_of(engine, "laps")) == [(1, 1), (2, 2), (3, 3)]
+
+
+@pytest.mark.parametrize("until", [False, True])
+def test_a_key_that_does_not_find_its_row(
+    engine: Engine, until: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Is refused, whatever became of it on its way."""
+    say(
+        engine,
+        "CREATE TABLE t (id INT PRIMARY KEY, n INT UNIQUE)",
+        "INSERT INTO t VALUES (1, 1), (2, 2)",
+    )
+    at = take_moment(engine)
+    say(engine, "DELETE FROM t WHERE id = 1", "UPDATE t SET n = 3 WHERE id = 2")
+    options = {"until": take_moment(engine)} if until else {"kinds": {"deleted"}}
+    say(engine, "INSERT INTO t VALUES (4, 1)", "UPDATE t SET n = 5 WHERE id = 2")
+    monkeypatch.setattr("sqlalchemy_matrixone_pitr.past.keys._sent", lambda value: value + 90)
+    with engine.connect() as connection:
+        with pytest.raises(PastError, match="does not find the row"):
+            undo_changes(connection, "t", at, on_conflict="skip", **options)
+        connection.commit()
+    assert rows_of(engine, "t") == [(2, 5), (4, 1)]
 
 
 def test_a_table_of_nothing_but_enums(engine: Engine) -> None:
