@@ -199,6 +199,19 @@ def test_a_missing_one_whose_target_is_known_is_created(project: Project) -> Non
     assert project.policies() == {"": "orders 14d active", "_d": "14d active"}
 
 
+def test_a_missing_one_of_a_table_that_was_rebuilt_protects_it(
+    project: Project, server: Server, database: str
+) -> None:
+    """Of such a table an ordinary CREATE records an id that protects nothing on 4.x."""
+    project.revision(1, TABLE)
+    project.revision(2, 'op.alter_pitr("{p}", "14d", existing_table="orders")')
+    project.upgrade("0001")
+    server.query("ALTER TABLE orders ADD COLUMN more INT", database)
+    with pytest.warns(SAWarning, match="alter_pitr creates it, with 14d"):
+        project.upgrade()
+    assert project.policies() == {"": "orders 14d active"}
+
+
 def test_a_missing_one_whose_table_is_missing_too(project: Project) -> None:
     project.revision(1, 'op.alter_pitr("{p}", "14d", existing_table="orders")')
     with pytest.warns(SAWarning, match="is not created: table .*orders is not there any more"):

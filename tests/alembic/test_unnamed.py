@@ -154,6 +154,23 @@ def test_a_migration_means_what_it_meant(cleaned: tuple[Project, Project]) -> No
     dev.check()
 
 
+def test_each_of_two_metadata_has_its_own_convention(cleaned: tuple[Project, Project]) -> None:
+    dev, prod = cleaned
+    one, two = MetaData(naming_convention={"pitr": "%(table_name)s_one"}), MetaData()
+    two.naming_convention = {"pitr": "%(table_name)s_two"}
+    for metadata, name in ((one, "orders"), (two, "lines")):
+        Table(name, metadata, Column("id", Integer, primary_key=True), TablePitr("7d"))
+    for project, given in ((dev, [one, two]), (prod, [two, one])):
+        project.config.attributes["metadata"] = given
+    dev.autogenerate()
+    for project in cleaned:
+        project.upgrade()
+        project.check()
+        assert names(project) == {"orders_one": "7d", "lines_two": "7d"}
+        project.downgrade()
+        assert names(project) == {}
+
+
 def test_a_script_says_the_name(cleaned: tuple[Project, Project]) -> None:
     dev, prod = cleaned
     dev.declare(models())
