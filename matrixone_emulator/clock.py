@@ -41,6 +41,8 @@ class Clock:
 
     def advance(self, by: datetime.timedelta) -> None:
         """Move the clock forward; backwards is refused, history would lose its order."""
+        if not isinstance(by, datetime.timedelta):
+            raise TypeError(f"the clock is moved by a timedelta, as timedelta(seconds=10): {by!r}")
         nanoseconds = ((by.days * 86_400 + by.seconds) * 1_000_000 + by.microseconds) * 1_000
         if nanoseconds < 0:
             raise ValueError(f"the clock only moves forward, not by {by}")

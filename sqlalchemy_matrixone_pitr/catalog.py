@@ -16,7 +16,7 @@ from typing import Any, Final, NamedTuple, TypeAlias
 from sqlalchemy import bindparam, text
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.sql.elements import TextClause
+from sqlalchemy.sql.elements import BindParameter, TextClause
 
 from . import server
 from .connections import query, roll_back, side_connection
@@ -37,11 +37,19 @@ ObjectKey: TypeAlias = tuple[str, str | None]
 
 def _then(at: MomentLike | None) -> str:
     """The text after a table's name that reads it as of a moment; nothing for the present."""
-    return "" if at is None else f" {Moment.of(at).sql}"
+    return "" if at is None else " {MO_TS = :then}"
 
 
-def _with_lists(statement: str, *names: str) -> TextClause:
-    return text(statement).bindparams(*(bindparam(name, expanding=True) for name in names))
+def sql(statement: str, *lists: str, at: MomentLike | None = None) -> TextClause:
+    """A statement with values, some of them lists.
+
+    :param at: the moment of ``{MO_TS = :then}``: a value too, so that SQLAlchemy compiles the
+        statement once, and not for each moment.
+    """
+    values: list[BindParameter[Any]] = [bindparam(name, expanding=True) for name in lists]
+    if at is not None:
+        values.append(bindparam("then", Moment.of(at).nanoseconds))
+    return text(statement).bindparams(*values)
 
 
 # --------------------------------------------------------------------------------------------- ids
@@ -57,12 +65,13 @@ def object_ids(
     found: dict[ObjectKey, int] = {}
     tables = sorted({table for _, table in objects if table is not None})
     if tables:
-        statement = _with_lists(
+        statement = sql(
             f"SELECT reldatabase, relname, rel_id FROM mo_catalog.mo_tables{_then(at)} "
             "WHERE account_id = current_account_id() AND reldatabase IN :databases "
             "AND relname IN :tables",
             "databases",
             "tables",
+            at=at,
         )
         databases = sorted({database for database, table in objects if table is not None})
         for database, table, rel_id in query(
@@ -71,10 +80,11 @@ def object_ids(
             found[database, table] = int(rel_id)
     alone = sorted({database for database, table in objects if table is None})
     if alone:
-        statement = _with_lists(
+        statement = sql(
             f"SELECT datname, dat_id FROM mo_catalog.mo_database{_then(at)} "
             "WHERE account_id = current_account_id() AND datname IN :databases",
             "databases",
+            at=at,
         )
         for database, dat_id in query(connection, statement, {"databases": alone}):
             found[database, None] = int(dat_id)
@@ -88,10 +98,11 @@ def table_ids(
     wanted = sorted(databases)
     if not wanted:
         return {}
-    statement = _with_lists(
+    statement = sql(
         f"SELECT reldatabase, relname, rel_id FROM mo_catalog.mo_tables{_then(at)} "
         "WHERE account_id = current_account_id() AND reldatabase IN :databases AND relkind = 'r'",
         "databases",
+        at=at,
     )
     return {
         (database, name): int(rel_id)
@@ -228,11 +239,12 @@ def _references(
 ) -> list[Reference]:
     """The foreign keys whose tables, or parents, or both are in some databases."""
     where = joined.join(f"{_SIDES[side]} IN :{side}" for side in wanted)
-    statement = _with_lists(
+    statement = sql(
         "SELECT db_name, table_name, constraint_name, column_name, refer_db_name, "
         "refer_table_name, refer_column_name, on_delete, on_update "
         f"FROM mo_catalog.mo_foreign_keys{_then(at)}{where and f' WHERE {where}'}",
         *wanted,
+        at=at,
     )
     parts: dict[tuple[str, str, str], list[tuple[str, ...]]] = {}
     for row in query(connection, statement, wanted):
@@ -263,14 +275,16 @@ def _forgotten(connection: Connection, at: MomentLike | None) -> Iterator[Refere
     """The foreign keys of the tables that an ALTER has rebuilt, by their definitions: before 4.0
     they are in force, and ``mo_foreign_keys`` has them no more. One statement for each such table.
     """
-    statement = text(
+    statement = sql(
         f"SELECT reldatabase, relname FROM mo_catalog.mo_tables{_then(at)} "
         "WHERE account_id = current_account_id() AND relkind = 'r' "
-        "AND rel_createsql LIKE '%\\_copy\\_%FOREIGN KEY%'"
+        "AND rel_createsql LIKE '%\\_copy\\_%FOREIGN KEY%'",
+        at=at,
     )
     for database, table in query(connection, statement):
         quoted = ".".join(f"`{name.replace('`', '``')}`" for name in (database, table))
-        shown = f"SHOW CREATE TABLE {quoted}{_then(at)}".replace("%", "%%")
+        then = "" if at is None else f" {Moment.of(at).sql}"
+        shown = f"SHOW CREATE TABLE {quoted}{then}".replace("%", "%%")
         yield from keys_in(str(connection.exec_driver_sql(shown).one()[1]), (database, table))
 
 
@@ -383,7 +397,7 @@ def read_shapes(
     generated = "attr_has_generated" if server.rules_of(version).generated_columns else "0"
     then = _then(at)
     lists = ("databases", "tables")[: 1 + some]
-    statement = _with_lists(
+    statement = sql(
         "SELECT t.reldatabase, t.relname, t.relkind, t.rel_id, c.attname, "
         f"mo_show_visible_bin(c.atttyp, 2), c.attnotnull, {generated} "
         f"FROM mo_catalog.mo_tables{then} t "
@@ -392,6 +406,7 @@ def read_shapes(
         f"{'AND t.relname IN :tables ' if some else ''}"
         "AND c.att_is_hidden = 0 ORDER BY c.attnum",
         *lists,
+        at=at,
     )
     values: dict[str, object] = {"databases": sorted({database for database, _ in wanted})}
     if some:
@@ -409,7 +424,7 @@ def read_shapes(
             if not name.startswith("__mo_"):
                 type_name = str(type_).partition("(")[0].upper()
                 shown.append(ColumnShape(name, type_name, not int(full), bool(int(made))))
-    keys = _keys_of(connection, ids, then)
+    keys = _keys_of(connection, ids, at)
     return {
         key: TableShape(
             kinds[key],
@@ -422,14 +437,15 @@ def read_shapes(
 
 
 def _keys_of(
-    connection: Connection, tables: Mapping[int, Key], then: str
+    connection: Connection, tables: Mapping[int, Key], at: MomentLike | None
 ) -> dict[Key, dict[tuple[str, str], list[str]]]:
     """The columns of primary and UNIQUE keys, by kind and name, of tables by their ids."""
-    statement = _with_lists(
-        f"SELECT table_id, name, type, column_name FROM mo_catalog.mo_indexes{then} "
+    statement = sql(
+        f"SELECT table_id, name, type, column_name FROM mo_catalog.mo_indexes{_then(at)} "
         "WHERE table_id IN :ids AND type IN ('PRIMARY', 'UNIQUE') "
         "ORDER BY name, ordinal_position",
         "ids",
+        at=at,
     )
     found: dict[Key, dict[tuple[str, str], list[str]]] = {key: {} for key in tables.values()}
     if tables:
@@ -480,9 +496,10 @@ def table_parts(
     values: dict[str, object] = {"databases": sorted({database for database, _ in tables})}
     if some:
         values["tables"] = names
-    statement = _with_lists(
+    statement = sql(
         _PARTS.format(then=_then(at), tables=" AND t.relname IN :tables" if some else ""),
         *("databases", "tables")[: 1 + some],
+        at=at,
     )
     wanted = set(tables)
     found: dict[Key, Parts] = {}
@@ -510,7 +527,7 @@ def indexes_of(connection: Connection, tables: Collection[Key]) -> dict[Key, lis
     are left out: what they find cannot be counted."""
     if not tables:
         return {}
-    statement = _with_lists(
+    statement = sql(
         "SELECT t.reldatabase, t.relname, i.name, i.type, i.column_name, i.index_table_name "
         "FROM mo_catalog.mo_tables t JOIN mo_catalog.mo_indexes i ON i.table_id = t.rel_id "
         "WHERE t.account_id = current_account_id() AND t.reldatabase IN :databases "
@@ -642,7 +659,7 @@ def read_tables(
 
     :param databases: those to read, besides the default one; None is all but the server's own.
     """
-    statement = _with_lists(
+    statement = sql(
         _TABLES.format(
             logical_id="rel_logical_id" if server.rules_of(version).logical_ids else "rel_id",
             within="d.datname NOT IN :databases"
@@ -740,7 +757,7 @@ def ids_at(
     :return: None where the catalogue of the moment is not there: it is before the account, or the
         server has forgotten it.
     """
-    statement = _with_lists(_EARLIER.format(then=_then(moment)), "databases")
+    statement = sql(_EARLIER.format(then=_then(moment)), "databases", at=moment)
     values = {"databases": [_ALWAYS, *sorted(databases)], "always": _ALWAYS}
     try:
         rows = query(connection, statement, values)
@@ -775,7 +792,7 @@ def past_ids(
 
 def objects_here(connection: Connection, databases: Collection[str]) -> set[ObjectKey]:
     """The objects in some databases, parts included, as the connection's transaction sees them."""
-    statement = _with_lists(
+    statement = sql(
         "SELECT reldatabase, relname FROM mo_catalog.mo_tables "
         "WHERE account_id = current_account_id() AND reldatabase IN :databases",
         "databases",
@@ -868,13 +885,14 @@ def inventory(
     :return: None where the catalogue of the moment is not there: it is before the account, or the
         server has forgotten it.
     """
-    statement = _with_lists(
+    statement = sql(
         _INVENTORY.format(
             then=_then(at),
             logical_id="rel_logical_id" if server.rules_of(version).logical_ids else "rel_id",
             within="" if database is None else " AND d.datname IN :databases",
         ),
         *(["system"] if database is None else ["system", "databases"]),
+        at=at,
     )
     values = {"system": sorted(SYSTEM_DATABASES), "databases": [_ALWAYS, database]}
     if database is None:
@@ -904,9 +922,10 @@ def kinds_in(
 ) -> dict[str, str]:
     """The objects in a database by name, with their kind: ``r`` table, ``v`` view, ``S`` sequence,
     ``e`` external table; parts of tables are left out."""
-    statement = text(
+    statement = sql(
         f"SELECT relname, relkind FROM mo_catalog.mo_tables{_then(at)} "
-        "WHERE account_id = current_account_id() AND reldatabase = :database"
+        "WHERE account_id = current_account_id() AND reldatabase = :database",
+        at=at,
     )
     rows = query(connection, statement, {"database": database})
     return {name: kind for name, kind in rows if not is_part(name)}
@@ -914,10 +933,11 @@ def kinds_in(
 
 def numbered_columns(connection: Connection, database: str, *, at: MomentLike) -> list[Key]:
     """The tables of a database that have an AUTO_INCREMENT column, with its name."""
-    statement = text(
+    statement = sql(
         f"SELECT att_relname, attname FROM mo_catalog.mo_columns{_then(at)} "
         "WHERE account_id = current_account_id() AND att_database = :database "
-        "AND att_is_auto_increment = 1"
+        "AND att_is_auto_increment = 1",
+        at=at,
     )
     rows = query(connection, statement, {"database": database})
     return sorted(
@@ -930,9 +950,10 @@ def numbered_columns(connection: Connection, database: str, *, at: MomentLike) -
 def routines_in(connection: Connection, database: str, *, at: MomentLike) -> list[str] | None:
     """The functions and procedures of a database; None where this user may not know."""
     then = _then(at)
-    statement = text(
+    statement = sql(
         f"SELECT name FROM mo_catalog.mo_user_defined_function{then} WHERE db = :database "
-        f"UNION ALL SELECT name FROM mo_catalog.mo_stored_procedure{then} WHERE db = :database"
+        f"UNION ALL SELECT name FROM mo_catalog.mo_stored_procedure{then} WHERE db = :database",
+        at=at,
     )
     try:
         return sorted(row[0] for row in query(connection, statement, {"database": database}))

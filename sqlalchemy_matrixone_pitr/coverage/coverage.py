@@ -94,6 +94,8 @@ def coverage(
     report = cover(inventory, keys, requirements, databases=within, at=moment)
     if shown is None:
         return report
+    if within is not None:
+        shown = tuple(one for one in shown if one.database_name in (None, *within))
     return replace(report, server_windows=shown, differences=differences(report, shown))
 
 

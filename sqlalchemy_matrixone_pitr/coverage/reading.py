@@ -17,12 +17,12 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-from sqlalchemy import Table, bindparam, inspect as inspect_, text
+from sqlalchemy import Table, inspect as inspect_, text
 from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import DBAPIError, NoInspectionAvailable
 
 from .. import server
-from ..catalog import Identity, Key, ObjectKey, Present, inventory, read_objects
+from ..catalog import Identity, Key, ObjectKey, Present, inventory, read_objects, sql
 from ..connections import ALLOW_UNPROTECTED, SCANNED, Bind, query, roll_back, unwrap
 from ..declarations import Databases
 from ..errors import (
@@ -131,8 +131,8 @@ def _with_recorded_ids(
 
 _THEN: Final = """\
 SELECT d.datname, d.dat_id, t.relname, t.rel_id
-FROM mo_catalog.mo_database {then} d
-LEFT JOIN mo_catalog.mo_tables {then} t
+FROM mo_catalog.mo_database {MO_TS = :then} d
+LEFT JOIN mo_catalog.mo_tables {MO_TS = :then} t
   ON t.account_id = d.account_id AND t.reldatabase = d.datname AND t.relname IN :tables
 WHERE d.account_id = current_account_id() AND d.datname IN :databases"""
 
@@ -141,9 +141,7 @@ def read_then(
     connection: Connection, keys: Collection[Key], moment: Moment
 ) -> dict[ObjectKey, int] | None:
     """The ids that databases and tables had at a moment: one statement; None where that is gone."""
-    statement = text(_THEN.format(then=moment.sql)).bindparams(
-        bindparam("tables", expanding=True), bindparam("databases", expanding=True)
-    )
+    statement = sql(_THEN, "tables", "databases", at=moment)
     values = {
         "tables": sorted({table for _, table in keys}),
         "databases": sorted({database for database, _ in keys}),

@@ -79,7 +79,8 @@ class CoverageReport:
     :ivar pitrs: the policies of the databases in question and those above, with their status.
     :ivar gone: the policies whose table or database is not there.
     :ivar required: the range that was asked for; None where none was.
-    :ivar server_windows: SHOW RECOVERY_WINDOW, where it was asked for.
+    :ivar server_windows: SHOW RECOVERY_WINDOW, where it was asked for; of the databases that the
+        report is about.
     :ivar differences: of these from the computed windows.
     :ivar held: the policies that :func:`hold` holds, by name.
     """

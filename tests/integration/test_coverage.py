@@ -39,7 +39,7 @@ from sqlalchemy_matrixone_pitr import (
 from sqlalchemy_matrixone_pitr.connections import Bind
 from sqlalchemy_matrixone_pitr.server import Rules, rules_of
 from tests.clock import wait
-from tests.conftest import LIVE, Server
+from tests.conftest import Server
 from tests.past.conftest import take_moment
 
 ROWS = [(1, 10), (2, 20), (3, 30)]
@@ -272,7 +272,6 @@ def test_a_policy_of_a_hidden_index_table(
     assert report.gone == ()
 
 
-@pytest.mark.skipif(not LIVE, reason="the emulator makes no partitioned tables")
 def test_a_partitioned_table(shop: Engine, server: Server, database: str, prefix: str) -> None:
     say(shop, "CREATE TABLE parts (id INT PRIMARY KEY) PARTITION BY KEY(id) PARTITIONS 2")
     protect(shop, Pitr.table(f"{prefix}_t", "parts", "7d"))
@@ -506,7 +505,12 @@ def test_the_servers_windows_and_why_they_differ(shop: Engine, database: str, pr
     protect(shop, Pitr.table(f"{prefix}_t", "crates", "7d"))
     wait(shop, 2.1)
     say_alone(shop, f"ALTER PITR {prefix}_t RANGE 8 'd'")
-    report = coverage(shop, databases=[database], server_windows=True)
+    say(shop, f"CREATE DATABASE {prefix}o", f"CREATE TABLE {prefix}o.crates (id INT PRIMARY KEY)")
+    try:
+        protect(shop, Pitr.table(f"{prefix}_o", "crates", "7d", database_name=f"{prefix}o"))
+        report = coverage(shop, databases=[database], server_windows=True)
+    finally:
+        say(shop, f"DROP DATABASE {prefix}o")
     assert [one.source_name for one in report.server_windows or ()] == [f"{prefix}_t"]
     [difference] = report.differences
     assert (difference.table_name, difference.computed) == ("crates", report.tables[0].windows[0])

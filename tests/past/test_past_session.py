@@ -30,6 +30,7 @@ from sqlalchemy_matrixone_pitr import (
     Moment,
     PastError,
     PastWriteError,
+    Pitr,
     PitrValidationError,
     as_of,
     moment_of,
@@ -55,6 +56,7 @@ from tests.past.models import (
     change,
     fill,
 )
+from tests.policies import protect
 
 OPEN: dict[str, Any] = {"allow_unprotected": True}
 
@@ -181,12 +183,22 @@ def test_expressions_and_joins(world: World) -> None:
         past.refresh(past.get_one(Article, 1))
 
 
-def test_nothing_of_the_past_is_compiled_twice(world: World) -> None:
+@pytest.mark.parametrize("protected", [False, True])  # what was there then is looked up, too
+def test_nothing_of_the_past_is_compiled_twice(
+    engine: Engine, prefix: str, protected: bool
+) -> None:
+    Base.metadata.create_all(engine)
+    with Session(engine) as session:
+        fill(session)
+    if protected:
+        protect(engine, Pitr.table(f"{prefix}_a", "article", "1d"))
+    then = take_moment(engine)
+    options = {} if protected else OPEN
     hits: list[str] = []
-    event.listen(world.engine, "before_cursor_execute", lambda *a: hits.append(a[4].cache_hit.name))
+    event.listen(engine, "before_cursor_execute", lambda *a: hits.append(a[4].cache_hit.name))
     for number in range(50):
-        moment = Moment(world.then.nanoseconds + number)
-        with past_session(world.engine, moment, **OPEN) as past:
+        moment = Moment(then.nanoseconds + number)
+        with past_session(engine, moment, **options) as past:
             assert past.scalars(select(Article.title).where(Article.id == 1)).one() == "one"
     mine = [hit for hit in hits if hit in ("CACHE_HIT", "CACHE_MISS")]
     assert mine.count("CACHE_MISS") <= 5
