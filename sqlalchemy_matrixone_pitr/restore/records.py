@@ -242,16 +242,17 @@ def lock_tables(connection: Connection, tables: Iterable[Key]) -> None:
 
 
 def write_record(
-    connection: Connection, record: NewRecord
+    connection: Connection, record: NewRecord, as_of: Moment | None = None
 ) -> tuple[Moment, tuple[SafetyCopy, ...]]:
     """Clone tables aside and record them, in the connection's transaction.
 
+    :param as_of: the moment whose tables these are; None is now.
     :return: the time that the record has, and the copies.
     """
     copies = []
     for number, table in enumerate(sorted(record.tables), 1):
         copy = OWN_DATABASE, f"copy_{record.id}_{number}"
-        send(connection, Clone(table, copy))
+        send(connection, Clone(table, copy, as_of))
         # a table that the transaction has locked reads as empty, too, where it has partitions
         rows = count_rows(connection, back_quoted(*copy)) or rows_in_partitions(connection, copy)
         copies.append(SafetyCopy(".".join(table), ".".join(copy), rows))

@@ -395,7 +395,9 @@ def test_coverage_keeps_its_word(after: Scenes, name: str) -> None:
         if keeps is Keeps.NOTHING:
             check_refused(scene, taken)
         else:
-            check_read(scene, taken, indexes=keeps is Keeps.ALL)
+            # 4.2.0 answers from the present, or with an error (docs/server.md, Time travel).
+            trap = name == "partitions_of_database" and scene.server.version >= (4,)
+            check_read(scene, taken, indexes=keeps is Keeps.ALL and not trap)
 
 
 @pytest.mark.parametrize("name", ["database", "table", "table_without_indexes"])
