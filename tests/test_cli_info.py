@@ -11,9 +11,10 @@ from xml.etree import ElementTree
 import pytest
 from sqlalchemy import Engine, create_engine
 
-from sqlalchemy_matrixone_pitr import CreatePitr, Pitr, renew_pitr
+from sqlalchemy_matrixone_pitr import Pitr, renew_pitr
 from sqlalchemy_matrixone_pitr.emulator import Emulator
 from tests.cli import Call, call, call_process, emulator, engine, environment
+from tests.policies import create
 from tests.test_cli_policies import on_terminal
 
 __all__ = ["call", "call_process", "emulator", "engine", "environment"]
@@ -37,12 +38,6 @@ def say(engine: Engine, *statements: str) -> None:
             connection.exec_driver_sql(statement)
 
 
-def protect(engine: Engine, *pitrs: Pitr) -> None:
-    with engine.begin() as connection:
-        for pitr in pitrs:
-            connection.execute(CreatePitr(pitr))
-
-
 @pytest.fixture
 def shop(emulator: Emulator, engine: Engine) -> Engine:
     """t0: renewed half an hour late; t1: nothing; t2: detached; t3: gone; keyed: rows only."""
@@ -50,7 +45,7 @@ def shop(emulator: Emulator, engine: Engine) -> Engine:
     say(here, "CREATE TABLE keyed (id INT PRIMARY KEY, v INT, UNIQUE KEY uv (v))")
     say(here, "CREATE TABLE t3 (id INT PRIMARY KEY)")
     weeks = [Pitr.table(f"week_{name}", name, "7d") for name in ("t0", "t2", "t3", "keyed")]
-    protect(here, *weeks)
+    create(here, *weeks)
     emulator.advance(dt.timedelta(hours=3))
     say(here, "ALTER TABLE t0 ADD COLUMN c INT", "ALTER TABLE t2 ADD COLUMN c INT", "DROP TABLE t3")
     emulator.advance(dt.timedelta(minutes=30))
@@ -114,8 +109,8 @@ def test_what_is_required(call: Call, shop: Engine) -> None:
 
 def test_the_declared_range_is_required(call: Call, engine: Engine, tmp_path: Path) -> None:
     (tmp_path / "models.py").write_text(MODELS)
-    protect(engine, Pitr.table("week", "t0", "7d", database_name="shop"))
-    protect(engine, Pitr.table("day", "t2", "1h", database_name="shop"))
+    create(engine, Pitr.table("week", "t0", "7d", database_name="shop"))
+    create(engine, Pitr.table("day", "t2", "1h", database_name="shop"))
     ran = call("info", "models:metadata")
     assert ran.code == 1
     assert "too short: shop.t2: 1d is required, its policies reach back 1h" in ran.out
@@ -188,7 +183,7 @@ def test_80_columns_keep_names_whole(
     environment: dict[str, str], engine: Engine, tmp_path: Path
 ) -> None:
     say(engine, f"CREATE TABLE shop.{LONG} (id INT)")
-    protect(engine, Pitr.table(f"month_of_{LONG}", LONG, "1mo", database_name="shop"))
+    create(engine, Pitr.table(f"month_of_{LONG}", LONG, "1mo", database_name="shop"))
     code, shown = on_terminal(["info", "--table", LONG], environment, tmp_path)
     lines = re.sub(r"\x1b\[[0-9;]*m", "", shown).replace("\r", "").splitlines()
     assert code == 0

@@ -6,9 +6,8 @@ from typing import Any
 
 from sqlalchemy import Engine
 
-from sqlalchemy_matrixone_pitr import CreatePitr, Moment, Pitr
+from sqlalchemy_matrixone_pitr import Moment
 from sqlalchemy_matrixone_pitr.catalog import keys_in
-from tests.clock import wait
 from tests.past.tables import rows_of, say, take_moment
 
 State = dict[str, Any]
@@ -31,13 +30,6 @@ CIRCLE = (
     "INSERT INTO hen VALUES (1, 1)",
     "UPDATE egg SET hen = 1 WHERE id = 1",
 )
-
-
-def protect(engine: Engine, *pitrs: Pitr) -> None:
-    with engine.begin() as connection:
-        for pitr in pitrs:
-            connection.execute(CreatePitr(pitr))
-    wait(engine, 1.05)  # policies know seconds
 
 
 def state_of(engine: Engine, *databases: str) -> State:

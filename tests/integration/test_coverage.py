@@ -15,7 +15,6 @@ from sqlalchemy.orm import Session
 
 from sqlalchemy_matrixone_pitr import (
     CoverageReport,
-    CreatePitr,
     DatabasePitr,
     Kept,
     Moment,
@@ -41,6 +40,7 @@ from sqlalchemy_matrixone_pitr.server import Rules, rules_of
 from tests.clock import wait
 from tests.conftest import Server
 from tests.past.conftest import take_moment
+from tests.policies import create
 
 ROWS = [(1, 10), (2, 20), (3, 30)]
 
@@ -61,12 +61,6 @@ def rows(engine: Engine, table: str = "crates") -> list[tuple[int, ...]]:
     with engine.connect() as connection:
         found = connection.execute(text(f"SELECT id, v FROM {table}")).all()
     return sorted(tuple(row) for row in found)
-
-
-def protect(engine: Engine, *pitrs: Pitr) -> None:
-    with engine.begin() as connection:
-        for pitr in pitrs:
-            connection.execute(CreatePitr(pitr))
 
 
 @pytest.fixture
@@ -109,7 +103,7 @@ HARMLESS = {
 def test_what_detaches_a_tables_policy(
     shop: Engine, server: Server, database: str, prefix: str, what: str
 ) -> None:
-    protect(shop, Pitr.table(f"{prefix}_t", "crates", "7d"))
+    create(shop, Pitr.table(f"{prefix}_t", "crates", "7d"))
     before = take_moment(shop)
     say(shop, *EVENTS[what])
     after = take_moment(shop)
@@ -133,7 +127,7 @@ def test_what_detaches_a_tables_policy(
 
 @pytest.mark.parametrize("what", HARMLESS)
 def test_what_does_not(shop: Engine, database: str, prefix: str, what: str) -> None:
-    protect(shop, Pitr.table(f"{prefix}_t", "crates", "7d"))
+    create(shop, Pitr.table(f"{prefix}_t", "crates", "7d"))
     before = take_moment(shop)
     say(shop, *HARMLESS[what])
     after = take_moment(shop)
@@ -153,7 +147,7 @@ def restore(engine: Engine, by: str, at: Moment, database: str, table: str = "cr
 
 
 def test_a_rebuild_that_is_rolled_back(shop: Engine, database: str, prefix: str) -> None:
-    protect(shop, Pitr.table(f"{prefix}_t", "crates", "7d"))
+    create(shop, Pitr.table(f"{prefix}_t", "crates", "7d"))
     with shop.connect() as connection:
         connection.execute(text("ALTER TABLE crates ADD COLUMN w INT"))
         assert covered(shop, database).state.value == "covered"
@@ -163,7 +157,7 @@ def test_a_rebuild_that_is_rolled_back(shop: Engine, database: str, prefix: str)
 
 def test_generations_with_a_gap(shop: Engine, database: str, prefix: str) -> None:
     name = f"{prefix}_t"
-    protect(shop, Pitr.table(name, "crates", "7d"))
+    create(shop, Pitr.table(name, "crates", "7d"))
     first = take_moment(shop)
     say(shop, "ALTER TABLE crates ADD COLUMN w INT", "DELETE FROM crates WHERE id = 1")
     between = take_moment(shop)
@@ -183,7 +177,7 @@ def test_generations_with_a_gap(shop: Engine, database: str, prefix: str) -> Non
 
 
 def test_a_databases_policy_survives_it_all(shop: Engine, database: str, prefix: str) -> None:
-    protect(shop, Pitr.database(f"{prefix}_d", "7d"))
+    create(shop, Pitr.database(f"{prefix}_d", "7d"))
     before = take_moment(shop)
     for what in ("rebuild", "TRUNCATE", "made again"):
         say(shop, *EVENTS[what])
@@ -197,7 +191,7 @@ def test_a_databases_policy_survives_it_all(shop: Engine, database: str, prefix:
 
 
 def test_a_dropped_database(shop: Engine, server: Server, database: str, prefix: str) -> None:
-    protect(shop, Pitr.database(f"{prefix}_d", "7d"), Pitr.table(f"{prefix}_t", "crates", "7d"))
+    create(shop, Pitr.database(f"{prefix}_d", "7d"), Pitr.table(f"{prefix}_t", "crates", "7d"))
     before = take_moment(shop)
     outside = create_engine(server.url())
     say(outside, f"DROP DATABASE {database}")
@@ -221,7 +215,7 @@ def test_a_dropped_database(shop: Engine, server: Server, database: str, prefix:
 
 
 def test_a_renamed_table(shop: Engine, database: str, prefix: str) -> None:
-    protect(shop, Pitr.table(f"{prefix}_t", "crates", "7d"))
+    create(shop, Pitr.table(f"{prefix}_t", "crates", "7d"))
     say(shop, "RENAME TABLE crates TO boxes")
     report = coverage(shop, databases=[database])
     old, new = report.table(database, "crates"), report.table(database, "boxes")
@@ -244,7 +238,7 @@ def test_a_plain_policy_of_a_rebuilt_table(
 
 
 def test_a_tables_policy_keeps_no_index(shop: Engine, database: str, prefix: str) -> None:
-    protect(shop, Pitr.table(f"{prefix}_t", "crates", "7d"))
+    create(shop, Pitr.table(f"{prefix}_t", "crates", "7d"))
     say(shop, "ALTER TABLE crates ADD UNIQUE KEY uv (v)")
     found = covered(shop, database)
     assert (found.state.value, found.parts.indexes) == ("rows only", ("uv",))
@@ -252,7 +246,7 @@ def test_a_tables_policy_keeps_no_index(shop: Engine, database: str, prefix: str
     [risk] = coverage(shop, databases=[database]).at_risk()
     assert risk.kind is RiskKind.ROWS_ONLY
     assert "not uv: after a restore" in risk.message
-    protect(shop, Pitr.database(f"{prefix}_d", "7d"))
+    create(shop, Pitr.database(f"{prefix}_d", "7d"))
     assert covered(shop, database).state.value == "covered"
 
 
@@ -261,12 +255,12 @@ def test_a_policy_of_a_hidden_index_table(
 ) -> None:
     """It is of a part: no table of its own, and its target is not gone."""
     say(shop, "ALTER TABLE crates ADD UNIQUE KEY uv (v)")
-    protect(shop, Pitr.table(f"{prefix}_t", "crates", "7d"))
+    create(shop, Pitr.table(f"{prefix}_t", "crates", "7d"))
     [[hidden]] = server.query(
         f"SELECT relname FROM mo_catalog.mo_tables WHERE reldatabase = '{database}' "
         "AND relkind = 'i'"
     )
-    protect(shop, Pitr.table(f"{prefix}_i", str(hidden), "7d"))
+    create(shop, Pitr.table(f"{prefix}_i", str(hidden), "7d"))
     report = coverage(shop, databases=[database])
     assert [one.table_name for one in report.tables] == ["crates"]
     assert report.gone == ()
@@ -274,7 +268,7 @@ def test_a_policy_of_a_hidden_index_table(
 
 def test_a_partitioned_table(shop: Engine, server: Server, database: str, prefix: str) -> None:
     say(shop, "CREATE TABLE parts (id INT PRIMARY KEY) PARTITION BY KEY(id) PARTITIONS 2")
-    protect(shop, Pitr.table(f"{prefix}_t", "parts", "7d"))
+    create(shop, Pitr.table(f"{prefix}_t", "parts", "7d"))
     found = covered(shop, database, "parts")
     if rules(server).table_policies_keep_partitions:
         assert found.state.value == "covered"
@@ -328,7 +322,7 @@ def test_the_tables_of_metadata(shop: Engine, database: str, prefix: str) -> Non
     Table("cache", metadata, Column("id", Integer), Unprotected("filled again in a minute"))
     declare_pitrs(metadata, DatabasePitr("2d", f"{prefix}_db"))
     say(shop, "CREATE TABLE cache (id INT)", "CREATE TABLE others (id INT)")
-    protect(shop, Pitr.table(f"{prefix}_c", "crates", "1d"))
+    create(shop, Pitr.table(f"{prefix}_c", "crates", "1d"))
     report = coverage(shop, metadata, require="1h")
     assert [(one.table_name, one.state.value) for one in report.tables] == [
         ("cache", "unprotected"),
@@ -388,7 +382,7 @@ def test_a_database_that_a_policy_names_is_reported(
 ) -> None:
     gone = f"{database}_gone"
     say(shop, f"CREATE DATABASE {gone}")
-    protect(shop, Pitr.database(f"{prefix}_d", "7d", database_name=gone))
+    create(shop, Pitr.database(f"{prefix}_d", "7d", database_name=gone))
     say(shop, f"DROP DATABASE {gone}")
     [risk] = coverage(shop, databases=[gone]).at_risk()
     assert (risk.kind, risk.subject) == (RiskKind.TARGET_GONE, f"{prefix}_d")
@@ -434,10 +428,10 @@ def reads_of(engine: Engine) -> Iterator[list[str]]:
 @pytest.mark.parametrize("held", [False, True])
 @pytest.mark.parametrize("many", [1, 12])
 def test_four_statements(shop: Engine, database: str, prefix: str, many: int, held: bool) -> None:
-    protect(shop, Pitr.database(f"{prefix}_d", "7d"))
+    create(shop, Pitr.database(f"{prefix}_d", "7d"))
     names = [f"t{number}" for number in range(many)]
     say(shop, *(f"CREATE TABLE {name} (id INT, UNIQUE KEY u (id))" for name in names))
-    protect(shop, *(Pitr.table(f"{prefix}_{name}", name, "7d") for name in names))
+    create(shop, *(Pitr.table(f"{prefix}_{name}", name, "7d") for name in names))
     say(shop, *(f"ALTER TABLE {name} ADD COLUMN w INT" for name in names))
     made = hold(shop, database, "an incident") if held else None
     at = Moment.now(shop)
@@ -459,7 +453,7 @@ def test_snapshots_and_holds_in_one_statement(
     shop: Engine, server: Server, database: str, prefix: str
 ) -> None:
     """A policy that was held is as sure as before, and a snapshot is there as well."""
-    protect(shop, Pitr.database(f"{prefix}_d", "7d"))
+    create(shop, Pitr.database(f"{prefix}_d", "7d"))
     say_alone(shop, f"CREATE SNAPSHOT {prefix}_s FOR DATABASE {database}")
     before = covered(shop, database)
     made = hold(shop, database, "an `incident`'s \u00e4")
@@ -474,7 +468,7 @@ def test_snapshots_and_holds_in_one_statement(
 def test_a_table_that_is_younger_than_its_databases_policy(
     shop: Engine, database: str, prefix: str
 ) -> None:
-    protect(shop, Pitr.database(f"{prefix}_d", "7d"))
+    create(shop, Pitr.database(f"{prefix}_d", "7d"))
     before = take_moment(shop)
     wait(shop, 1.1)
     say(shop, "CREATE TABLE young (id INT)")
@@ -489,7 +483,7 @@ def test_a_table_that_is_younger_than_its_databases_policy(
 
 
 def test_it_agrees_with_check_kept(shop: Engine, database: str, prefix: str) -> None:
-    protect(shop, Pitr.table(f"{prefix}_t", "crates", "7d"))
+    create(shop, Pitr.table(f"{prefix}_t", "crates", "7d"))
     moments = [take_moment(shop)]
     say(shop, "ALTER TABLE crates ADD COLUMN w INT")
     moments.append(take_moment(shop))
@@ -502,12 +496,12 @@ def test_it_agrees_with_check_kept(shop: Engine, database: str, prefix: str) -> 
 
 
 def test_the_servers_windows_and_why_they_differ(shop: Engine, database: str, prefix: str) -> None:
-    protect(shop, Pitr.table(f"{prefix}_t", "crates", "7d"))
+    create(shop, Pitr.table(f"{prefix}_t", "crates", "7d"))
     wait(shop, 2.1)
     say_alone(shop, f"ALTER PITR {prefix}_t RANGE 8 'd'")
     say(shop, f"CREATE DATABASE {prefix}o", f"CREATE TABLE {prefix}o.crates (id INT PRIMARY KEY)")
     try:
-        protect(shop, Pitr.table(f"{prefix}_o", "crates", "7d", database_name=f"{prefix}o"))
+        create(shop, Pitr.table(f"{prefix}_o", "crates", "7d", database_name=f"{prefix}o"))
         report = coverage(shop, databases=[database], server_windows=True)
     finally:
         say(shop, f"DROP DATABASE {prefix}o")
@@ -516,7 +510,7 @@ def test_the_servers_windows_and_why_they_differ(shop: Engine, database: str, pr
     assert (difference.table_name, difference.computed) == ("crates", report.tables[0].windows[0])
     assert "begins where the range was last altered" in difference.reason
     assert coverage(shop, databases=[database]).server_windows is None
-    protect(shop, Pitr.database(f"{prefix}_d", "7d"))
+    create(shop, Pitr.database(f"{prefix}_d", "7d"))
     say(shop, "CREATE TABLE young (id INT)")
     report = coverage(shop, databases=[database], server_windows=True)
     [young] = [one for one in report.differences if one.table_name == "young"]
@@ -530,7 +524,7 @@ def test_the_servers_windows_and_why_they_differ(shop: Engine, database: str, pr
 def test_an_ordinary_account(tenant: Engine) -> None:
     """It reads no recorded ids: it compares those of now with those just after the creation."""
     wait(tenant, 1.1)
-    protect(tenant, Pitr.table("week", "crates", "7d"))
+    create(tenant, Pitr.table("week", "crates", "7d"))
     wait(tenant, 1.1)  # it knows whole seconds
     report = coverage(tenant, require="7d")
     assert report.account.endswith("_acc")
@@ -550,7 +544,7 @@ def test_an_ordinary_account(tenant: Engine) -> None:
 
 
 def test_four_statements_of_an_ordinary_account(tenant: Engine) -> None:
-    protect(tenant, Pitr.table("week", "crates", "7d"))
+    create(tenant, Pitr.table("week", "crates", "7d"))
     say(tenant, "ALTER TABLE crates ADD COLUMN w INT")
     made = hold(tenant, "shop", "an incident")
     with reads_of(tenant) as reads:

@@ -33,8 +33,8 @@ from sqlalchemy_matrixone_pitr import (
     release,
     restore,
 )
-from tests.integration.restoring import protect
 from tests.past.tables import say, take_moment
+from tests.policies import protect
 from tests.proxy import Proxy, When, pattern_of
 
 

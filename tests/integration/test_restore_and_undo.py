@@ -43,10 +43,10 @@ from tests.integration.restoring import (
     keys_of,
     make_shop,
     moment_of_shop,
-    protect,
     state_of,
 )
 from tests.past.tables import rows_of, say, take_moment
+from tests.policies import protect
 
 
 @pytest.fixture(autouse=True)

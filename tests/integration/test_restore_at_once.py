@@ -11,8 +11,8 @@ from sqlalchemy import Engine, create_engine, event
 
 from sqlalchemy_matrixone_pitr import Pitr, forget_copies, restore, restore_records
 from tests.conftest import Server
-from tests.integration.restoring import protect
 from tests.past.tables import rows_of, say, take_moment
+from tests.policies import protect
 
 
 @pytest.fixture

@@ -25,9 +25,10 @@ from sqlalchemy_matrixone_pitr import (
 )
 from sqlalchemy_matrixone_pitr.report import Outcome
 from tests.conftest import Server
-from tests.integration.restoring import State, make_shop, protect, state_of
+from tests.integration.restoring import State, make_shop, state_of
 from tests.interrupts import Interrupt
 from tests.past.tables import say, take_moment
+from tests.policies import protect
 from tests.proxy import Proxy, When, pattern_of
 
 ALL = os.environ.get("RESTORE_CUTS") == "all"

@@ -13,8 +13,8 @@ from sqlalchemy_matrixone_pitr import Pitr, RestorePitr, restore
 from sqlalchemy_matrixone_pitr.catalog import IndexShape, indexes_of
 from sqlalchemy_matrixone_pitr.emulator import Emulator
 from sqlalchemy_matrixone_pitr.restore.verifying import broken_indexes, repair_index
-from tests.integration.restoring import protect
 from tests.past.tables import rows_of, say, take_moment
+from tests.policies import protect
 
 pytestmark = pytest.mark.emulator_only
 

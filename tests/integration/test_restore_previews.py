@@ -24,8 +24,9 @@ from sqlalchemy_matrixone_pitr import (
     restore_records,
 )
 from tests.conftest import Server
-from tests.integration.restoring import change_shop, make_shop, moment_of_shop, protect, state_of
+from tests.integration.restoring import change_shop, make_shop, moment_of_shop, state_of
 from tests.past.tables import say, take_moment
+from tests.policies import protect
 from tests.proxy import Proxy
 
 _WRITES = re.compile(

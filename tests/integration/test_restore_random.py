@@ -22,8 +22,9 @@ from sqlalchemy_matrixone_pitr import (
     restore,
     restore_records,
 )
-from tests.integration.restoring import State, keys_of, protect, state_of
+from tests.integration.restoring import State, keys_of, state_of
 from tests.past.tables import say, take_moment
+from tests.policies import protect
 
 CASES = int(os.environ.get("RESTORE_CASES", "1"))
 SEED = int(os.environ.get("RESTORE_SEED", "1"))

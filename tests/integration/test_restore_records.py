@@ -27,8 +27,9 @@ from sqlalchemy_matrixone_pitr import (
     undo_restore,
 )
 from sqlalchemy_matrixone_pitr.emulator import Emulator
-from tests.integration.restoring import protect, state_of
+from tests.integration.restoring import state_of
 from tests.past.tables import rows_of, say, take_moment
+from tests.policies import protect
 
 
 @pytest.fixture

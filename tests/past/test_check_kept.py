@@ -26,7 +26,6 @@ from sqlalchemy.orm import Session
 
 from matrixone_emulator import Emulator
 from sqlalchemy_matrixone_pitr import (
-    CreatePitr,
     Kept,
     Moment,
     PastNotKeptError,
@@ -39,9 +38,9 @@ from sqlalchemy_matrixone_pitr import (
     find_changes,
     past_session,
 )
-from tests.clock import wait
 from tests.conftest import Server
 from tests.past.conftest import take_moment
+from tests.policies import protect
 
 meta = MetaData()
 crates = Table("crates", meta, Column("id", Integer, primary_key=True), Column("v", String(9)))
@@ -52,12 +51,6 @@ def plain(engine: Engine) -> Engine:
     """An engine whose database has a table, and no policy."""
     meta.create_all(engine)
     return engine
-
-
-def protect(engine: Engine, pitr: Pitr) -> None:
-    with engine.begin() as connection:
-        connection.execute(CreatePitr(pitr))
-    wait(engine, 1.1)  # policies know seconds
 
 
 ROADS: list[Callable[[Engine, Moment], object]] = [

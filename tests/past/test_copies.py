@@ -13,7 +13,6 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.orm import Session
 
 from sqlalchemy_matrixone_pitr import (
-    CreatePitr,
     DroppedObject,
     Moment,
     PastError,
@@ -32,18 +31,12 @@ from sqlalchemy_matrixone_pitr import (
     undrop,
     undrop_async,
 )
-from tests.clock import wait
 from tests.conftest import Server
 from tests.past.tables import rows_of, say, take_moment
+from tests.policies import protect
 
 ROWS = [(1, "a"), (2, "b")]
 TABLE = "CREATE TABLE t (id INT PRIMARY KEY, v VARCHAR(9), UNIQUE KEY uv (v))"
-
-
-def protect(engine: Engine, pitr: Pitr) -> None:
-    with engine.begin() as connection:
-        connection.execute(CreatePitr(pitr))
-    wait(engine, 1.1)  # policies know seconds
 
 
 @pytest.fixture

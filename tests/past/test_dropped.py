@@ -15,7 +15,6 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from matrixone_emulator import Emulator
 from sqlalchemy_matrixone_pitr import (
-    CreatePitr,
     DroppedObject,
     Kept,
     Moment,
@@ -32,14 +31,9 @@ from sqlalchemy_matrixone_pitr import (
 from tests.clock import wait
 from tests.conftest import Server
 from tests.past.tables import say, take_moment
+from tests.policies import protect
 
 pytestmark = pytest.mark.one_version
-
-
-def protect(engine: Engine, pitr: Pitr) -> None:
-    with engine.begin() as connection:
-        connection.execute(CreatePitr(pitr))
-    wait(engine, 1.1)  # policies know seconds
 
 
 @pytest.fixture

@@ -8,7 +8,6 @@ import pytest
 from sqlalchemy import Column, Engine, Integer, MetaData, String, Table, create_engine, select
 
 from sqlalchemy_matrixone_pitr import (
-    CreatePitr,
     Kept,
     Moment,
     PastNotKeptError,
@@ -23,20 +22,14 @@ from sqlalchemy_matrixone_pitr import (
     undo_changes,
     undrop,
 )
-from tests.clock import wait
 from tests.conftest import Server
 from tests.past.tables import rows_of, say, take_moment
+from tests.policies import protect
 
 orders = Table(
     "orders", MetaData(), Column("id", Integer, primary_key=True), Column("item", String(9))
 )
 ROWS = [(1, "tea"), (2, "lamp")]
-
-
-def protect(engine: Engine, pitr: Pitr) -> None:
-    with engine.begin() as connection:
-        connection.execute(CreatePitr(pitr))
-    wait(engine, 1.1)  # policies know seconds
 
 
 @pytest.fixture
