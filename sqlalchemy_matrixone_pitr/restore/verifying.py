@@ -9,13 +9,13 @@ Source: docs/server.md, Garbage collection.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from typing import Any, Final
+from collections.abc import Collection, Iterator
+from typing import Any, Final, NamedTuple
 
 from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
-from ..catalog import IndexShape, Key, rows_in_partitions
+from ..catalog import IndexShape, Key, indexes_of, object_ids, rows_in_partitions
 from ..connections import TextTransaction, roll_back, run_text
 from ..ddl import back_quoted
 from ..errors import PitrRestoreError
@@ -54,6 +54,58 @@ def check_rows(
             f"{'.'.join(table)} has {rows:,} rows, and had {then:,}: it is not restored"
         )
     return rows, then
+
+
+class Verified(NamedTuple):
+    """Findings about a restored table.
+
+    :ivar rows: its rows now; and ``then``: those it had.
+    :ivar repaired: the indexes that were broken and are made again; ``broken``: those that still
+        are.
+    """
+
+    rows: int
+    then: int
+    repaired: tuple[str, ...]
+    broken: tuple[str, ...]
+
+
+def check_targets(
+    connection: Connection, restored: Collection[Key], before: Collection[Key]
+) -> None:
+    """Check that the restored tables are there, and of those before no other.
+
+    :raises PitrRestoreError: they are not.
+    """
+    there = object_ids(connection, [*restored, *before])
+    missing = sorted(set(restored) - there.keys())
+    if missing:
+        raise PitrRestoreError(f"not there: {', '.join(map('.'.join, missing))}")
+    stayed = sorted(table for table in set(before) - set(restored) if table in there)
+    if stayed:
+        raise PitrRestoreError(f"still there: {', '.join(map('.'.join, stayed))}")
+
+
+def verify_table(
+    engine: Engine,
+    connection: Connection,
+    table: Key,
+    source: str,
+    indexes: list[IndexShape],
+) -> Verified:
+    """Count a restored table's rows, and make its broken indexes again.
+
+    :param source: the state that it was restored to, as in a FROM clause.
+    :raises PitrRestoreError: rows are missing.
+    """
+    rows, then = check_rows(connection, table, source, exactly=False)
+    repaired = []
+    for index in list(broken_indexes(connection, table, indexes)):
+        repair_index(engine, connection, table, index)
+        repaired.append(index.name)
+    still = indexes_of(connection, [table]).get(table, []) if repaired else []
+    broken = [index.name for index in broken_indexes(connection, table, still)]
+    return Verified(rows, then, tuple(repaired), tuple(broken))
 
 
 def broken_indexes(

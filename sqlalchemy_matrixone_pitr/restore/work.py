@@ -59,7 +59,7 @@ from .preview import RestoreStep
 from .rebuild import Rebuild
 from .report import OnRestoreProgress, RestoredTable, RestoreProgress, RestoreReport, StepResult
 from .targets import Scope
-from .verifying import broken_indexes, check_rows, repair_index
+from .verifying import check_rows, check_targets, verify_table
 
 
 @dataclass(frozen=True, slots=True)
@@ -340,32 +340,21 @@ class Work:
         """Look at every restored table, and make broken indexes again."""
         job = self._job
         with side_connection(self._engine) as connection, idle(connection):
-            there = object_ids(connection, [*job.sources, *job.before]) if job.ways else {}
-            missing = sorted(set(job.sources) - there.keys())
-            if missing:
-                raise PitrRestoreError(f"not there: {', '.join(map('.'.join, missing))}")
-            stayed = sorted(table for table in set(job.before) - set(job.sources) if table in there)
-            if stayed:
-                raise PitrRestoreError(f"still there: {', '.join(map('.'.join, stayed))}")
+            if job.ways:
+                check_targets(connection, job.sources, job.before)
             indexes = indexes_of(connection, list(job.sources))
             for table, source in sorted(job.sources.items()):
-                rows, then = check_rows(connection, table, source, exactly=False)
-                repaired = []
-                of_it = indexes.get(table, [])
-                for index in list(broken_indexes(connection, table, of_it)):
-                    repair_index(self._engine, connection, table, index)
-                    repaired.append(index.name)
-                if repaired:
-                    of_it = indexes_of(connection, [table]).get(table, [])
-                    still = [i.name for i in broken_indexes(connection, table, of_it)]
-                    if still:
-                        self.report.left.append(
-                            f"index {', '.join(still)} of {'.'.join(table)} is broken: drop it, "
-                            "and add it again"
-                        )
+                found = verify_table(
+                    self._engine, connection, table, source, indexes.get(table, [])
+                )
                 name = ".".join(table)
+                if found.broken:
+                    self.report.left.append(
+                        f"index {', '.join(found.broken)} of {name} is broken: drop it, "
+                        "and add it again"
+                    )
                 self.report.tables.append(
-                    RestoredTable(name, job.ways[table], rows, then, tuple(repaired))
+                    RestoredTable(name, job.ways[table], found.rows, found.then, found.repaired)
                 )
             if job.compare_rows and job.at is not None:
                 self._compare(job.at)
