@@ -44,14 +44,14 @@ from ..connections import (
 )
 from ..ddl import RestorePitr, back_quoted
 from ..errors import PitrRestoreError, from_dbapi_error
-from ..generations import policies, target_of
+from ..generations import Policy, policies, target_of
 from ..model import PitrLevel
 from ..moment import Moment
 from ..past.rows import summaries_of
 from ..renewal import conflicting_pitr, renew_under_lock
 from ..report import Outcome
 from ..show import reading
-from ..status import read_state
+from ..status import ServerState, read_state
 from ..transaction import send_now
 from . import records
 from .facts import definition_of, views_of
@@ -380,20 +380,7 @@ class Work:
         """Renew the policies of the target that do not protect it; the others' work goes on."""
         with reading(self._engine) as connection:
             state = read_state(connection, tables=())
-        tables = {*self._job.sources}
-        rebuild = self._job.rebuild
-        dropped = () if rebuild is None else rebuild.drop_databases
-        for policy in policies(state.pitrs):
-            level, _, database, table = target_of(policy.current)
-            of_it = (
-                (database or "", table or "") in tables
-                if level is PitrLevel.TABLE
-                else level is PitrLevel.DATABASE
-                and database == self._job.scope.database
-                and database not in dropped
-            )
-            if not of_it or not policy.detached or conflicting_pitr(state, policy) is not None:
-                continue
+        for policy in _detached_policies(self._job, state):
             try:
                 self.report.renewed.append(renew_under_lock(self._engine, policy.name).name)
             except SQLAlchemyError as error:
@@ -403,6 +390,21 @@ class Work:
                     f"policy {policy.name} does not protect it: renew_pitr(engine, "
                     f"{policy.name!r}). {error}"
                 )
+
+
+def _detached_policies(job: Job, state: ServerState) -> Iterator[Policy]:
+    """The policies of a job's target that do not protect it, and that nothing stands in the way of
+    renewing."""
+    dropped = () if job.rebuild is None else job.rebuild.drop_databases
+    for policy in policies(state.pitrs):
+        level, _, database, table = target_of(policy.current)
+        if level is PitrLevel.TABLE:
+            of_it = (database or "", table or "") in job.sources
+        else:
+            whole = job.scope.database
+            of_it = level is PitrLevel.DATABASE and database == whole and database not in dropped
+        if of_it and policy.detached and conflicting_pitr(state, policy) is None:
+            yield policy
 
 
 def _create_views(connection: Connection, rebuild: Rebuild, chosen: Any) -> None:
