@@ -64,6 +64,8 @@ class Workers:
         def work(tell: Done) -> None:
             self._work(todo, do, tell)
 
+        if not todo:
+            return
         if self.engine.dialect.is_async:
             self._run_tasks(todo, count, work, done)
         elif count <= 1:
