@@ -21,6 +21,7 @@ from ..declarations import Databases
 from ..errors import PastError, PastNotKeptError, PitrValidationError, is_not_there
 from ..moment import Moment, MomentLike
 from ..names import shorten
+from ..show import typed_errors
 from .comparison import Comparison, RealTable, Target, Where, find_table
 
 _KINDS = {"v": "a view, which has no rows of its own", "e": "an external table", "S": "a sequence"}
@@ -124,14 +125,16 @@ def _shapes(
     """The shapes of tables: two statements, however many tables.
 
     :raises PastError: one was not there, or is no table.
+    :raises PitrPermissionError: this user may not read the catalogue.
     """
-    try:
-        found = read_shapes(connection, version, tables, at=at)
-    except DBAPIError as error:
-        if at is None or not is_not_there(error):
-            raise
-        roll_back(connection)
-        found = {}
+    with typed_errors():
+        try:
+            found = read_shapes(connection, version, tables, at=at)
+        except DBAPIError as error:
+            if at is None or not is_not_there(error):
+                raise
+            roll_back(connection)
+            found = {}
     return [_checked(table, found.get(table), at) for table in tables]
 
 

@@ -23,9 +23,11 @@ from sqlalchemy_matrixone_pitr import (
     PitrPermissionError,
     PitrValidationError,
     RestorePitr,
+    diff_rows,
     dropped_objects,
     dropped_objects_async,
     restore_copy,
+    undo_changes,
     undrop,
 )
 from tests.clock import wait
@@ -242,6 +244,11 @@ def test_who_may_not_read(server: Server, prefix: str, database: str) -> None:
             dropped_objects(engine)
         with pytest.raises(PitrPermissionError):
             restore_copy(engine, database, take_moment(engine), f"{database}_copy")
+        asked = f"{database}.crates", take_moment(engine)
+        with pytest.raises(PitrPermissionError):
+            diff_rows(engine, *asked, allow_unprotected=True)
+        with pytest.raises(PitrPermissionError), engine.connect() as connection:
+            undo_changes(connection, *asked, allow_unprotected=True)
     finally:
         engine.dispose()
         client.ok(f"DROP USER {prefix}_u", f"DROP ROLE {prefix}_r")
