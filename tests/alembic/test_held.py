@@ -91,7 +91,7 @@ def guarded(project: Project, held: Hold) -> Iterator[Guarded]:
 def test_the_guard_counts_the_range_before(
     project: Project, held: Hold, guarded: Guarded, database: str
 ) -> None:
-    """What a release leaves in reach: it may come in a minute."""
+    """A drop is judged by the range that a release leaves: it may come in a minute."""
     guarded("8d")
     project.revision(2, 'op.drop_table("orders")')
     with pytest.raises(PitrUnprotectedError) as caught:

@@ -202,7 +202,7 @@ def test_a_missing_one_whose_target_is_known_is_created(project: Project) -> Non
 def test_a_missing_one_of_a_table_that_was_rebuilt_protects_it(
     project: Project, server: Server, database: str
 ) -> None:
-    """Of such a table an ordinary CREATE records an id that protects nothing on 4.x."""
+    """An ordinary CREATE for such a table records an id that protects nothing on 4.x."""
     project.revision(1, TABLE)
     project.revision(2, 'op.alter_pitr("{p}", "14d", existing_table="orders")')
     project.upgrade("0001")

@@ -50,7 +50,7 @@ HOURS = dt.timedelta(hours=2)
 
 
 class Keeps(enum.Enum):
-    """What is kept of a moment."""
+    """The answer for a moment: what of it is kept."""
 
     ALL = enum.auto()
     ROWS = enum.auto()
@@ -65,7 +65,7 @@ class History(Scene):
     rows: dict[str, Rows] = field(default_factory=dict)
     keeps: dict[str, Keeps] = field(default_factory=dict)
     foretold: TableCoverage | None = None
-    """What coverage() said before the collection"""
+    """The report of coverage() before the collection"""
 
     def expect(self, name: str, keeps: Keeps) -> None:
         """Take a moment."""
@@ -196,7 +196,7 @@ changed("policy_made_again", OF_DATABASE, Keeps.NOTHING, Keeps.ALL, "DROP PITR ~
 
 @play
 def policy_made_later(scene: History) -> Iterator[None]:
-    """What was before a policy is not kept by it."""
+    """A policy keeps nothing of before it was made."""
     scene.make()
     yield
     scene.expect("before", Keeps.NOTHING)
@@ -249,7 +249,7 @@ snapshot("snapshot_of_table", "TABLE ~ t")
 snapshot("snapshot_of_database", "DATABASE ~")
 
 NOT_TOLD = {"nothing_dropped", "database_table_dropped"}
-"""Of tables that are gone, and that no policy names, coverage() says nothing"""
+"""Tables that are gone, and that no policy names: coverage() says nothing of them"""
 
 Scenes = dict[str, History]
 
@@ -372,7 +372,7 @@ def check_refused(scene: History, name: str) -> None:
 
 
 def told_of(table: TableCoverage, at: Moment) -> Keeps:
-    """What coverage() says of a moment: also of one before the table was made anew."""
+    """The word of coverage() for a moment: also for one before the table was made anew."""
     for window in table.windows:
         if window.kept is Kept.KEPT and (at in window or (window.since and window.since <= at)):
             return Keeps.ALL if window.indexes else Keeps.ROWS
