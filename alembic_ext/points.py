@@ -28,7 +28,7 @@ from sqlalchemy_matrixone_pitr.catalog import (
 from sqlalchemy_matrixone_pitr.connections import current_database, roll_back
 from sqlalchemy_matrixone_pitr.coverage.expiry import earliest
 from sqlalchemy_matrixone_pitr.coverage.model import Known, Policy
-from sqlalchemy_matrixone_pitr.coverage.reading import read_known, read_then
+from sqlalchemy_matrixone_pitr.coverage.reading import ids_then, read_known
 from sqlalchemy_matrixone_pitr.coverage.verdicts import judge
 from sqlalchemy_matrixone_pitr.ddl import RestorePitr
 from sqlalchemy_matrixone_pitr.errors import PitrNotFoundError, PitrValidationError
@@ -441,4 +441,4 @@ def _keeping(connection: Connection, touched: Collection[Key], moment: Moment) -
     if not touched:
         return _Keeping(Known(moment, (), {}, {}), moment, None)
     known = read_known(connection, touched)
-    return _Keeping(known, moment, read_then(connection, touched, moment))
+    return _Keeping(known, moment, ids_then(connection, touched, moment))

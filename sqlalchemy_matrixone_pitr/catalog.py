@@ -744,21 +744,29 @@ _EARLIER: Final = """\
 SELECT d.datname, d.dat_id, t.relname, t.rel_id
 FROM mo_catalog.mo_database{then} d
 LEFT JOIN mo_catalog.mo_tables{then} t
-  ON t.account_id = d.account_id AND t.reldatabase = d.datname AND t.relkind = 'r'
+  ON t.account_id = d.account_id AND t.reldatabase = d.datname AND {which}
   AND t.reldatabase <> :always
 WHERE d.account_id = current_account_id() AND d.datname IN :databases"""
 
 
 def ids_at(
-    connection: Connection, databases: Collection[str], moment: Moment
+    connection: Connection,
+    databases: Collection[str],
+    moment: Moment,
+    tables: Collection[str] | None = None,
 ) -> dict[ObjectKey, int] | None:
     """The ids that databases and their tables had at a moment: one statement.
 
+    :param tables: the names of those to look for, also of views and parts; None is all tables.
     :return: None where the catalogue of the moment is not there: it is before the account, or the
         server has forgotten it.
     """
-    statement = sql(_EARLIER.format(then=_then(moment)), "databases", at=moment)
-    values = {"databases": [_ALWAYS, *sorted(databases)], "always": _ALWAYS}
+    which = "t.relkind = 'r'" if tables is None else "t.relname IN :tables"
+    lists = ["databases"] if tables is None else ["databases", "tables"]
+    statement = sql(_EARLIER.format(then=_then(moment), which=which), *lists, at=moment)
+    values: dict[str, Any] = {"databases": [_ALWAYS, *sorted(databases)], "always": _ALWAYS}
+    if tables is not None:
+        values["tables"] = sorted(tables) or [""]
     try:
         rows = query(connection, statement, values)
     except DBAPIError as error:

@@ -70,6 +70,22 @@ def test_what_a_release_leaves_is_said(call: Call, engine: Engine) -> None:
     assert ranges(engine) == {"shop_week": "30d"}
 
 
+def test_info_and_doctor_say_it_and_count_the_range_before(call: Call) -> None:
+    assert call("info", "--database", "shop", "--require", "7d").code == 0
+    call("hold", "shop", "--reason", "why")
+    met = call("info", "--database", "shop", "--require", "7d")
+    assert met.code == 0
+    assert "held (mo-pitr holds), range when released: shop_week (7d), t0_day (1d)" in met.out
+    unmet = call("info", "--database", "shop", "--require", "8d")
+    assert unmet.code == 1
+    assert "too short: shop.t1" in unmet.out
+    assert "reach back 7d when the hold of shop_week ends" in unmet.out
+    told = json.loads(call("info", "--database", "shop", "--require", "8d", "--json").out)
+    assert told["held"] == {"shop_week": "7d", "t0_day": "1d"}
+    doctor = call("doctor", "--database", "shop")
+    assert "range when released (mo-pitr holds): shop_week (7d), t0_day (1d)" in doctor.out
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

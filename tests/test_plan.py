@@ -371,6 +371,7 @@ def test_to_dict_is_json_and_repr_is_for_a_terminal() -> None:
         "unknown",
         "rows_only",
         "held",
+        "when_released",
     ]
     assert told["format_version"] == 1
     assert told["actions"][0] == {

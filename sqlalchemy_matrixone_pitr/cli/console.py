@@ -134,6 +134,8 @@ class Console:
         ):
             if pitrs:
                 self.line(f"{what}: {_names(pitrs)}", indent="  ")
+        for action in plan.when_released:
+            self.line(f"when its hold ends: {action}", "yellow", indent="    ")
         if plan.history:
             many = len(plan.history)
             older = "1 older generation" if many == 1 else f"{many} older generations"

@@ -213,6 +213,9 @@ def _policies(state: ServerState) -> Iterator[Finding]:
     yield Finding("policies", Verdict.OK, text)
     for step in next_steps(state, detached):
         yield Finding("detached", Verdict.PROBLEM, step)
+    if state.held:
+        held = _some([f"{name} ({before})" for name, before in sorted(state.held.items())])
+        yield Finding("held", Verdict.NOTE, f"range when released (mo-pitr holds): {held}")
     counts = Counter(pitr.name for pitr in state.pitrs)
     twice = sorted(name for name, count in counts.items() if count > 1)
     if twice:

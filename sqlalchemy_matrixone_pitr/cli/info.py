@@ -171,7 +171,7 @@ def _only(report: CoverageReport, names: Sequence[str], current: str | None) -> 
         tables=tables,
         pitrs=tuple(pitr for pitr in report.pitrs if pitr.name in theirs),
         gone=tuple(pitr for pitr in report.gone if pitr.name in theirs),
-        held=tuple(name for name in report.held if name in theirs),
+        held={name: before for name, before in report.held.items() if name in theirs},
     )
 
 
@@ -182,7 +182,8 @@ def _show(report: CoverageReport, risks: Sequence[Risk]) -> None:
     for line in _gap_lines(report.tables):
         console.line(line, "yellow", indent="  ")
     if report.held:
-        console.line(f"held, see `mo-pitr holds`: {', '.join(report.held)}", indent="  ")
+        held = ", ".join(f"{name} ({before})" for name, before in report.held.items())
+        console.line(f"held (mo-pitr holds), range when released: {held}", indent="  ")
     if not report.tables:
         console.line("There is no table, nor a policy for one.")
         return

@@ -11,11 +11,10 @@ from ..generations import object_of
 from ..model import Pitr, PitrLevel, PitrRange
 from ..moment import Moment
 from .inventory import Inventory
-from .model import Kept, Known, Window, WindowKind
-from .ranges import may_be_shorter
+from .model import Known, Window
 from .report import CoverageReport
 from .table import TableCoverage
-from .windows import Windows, is_active
+from .windows import Windows, is_active, lasts
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +84,6 @@ def cover(
     """
     known = inventory.known
     windows = Windows(known)
-    shorter: dict[tuple[PitrRange, PitrRange], bool] = {}
 
     def table(key: Key) -> TableCoverage:
         found = windows.of(key)
@@ -103,7 +101,7 @@ def cover(
             windows.extent_of(key, found) if exists else Extent.NOTHING,
             altered,
             required,
-            None if required is None or not exists else _meets(required, found, shorter),
+            None if required is None or not exists else _meets(required, found),
             requirements.unprotected.get(key),
         )
 
@@ -112,6 +110,7 @@ def cover(
         for pitr in inventory.pitrs
         if pitr.database_name is None or databases is None or pitr.database_name in databases
     )
+    names = {pitr.name for pitr in pitrs} if inventory.held else set()
     return CoverageReport(
         inventory.tables.account,
         known.now,
@@ -120,7 +119,7 @@ def cover(
         tuple(pitr for pitr in pitrs if _is_gone(pitr, known)),
         at,
         requirements.general,
-        held=tuple(sorted(pitr.name for pitr in pitrs if pitr.name in inventory.held)),
+        held={name: inventory.held[name] for name in sorted(inventory.held) if name in names},
     )
 
 
@@ -134,23 +133,13 @@ def _is_gone(pitr: Pitr, known: Known) -> bool:
     return object_of(pitr) not in known.ids
 
 
-def _meets(
-    required: PitrRange,
-    windows: Iterable[Window],
-    shorter: dict[tuple[PitrRange, PitrRange], bool],
-) -> bool | None:
+def _meets(required: PitrRange, windows: Iterable[Window]) -> bool | None:
     """Whether an active policy has a range; None where only one may have it that this account
     cannot know to be active."""
     unknown = False
     for window in windows:
-        if window.kind is not WindowKind.POLICY or window.end is not None or window.range is None:
-            continue
-        pair = required, window.range
-        if pair not in shorter:
-            shorter[pair] = may_be_shorter(*pair)
-        if shorter[pair]:
-            continue
-        if is_active(window):
-            return True
-        unknown = unknown or window.kept is Kept.PROBABLE
+        if lasts(window, required):
+            if is_active(window):
+                return True
+            unknown = True
     return None if unknown else False

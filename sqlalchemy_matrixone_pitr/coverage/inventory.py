@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from sqlalchemy.engine import Connection
@@ -22,7 +22,7 @@ from ..connections import roll_back
 from ..extent import Parts
 from ..generations import object_of
 from ..held import HELD, NAME as HOLDS, Hold, held_among, known_sure, with_changed_range
-from ..model import Pitr, PitrStatus
+from ..model import Pitr, PitrRange, PitrStatus
 from ..moment import Moment
 from ..names import OWN_DATABASE
 from ..show import SYS, parse_pitr_rows, reset_current_account, show_pitr, typed_errors
@@ -47,13 +47,13 @@ class Inventory:
     """An account's tables and policies.
 
     :ivar pitrs: with their status.
-    :ivar held: the names of those that are held.
+    :ivar held: the ranges before of those that are held, by name.
     """
 
     known: Known
     tables: AccountTables
     pitrs: tuple[Pitr, ...]
-    held: frozenset[str] = frozenset()
+    held: Mapping[str, PitrRange] = field(default_factory=dict)
 
 
 def read_inventory(connection: Connection, databases: Collection[str] | None) -> Inventory:
@@ -90,10 +90,14 @@ def read_inventory(connection: Connection, databases: Collection[str] | None) ->
             ids = ids_at(connection, asked, moment)
             known = replace(known, earlier=None if ids is None else Earlier(moment, ids))
     found = with_policies(known, tables, pitrs, recorded)
-    sure = known_sure(holds, with_changed_range(pitrs))
-    told = [replace(one, sure=sure.get(one.pitr.name)) for one in found.known.policies]
-    known = replace(found.known, policies=told)
-    return replace(found, known=known, held=frozenset(held_among(holds, pitrs)))
+    if not holds:
+        return found
+    sure, held = known_sure(holds, with_changed_range(pitrs)), held_among(holds, pitrs)
+    told = [
+        replace(one, sure=sure.get(one.pitr.name), before=held.get(one.pitr.name))
+        for one in found.known.policies
+    ]
+    return replace(found, known=replace(found.known, policies=told), held=held)
 
 
 def _snapshots_and_holds(

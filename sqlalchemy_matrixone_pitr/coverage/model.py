@@ -51,6 +51,7 @@ class Policy:
     :ivar ended: when the server noticed that its object was gone or another one; None where it has
         not noticed, or this account cannot know.
     :ivar sure: the moment from which it surely keeps, where its range was changed by holds alone.
+    :ivar before: the range that a release gives back; None where it is not held.
     """
 
     pitr: Pitr
@@ -59,6 +60,7 @@ class Policy:
     modified: Moment | None = None
     ended: Moment | None = None
     sure: Moment | None = None
+    before: PitrRange | None = None
 
     @property
     def made(self) -> Moment:
@@ -209,6 +211,8 @@ class Window:
     :ivar indexes: whether UNIQUE keys, indexes and partitions that the table has now are kept too;
         False is ``rows only``, also where the table is gone and what it had is not known.
     :ivar range: of the policy, which decides when ``begin`` moves on; None of a snapshot.
+    :ivar before: the range that a release gives back, where :func:`hold` holds the policy now; None
+        where it does not.
     :ivar since: from when on everything is kept that had this name, also before the table was
         there: where a database's policy is older than the table, this is earlier than ``begin``.
     :ivar reason: why it is not sure; empty where it is.
@@ -224,6 +228,20 @@ class Window:
     range: PitrRange | None = None
     since: Moment | None = None
     reason: str = ""
+    before: PitrRange | None = None
+
+    @property
+    def lasting_range(self) -> PitrRange | None:
+        """The range without a hold, which somebody else may release in a minute: requirements are
+        measured by it; None of a snapshot.
+
+        >>> week, century = PitrRange.parse("7d"), PitrRange.parse("100y")
+        >>> made, by = Moment.parse("2026-11-22 09:30:00Z"), ("w", PitrLevel.ACCOUNT)
+        >>> held = Window(made, None, *by, WindowKind.POLICY, range=century, before=week)
+        >>> str(held.lasting_range)
+        '7d'
+        """
+        return self.range if self.before is None else self.before
 
     def __contains__(self, moment: Moment) -> bool:
         if self.kind is WindowKind.SNAPSHOT:
@@ -241,6 +259,7 @@ class Window:
             "kept": self.kept.value,
             "indexes": self.indexes,
             "range": None if self.range is None else str(self.range),
+            "range_when_released": None if self.before is None else str(self.before),
             "reason": self.reason,
         }
 

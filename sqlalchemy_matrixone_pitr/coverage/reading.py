@@ -22,7 +22,7 @@ from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import DBAPIError, NoInspectionAvailable
 
 from .. import server
-from ..catalog import Identity, Key, ObjectKey, Present, inventory, read_objects, sql
+from ..catalog import Identity, Key, ObjectKey, Present, ids_at, inventory, read_objects
 from ..connections import ALLOW_UNPROTECTED, SCANNED, Bind, query, roll_back, unwrap
 from ..declarations import Databases
 from ..errors import (
@@ -129,35 +129,12 @@ def _with_recorded_ids(
     return [with_id(policy) for policy in policies]
 
 
-_THEN: Final = """\
-SELECT d.datname, d.dat_id, t.relname, t.rel_id
-FROM mo_catalog.mo_database {MO_TS = :then} d
-LEFT JOIN mo_catalog.mo_tables {MO_TS = :then} t
-  ON t.account_id = d.account_id AND t.reldatabase = d.datname AND t.relname IN :tables
-WHERE d.account_id = current_account_id() AND d.datname IN :databases"""
-
-
-def read_then(
+def ids_then(
     connection: Connection, keys: Collection[Key], moment: Moment
 ) -> dict[ObjectKey, int] | None:
-    """The ids that databases and tables had at a moment: one statement; None where that is gone."""
-    statement = sql(_THEN, "tables", "databases", at=moment)
-    values = {
-        "tables": sorted({table for _, table in keys}),
-        "databases": sorted({database for database, _ in keys}),
-    }
-    found: dict[ObjectKey, int] = {}
-    try:
-        for database, dat_id, table, rel_id in query(connection, statement, values):
-            found[database, None] = int(dat_id)
-            if table is not None:
-                found[database, table] = int(rel_id)
-    except DBAPIError as error:
-        if error.connection_invalidated:
-            raise
-        roll_back(connection)
-        return None
-    return found
+    """The ids that tables and their databases had at a moment: see :func:`ids_at`."""
+    tables = {table for _, table in keys}
+    return ids_at(connection, {database for database, _ in keys}, moment, tables)
 
 
 def read_verdicts(
@@ -172,7 +149,7 @@ def read_verdicts(
     verdicts = {key: judge(known, key, moment) for key in keys}
     open_ = [key for key, verdict in verdicts.items() if verdict is None]
     if open_:
-        then = read_then(connection, open_, moment)
+        then = ids_then(connection, open_, moment)
         for key in open_:
             verdicts[key] = judge(known, key, moment, {} if then is None else then)
         if any(

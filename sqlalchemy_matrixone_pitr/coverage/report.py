@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import bisect
 import itertools
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from ..model import Pitr, PitrRange, RangeLike, RecoveryWindow
@@ -82,7 +83,8 @@ class CoverageReport:
     :ivar server_windows: SHOW RECOVERY_WINDOW, where it was asked for; of the databases that the
         report is about.
     :ivar differences: of these from the computed windows.
-    :ivar held: the policies that :func:`hold` holds, by name.
+    :ivar held: the policies that :func:`hold` holds, by name, each with the range that a release
+        gives back: requirements are measured by that.
     """
 
     account: str
@@ -94,7 +96,7 @@ class CoverageReport:
     required: PitrRange | None = None
     server_windows: tuple[RecoveryWindow, ...] | None = None
     differences: tuple[Difference, ...] = ()
-    held: tuple[str, ...] = ()
+    held: Mapping[str, PitrRange] = field(default_factory=dict)
 
     @property
     def ok(self) -> bool:
@@ -136,7 +138,13 @@ class CoverageReport:
         :raises PitrValidationError: ``within`` is no range.
         """
         return find_risks(
-            self.tables, self.pitrs, self.gone, now=self.now, at=self.at, within=within
+            self.tables,
+            self.pitrs,
+            self.gone,
+            now=self.now,
+            at=self.at,
+            within=within,
+            held=self.held,
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -150,7 +158,7 @@ class CoverageReport:
             "tables": [table.to_dict() for table in self.tables],
             "risks": [risk.to_dict() for risk in self.at_risk()],
             "policies": [policy_to_dict(pitr) for pitr in self.pitrs],
-            "held": list(self.held),
+            "held": {name: str(before) for name, before in self.held.items()},
             "differences": [difference.to_dict() for difference in self.differences],
         }
 

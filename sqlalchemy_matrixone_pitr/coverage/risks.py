@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import enum
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -102,11 +102,13 @@ def find_risks(
     now: Moment,
     at: Moment | None,
     within: RangeLike,
+    held: Mapping[str, PitrRange],
 ) -> tuple[Risk, ...]:
     """The risks of tables and policies, the gravest first.
 
     :param gone: policies whose target is not there.
     :param within: how far ahead to look for what ranges let go of.
+    :param held: the ranges before of policies that are held, by name.
     """
     until = now + _length(PitrRange.of(within))
     found: list[Risk] = []
@@ -115,7 +117,7 @@ def find_risks(
         if at is not None:
             found += _of_moment(table, at, now, until)
     found += [_target_gone(pitr) for pitr in gone]
-    found += _too_short_for_cdc(pitrs)
+    found += _too_short_for_cdc(pitrs, held)
     order = {kind: number for number, kind in enumerate(RiskKind)}
     found.sort(key=lambda one: (order[one.kind], one.database_name or "", one.table_name or ""))
     return tuple(found)
@@ -153,11 +155,15 @@ def _of_table(table: TableCoverage) -> Iterator[Risk]:
                 "look-ups by them find nothing. A database-level policy keeps all of it",
             )
     if table.meets_requirement is False and table.extent is not Extent.NOTHING:
-        ranges = sorted({str(w.range) for w in table.windows if w.kind is WindowKind.POLICY})
+        own = [window for window in table.windows if window.kind is WindowKind.POLICY]
+        ranges = ", ".join(sorted({str(window.lasting_range) for window in own}))
+        held = " and ".join(sorted({window.by for window in own if window.before is not None}))
+        released = f" when the hold of {held} ends: release it, and lengthen the range"
         yield _risk(
             RiskKind.TOO_SHORT,
             table,
-            f"{name}: {table.requirement} is required, its policies reach back {', '.join(ranges)}",
+            f"{name}: {table.requirement} is required, its policies reach back {ranges}"
+            f"{released if held else ''}",
         )
 
 
@@ -240,13 +246,15 @@ def _target_gone(pitr: Pitr) -> Risk:
     )
 
 
-def _too_short_for_cdc(pitrs: Iterable[Pitr]) -> Iterator[Risk]:
+def _too_short_for_cdc(pitrs: Iterable[Pitr], held: Mapping[str, PitrRange]) -> Iterator[Risk]:
     for pitr in pitrs:
-        if pitr.status is not PitrStatus.DETACHED and may_be_shorter(CDC_FLOOR, pitr.range):
+        range = held.get(pitr.name, pitr.range)
+        if pitr.status is not PitrStatus.DETACHED and may_be_shorter(CDC_FLOOR, range):
+            released = " when its hold ends" if pitr.name in held else ""
             yield Risk(
                 RiskKind.CDC,
-                f"{pitr.name}: its range is {pitr.range}, and the server makes no CDC task for "
-                f"{target_text(pitr)} under {CDC_FLOOR}",
+                f"{pitr.name}: its range is {range}{released}, and the server makes no CDC task "
+                f"for {target_text(pitr)} under {CDC_FLOOR}",
                 pitr.database_name,
                 pitr.table_name,
                 pitr.name,

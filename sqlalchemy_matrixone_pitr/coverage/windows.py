@@ -27,6 +27,7 @@ Source: docs/server.md, Garbage collection; What detaches a policy; Object ids; 
 
 from __future__ import annotations
 
+import functools
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -40,6 +41,8 @@ from .model import GC_TTL, SECOND, Gap, Kept, Known, Policy, Snapshot, Window, W
 from .ranges import may_be_shorter
 
 _NO_PARTS: Final = Parts()
+
+_WAS_IT_THERE: Final = "whether the table was there then is not known"
 
 
 def start_of(range: PitrRange, now: Moment) -> Moment:
@@ -213,32 +216,62 @@ class Windows:
         altered = known.altered.get(key)
         if altered is None or not shared or altered + SECOND <= shared[0].begin:
             return shared
-        if known.earlier is not None and key in known.earlier.ids:
-            return shared
+        earlier = known.earlier
+        was = earlier is not None and key in earlier.ids
+        if earlier is not None and earlier.ids.get(key) in self._ids_of(key):
+            return shared  # the same table all along
         born = min(altered + SECOND, known.now)
-        return tuple(self._from(born, window) for window in shared)
+        found: list[Window] = []
+        for window in shared:
+            if earlier is not None and window.begin > earlier.at:
+                found += self._not_asked(born, window)
+            else:
+                found.append(window if was else self._from(born, window))
+        return tuple(sorted(found, key=lambda one: (one.begin, one.by)))
+
+    def _ids_of(self, key: Key) -> tuple[int | None, ...]:
+        """The ids of a present table: its own, and, where it was rebuilt, its first one."""
+        known = self._known
+        return known.ids[key], known.logical_ids.get(key, known.ids[key])
 
     def _from(self, born: Moment, window: Window) -> Window:
         if window.begin >= born:
             return window
         if window.end is not None and window.end <= born:
-            reason = "whether the table was there then is not known"
-            return replace(window, kept=Kept.PROBABLE, reason=window.reason or reason)
+            return self._perhaps(window, _WAS_IT_THERE)
         return replace(window, begin=born, since=window.begin)
+
+    def _not_asked(self, born: Moment, window: Window) -> Iterator[Window]:
+        """A window that begins after the moment that was asked for: a table that was another one
+        then, or not there, may have been made between the two, or later."""
+        end = born if window.end is None else min(born, window.end)
+        if window.begin < end:
+            reason = f"{_WAS_IT_THERE}: coverage() of its database alone may know"
+            yield self._perhaps(replace(window, end=end), reason)
+        begin = max(window.begin, born)
+        if window.end is None or begin < window.end:
+            yield replace(window, begin=begin)
+
+    def _perhaps(self, window: Window, reason: str) -> Window:
+        return replace(window, kept=Kept.PROBABLE, reason=window.reason or reason)
 
     def _of_gone(self, key: Key) -> Iterator[Window]:
         """The windows of policies above a table that is not there: as far as it is known to have
         been. A policy of its own that ended tells that it was there until then; it may have been
         rebuilt then, and dropped later."""
         known, own = self._known, self._of_table.get(key, ())
-        was = known.earlier is not None and key in known.earlier.ids
-        if not own and not was:
+        asked = None if known.earlier is None or key not in known.earlier.ids else known.earlier.at
+        if not own and asked is None:
             return
         first = min((policy.made for policy in own), default=known.now)
         last = max((policy.ended for policy in own if policy.ended is not None), default=None)
         reason = "when the table was dropped is not known"
         for window in self._of_database_and_above(key[0]):
+            was = asked is not None and window.begin <= asked
             begin = window.begin if was else max(first, window.begin)
+            if asked is not None and window.begin < begin:
+                until = begin if window.end is None else min(begin, window.end)
+                yield self._perhaps(replace(window, end=until), reason)
             until = begin if last is None else last
             if window.end is not None and window.end <= until:
                 until = window.end
@@ -246,9 +279,7 @@ class Windows:
                 yield replace(window, begin=begin, end=until)
             begin = max(begin, until)
             if window.end is None or begin < window.end:
-                yield replace(
-                    window, begin=begin, kept=Kept.PROBABLE, reason=window.reason or reason
-                )
+                yield self._perhaps(replace(window, begin=begin), reason)
 
     def _of_database_and_above(self, database: str) -> tuple[Window, ...]:
         found = self._shared.get(database)
@@ -327,6 +358,7 @@ class Windows:
                     indexes,
                     pitr.range,
                     reason=reason,
+                    before=policy.before,
                 )
 
         if start < sure:
@@ -364,21 +396,28 @@ class Windows:
                 )
             if object_key[1] is not None:
                 return Kept.KEPT, ""
-        was = known.earlier is not None and key in known.earlier.ids
+        earlier = known.earlier
+        was = earlier is not None and key in earlier.ids and earlier.at <= snapshot.at
         if was or (age is not None and snapshot.at >= age + SECOND):
             return Kept.KEPT, ""
-        return Kept.PROBABLE, "whether the table was there then is not known"
+        return Kept.PROBABLE, _WAS_IT_THERE
 
 
 def lasts(window: Window, required: PitrRange) -> bool:
     """Whether what is there now can be restored by a window for a time to come, surely or
-    probably: its policy is active, and no range that is shorter."""
+    probably: its policy is active, and its range is no shorter, without a hold either."""
+    range = window.lasting_range
     return (
         window.kind is WindowKind.POLICY
         and window.end is None
-        and window.range is not None
-        and not may_be_shorter(required, window.range)
+        and range is not None
+        and _reaches(range, required)
     )
+
+
+@functools.lru_cache(1024)
+def _reaches(range: PitrRange, required: PitrRange) -> bool:
+    return not may_be_shorter(required, range)
 
 
 def is_active(window: Window) -> bool:

@@ -229,6 +229,7 @@ class Plan:
     :ivar rows_only: tables of which nothing that is declared or there keeps all: indexes or
         partitions are lost. No drift, and in no way of ``in_sync``.
     :ivar held: policies whose range is longer while :func:`hold` is for them. No drift either.
+    :ivar when_released: what their ranges without the hold lack, to be altered when it has ended.
     """
 
     actions: tuple[Action, ...]
@@ -239,6 +240,7 @@ class Plan:
     scope: Scope = field(compare=False)
     rows_only: tuple[Shortfall, ...] = ()
     held: tuple[Pitr, ...] = ()
+    when_released: tuple[Alter, ...] = ()
 
     @property
     def in_sync(self) -> bool:
@@ -292,6 +294,7 @@ class Plan:
             "unknown": [_described(pitr) for pitr in self.unknown],
             "rows_only": [shortfall.to_dict() for shortfall in self.rows_only],
             "held": [_described(pitr) for pitr in self.held],
+            "when_released": [action.to_dict() for action in self.when_released],
         }
 
     def summary(self) -> str:
@@ -318,6 +321,7 @@ class Plan:
             lines.append(f"  {len(self.undeclared)} not declared, left alone")
         if self.held:
             lines.append(f"  held, range left alone: {', '.join(p.name for p in self.held)}")
+        lines += (f"  when its hold ends: {action}" for action in self.when_released)
         lines += (f"  {line}" for line in in_words(self.rows_only))
         return "\n".join((f"Plan: {self.summary()}", *lines))
 

@@ -21,7 +21,7 @@ from ..generations import (
     target_of,
     target_text,
 )
-from ..model import Pitr, PitrLevel, PitrStatus
+from ..model import Pitr, PitrLevel, PitrRange, PitrStatus
 from .actions import ORDER, Action, Alter, Conflict, Create, Drop, Include, Plan, Renew, Scope
 from .costs import dropping_cost, replacing_cost
 
@@ -37,7 +37,7 @@ def compare(
     detached_at: Mapping[str, dt.datetime] | None = None,
     now: dt.datetime | None = None,
     internal: bool = False,
-    held: Collection[str] = (),
+    held: Mapping[str, PitrRange] | None = None,
 ) -> Plan:
     """The Plan that makes ``existing`` what is ``declared``. Pure: nothing is read or sent.
 
@@ -57,7 +57,9 @@ def compare(
         after its last restorable moment.
     :param now: the server's present; without it nothing is dropped for its age.
     :param internal: whether the server's version takes another form of CREATE for a table.
-    :param held: names of policies that :func:`hold` has lengthened: their range is no drift.
+    :param held: the ranges before of policies that :func:`hold` has lengthened, by name: that a
+        range is longer now is no drift. Where the one before is not what is declared either, the
+        plan says what is to be altered when the hold has ended.
     :raises PitrValidationError: a declared policy without its database.
 
     >>> plan = compare([Pitr.account("nightly", "14d")], [Pitr.account("nightly", "7d")])
@@ -77,7 +79,7 @@ def compare(
         detached_at or {},
         now,
         internal,
-        frozenset(held),
+        held or {},
     )
     comparison.run()
     return Plan(
@@ -88,6 +90,7 @@ def compare(
         tuple(comparison.unknown),
         Scope(tuple(wanted), ours, drop_undeclared, include),
         held=tuple(comparison.held_back),
+        when_released=tuple(sorted(comparison.when_released, key=_order)),
     )
 
 
@@ -135,11 +138,12 @@ class _Comparison:
         detached_at: Mapping[str, dt.datetime],
         now: dt.datetime | None,
         internal: bool,
-        held: frozenset[str],
+        held: Mapping[str, PitrRange],
     ) -> None:
         self.internal = internal
         self.held = held
         self.held_back: list[Pitr] = []
+        self.when_released: list[Alter] = []
         self.wanted = wanted
         self.ours = ours
         self.drop_undeclared = drop_undeclared
@@ -276,10 +280,13 @@ class _Comparison:
 
     def _other_range(self, pitr: Pitr, current: Pitr) -> None:
         """The range is another one, which is no drift while a hold has lengthened it."""
-        if current.name in self.held:
-            self.held_back.append(current)
-        else:
+        before = self.held.get(current.name)
+        if before is None:
             self.actions.append(_alter(pitr, current))
+            return
+        self.held_back.append(current)
+        if before != pitr.range:
+            self.when_released.append(_alter(pitr, current.with_range(before)))
 
     def _create(self, pitr: Pitr, reason: str, existing: Pitr | None = None) -> Create:
         return Create(pitr, reason, existing, internal=self._is_internal(pitr))

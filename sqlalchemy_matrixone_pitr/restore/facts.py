@@ -28,7 +28,7 @@ from ..catalog import (
 )
 from ..connections import roll_back, run_text
 from ..coverage.model import Known, Verdict
-from ..coverage.reading import read_known, read_snapshots, read_then
+from ..coverage.reading import ids_then, read_known, read_snapshots
 from ..coverage.verdicts import judge
 from ..ddl import back_quoted
 from ..extent import Parts
@@ -160,8 +160,8 @@ def read_facts(connection: Connection, scope: Scope, at: Moment) -> Facts:
     asked = restored or [(database, "") for database in scope.databases]
     known = read_known(connection, asked)
     known = replace(known, snapshots=read_snapshots(connection, at))
-    ids_then = read_then(connection, asked, at) or {}
-    verdicts = {table: judge(known, table, at, ids_then) for table in restored}
+    were = ids_then(connection, asked, at) or {}
+    verdicts = {table: judge(known, table, at, were) for table in restored}
     facts = Facts(
         version,
         scope,
@@ -171,7 +171,7 @@ def read_facts(connection: Connection, scope: Scope, at: Moment) -> Facts:
         known,
         read_state(connection, databases=scope.databases, tables={t for _, t in restored}),
         {table: verdict for table, verdict in verdicts.items() if verdict is not None},
-        ids_then,
+        were,
     )
     roll_back(connection)
     return _Reader(connection, facts).read()

@@ -12,7 +12,7 @@ from sqlalchemy_matrixone_pitr import Kept, Moment, Pitr, PitrLevel, PitrStatus,
 from sqlalchemy_matrixone_pitr.catalog import Key, ObjectKey
 from sqlalchemy_matrixone_pitr.coverage.model import GC_TTL, Earlier, Known, Policy, Snapshot
 from sqlalchemy_matrixone_pitr.coverage.verdicts import judge
-from sqlalchemy_matrixone_pitr.coverage.windows import Windows
+from sqlalchemy_matrixone_pitr.coverage.windows import Windows, lasts
 from sqlalchemy_matrixone_pitr.extent import Extent, Parts
 from sqlalchemy_matrixone_pitr.model import PitrRange
 from sqlalchemy_matrixone_pitr.server import Version, rules_of
@@ -254,6 +254,74 @@ def test_a_table_that_is_gone() -> None:
     )
     assert Windows(state).gaps_of(KEY, windows(state)) == ()
     assert windows(known(DATABASE, ids=ids, altered={})) == ()  # never heard of
+
+
+OTHER = policy(Pitr.database("o", "90d", database_name="other"), 11, ago(days=60))
+"""The oldest policy: ids are asked for at its begin, of the tables of all databases."""
+
+
+def asked_early(ids: dict[ObjectKey, int], altered: Moment, **more: object) -> tuple[Window, ...]:
+    """The windows under DATABASE, which reaches back to seven days ago, where the moment that was
+    asked for is sixty days ago."""
+    earlier = Earlier(ago(days=60), ids)
+    state = known(OTHER, DATABASE, altered={KEY: altered}, earlier=earlier, **more)
+    return windows(state)
+
+
+def test_one_earlier_moment_and_a_table_that_is_the_same() -> None:
+    [window] = asked_early(IDS, ago(days=3))
+    assert (window.begin, window.kept) == (ago(days=7), Kept.KEPT)
+    rebuilt = {("shop", None): DB, KEY: 19}
+    [window] = asked_early(rebuilt, ago(days=3), logical_ids={KEY: 19})
+    assert (window.begin, window.kept) == (ago(days=7), Kept.KEPT)
+
+
+@pytest.mark.parametrize("then", [{("shop", None): DB}, {("shop", None): DB, KEY: 19}])
+def test_one_earlier_moment_and_a_table_that_was_not_there_or_another(
+    then: dict[ObjectKey, int],
+) -> None:
+    """It may have been dropped before the policy was made, and be made again three days ago."""
+    born = ago(days=3) + dt.timedelta(seconds=1)
+    perhaps, sure = asked_early(then, ago(days=3))
+    assert (perhaps.begin, perhaps.end, perhaps.kept) == (ago(days=7), born, Kept.PROBABLE)
+    assert "whether the table was there then is not known: coverage() of its database" in (
+        perhaps.reason
+    )
+    assert (sure.begin, sure.end, sure.kept) == (born, None, Kept.KEPT)
+
+
+def test_one_earlier_moment_and_a_table_that_is_gone() -> None:
+    """It was there sixty days ago, and a policy of its own was made four days ago."""
+    own = of_table(ago(days=4), ended=ago(days=2), status=PitrStatus.DETACHED)
+    earlier = Earlier(ago(days=60), IDS)
+    ids: dict[ObjectKey, int] = {("shop", None): DB}
+    state = known(OTHER, DATABASE, own, ids=ids, altered={}, earlier=earlier)
+    found = [(one.by, one.begin, one.end, one.kept) for one in windows(state)]
+    assert found == [
+        ("d", ago(days=7), ago(days=4), Kept.PROBABLE),
+        ("d", ago(days=4), ago(days=2), Kept.KEPT),
+        ("t", ago(days=4), ago(days=2), Kept.KEPT),
+        ("d", ago(days=2), None, Kept.PROBABLE),
+    ]
+
+
+def test_a_snapshot_from_before_the_earlier_moment() -> None:
+    """That the table was there later tells nothing."""
+    earlier = Earlier(ago(days=60), {("shop", None): DB, KEY: 19})
+    snapshots = [Snapshot("before", ago(days=80)), Snapshot("after", ago(days=50))]
+    state = known(altered={KEY: ago(days=3)}, earlier=earlier, snapshots=snapshots)
+    assert {one.by: one.kept for one in windows(state)} == {
+        "before": Kept.PROBABLE,
+        "after": Kept.KEPT,
+    }
+
+
+def test_a_held_range_is_not_the_one_that_lasts() -> None:
+    held = replace(DATABASE, pitr=DATABASE.pitr.with_range("100y"), before=DATABASE.pitr.range)
+    [window] = windows(known(held))
+    assert (str(window.range), str(window.lasting_range)) == ("100y", "7d")
+    for required, long_enough in (("7d", True), ("8d", False), ("100y", False)):
+        assert lasts(window, PitrRange.parse(required)) is long_enough
 
 
 def test_snapshots_are_instants() -> None:

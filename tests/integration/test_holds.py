@@ -19,7 +19,9 @@ from sqlalchemy_matrixone_pitr import (
     Pitr,
     PitrManager,
     PitrNotFoundError,
+    PitrRange,
     PitrValidationError,
+    RiskKind,
     TablePitr,
     apply_plan,
     check_kept,
@@ -92,7 +94,13 @@ def test_held_and_released(shop: Engine, database: str, prefix: str) -> None:
     assert len(plan.to_dict()["held"]) == 2
     other = plan_pitrs(shop, declared(prefix, "14d"))
     assert other.in_sync  # its range is compared again when the hold has ended
-    assert f"{prefix}_d" in coverage(shop, databases=[database]).held
+    assert plan.when_released == ()
+    assert [str(action) for action in other.when_released] == [
+        f"~ alter {prefix}_d, database {database}, 7d -> 14d: its range is 7d, declared is 14d"
+    ]
+    assert f"when its hold ends: ~ alter {prefix}_d" in repr(other)
+    assert [action["name"] for action in other.to_dict()["when_released"]] == [f"{prefix}_d"]
+    assert str(coverage(shop, databases=[database]).held[f"{prefix}_d"]) == "7d"
     (verdict,) = check_kept(shop, f"{database}.t", at)
     assert verdict.kept is Kept.KEPT  # a hold changes a range, and makes nothing doubtful
     released = release(shop, made.id)
@@ -125,6 +133,49 @@ def test_what_was_sure_stays_so(shop: Engine, database: str, prefix: str) -> Non
     assert known_sure([made], {pitr.name: pitr}) == {pitr.name: now - dt.timedelta(days=2)}
     by_others = HeldPolicy(pitr.name, policy.before, policy.sure, seconds - 5)
     assert known_sure([Hold(1, "why", database, now, None, (by_others,))], {pitr.name: pitr}) == {}
+
+
+@pytest.mark.parametrize(
+    ("require", "met"), [("7d", True), ("8d", False), ("100y", False), ("1d", True)]
+)
+def test_a_requirement_is_measured_without_the_hold(
+    shop: Engine, database: str, prefix: str, require: str, met: bool
+) -> None:
+    """A release gives the range before back: who relies on the longer one has nothing then."""
+    before = coverage(shop, databases=[database], require=require).table(database, "t")
+    made = hold(shop, database, "why")
+    report = coverage(shop, databases=[database], require=require)
+    table = report.table(database, "t")
+    assert table.meets_requirement is before.meets_requirement is met
+    assert {str(window.range) for window in table.windows} == {"100y"}
+    assert {str(window.before) for window in table.windows} == {"7d", "3d"}
+    assert {window["range_when_released"] for window in table.to_dict()["windows"]} == {"7d", "3d"}
+    risks = [risk.message for risk in report.at_risk() if risk.kind is RiskKind.TOO_SHORT]
+    said = (
+        f"{database}.t: {require} is required, its policies reach back 3d, 7d when the hold of "
+        f"{prefix}_d and {prefix}_t ends: release it, and lengthen the range"
+    )
+    assert risks == ([] if met else [said])
+    release(shop, made)
+    table = coverage(shop, databases=[database], require=require).table(database, "t")
+    assert table.meets_requirement is met
+
+
+def test_a_declared_requirement_and_the_floor_of_cdc(
+    shop: Engine, database: str, prefix: str
+) -> None:
+    """A policy of an hour that is held has a hundred years, and an hour in a minute."""
+    say(shop, "CREATE TABLE u (id INT PRIMARY KEY)")
+    protect(shop, Pitr.table(f"{prefix}_u", "u", "1h", database_name=database))
+    metadata = MetaData()
+    Table("t", metadata, Column("id", Integer, primary_key=True), TablePitr("9d", f"{prefix}_t"))
+    made = hold(shop, [f"{database}.t", f"{database}.u"], "why")
+    report = coverage(shop, metadata)
+    assert report.table(database, "t").meets_requirement is False
+    kinds = {risk.kind: risk.message for risk in report.at_risk()}
+    assert "its range is 1h when its hold ends, and the server makes" in kinds[RiskKind.CDC]
+    assert RiskKind.TOO_SHORT in kinds
+    release(shop, made)
 
 
 def test_two_holds_and_a_change_by_hand(shop: Engine, database: str, prefix: str) -> None:
@@ -219,17 +270,18 @@ def test_whose_range_is_as_long(shop: Engine, database: str, prefix: str) -> Non
     """A policy of 100 years is not held for that; a generation is, whose held one was dropped."""
     say(shop, "CREATE TABLE u (id INT PRIMARY KEY)")
     protect(shop, Pitr.table(f"{prefix}_u", "u", "100y", database_name=database))
-    assert coverage(shop, databases=[database]).held == ()
+    assert coverage(shop, databases=[database]).held == {}
     made = hold(shop, f"{database}.t", "why")
     say(shop, "ALTER TABLE t ADD COLUMN v INT")
     PitrManager(shop).renew(f"{prefix}_t")
     drop(shop, f"{prefix}_t")
-    held = (f"{prefix}_d", f"{prefix}_t__g2")
+    held = {f"{prefix}_d": PitrRange.parse("7d"), f"{prefix}_t__g2": PitrRange.parse("3d")}
     assert coverage(shop, databases=[database]).held == held
     drop(shop, f"{prefix}_d")  # no policy is left whose range was changed
-    assert coverage(shop, databases=[database]).held == held[1:]
+    del held[f"{prefix}_d"]
+    assert coverage(shop, databases=[database]).held == held
     release(shop, made)
-    assert coverage(shop, databases=[database]).held == ()
+    assert coverage(shop, databases=[database]).held == {}
     assert ranges(shop, prefix) == {"t__g2": "3d", "u": "100y"}
 
 
