@@ -200,15 +200,15 @@ def undo_changes(
     rows as of ...: 1 inserted, 0 updated, 0 deleted, 0 skipped
     """
     own = _own_connection(connection)
-    chosen = _kinds(kinds)
-    undos = _open(own, table, at, until, where, chosen, on_conflict, allow_unprotected)
+    wanted = _Wanted.of(table, at, until, where, kinds, on_conflict, allow_unprotected)
+    undos = _open(own, wanted)
     with _no_table_left(own, undos):
-        undos = _find_conflicts(own, undos, on_conflict)
+        undos = _find_conflicts(own, undos, wanted.on_conflict)
         done = {undo.table: dict.fromkeys(ChangeKind, 0) for undo in undos}
         for undo in undos:
             for statement in undo.replacements():
                 done[undo.table][ChangeKind.INSERTED] += send(own, statement)
-        for step in in_order(undos, chosen):
+        for step in in_order(undos, wanted.kinds):
             while True:
                 rows = send(own, step.statement)
                 if step.kind is not None:
@@ -217,7 +217,7 @@ def undo_changes(
                     break
         report = UndoReport(
             undos[0].comparison.at,
-            chosen,
+            wanted.kinds,
             tuple(_report(own, undo, done[undo.table]) for undo in undos),
             undos[0].until,
         )
@@ -245,31 +245,22 @@ def undo_sql(
     :raises PitrTransactionError: ``until`` is given, and the connection is AUTOCOMMIT.
     """
     found = unwrap(bind, "undo_sql()")
-    arguments = (table, at, until, where, _kinds(kinds), on_conflict, allow_unprotected)
+    wanted = _Wanted.of(table, at, until, where, kinds, on_conflict, allow_unprotected)
     if isinstance(found, Engine):
         with found.connect() as connection:
-            return _script(connection, *arguments)
+            return _script(connection, wanted)
     if until is not None and is_autocommit(found):
         raise PitrTransactionError(
             "undo_sql makes a table where until= is given, and drops it, in one transaction: this "
             "connection is AUTOCOMMIT; give the Engine, or another connection"
         )
-    return _script(found, *arguments)
+    return _script(found, wanted)
 
 
-def _script(
-    connection: Connection,
-    table: Target | Sequence[Target],
-    at: MomentLike | str,
-    until: MomentLike | str | None,
-    where: Where,
-    kinds: frozenset[ChangeKind],
-    on_conflict: str,
-    allow_unprotected: bool,
-) -> str:
-    undos = _open(connection, table, at, until, where, kinds, on_conflict, allow_unprotected)
+def _script(connection: Connection, wanted: _Wanted) -> str:
+    undos = _open(connection, wanted)
     with _no_table_left(connection, undos):
-        undos = _find_conflicts(connection, undos, on_conflict)
+        undos = _find_conflicts(connection, undos, wanted.on_conflict)
     first = undos[0]
     of = "" if first.until is None else f", of what changed until {first.until}"
     lines = [f"-- {names_of(undo.table for undo in undos)} as of {first.comparison.at}{of}"]
@@ -279,7 +270,7 @@ def _script(
             lines += [f"{_text(statement)};" for statement in undo.again.statements]
     for undo in undos:
         lines += [f"{_text(statement)};" for statement in undo.replacements()]
-    for step in in_order(undos, kinds):
+    for step in in_order(undos, wanted.kinds):
         if step.until_none:
             lines.append("-- once more, as long as it finds rows:")
         lines.append(f"{_text(step.statement)};")
@@ -332,39 +323,61 @@ def _kinds(kinds: Iterable[ChangeKind | str]) -> frozenset[ChangeKind]:
     return chosen
 
 
-def _open(
-    connection: Connection,
-    table: Target | Sequence[Target],
-    at: MomentLike | str,
-    until: MomentLike | str | None,
-    where: Where,
-    kinds: frozenset[ChangeKind],
-    on_conflict: str,
-    allow_unprotected: bool,
-) -> list[TableUndo]:
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """The arguments of an undo, checked."""
+
+    targets: list[Any]
+    at: MomentLike | str
+    until: MomentLike | str | None
+    where: Where
+    kinds: frozenset[ChangeKind]
+    on_conflict: str
+    allow_unprotected: bool
+
+    @classmethod
+    def of(
+        cls,
+        table: Target | Sequence[Target],
+        at: MomentLike | str,
+        until: MomentLike | str | None,
+        where: Where,
+        kinds: Iterable[ChangeKind | str],
+        on_conflict: str,
+        allow_unprotected: bool,
+    ) -> _Wanted:
+        """
+        :raises PitrValidationError: one is none, or two do not go together.
+        """
+        chosen = _kinds(kinds)
+        if on_conflict not in get_args(OnConflict):
+            raise PitrValidationError(
+                f"on_conflict is 'error', 'skip' or 'replace', not {shorten(on_conflict)}"
+            )
+        targets: list[Any] = list(table) if isinstance(table, list | tuple) else [table]
+        if not targets:
+            raise PitrValidationError("no table is given")
+        if where is not None and len(targets) > 1:
+            raise PitrValidationError("where is on the columns of one table: give one")
+        if until is not None and on_conflict == "replace" and chosen != ALL_KINDS:
+            raise PitrValidationError(
+                "on_conflict='replace' takes back rows whatever became of them since until=, so it "
+                "goes with all kinds"
+            )
+        return cls(targets, at, until, where, chosen, on_conflict, allow_unprotected)
+
+
+def _open(connection: Connection, wanted: _Wanted) -> list[TableUndo]:
     """The tables of an undo, and what is read of the catalogue for it."""
-    if on_conflict not in get_args(OnConflict):
-        raise PitrValidationError(
-            f"on_conflict is 'error', 'skip' or 'replace', not {shorten(on_conflict)}"
-        )
-    targets: list[Any] = list(table) if isinstance(table, list | tuple) else [table]
-    if not targets:
-        raise PitrValidationError("no table is given")
-    if where is not None and len(targets) > 1:
-        raise PitrValidationError("where is on the columns of one table: give one")
-    if until is not None and on_conflict == "replace" and kinds != ALL_KINDS:
-        raise PitrValidationError(
-            "on_conflict='replace' takes back rows whatever became of them since until=, so it "
-            "goes with all kinds"
-        )
-    options: Any = {"allow_unprotected": allow_unprotected, "surely": True}
-    comparisons = open_comparisons(connection, targets, at, where=where, **options)
+    targets, where, until = wanted.targets, wanted.where, wanted.until
+    options: Any = {"allow_unprotected": wanted.allow_unprotected, "surely": True}
+    comparisons = open_comparisons(connection, targets, wanted.at, where=where, **options)
     for comparison in comparisons:
         _check(connection, comparison)
     tables = [comparison.table for comparison in comparisons]
     databases = {database for database, _ in tables}
     keys = references(connection, of=databases, to=databases)
-    undos = [TableUndo(comparison, tables, keys, kinds) for comparison in comparisons]
+    undos = [TableUndo(comparison, tables, keys, wanted.kinds) for comparison in comparisons]
     if until is not None:
         since = open_comparisons(connection, targets, until, **options)
         for undo, later in zip(undos, since, strict=True):
