@@ -18,6 +18,7 @@ from .arguments import (
 from .console import Console
 from .errors import CliError
 from .moments import Moments, allow_unprotected, at_option, described
+from .targets import target_then
 from .values import many
 
 if TYPE_CHECKING:
@@ -61,8 +62,9 @@ def copy(
 ) -> int:
     """Copy a table or database as it was beside the original: shows what, asks, does it.
 
-    SOURCE is a table that was there then, or else a database. INTO is a name that is free: of a
-    table in its database, or with another one, as database.table.
+    SOURCE is database.table, or a name: a table of the URL's database, or else a database,
+    whichever was there then; 'NAME.*' is the database. INTO is a name that is free: of a table in
+    its database, or with another one, as database.table.
     """
     from ..restore.copy import copying
 
@@ -70,32 +72,12 @@ def copy(
     with Console(error=True).working(f"looking at {source}"):
         wanted = copying(
             engine,
-            source if "." in source else beside(engine, source, moment),
+            target_then(engine, source, moment),
             moment,
             into,
             allow_unprotected=allow_unprotected,
         )
     return carry_out(wanted, as_json=as_json, as_sql=as_sql, dry_run=dry_run, yes=yes)
-
-
-def beside(engine: Engine, name: str, moment: object) -> str:
-    """A table of the current database that was there then, with its database; or else the name."""
-    from .. import server
-    from ..catalog import inventory
-    from ..connections import side_connection
-    from ..declarations import Databases
-    from ..moment import Moment
-    from ..names import fold
-
-    assert isinstance(moment, Moment)
-    database = Databases.of(engine).real(None)
-    if database is None:
-        return name
-    with side_connection(engine) as side:
-        version = server.require_matrixone(side)
-        there = inventory(side, version, at=moment, database=database) or {}
-    is_table = (database, fold(name)) in {one.key for one in there.values()}
-    return f"{database}.{name}" if is_table else name
 
 
 def carry_out(

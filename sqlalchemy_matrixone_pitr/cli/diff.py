@@ -14,6 +14,7 @@ from .arguments import connected, json_option
 from .console import Console
 from .moments import Moments, allow_unprotected, at_option, command_for, described, moment_option
 from .sqlparts import condition
+from .targets import table_key
 from .values import KINDS, dotted, for_json, limit_option, shown_value, where_option
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ def diff(
         _progress(f"comparing {table}", printing=as_csv or as_json) as progress,
         diff_rows(
             engine,
-            table,
+            dotted(table_key(engine, table)),
             then,
             until=later,
             where=condition(where),

@@ -14,11 +14,13 @@ from .console import Console
 from .copying import carry_out, sql_option
 from .errors import CliError
 from .moments import Moments, allow_unprotected, counted_reads, moment_option
+from .targets import choose, meanings
 from .values import limit_option, many
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Engine
 
+    from ..catalog import ObjectKey
     from ..moment import Moment
     from ..past.dropped import DroppedObject
 
@@ -162,7 +164,8 @@ def undrop(
 ) -> int:
     """Bring a dropped table or database back as it was at last: shows what, asks, does it.
 
-    OBJECT is a table of the current database, database.table, or a database.
+    OBJECT is database.table, or a name: a table of the URL's database, or else a database,
+    whichever was dropped; 'NAME.*' is the database.
     """
     from ..past.dropped import undropping
 
@@ -190,19 +193,12 @@ def _drops_of(
     engine: Engine, name: str, start: Moment | None, samples: int
 ) -> Sequence[DroppedObject]:
     """The drops of a table, or else of a database, the latest first."""
-    from ..declarations import Databases
-    from ..names import fold, plain
     from ..past.dropped import dropped_objects
 
-    database, _, table = plain(name).rpartition(".")
-    databases = Databases.of(engine)
-    wanted: list[tuple[str, str | None]] = []
-    if within := databases.real(database or None):
-        wanted.append((within, fold(table)))
-    if not database:
-        wanted.append((fold(table), None))
-    for key in wanted:
+    meant = meanings(engine, name)
+    drops: dict[ObjectKey, list[DroppedObject]] = {}
+    for key in meant:
         dropped = dropped_objects(engine, database=key[0], since=start, samples=samples)
-        if found := [one for one in dropped if (one.database_name, one.table_name) == key]:
-            return found
-    return []
+        drops[key] = [one for one in dropped if (one.database_name, one.table_name) == key]
+    there = [key for key, found in drops.items() if found]
+    return drops[choose(name, meant, there)] if there else []

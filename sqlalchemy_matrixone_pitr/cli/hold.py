@@ -8,6 +8,7 @@ import click
 
 from .arguments import changes_the_server, connected, json_option, timeout
 from .console import Console
+from .targets import targets_held
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Engine
@@ -33,12 +34,13 @@ def hold(
 ) -> None:
     """Let nothing of tables or a database age out while people investigate.
 
-    TARGET is a database, or database.table; several are tables. The ranges of the policies that
-    cover it are lengthened to 100 years, and recorded, until `mo-pitr release`.
+    TARGET is database.table, or a name: a table of the URL's database, or else a database,
+    whichever is there or has a policy; 'NAME.*' is the database. Several are tables. The ranges of
+    the policies that cover it are lengthened to 100 years, and recorded, until `mo-pitr release`.
     """
     from ..hold import hold
 
-    made = hold(engine, targets[0] if len(targets) == 1 else list(targets), reason, timeout=timeout)
+    made = hold(engine, targets_held(engine, targets), reason, timeout=timeout)
     _show([made], as_json)
     if not as_json:
         Console().as_it_is(f"End it: mo-pitr release {made.id}")

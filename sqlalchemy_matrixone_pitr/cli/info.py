@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -16,10 +16,12 @@ from .arguments import connected, databases, json_option
 from .console import MOST_NAMES, Console, warn
 from .errors import CliError
 from .moments import Moments, moment_option
+from .targets import table_key
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Engine
 
+    from ..catalog import Key
     from ..coverage.report import CoverageReport
     from ..coverage.risks import Risk
     from ..coverage.table import TableCoverage
@@ -119,7 +121,7 @@ def info(
             "the metadata have no table: nothing is told. Are the modules with the models imported?"
         )
     if tables:
-        report = _only(report, tables, engine.url.database)
+        report = _only(report, {name: table_key(engine, name) for name in tables})
     if as_json:
         Console().json({"format_version": 1, **report.to_dict()})
     elif prometheus:
@@ -147,24 +149,16 @@ def _write(path: str, text: str) -> None:
         raise CliError(f"cannot write {path}: {error.strerror}") from error
 
 
-def _only(report: CoverageReport, names: Sequence[str], current: str | None) -> CoverageReport:
-    """The report of some tables."""
-    from ..names import fold
+def _only(report: CoverageReport, wanted: Mapping[str, Key]) -> CoverageReport:
+    """The report of some tables.
 
-    wanted = set()
-    for name in names:
-        database, dot, table = fold(name).rpartition(".")
-        matching = {
-            one.key
-            for one in report.tables
-            if one.table_name == table
-            and one.database_name in ((database,) if dot else (fold(current),) if current else ())
-        }
-        if not matching:
-            advice = "" if dot or current else ": write database.table, or choose a database"
-            raise CliError(f"there is no table {name}, nor a policy for one{advice}")
-        wanted |= matching
-    tables = tuple(one for one in report.tables if one.key in wanted)
+    :param wanted: by the names that were given.
+    """
+    there = {one.key for one in report.tables}
+    for name, key in wanted.items():
+        if key not in there:
+            raise CliError(f"there is no table {name}, nor a policy for one")
+    tables = tuple(one for one in report.tables if one.key in wanted.values())
     theirs = {pitr.name for one in tables for pitr in one.policies}
     return replace(
         report,

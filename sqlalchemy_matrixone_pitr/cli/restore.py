@@ -23,9 +23,9 @@ from .arguments import (
     yes,
 )
 from .console import Console
-from .copying import beside
 from .errors import CliError, as_commands
 from .moments import Moments, allow_unprotected, moment_option
+from .targets import targets_then
 from .values import many
 
 if TYPE_CHECKING:
@@ -88,9 +88,10 @@ def restore(
 ) -> int:
     """Bring tables or a database back as they were: shows what, asks, does it, and verifies.
 
-    TARGET is a table that was there then, or else a database; several tables are restored together.
-    What is there now is set aside first, in the database matrixone_pitr. Exits with 1 where
-    something is left to do.
+    TARGET is database.table, or a name: a table of the URL's database, or else a database,
+    whichever was there then; 'NAME.*' is the database. Several tables are restored together. What
+    is there now is set aside first, in the database matrixone_pitr. Exits with 1 where something is
+    left to do.
     """
     if undo is not None:
         if targets or at is not None or dry_run or by_copies or compare_rows or allow_unprotected:
@@ -106,8 +107,7 @@ def restore(
         raise click.UsageError("--force belongs to --undo")
     moments = Moments(engine)
     moment = moments.of("--at", at)
-    named = [one if "." in one else beside(engine, one, moment) for one in targets]
-    target: Any = named[0] if len(named) == 1 else named
+    target: Any = targets_then(engine, targets, moment)
     options: dict[str, Any] = {
         "by_restore": False if by_copies else None,
         "allow_unprotected": allow_unprotected,
@@ -124,9 +124,7 @@ def restore(
             if not preview.ok and not dry_run:
                 raise CliError(f"{preview.target} cannot be restored so. {NOTHING_CHANGED}")
             return 0 if preview.ok else 1
-        if not yes and not typed(
-            f"Type the target's name to restore it as of {moment}", preview.target
-        ):
+        if not yes and not _agreed("to restore this", preview.target, len(targets)):
             raise CliError(NOTHING_CHANGED)
     options |= {"timeout": timeout, "compare_rows": compare_rows}
     report = _restored(engine, target, moment, preview, options, as_json)
@@ -137,6 +135,13 @@ def restore(
         _show_report(report)
         _show_ways_on(report, moments.stamps)
     return 0 if report.ok else 1
+
+
+def _agreed(what: str, target: str, tables: int) -> bool:
+    """Ask for one word to be typed: the target's name, or of several tables how many they are."""
+    if tables > 1:
+        return typed(f"Type the number of tables {what}", str(tables))
+    return typed(f"Type the target's name {what}", target)
 
 
 def _previewed(
@@ -243,7 +248,8 @@ def _undo(engine: Engine, number: int, options: dict[str, Any], as_json: bool, y
             )
         if not as_json:
             _show_record(found[0])
-        if not yes and not typed("Type the target's name to undo this", found[0].target):
+        tables = len(found[0].scope.tables)
+        if not yes and not _agreed("to undo this", found[0].target, tables):
             raise CliError(NOTHING_CHANGED)
     with _Steps(as_json) as steps:  # of what was shown, should its number be another's by now
         report = undo_restore(engine, found[0], on_progress=steps.told, **options)

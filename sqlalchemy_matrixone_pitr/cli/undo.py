@@ -20,7 +20,8 @@ from .console import Console
 from .errors import CliError
 from .moments import Moments, allow_unprotected, at_option, described, moment_option
 from .sqlparts import condition
-from .values import KINDS, dotted, for_json, table_key, where_option
+from .targets import table_key
+from .values import KINDS, dotted, for_json, where_option
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Engine

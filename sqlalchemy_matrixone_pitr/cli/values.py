@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 if TYPE_CHECKING:
-    from sqlalchemy.engine import Engine
-
     from ..catalog import Key
 
 KINDS: Final = ("inserted", "updated", "deleted")
@@ -35,13 +33,6 @@ def limit_option(default: int, what: str) -> Callable[..., Any]:
         metavar="N",
         help=f"So many {what} are listed.",
     )
-
-
-def table_key(engine: Engine, table: str) -> Key:
-    from ..declarations import Databases
-    from ..past.comparison import find_table
-
-    return find_table(table, Databases.of(engine))[0]
 
 
 def dotted(key: Key) -> str:

@@ -20,7 +20,8 @@ from .moments import (
     moment_option,
 )
 from .sqlparts import at_a_moment, tables_of
-from .values import dotted, for_json, limit_option, shown_value, table_key
+from .targets import table_key
+from .values import dotted, for_json, limit_option, shown_value
 
 if TYPE_CHECKING:
     from sqlalchemy import SelectBase, TextClause
