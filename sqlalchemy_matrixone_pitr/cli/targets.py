@@ -30,7 +30,7 @@ Meant: TypeAlias = "tuple[str, tuple[ObjectKey, ...]]"
 """A name, and what it may mean."""
 
 WHOLE: Final = ".*"
-"""What makes a name a database's, as in GRANT."""
+"""End of a name that is a database's, as in GRANT."""
 
 
 def meanings(engine: Engine, name: str) -> tuple[ObjectKey, ...]:

@@ -76,7 +76,9 @@ class RestoredTable:
 class RestoreProgress:
     """The argument of ``on_progress``, before and after each step.
 
-    :ivar outcome: None before it.
+    :ivar outcome: None before it; afterwards also of a step that an error has ended: failed, or
+        unknown where its answer was lost.
+    :ivar seconds: how long it took.
     :ivar number: of the step, from 1; and ``total``, how many there are.
     """
 

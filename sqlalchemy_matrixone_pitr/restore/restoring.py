@@ -49,7 +49,7 @@ def restore(
         have changed since.
     :param safety_copy: False cannot be undone.
     :param renew: renew the policies that do not protect the target any more.
-    :param on_progress: called before and after each step.
+    :param on_progress: called before and after each step, also after one that failed.
     :param by_restore: False never uses RESTORE.
     :param compare_rows: compare each row with what it was, not their number alone.
     :param allow_unprotected: restore what nothing surely keeps, too.

@@ -132,7 +132,11 @@ class Work:
         for number, result in enumerate(self.report.steps, 1):
             try:
                 self._tell(result, None, number, total)
-                self._do(result, does[result.step.kind])
+                try:
+                    self._do(result, does[result.step.kind])
+                except BaseException as error:
+                    self._tell_failure(error, result, number, total)
+                    raise
                 self._tell(result, result.outcome, number, total)
             except BaseException as error:  # noqa: BLE001 - raised again, with the report
                 self._raise(error)
@@ -157,6 +161,15 @@ class Work:
     def _tell(self, result: StepResult, outcome: Outcome | None, number: int, total: int) -> None:
         if self._on_progress is not None:
             self._on_progress(RestoreProgress(result.step, outcome, result.seconds, number, total))
+
+    def _tell_failure(
+        self, error: BaseException, result: StepResult, number: int, total: int
+    ) -> None:
+        """Tell of a step that an error has ended; what is told raises nothing in its place."""
+        try:
+            self._tell(result, result.outcome, number, total)
+        except Exception as second:  # noqa: BLE001 - the step's error is what is reported
+            error.add_note(f"on_progress failed, too: {second!r}")
 
     def _raise(self, error: BaseException) -> NoReturn:
         """Raise an error with the report.

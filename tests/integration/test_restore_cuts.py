@@ -24,6 +24,7 @@ from sqlalchemy_matrixone_pitr import (
     undo_restore,
 )
 from sqlalchemy_matrixone_pitr.report import Outcome
+from sqlalchemy_matrixone_pitr.restore.report import RestoreProgress
 from tests.conftest import Server
 from tests.integration.restoring import State, make_shop, state_of
 from tests.interrupts import Interrupt
@@ -65,6 +66,7 @@ class Restoring:
         say(beside, f"DELETE FROM {table} WHERE id = 2")
         self.before = state_of(beside)
         self.made: list[int] = []
+        self.told: list[RestoreProgress] = []
 
     def statements(self) -> list[str]:
         self.proxy.clear()
@@ -97,17 +99,30 @@ class Restoring:
         """Restore with a cut; what is said must be so, and the next one must do."""
         self.proxied.dispose()
         self.proxy.cut(pattern, when)
-        report = self.tried(lambda: restore(self.proxied, self.name, self.at), self.then)
-        self.again(report)
+        self.again(self.tried_to_restore())
+
+    def tried_to_restore(self) -> RestoreReport | None:
+        return self.tried(
+            lambda: restore(self.proxied, self.name, self.at, on_progress=self.told.append),
+            self.then,
+        )
 
     def tried(self, work: Callable[[], RestoreReport], goal: State) -> RestoreReport | None:
-        """What came of work that something ends: the report says so."""
+        """What came of work that something ends: the report says so, and ``on_progress`` did."""
+        self.told.clear()
         try:
             report: RestoreReport | None = work()
         except BaseException as error:
             report = report_of(error)
         self.proxy.cut("never", "before")
         self.check(report, state_of(self.beside), goal)
+        tried = (
+            [] if report is None else [s for s in report.steps if s.outcome.value != "not_tried"]
+        )
+        told = [(one.step, one.outcome, one.seconds) for one in self.told]
+        assert told[::2] == [(one.step, None, 0.0) for one in tried]
+        assert told[1::2] == [(one.step, one.outcome, one.seconds) for one in tried]
+        assert all(one.seconds > 0 for one in tried)
         return report
 
     def again(self, report: RestoreReport | None) -> None:
@@ -125,7 +140,9 @@ class Restoring:
         restored = self.restored(self.beside)
         self.proxied.dispose()
         end()
-        report = self.tried(lambda: undo_restore(self.proxied, restored), self.before)
+        report = self.tried(
+            lambda: undo_restore(self.proxied, restored, on_progress=self.told.append), self.before
+        )
         done = state_of(self.beside) == self.before
         if done:
             with pytest.raises(PitrRestoreError, match="is undone already"):
@@ -181,6 +198,27 @@ def shop(
     return Restoring(proxied_engine, proxy, beside, table)
 
 
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_step_that_fails_is_told(shop: Restoring, fails: bool) -> None:
+    """What ``on_progress`` raises then is a note: the step's error is what ended it."""
+    shop.proxy.cut("^RESTORE", "before")
+    told: list[tuple[str, str]] = []
+
+    def tell(progress: RestoreProgress) -> None:
+        if progress.outcome is not None:
+            told.append((progress.step.kind, progress.outcome.value))
+        if progress.outcome is Outcome.FAILED and fails:
+            raise ValueError("nobody listens")
+
+    with pytest.raises(PitrRestoreError, match="was not begun") as caught:
+        restore(shop.proxied, shop.name, shop.at, on_progress=tell)
+    assert told == [("copy", "done"), ("restore", "failed")]
+    cause = caught.value.__cause__
+    notes = getattr(cause, "__notes__", [])
+    assert any("on_progress failed, too: ValueError('nobody listens')" in n for n in notes) is fails
+    shop.again(report_of(caught.value))
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(3600 if ALL else 300)
 @pytest.mark.parametrize(("shop", "table"), [("free", "free"), ("own", "own")], indirect=["shop"])
@@ -207,7 +245,7 @@ def test_ctrl_c_inside_each_step(shop: Restoring, interrupt: Interrupt) -> None:
     for pattern in STEPS.values():
         shop.proxied.dispose()
         shop.proxy.on(pattern, lambda: interrupt(0.2))
-        shop.again(shop.tried(lambda: restore(shop.proxied, shop.name, shop.at), shop.then))
+        shop.again(shop.tried_to_restore())
 
 
 @pytest.mark.slow
