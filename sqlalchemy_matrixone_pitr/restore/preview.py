@@ -16,11 +16,12 @@ from ..coverage.model import Kept
 from ..ddl import RestorePitr
 from ..declarations import Databases
 from ..errors import PitrRestoreError, PitrValidationError
-from ..generations import target_of
+from ..generations import policies, target_of
 from ..model import PitrLevel, PitrStatus
 from ..moment import Moment, MomentLike
 from ..names import OWN_DATABASE
 from ..past.opening import to_moment
+from ..plan.costs import replacing_cost
 from ..show import typed_errors
 from .decision import Decision, Way, decide
 from .facts import COUNTED, Facts, has_columns, read_facts, read_text
@@ -505,6 +506,8 @@ def _costs(connection: Connection, made: Prepared, options: Options) -> Sequence
     detached = detached_by(facts, decision)
     if detached and not options.renew:
         found.append(f"these policies protect nothing afterwards: {', '.join(detached)}")
+    if options.renew:
+        found += _not_renewed(facts, decision)
     for database in facts.scope.databases if facts.then is not None else ():
         numbered = numbered_columns(connection, database, at=facts.at)
         cloned = [t for t, _ in numbered if decision.ways.get((database, t)) is not Way.ROWS]
@@ -512,6 +515,17 @@ def _costs(connection: Connection, made: Prepared, options: Options) -> Sequence
         if cloned:
             found.append(f"AUTO_INCREMENT of {', '.join(cloned)} goes on with the next block")
     return found
+
+
+def _not_renewed(facts: Facts, decision: Decision) -> Iterator[str]:
+    """The policies that a renewal would have to drop, with their history."""
+    for policy in policies(facts.state.pitrs):
+        _, _, database, table = policy.target
+        key = database or "", table or ""
+        if key in decision.ways or (table is None and database == facts.scope.database):
+            for pitr in policy.generations:
+                if pitr.name in facts.state.stale_active:
+                    yield f"{policy.name} will not be renewed: {replacing_cost(pitr)}"
 
 
 def _of_partitions(facts: Facts) -> Iterator[str]:

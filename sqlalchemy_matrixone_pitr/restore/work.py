@@ -43,7 +43,7 @@ from ..connections import (
     side_connection,
 )
 from ..ddl import RestorePitr, back_quoted
-from ..errors import PitrRestoreError, from_dbapi_error
+from ..errors import PitrAlreadyExistsError, PitrRestoreError, from_dbapi_error
 from ..generations import Policy, policies, target_of
 from ..model import PitrLevel
 from ..moment import Moment
@@ -399,9 +399,12 @@ class Work:
             except SQLAlchemyError as error:
                 result.outcome = Outcome.FAILED
                 result.note = f"{policy.name}: {error}"
+                # the server takes a detached one for active still
+                blocked = isinstance(error, PitrAlreadyExistsError)
+                without = ", keep_history=False" if blocked else ""
                 self.report.left.append(
                     f"policy {policy.name} does not protect it: renew_pitr(engine, "
-                    f"{policy.name!r}). {error}"
+                    f"{policy.name!r}{without}). {error}"
                 )
 
 

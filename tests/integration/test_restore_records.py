@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import Engine, create_engine, event
+from sqlalchemy.exc import SAWarning
 
 from sqlalchemy_matrixone_pitr import (
     Moment,
@@ -21,6 +22,7 @@ from sqlalchemy_matrixone_pitr import (
     holds,
     preview_restore,
     release,
+    renew_pitr,
     restore,
     restore_copy,
     restore_records,
@@ -227,4 +229,66 @@ def test_without_clone() -> None:
         say(engine, "DROP DATABASE shop")
         assert restore(engine, "shop", at).ok  # there is nothing to set aside
         assert state_of(engine, "shop") == then
+        engine.dispose()
+
+
+@pytest.mark.parametrize("kind", ["", ", UNIQUE KEY u (v)", ", KEY k (v)"])
+def test_without_clone_what_cannot_be_renewed_is_said(kind: str) -> None:
+    """2.2.2 takes the policy of a rebuilt table for active, and refuses another beside it: the
+    preview says so, and what is left to do can be done."""
+    with Emulator(version="2.2.2") as emulator:
+        engine = create_engine(emulator.url())
+        say(
+            engine,
+            "CREATE DATABASE shop",
+            f"CREATE TABLE shop.crates (id INT PRIMARY KEY, v INT{kind})",
+            "INSERT INTO shop.crates VALUES (1, 1), (2, 2)",
+        )
+        protect(engine, Pitr.table("week", "crates", "7d", database_name="shop"))
+        at = take_moment(engine)
+        then = state_of(engine, "shop")
+        say(engine, "ALTER TABLE shop.crates ADD COLUMN w INT")
+        before = "what was in table shop.crates before it was rebuilt can no longer be restored"
+        for target in ("shop.crates", "shop"):
+            preview = preview_restore(engine, target, at, safety_copy=False)
+            [said] = [one for one in preview.costs if "will not be renewed" in one]
+            assert said.startswith(f"week will not be renewed: {before}")
+            kept = preview_restore(engine, target, at, safety_copy=False, renew=False)
+            assert not any("will not be renewed" in one for one in kept.costs)
+            report = restore(engine, target, at, safety_copy=False, preview=preview)
+            assert state_of(engine, "shop") == then
+            [left] = report.left
+            assert left.startswith(
+                "policy week does not protect it: renew_pitr(engine, 'week', keep_history=False). "
+            )
+        with pytest.warns(SAWarning, match="renewed without its history"):
+            renew_pitr(engine, "week", keep_history=False)
+        assert restore(engine, "shop.crates", Moment.now(engine), safety_copy=False).ok
+        engine.dispose()
+
+
+@pytest.mark.parametrize("name", ["a`b", "50%", "a:b", "\u00dcn\u00ef", "x y", "select"])
+def test_without_clone_odd_names(name: str) -> None:
+    """In an account other than sys, under a hold: nothing of it needs a CLONE."""
+    quoted = f"`{name.replace('`', '``')}`"
+    with Emulator(version="2.2.2") as emulator:
+        sys = create_engine(emulator.url())
+        say(sys, "CREATE ACCOUNT acc ADMIN_NAME 'admin' IDENTIFIED BY '111'")
+        sys.dispose()
+        engine = create_engine(emulator.url(user="acc:admin", password="111"))
+        say(engine, "CREATE DATABASE shop")
+        with engine.begin() as connection:
+            cursor = connection.connection.cursor()
+            cursor.execute(f"CREATE TABLE shop.{quoted} (id INT PRIMARY KEY)")
+            cursor.execute(f"INSERT INTO shop.{quoted} VALUES (1), (2)")
+        protect(engine, Pitr.database("week", "7d", database_name="shop"))
+        at = take_moment(engine)
+        with engine.begin() as connection:
+            connection.connection.cursor().execute(f"DELETE FROM shop.{quoted} WHERE id = 1")
+        made = hold(engine, f"shop.{name}", "why")
+        report = restore(engine, f"shop.{name}", at, safety_copy=False, compare_rows=True)
+        assert report.ok, str(report)
+        assert [table.rows for table in report.tables] == [2]
+        assert release(engine, made).notes == ()
+        assert {pitr.name: str(pitr.range) for pitr in get_pitrs(engine)} == {"week": "7d"}
         engine.dispose()
