@@ -8,6 +8,7 @@ Source: docs/server.md, The status bit; information_schema and keys.
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Mapping
 from typing import Any, Final, cast
@@ -272,8 +273,37 @@ class MatrixOneDialect(MySQLDialect):
         return super()._get_server_version_info(connection)[:3]
 
 
+@functools.cache
+def _with_shared_tls_context(connection_class: type[Any]) -> type[Any]:
+    """PyMySQL's connection, with one TLS context for all that verify no certificate.
+
+    Without TLS arguments it uses TLS where the server offers it, and verifies nothing. It reads all
+    certificates of the system for that all the same, anew for each connection: some 20 ms, most of
+    the time that a connection takes.
+    """
+    shared: list[Any] = []
+
+    class SharedTLSConnection(connection_class):  # type: ignore[misc] # the driver is no import of ours
+        def _create_ssl_ctx(self, sslp: Any) -> Any:
+            if sslp:
+                return super()._create_ssl_ctx(sslp)
+            if not shared:
+                shared.append(super()._create_ssl_ctx(sslp))
+            return shared[0]
+
+    return SharedTLSConnection
+
+
 class MatrixOneDialect_pymysql(MatrixOneDialect, MySQLDialect_pymysql):
     supports_statement_cache = True
+
+    def connect(self, *cargs: Any, **cparams: Any) -> Any:
+        """Connect as PyMySQL does, see :func:`_with_shared_tls_context`; where its ``connect`` was
+        replaced, as tracing libraries do, by what is there."""
+        connect = self.loaded_dbapi.connect
+        if isinstance(connect, type):
+            connect = _with_shared_tls_context(connect)
+        return connect(*cargs, **cparams)
 
 
 class MatrixOneDialect_aiomysql(MatrixOneDialect, MySQLDialect_aiomysql):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import ssl
 from collections.abc import Callable
 from typing import Any
 
@@ -10,6 +12,7 @@ import pymysql
 import pytest
 from sqlalchemy import (
     BOOLEAN,
+    URL,
     Boolean,
     Column,
     Engine,
@@ -22,7 +25,9 @@ from sqlalchemy import (
     inspect as sa_inspect,
     text,
 )
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.pool import NullPool
 from sqlalchemy.schema import CreateTable
 
 from sqlalchemy_matrixone_pitr import PitrManager, PitrUnsupportedError, get_pitrs
@@ -217,3 +222,57 @@ def test_mysql_connector_is_refused_with_advice(server: Server, database: str) -
             get_pitrs(engine)
     finally:
         engine.dispose()
+
+
+def _contexts_of_three(url: URL, monkeypatch: pytest.MonkeyPatch, **arguments: object) -> list[Any]:
+    """Return the TLS options for which three connections have a context made."""
+    made: list[Any] = []
+
+    class Connection(pymysql.connections.Connection):  # type: ignore[misc] # it has no types
+        def _create_ssl_ctx(self, sslp: Any) -> Any:
+            made.append(sslp)
+            return ssl.create_default_context()
+
+    monkeypatch.setattr(pymysql, "connect", Connection)
+    engine = create_engine(url, poolclass=NullPool, connect_args=arguments)
+    for _ in range(3):
+        with contextlib.suppress(OperationalError), engine.connect() as conn:
+            conn.exec_driver_sql("SELECT 1")
+    engine.dispose()
+    return made
+
+
+def test_connections_share_the_tls_context_that_verifies_nothing(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """PyMySQL reads all certificates of the system for each of them."""
+    assert _contexts_of_three(server.url("matrixone+pymysql"), monkeypatch) == [{}]
+
+
+def test_tls_options_have_a_context_of_their_own(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = _contexts_of_three(
+        server.url("matrixone+pymysql"), monkeypatch, ssl_verify_identity=True
+    )
+    assert len(made) == 3
+    assert all(options["verify_mode"] is True for options in made)
+
+
+def test_a_replaced_connect_of_the_driver_is_called(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Tracing libraries put a function of theirs in its place."""
+    called = []
+    original = pymysql.connect
+
+    def traced(*arguments: Any, **options: Any) -> Any:
+        called.append(options["host"])
+        return original(*arguments, **options)
+
+    monkeypatch.setattr(pymysql, "connect", traced)
+    engine = create_engine(server.url("matrixone+pymysql"))
+    with engine.connect() as conn:
+        assert type(conn.connection.driver_connection) is original
+    engine.dispose()
+    assert called == [server.host]
