@@ -10,11 +10,10 @@ OLDEST := alembic==1.18.0+sqlalchemy==2.0.36
 MATRIX ?= $(OLDEST) alembic+sqlalchemy==2.0.* alembic+sqlalchemy
 
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
+INSTALL = $(BIN)/uv pip install --quiet --python $(BIN)/python
 
 .DEFAULT_GOAL := help
-.NOTPARALLEL:
-.PHONY: help demo quick test test-live lint types pytest coverage oldest matrix bench clean
+.PHONY: help demo quick test test-live lint types pytest coverage oldest matrix matrix-venvs bench clean
 
 # without it each of hundreds of processes would compile all that it imports
 unexport PYTHONDONTWRITEBYTECODE
@@ -31,7 +30,11 @@ demo: $(VENV)/.demo ## the package at work on its own emulator; no server needed
 quick: lint types ## while you work: ruff, mypy, and a minute of tests, each once (JOBS=, PYTEST_ARGS=)
 	env -u MATRIXONE_URL $(BIN)/python -m pytest -n $(JOBS) --dist loadgroup --once -m 'not slow' $(PYTEST_ARGS)
 
-test: lint types pytest oldest ## the next four: all that must pass
+test: $(VENV)/.dev ## the next four: all that must pass; the first two beside the third
+	@failed=0; \
+	$(MAKE) --no-print-directory --jobs=2 pytest lint types matrix-venvs MATRIX='$(OLDEST)' || failed=1; \
+	$(MAKE) --no-print-directory oldest || failed=1; \
+	exit $$failed
 
 lint: $(VENV)/.dev ## ruff
 	$(BIN)/ruff check
@@ -40,7 +43,7 @@ lint: $(VENV)/.dev ## ruff
 types: $(VENV)/.dev ## mypy, strict
 	$(BIN)/mypy
 
-pytest: $(VENV)/.dev ## all tests, on the emulator; they build the wheel too (JOBS=5, PYTEST_ARGS=)
+pytest: $(VENV)/.collected ## all tests, on the emulator; they build the wheel too (JOBS=5, PYTEST_ARGS=)
 	env -u MATRIXONE_URL $(BIN)/python -m pytest -n $(JOBS) --dist loadgroup $(PYTEST_ARGS)
 
 coverage: $(VENV)/.dev ## all tests, with lines and branches counted; slower (JOBS=5, PYTEST_ARGS=)
@@ -54,14 +57,20 @@ oldest: ## tests/alembic once more, each once, with the oldest Alembic and SQLAl
 	@$(MAKE) --no-print-directory matrix MATRIX='$(OLDEST)' \
 		PYTEST_ARGS="--once --turn 1 -m 'not any_alembic' $(PYTEST_ARGS)"
 
-matrix: ## tests/alembic with each pair of Alembic and SQLAlchemy in MATRIX, in venvs beside .venv
+matrix: matrix-venvs ## tests/alembic with each pair of Alembic and SQLAlchemy in MATRIX, in venvs beside .venv
 	@set -e; for pair in $(foreach pair,$(MATRIX),'$(pair)'); do \
-		venv="$(VENV)-$$(printf %s "$$pair" | tr -c 'a-z0-9.' _)"; \
-		$(MAKE) --no-print-directory VENV="$$venv" "$$venv/.dev"; \
-		"$$venv/bin/python" -m pip --quiet --disable-pip-version-check install --upgrade $$(printf %s "$$pair" | tr + ' '); \
 		echo "== $$pair"; \
-		env -u MATRIXONE_URL "$$venv/bin/python" -m pytest -n $(JOBS) --dist loadgroup tests/alembic $(PYTEST_ARGS); \
+		env -u MATRIXONE_URL "$(call venv_of,$$pair)/bin/python" -m pytest -n $(JOBS) --dist loadgroup tests/alembic $(PYTEST_ARGS); \
 	done
+
+matrix-venvs:
+	@set -e; for pair in $(foreach pair,$(MATRIX),'$(pair)'); do \
+		venv="$(call venv_of,$$pair)"; \
+		$(MAKE) --no-print-directory VENV="$$venv" "$$venv/.dev"; \
+		"$$venv/bin/uv" pip install --quiet --python "$$venv/bin/python" --upgrade $$(printf %s "$$pair" | tr + ' '); \
+	done
+
+venv_of = $(VENV)-$$(printf %s "$(1)" | tr -c 'a-z0-9.' _)
 
 bench: ## the benchmarks, in a venv of their own with the SDK (MATRIXONE_URL= for a real server, BENCH_ARGS=)
 	@$(MAKE) --no-print-directory VENV='$(VENV)-bench' '$(VENV)-bench/.bench'
@@ -79,16 +88,22 @@ $(VENV)/.made:
 	done; \
 	echo 'Python 3.11 or later is needed: make PYTHON=/path/to/python3.11 ...' >&2; exit 1
 
-$(VENV)/.demo: pyproject.toml $(VENV)/.made
-	$(PIP) install --editable '.[aiomysql,cli,emulator,pymysql]'
+$(VENV)/.uv: $(VENV)/.made
+	$(BIN)/python -m pip --quiet --disable-pip-version-check install uv
+	@touch $@
+
+$(VENV)/.demo: pyproject.toml $(VENV)/.uv
+	$(INSTALL) --editable '.[aiomysql,cli,emulator,pymysql]'
 	@touch $@
 
 $(VENV)/.bench: $(VENV)/.dev
-	$(PIP) install matrixone-python-sdk
+	$(INSTALL) matrixone-python-sdk
 	@touch $@
 
-# pip knows --group from 25.1 on
-$(VENV)/.dev: pyproject.toml $(VENV)/.made
-	$(PIP) install --upgrade 'pip>=25.1'
-	$(PIP) install --editable '.[all]' --group dev
+$(VENV)/.dev: pyproject.toml $(VENV)/.uv
+	$(INSTALL) --editable '.[all]' --group dev
 	@touch $@
+
+# by one process first: else each worker would compile all modules, and rewrite the tests' assertions
+$(VENV)/.collected: $(VENV)/.dev
+	@$(BIN)/python -m pytest --collect-only --quiet --quiet > /dev/null 2>&1; touch $@
