@@ -28,11 +28,12 @@ demo: $(VENV)/.demo ## the package at work on its own emulator; no server needed
 	@$(BIN)/mo-pitr demo
 
 quick: lint types ## while you work: ruff, mypy, and a minute of tests, each once (JOBS=, PYTEST_ARGS=)
-	env -u MATRIXONE_URL $(BIN)/python -m pytest -n $(JOBS) --dist loadgroup --once -m 'not slow' $(PYTEST_ARGS)
+	env -u MATRIXONE_URL $(BIN)/python -m pytest -n $(JOBS) --once -m 'not slow' $(PYTEST_ARGS)
 
-test: $(VENV)/.dev ## the next four: all that must pass; the first two beside the third
+test: $(VENV)/.dev ## the next four: all that must pass
 	@failed=0; \
-	$(MAKE) --no-print-directory --jobs=2 pytest lint types matrix-venvs MATRIX='$(OLDEST)' || failed=1; \
+	$(MAKE) --no-print-directory --jobs=2 types lint $(VENV)/.collected matrix-venvs MATRIX='$(OLDEST)' || failed=1; \
+	$(MAKE) --no-print-directory pytest || failed=1; \
 	$(MAKE) --no-print-directory oldest || failed=1; \
 	exit $$failed
 
@@ -44,10 +45,10 @@ types: $(VENV)/.dev ## mypy, strict
 	$(BIN)/mypy
 
 pytest: $(VENV)/.collected ## all tests, on the emulator; they build the wheel too (JOBS=5, PYTEST_ARGS=)
-	env -u MATRIXONE_URL $(BIN)/python -m pytest -n $(JOBS) --dist loadgroup $(PYTEST_ARGS)
+	env -u MATRIXONE_URL $(BIN)/python -m pytest -n $(JOBS) $(PYTEST_ARGS)
 
 coverage: $(VENV)/.dev ## all tests, with lines and branches counted; slower (JOBS=5, PYTEST_ARGS=)
-	env -u MATRIXONE_URL $(BIN)/python -m pytest -n $(JOBS) --dist loadgroup --cov --cov-report=term-missing:skip-covered --cov-report=xml $(PYTEST_ARGS)
+	env -u MATRIXONE_URL $(BIN)/python -m pytest -n $(JOBS) --cov --cov-report=term-missing:skip-covered --cov-report=xml $(PYTEST_ARGS)
 
 test-live: $(VENV)/.dev ## the integration tests on a real server (MATRIXONE_URL=)
 	@test -n '$(MATRIXONE_URL)' || { echo 'say which server: make test-live MATRIXONE_URL=mysql+pymysql://user:password@host:6001/' >&2; exit 2; }
@@ -60,7 +61,7 @@ oldest: ## tests/alembic once more, each once, with the oldest Alembic and SQLAl
 matrix: matrix-venvs ## tests/alembic with each pair of Alembic and SQLAlchemy in MATRIX, in venvs beside .venv
 	@set -e; for pair in $(foreach pair,$(MATRIX),'$(pair)'); do \
 		echo "== $$pair"; \
-		env -u MATRIXONE_URL "$(call venv_of,$$pair)/bin/python" -m pytest -n $(JOBS) --dist loadgroup tests/alembic $(PYTEST_ARGS); \
+		env -u MATRIXONE_URL "$(call venv_of,$$pair)/bin/python" -m pytest -n $(JOBS) tests/alembic $(PYTEST_ARGS); \
 	done
 
 matrix-venvs:

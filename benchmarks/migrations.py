@@ -63,9 +63,11 @@ def run(url: URL, database: str, rounds: int, revisions: int, policies: int) -> 
 
 def _print_empty(bench: _Bench, rounds: int, revisions: int) -> None:
     bodies = ["pass"] * revisions
-    contenders = {
-        "Alembic alone": bench.upgrade(bodies, ours=False),
-        "with this package": bench.upgrade(bodies, ours=True),
+    with_ours = bench.upgrade(bodies, ours=True)
+    contenders: dict[str, Action] = {
+        "Alembic alone, mysql+pymysql": _on("mysql+pymysql", bench.upgrade(bodies, ours=False)),
+        "with this package, mysql+pymysql": _on("mysql+pymysql", with_ours),
+        "with this package, matrixone+pymysql": _on("matrixone+pymysql", with_ours),
     }
     samples = interleaved(
         {name: bench.timed(action) for name, action in contenders.items()}, min(rounds, 10)
@@ -75,6 +77,15 @@ def _print_empty(bench: _Bench, rounds: int, revisions: int) -> None:
         samples,
         {name: bench.counted(action) for name, action in contenders.items()},
     )
+
+
+def _on(drivername: str, action: Action) -> Action:
+    """An action with another dialect than the one it is given."""
+
+    def act(url: URL) -> None:
+        action(url.set(drivername=drivername))
+
+    return act
 
 
 def _print_policies(bench: _Bench, rounds: int, policies: int) -> None:

@@ -32,6 +32,7 @@ from tests.combinations import ASYNC_SCHEMES, SYNC_SCHEMES, more_than_once, supe
 from tests.imports import modules_from
 from tests.interrupts import Interrupt
 from tests.proxy import Proxy
+from tests.scheduling import ByModule
 
 if TYPE_CHECKING:
     from matrixone_emulator import Emulator
@@ -127,6 +128,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         for item in items:
             if item.get_closest_marker("emulator_only"):
                 item.add_marker(skip)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByModule:
+    return ByModule(config, log)
 
 
 # On a busy machine an example takes as long as it takes.

@@ -21,8 +21,7 @@ PACKAGE = "sqlalchemy_matrixone_pitr"
 PACKAGES = (PACKAGE, "alembic_ext", "matrixone_emulator")
 DRIVERS = ("aiomysql", "asyncmy", "pymysql")
 
-# built once, by one process
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("packaging")]
+pytestmark = pytest.mark.slow
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ import pytest
 from tests.combinations import covering
 from tests.imports import forgetting_imports, modules_from
 from tests.interrupts import Interrupt
+from tests.scheduling import shared_with
 
 pytest_plugins = "pytester"
 
@@ -54,6 +55,23 @@ def test_a_chosen_set_of_combinations_stays_whole() -> None:
     some = [("3.0.9", "matrixone", "aiomysql"), ("4.2.0", "mysql", "asyncmy")]
     for number in range(20):
         assert covering(some, str(number)) == set(some)
+
+
+@pytest.mark.parametrize(
+    ("node_id", "group"),
+    [
+        ("tests/test_cli.py::test_help", "tests/test_cli.py"),
+        ("tests/test_cli.py::test_odd[a::b[]", "tests/test_cli.py"),
+        (
+            "tests/past/test_rows.py::test_them[4.2.0-mysql+pymysql]",
+            "tests/past/test_rows.py 4.2.0",
+        ),
+        ("tests/past/test_rows.py::test_them[3.0.9]", "tests/past/test_rows.py 3.0.9"),
+        ("tests/past/test_rows.py::test_them[x-y-main-z]", "tests/past/test_rows.py main"),
+    ],
+)
+def test_workers_take_a_module_on_one_version(node_id: str, group: str) -> None:
+    assert shared_with(node_id) == group
 
 
 def test_imports_are_forgotten(tmp_path: Path) -> None:

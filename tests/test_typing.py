@@ -13,11 +13,12 @@ import pytest
 
 import sqlalchemy_matrixone_pitr
 import sqlalchemy_matrixone_pitr.alembic
+from tests.alembic.test_package import MIGRATION
 
 ROOT = Path(__file__).parent.parent
 PROGRAM = ROOT / "tests" / "typed_program.py"
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("typing")]  # mypy's cache is one
+pytestmark = pytest.mark.slow
 
 
 def test_the_program_uses_every_public_name() -> None:
@@ -56,3 +57,19 @@ def test_pyright(tmp_path: Path) -> None:
         timeout=280,
     )
     assert ran.returncode == 0, ran.stdout + ran.stderr
+
+
+def test_the_typed_functions(tmp_path: Path) -> None:
+    right, wrong = tmp_path / "right.py", tmp_path / "wrong.py"
+    right.write_text(MIGRATION)
+    wrong.write_text(MIGRATION.replace('"a", "7d", table', '"a", 7, table'))
+    checked = subprocess.run(
+        [sys.executable, "-m", "mypy", "--strict", right, wrong],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+    )
+    found, count, *_ = checked.stdout.splitlines()
+    assert 'has incompatible type "int"; expected "str"' in found
+    assert "wrong.py:" in found
+    assert count == "Found 1 error in 1 file (checked 2 source files)"

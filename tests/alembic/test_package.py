@@ -19,7 +19,6 @@ from sqlalchemy_matrixone_pitr import TablePitr
 from sqlalchemy_matrixone_pitr.alembic import MatrixOneImpl, pitr_options, register
 from tests.alembic.conftest import Project
 from tests.conftest import Server
-from tests.sources import ROOT
 
 
 def run(code: str, *path: str) -> subprocess.CompletedProcess[str]:
@@ -166,25 +165,6 @@ def upgrade() -> None:
     pitr_op.renew_pitr("a", range="14d", table="t", generation=2)
     pitr_op.drop_pitr("a", existing_range="14d", existing_table="t")
 """
-
-
-@pytest.mark.slow
-@pytest.mark.any_alembic
-@pytest.mark.xdist_group("typing")  # mypy's cache is one
-def test_the_typed_functions(tmp_path: Path) -> None:
-    right, wrong = tmp_path / "right.py", tmp_path / "wrong.py"
-    right.write_text(MIGRATION)
-    wrong.write_text(MIGRATION.replace('"a", "7d", table', '"a", 7, table'))
-    checked = subprocess.run(
-        [sys.executable, "-m", "mypy", "--strict", right, wrong],
-        capture_output=True,
-        text=True,
-        cwd=ROOT,
-    )
-    found, count, *_ = checked.stdout.splitlines()
-    assert 'has incompatible type "int"; expected "str"' in found
-    assert "wrong.py:" in found
-    assert count == "Found 1 error in 1 file (checked 2 source files)"
 
 
 def test_the_typed_functions_do_what_op_does(project: Project) -> None:
