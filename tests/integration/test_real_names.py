@@ -34,6 +34,8 @@ from sqlalchemy_matrixone_pitr import (
 from sqlalchemy_matrixone_pitr.names import fold
 from tests.conftest import Server
 
+pytestmark = pytest.mark.one_version
+
 Names = Callable[[], list[str]]
 
 

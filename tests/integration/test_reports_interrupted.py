@@ -33,6 +33,8 @@ from tests.conftest import Server
 from tests.integration.test_reports_outcomes import declared, own_class, rebuild, told
 from tests.proxy import Proxy
 
+pytestmark = pytest.mark.one_version
+
 Names = Callable[[], list[str]]
 
 

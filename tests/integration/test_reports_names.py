@@ -22,6 +22,8 @@ from sqlalchemy_matrixone_pitr import (
 from tests.cli import run_here
 from tests.conftest import Server
 
+pytestmark = pytest.mark.one_version
+
 Names = Callable[[], list[str]]
 
 NAMES = ["a\\b", "\\", "a\\\\b", "a\bb", "a\\b__g2", "100%\\"]

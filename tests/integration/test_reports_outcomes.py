@@ -30,6 +30,8 @@ from sqlalchemy_matrixone_pitr.report import Progress
 from tests.conftest import Server
 from tests.proxy import Proxy
 
+pytestmark = pytest.mark.one_version
+
 Names = Callable[[], list[str]]
 Told = dict[str, list[str]]
 

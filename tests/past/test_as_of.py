@@ -39,6 +39,8 @@ from sqlalchemy_matrixone_pitr.errors import PastError
 from sqlalchemy_matrixone_pitr.past.elements import as_of, moments_in
 from tests.past.conftest import Shop, lines, orders
 
+pytestmark = pytest.mark.one_version
+
 NOON = Moment.parse("2026-11-29 12:00Z")
 OTHER = Moment.parse("2026-11-29 13:00Z")
 

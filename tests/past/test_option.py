@@ -54,6 +54,8 @@ from sqlalchemy_matrixone_pitr.past.dialect import names_a_moment, text_of_then
 from tests.conftest import Server
 from tests.past.conftest import Shop, lines, metadata, orders, take_moment
 
+pytestmark = pytest.mark.one_version
+
 OPEN: dict[str, Any] = {"matrixone_allow_unprotected": True}
 THEN = [(1, "tea"), (2, "lamp")]
 NOW = [(1, "coffee"), (3, "sofa"), (4, "desk")]

@@ -58,6 +58,8 @@ from tests.past.models import (
 )
 from tests.policies import protect
 
+pytestmark = pytest.mark.one_version
+
 OPEN: dict[str, Any] = {"allow_unprotected": True}
 
 

@@ -45,6 +45,8 @@ from sqlalchemy_matrixone_pitr import (
 from tests.conftest import Server
 from tests.past.tables import say, take_moment
 
+pytestmark = pytest.mark.one_version
+
 INSERTED, UPDATED, DELETED = ChangeKind.INSERTED, ChangeKind.UPDATED, ChangeKind.DELETED
 ORDERS = """\
 CREATE TABLE orders (id INT PRIMARY KEY, item VARCHAR(30), amount INT NOT NULL DEFAULT 1)"""

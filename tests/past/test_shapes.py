@@ -60,6 +60,8 @@ from tests.past.models import (
 )
 from tests.past.tables import say
 
+pytestmark = pytest.mark.one_version
+
 
 class Shelf(Base):
     """With collections that are queried, and not loaded."""

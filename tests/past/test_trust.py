@@ -29,6 +29,8 @@ from sqlalchemy_matrixone_pitr import (
 from tests.clock import wait
 from tests.past.tables import say, take_moment
 
+pytestmark = pytest.mark.one_version
+
 COUNT = select(func.count()).select_from(table("orders"))
 TEXT = text("SELECT count(*) FROM orders {MO_TS = :moment}")
 

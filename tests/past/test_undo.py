@@ -26,6 +26,8 @@ from sqlalchemy_matrixone_pitr import (
 from tests.conftest import Server
 from tests.past.tables import Rows, rows_of, say, take_moment
 
+pytestmark = pytest.mark.one_version
+
 ORDERS = """\
 CREATE TABLE orders (
   id INT AUTO_INCREMENT PRIMARY KEY, item VARCHAR(30), amount INT NOT NULL DEFAULT 1,
@@ -263,6 +265,7 @@ def test_columns_that_came_and_went(engine: Engine, then: Moment) -> None:
     ]
 
 
+@pytest.mark.all_combinations
 def test_generated_columns(engine: Engine, server: Server) -> None:
     if server.version < (4,):
         pytest.skip("since 4.0")

@@ -31,6 +31,8 @@ from tests.past.test_undo import (
     Order,
 )
 
+pytestmark = pytest.mark.one_version
+
 
 class Moments(NamedTuple):
     at: Moment
@@ -277,6 +279,7 @@ def test_definitions_that_changed(engine: Engine) -> None:
     assert rows_of(engine, "t") == [(2, 2, None, 8)] or rows_of(engine, "t") == [(2, 2, 7, 8)]
 
 
+@pytest.mark.all_combinations
 def test_generated_columns(engine: Engine, server: Server) -> None:
     if server.version < (4,):
         pytest.skip("since 4.0")
