@@ -21,6 +21,7 @@ from sqlalchemy.exc import SAWarning
 from .connections import autocommit_connection
 from .errors import (
     PitrAlreadyExistsError,
+    PitrError,
     PitrNotFoundError,
     PitrTargetError,
     PitrValidationError,
@@ -393,11 +394,10 @@ def _is_so(action: Action, fresh: Plan, state: ServerState) -> bool:
     return _policy(action) not in wanted
 
 
-def conflict_error(conflict: Conflict) -> PitrAlreadyExistsError:
+def conflict_error(conflict: Conflict) -> PitrError:
     """The error that a conflict is raised as."""
-    return PitrAlreadyExistsError(
-        f"{conflict.pitr!r} cannot be made so: {conflict.reason}", name=conflict.pitr.name
-    )
+    error = PitrTargetError if conflict.gone else PitrAlreadyExistsError
+    return error(f"{conflict.pitr!r} cannot be made so: {conflict.reason}", name=conflict.pitr.name)
 
 
 def warn_not_done(left: Sequence[Action]) -> None:

@@ -385,7 +385,7 @@ class Pitr:
         read = object.__new__(cls)
         for attribute, value in (
             ("name", name),
-            ("level", to_level(level)),
+            ("level", level if type(level) is PitrLevel else to_level(level)),
             ("range", range),
             ("account_name", account_name),
             ("database_name", database_name),

@@ -63,7 +63,9 @@ class Moment:
     nanoseconds: int
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "nanoseconds", _checked(self.nanoseconds))
+        number = self.nanoseconds
+        if type(number) is not int or not EARLIEST <= number <= _LATEST:  # of many hardly one
+            object.__setattr__(self, "nanoseconds", _checked(number))
         _hear_of_moments()
 
     # ------------------------------------------------------------------------------------ making

@@ -256,7 +256,7 @@ def parse_time(value: dt.datetime | str) -> dt.datetime:
     """
     if isinstance(value, str):
         value = dt.datetime.fromisoformat(value)
-    return value.replace(tzinfo=dt.UTC)
+    return value if value.tzinfo is dt.UTC else value.replace(tzinfo=dt.UTC)
 
 
 _CLOCK: Final = "SELECT concat(unix_timestamp(now(6)), ' ', CAST(now(6) AS CHAR))"

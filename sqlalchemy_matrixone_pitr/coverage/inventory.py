@@ -187,11 +187,12 @@ def with_policies(
 def _recorded_policy(pitr: Pitr, record: Recorded | None) -> Policy:
     if record is None:
         return Policy(pitr)
+    created = Moment.of(record.created)
     return Policy(
         pitr,
         None if pitr.database_name is None else record.object_id,
-        Moment.of(record.created),
-        Moment.of(record.modified),
+        created,
+        created if record.modified is record.created else Moment.of(record.modified),
         None if record.ended is None else Moment.of(record.ended),
     )
 

@@ -184,11 +184,14 @@ class Conflict:
     >>> [conflict] = compare([Pitr.account("weekly", "7d")], [there]).conflicts
     >>> conflict.pitr.name, conflict.existing.name
     ('weekly', 'nightly')
+
+    :ivar gone: whether what the policy is for is not there.
     """
 
     pitr: Pitr
     existing: Pitr
     reason: str
+    gone: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""
@@ -197,6 +200,7 @@ class Conflict:
             "target": target_text(self.pitr),
             "existing_name": self.existing.name,
             "existing_target": target_text(self.existing),
+            "gone": self.gone,
             "reason": self.reason,
         }
 
@@ -206,13 +210,18 @@ class Conflict:
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """The arguments of a comparison, so that it can be made again against a later state."""
+    """The arguments of a comparison, so that it can be made again against a later state.
+
+    :ivar gone_conflicts: whether a renewal for what is not there is a conflict: who creates tables
+        as well goes on with it.
+    """
 
     declared: tuple[Pitr, ...]
     databases: frozenset[str]
     drop_undeclared: bool = False
     include: Include | None = None
     parts: Mapping[Key, Parts] = field(default_factory=dict)
+    gone_conflicts: bool = False
 
 
 @dataclass(frozen=True, slots=True, repr=False)

@@ -6,13 +6,15 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 
 from ..connections import Bind
+from ..ddl import DropPitr
 from ..declarations import Bound, Databases, Schemas, bind_declarations, databases_of, tables_of
 from ..extent import Key, Parts, shortfalls
+from ..generations import object_of, split_generation, target_text
 from ..model import Pitr
 from ..server import rules_of
 from ..show import reading
 from ..status import ServerState, read_state
-from .actions import Drop, Include, Plan
+from .actions import Conflict, Drop, Include, Plan, Renew
 from .compare import compare
 
 
@@ -42,7 +44,9 @@ def plan_pitrs(
     '1 to create'
     """
     bound, state = read_declared(bind, metadata)
-    return plan_bound(bound, state, drop_undeclared=drop_undeclared, include=include)
+    return plan_bound(
+        bound, state, drop_undeclared=drop_undeclared, include=include, gone_conflicts=True
+    )
 
 
 def read_declared(
@@ -69,8 +73,12 @@ def plan_bound(
     *,
     drop_undeclared: bool = False,
     include: Include | None = None,
+    gone_conflicts: bool = False,
 ) -> Plan:
-    """The comparison of bound declarations with a server's state."""
+    """The comparison of bound declarations with a server's state.
+
+    :param gone_conflicts: see :class:`Scope`.
+    """
     return compare_with(
         state,
         bound.pitrs,
@@ -78,6 +86,7 @@ def plan_bound(
         parts=bound.parts,
         drop_undeclared=drop_undeclared,
         include=include,
+        gone_conflicts=gone_conflicts,
     )
 
 
@@ -89,6 +98,7 @@ def compare_with(
     parts: Mapping[Key, Parts],
     drop_undeclared: bool,
     include: Include | None,
+    gone_conflicts: bool,
 ) -> Plan:
     """:func:`compare` with a server's state.
 
@@ -107,6 +117,8 @@ def compare_with(
         internal=rules.logical_ids,
         held=state.held,
     )
+    if gone_conflicts:
+        plan = _without_gone(plan, state)
     going = {action.pitr.name for action in plan.actions if isinstance(action, Drop)}
     staying = [pitr for pitr in state.pitrs if pitr.name not in going]
     declared_keys = {(pitr.database_name, pitr.table_name) for pitr in plan.scope.declared}
@@ -117,7 +129,7 @@ def compare_with(
     }
     return replace(
         plan,
-        scope=replace(plan.scope, parts=parts),
+        scope=replace(plan.scope, parts=parts, gone_conflicts=gone_conflicts),
         rows_only=shortfalls([*staying, *plan.scope.declared], of_declared, rules),
     )
 
@@ -132,4 +144,32 @@ def replan(plan: Plan, state: ServerState) -> Plan:
         parts=scope.parts,
         drop_undeclared=scope.drop_undeclared,
         include=scope.include,
+        gone_conflicts=scope.gone_conflicts,
     )
+
+
+def _without_gone(plan: Plan, state: ServerState) -> Plan:
+    """The plan with a conflict for each renewal of what is not there: the server would refuse it,
+    or, where the old one must go first, history would be lost for nothing."""
+    gone = [
+        action
+        for action in plan.actions
+        if isinstance(action, Renew)
+        and action.pitr.database_name is not None
+        and object_of(action.pitr) not in state.objects
+    ]
+    if not gone:
+        return plan
+    conflicts = [*plan.conflicts]
+    for action in gone:
+        there = action.existing
+        assert there is not None  # the newest generation, or the one that is dropped
+        declared = action.pitr.of_policy(split_generation(action.pitr.name)[0])
+        reason = (
+            f"{target_text(declared)} is gone, and a policy is not renewed for what is not there. "
+            "Create it again, or bring it back by undrop(), then plan again; or give its "
+            f"history up with {DropPitr.of(there)}, and take the declaration out"
+        )
+        conflicts.append(Conflict(declared, there, reason, gone=True))
+    actions = tuple(action for action in plan.actions if action not in gone)
+    return replace(plan, actions=actions, conflicts=tuple(conflicts))
