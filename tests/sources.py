@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -19,11 +20,16 @@ def modules(package: str) -> dict[str, Path]:
     return found
 
 
-def imported(name: str, path: Path, *, typing: bool = False) -> Iterator[str]:
+@functools.cache
+def imported(name: str, path: Path, *, typing: bool = False) -> tuple[str, ...]:
     """The full names that a module imports.
 
     :param typing: those for type checkers too.
     """
+    return tuple(_imported(name, path, typing=typing))
+
+
+def _imported(name: str, path: Path, *, typing: bool) -> Iterator[str]:
     package = name if path.name == "__init__.py" else name.rpartition(".")[0]
     tree = ast.parse(path.read_text())
     for node in ast.walk(tree) if typing else _executed(tree):
