@@ -122,6 +122,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     items[:] = [item for item in items if item not in left_out]
     if hasattr(config, "workerinput"):
         # The longest first, so that no worker ends the run with one while the others are idle.
+        # xdist hands out whole modules in the order of their first test.
         items.sort(key=lambda item: item.get_closest_marker("slow") is None)
     if LIVE:
         skip = pytest.mark.skip(reason="of the emulator's own interface; a real server is used")
@@ -132,6 +133,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByModule:
+    config.option.loadscopereorder = False  # the slow ones stay first
     return ByModule(config, log)
 
 
