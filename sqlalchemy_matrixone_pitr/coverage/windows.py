@@ -224,36 +224,15 @@ class Windows:
         found: list[Window] = []
         for window in shared:
             if earlier is not None and window.begin > earlier.at:
-                found += self._not_asked(born, window)
+                found += _not_asked(born, window)
             else:
-                found.append(window if was else self._from(born, window))
+                found.append(window if was else _from(born, window))
         return tuple(sorted(found, key=lambda one: (one.begin, one.by)))
 
     def _ids_of(self, key: Key) -> tuple[int | None, ...]:
         """The ids of a present table: its own, and, where it was rebuilt, its first one."""
         known = self._known
         return known.ids[key], known.logical_ids.get(key, known.ids[key])
-
-    def _from(self, born: Moment, window: Window) -> Window:
-        if window.begin >= born:
-            return window
-        if window.end is not None and window.end <= born:
-            return self._perhaps(window, _WAS_IT_THERE)
-        return replace(window, begin=born, since=window.begin)
-
-    def _not_asked(self, born: Moment, window: Window) -> Iterator[Window]:
-        """A window that begins after the moment that was asked for: a table that was another one
-        then, or not there, may have been made between the two, or later."""
-        end = born if window.end is None else min(born, window.end)
-        if window.begin < end:
-            reason = f"{_WAS_IT_THERE}: coverage() of its database alone may know"
-            yield self._perhaps(replace(window, end=end), reason)
-        begin = max(window.begin, born)
-        if window.end is None or begin < window.end:
-            yield replace(window, begin=begin)
-
-    def _perhaps(self, window: Window, reason: str) -> Window:
-        return replace(window, kept=Kept.PROBABLE, reason=window.reason or reason)
 
     def _of_gone(self, key: Key) -> Iterator[Window]:
         """The windows of policies above a table that is not there: as far as it is known to have
@@ -271,7 +250,7 @@ class Windows:
             begin = window.begin if was else max(first, window.begin)
             if asked is not None and window.begin < begin:
                 until = begin if window.end is None else min(begin, window.end)
-                yield self._perhaps(replace(window, end=until), reason)
+                yield _perhaps(replace(window, end=until), reason)
             until = begin if last is None else last
             if window.end is not None and window.end <= until:
                 until = window.end
@@ -279,7 +258,7 @@ class Windows:
                 yield replace(window, begin=begin, end=until)
             begin = max(begin, until)
             if window.end is None or begin < window.end:
-                yield self._perhaps(replace(window, begin=begin), reason)
+                yield _perhaps(replace(window, begin=begin), reason)
 
     def _of_database_and_above(self, database: str) -> tuple[Window, ...]:
         found = self._shared.get(database)
@@ -401,6 +380,30 @@ class Windows:
         if was or (age is not None and snapshot.at >= age + SECOND):
             return Kept.KEPT, ""
         return Kept.PROBABLE, _WAS_IT_THERE
+
+
+def _from(born: Moment, window: Window) -> Window:
+    if window.begin >= born:
+        return window
+    if window.end is not None and window.end <= born:
+        return _perhaps(window, _WAS_IT_THERE)
+    return replace(window, begin=born, since=window.begin)
+
+
+def _not_asked(born: Moment, window: Window) -> Iterator[Window]:
+    """A window that begins after the moment that was asked for: a table that was another one
+    then, or not there, may have been made between the two, or later."""
+    end = born if window.end is None else min(born, window.end)
+    if window.begin < end:
+        reason = f"{_WAS_IT_THERE}: coverage() of its database alone may know"
+        yield _perhaps(replace(window, end=end), reason)
+    begin = max(window.begin, born)
+    if window.end is None or begin < window.end:
+        yield replace(window, begin=begin)
+
+
+def _perhaps(window: Window, reason: str) -> Window:
+    return replace(window, kept=Kept.PROBABLE, reason=window.reason or reason)
 
 
 def lasts(window: Window, required: PitrRange) -> bool:

@@ -139,7 +139,7 @@ class Work:
                     raise
                 self._tell(result, result.outcome, number, total)
             except BaseException as error:  # noqa: BLE001 - raised again, with the report
-                self._raise(error)
+                _raise(error, self._job, self.report)
         return self.report
 
     def _do(self, result: StepResult, work: Callable[[StepResult], object]) -> None:
@@ -170,25 +170,6 @@ class Work:
             self._tell(result, result.outcome, number, total)
         except Exception as second:  # noqa: BLE001 - the step's error is what is reported
             error.add_note(f"on_progress failed, too: {second!r}")
-
-    def _raise(self, error: BaseException) -> NoReturn:
-        """Raise an error with the report.
-
-        :raises PitrRestoreError: of any error of SQLAlchemy's or ours.
-        """
-        if isinstance(error, SQLAlchemyError):
-            what = "was not begun" if not self.report.began else "is not finished"
-            undo = "" if self._job.undoes is None else f"undo of restore {self._job.undoes}, "
-            raised = PitrRestoreError(
-                f"the {undo}restore of {self._job.scope} {what}.\n{self.report}",
-                statement=getattr(error, "statement", None),
-                orig=getattr(error, "orig", None),
-            )
-            raised.report = self.report  # type: ignore[attr-defined]
-            raise raised from error
-        error.add_note(str(self.report))
-        error.report = self.report  # type: ignore[attr-defined]
-        raise error
 
     # -- steps
 
@@ -406,6 +387,26 @@ class Work:
                     f"policy {policy.name} does not protect it: renew_pitr(engine, "
                     f"{policy.name!r}{without}). {error}"
                 )
+
+
+def _raise(error: BaseException, job: Job, report: RestoreReport) -> NoReturn:
+    """Raise an error with the report.
+
+    :raises PitrRestoreError: of any error of SQLAlchemy's or ours.
+    """
+    if isinstance(error, SQLAlchemyError):
+        what = "was not begun" if not report.began else "is not finished"
+        undo = "" if job.undoes is None else f"undo of restore {job.undoes}, "
+        raised = PitrRestoreError(
+            f"the {undo}restore of {job.scope} {what}.\n{report}",
+            statement=getattr(error, "statement", None),
+            orig=getattr(error, "orig", None),
+        )
+        raised.report = report  # type: ignore[attr-defined]
+        raise raised from error
+    error.add_note(str(report))
+    error.report = report  # type: ignore[attr-defined]
+    raise error
 
 
 def _detached_policies(job: Job, state: ServerState) -> Iterator[Policy]:
