@@ -6,6 +6,8 @@ JOBS ?= 5
 MATRIXONE_URL ?=
 PYTEST_ARGS ?=
 BENCH_ARGS ?=
+LIVE := tests/integration tests/past tests/server tests/alembic/test_at_once.py \
+	tests/coverage/test_collection.py tests/coverage/test_histories.py
 OLDEST := alembic==1.18.0+sqlalchemy==2.0.36
 MATRIX ?= $(OLDEST) alembic+sqlalchemy==2.0.* alembic+sqlalchemy
 
@@ -50,9 +52,9 @@ pytest: $(VENV)/.collected ## all tests, on the emulator; they build the wheel t
 coverage: $(VENV)/.dev ## all tests, with lines and branches counted; slower (JOBS=5, PYTEST_ARGS=)
 	env -u MATRIXONE_URL $(BIN)/python -m pytest -n $(JOBS) --cov --cov-report=term-missing:skip-covered --cov-report=xml $(PYTEST_ARGS)
 
-test-live: $(VENV)/.dev ## the integration tests on a real server (MATRIXONE_URL=)
+test-live: $(VENV)/.dev ## what can be shown on a real server, on one (MATRIXONE_URL=)
 	@test -n '$(MATRIXONE_URL)' || { echo 'say which server: make test-live MATRIXONE_URL=mysql+pymysql://user:password@host:6001/' >&2; exit 2; }
-	MATRIXONE_URL='$(MATRIXONE_URL)' $(BIN)/python -m pytest tests/integration tests/past tests/server $(PYTEST_ARGS)
+	MATRIXONE_URL='$(MATRIXONE_URL)' $(BIN)/python -m pytest $(LIVE) $(PYTEST_ARGS)
 
 oldest: ## tests/alembic once more, each once, with the oldest Alembic and SQLAlchemy, in a venv of its own
 	@$(MAKE) --no-print-directory matrix MATRIX='$(OLDEST)' \
