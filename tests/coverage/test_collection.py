@@ -88,6 +88,14 @@ class History(Scene):
                 return table
         return None
 
+    def source(self, name: str) -> str:
+        """The table as it was at a moment, in a FROM."""
+        return f"~.t {{MO_TS = {self.at(name).nanoseconds}}}"
+
+    def reads(self, name: str) -> Rows:
+        """The rows of a moment, as the server reads them now."""
+        return self.say.rows(f"SELECT * FROM {self.source(name)}")
+
     def present(self) -> Rows | None:
         """The rows now; None where there is no such table."""
         answer = self.say("SELECT * FROM ~.t")
@@ -327,8 +335,8 @@ def some(rows: Rows) -> Rows:
 
 def check_read(scene: History, name: str, *, indexes: bool) -> None:
     """Read a moment that is kept, row by row; by its indexes too, if they are."""
-    past = f"~.t {{MO_TS = {scene.at(name).nanoseconds}}}"
-    assert scene.say.rows(f"SELECT * FROM {past}") == scene.rows[name]
+    past = scene.source(name)
+    assert scene.reads(name) == scene.rows[name]
     if indexes:
         for id, u, *_ in some(scene.rows[name]):
             assert ids(scene, past, f"u = {u}") == [id]
@@ -545,8 +553,7 @@ def test_holds(server: Server) -> None:
             if keeps is not Keeps.NOTHING:
                 check_read(scene, "then", indexes=keeps is Keeps.ALL)
             else:
-                past = f"~.t {{MO_TS = {scene.at('then').nanoseconds}}}"
-                assert scene.say.rows(f"SELECT * FROM {past}") == [], name
+                assert scene.reads("then") == [], name
                 check_refused(scene, "then")
             assert told_now(scene) is keeps, name
 
@@ -567,7 +574,6 @@ def test_holds(server: Server) -> None:
         collect_all()
         for name in "held", "held_detached":
             scene = scenes[name]
-            past = f"~.t {{MO_TS = {scene.at('then').nanoseconds}}}"
-            assert scene.say.rows(f"SELECT * FROM {past}") == [], name
+            assert scene.reads("then") == [], name
             assert told_now(scene) is Keeps.NOTHING
             check_refused(scene, "then")
