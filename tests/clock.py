@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Protocol
 
 from sqlalchemy import Engine
@@ -48,6 +48,17 @@ def wait(where: HasPort | Engine, seconds: float) -> None:
         time.sleep(seconds)
     else:
         emulator.advance(dt.timedelta(seconds=seconds))
+
+
+def until(condition: Callable[[], object], within: float = 10.0) -> None:
+    """Look again and again for what happens in another thread, or on a server that tells nobody.
+
+    :param within: seconds after which the test fails.
+    """
+    deadline = time.monotonic() + within
+    while not condition():
+        assert time.monotonic() < deadline, "it does not happen"
+        time.sleep(0.005)
 
 
 def server_now(engine: Engine) -> dt.datetime:

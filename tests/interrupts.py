@@ -38,6 +38,7 @@ class Interrupt:
             main = threading.main_thread().ident
             assert main is not None
             signal.pthread_kill(main, signal.SIGINT)
+        # Nobody tells when what the test runs has dealt with it.
         time.sleep(pause)
 
     def __enter__(self) -> Interrupt:
@@ -50,6 +51,7 @@ class Interrupt:
         with self._lock:
             self._open = False
         deadline = time.monotonic() + WAIT
+        # An Event could be locked by this thread when its handler sets it.
         while self._arrived < self._sent and time.monotonic() < deadline:
             time.sleep(0.01)
         signal.signal(signal.SIGINT, self._before)

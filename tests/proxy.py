@@ -9,11 +9,13 @@ import contextlib
 import re
 import socket
 import threading
-import time
 from collections.abc import Callable
 from typing import Literal
 
 COM_QUIT, COM_QUERY, COM_PING, COM_RESET = 1, 3, 14, 31
+
+_ANSWERED_WITHIN = 10.0
+"""Seconds that a server has for a statement whose answer is kept back"""
 
 When = Literal["before", "after"]
 
@@ -84,12 +86,20 @@ class Proxy:
                 self._sockets.add(one)
             log: list[str] = []
             self.by_connection.append(log)
-            mute = threading.Event()
-            threading.Thread(target=self._up, args=(client, server, log, mute), daemon=True).start()
-            threading.Thread(target=self._down, args=(server, client, mute), daemon=True).start()
+            # Whether answers are kept back, and whether one has been.
+            mute, kept = threading.Event(), threading.Event()
+            up = client, server, log, mute, kept
+            threading.Thread(target=self._up, args=up, daemon=True).start()
+            down = server, client, mute, kept
+            threading.Thread(target=self._down, args=down, daemon=True).start()
 
     def _up(
-        self, client: socket.socket, server: socket.socket, log: list[str], mute: threading.Event
+        self,
+        client: socket.socket,
+        server: socket.socket,
+        log: list[str],
+        mute: threading.Event,
+        kept: threading.Event,
     ) -> None:
         try:
             while True:
@@ -111,7 +121,7 @@ class Proxy:
                     mute.set()
                 server.sendall(header + payload)
                 if cut == "after":
-                    time.sleep(0.2)  # the server does it; nobody hears of it
+                    kept.wait(_ANSWERED_WITHIN)  # the server does it; nobody hears of it
                     return
         except (OSError, EOFError):
             pass
@@ -133,12 +143,20 @@ class Proxy:
         self._hook = None
         return hook
 
-    def _down(self, server: socket.socket, client: socket.socket, mute: threading.Event) -> None:
+    def _down(
+        self,
+        server: socket.socket,
+        client: socket.socket,
+        mute: threading.Event,
+        kept: threading.Event,
+    ) -> None:
         with contextlib.suppress(OSError):
             while data := server.recv(65536):
                 if mute.is_set():
+                    kept.set()
                     continue
                 client.sendall(data)
+        kept.set()
         _close(client)
         _close(server)
 

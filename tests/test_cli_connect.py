@@ -58,7 +58,7 @@ def test_a_server_that_lets_in_and_never_answers(
 
 def test_a_statement_may_take_longer(call: Call, emulator: Emulator) -> None:
     proxy = Proxy(emulator.host, emulator.port)
-    proxy.on("SHOW PITR", lambda: time.sleep(2))
+    proxy.on("SHOW PITR", lambda: time.sleep(2))  # the driver's own clock counts
     url = emulator.url(database="shop").replace(f":{emulator.port}/", f":{proxy.port}/")
     shown = call("show", "--connect-timeout", "1", "--url", url)
     proxy.close()

@@ -23,6 +23,7 @@ from sqlalchemy import Engine, create_engine
 from sqlalchemy_matrixone_pitr import Pitr, PitrManager
 from sqlalchemy_matrixone_pitr.emulator import Emulator
 from tests.cli import SCRIPT, Call, call, call_process, emulator, engine, environment
+from tests.clock import until
 from tests.proxy import Proxy
 
 __all__ = ["call", "call_process", "emulator", "engine", "environment"]
@@ -654,6 +655,10 @@ def test_interrupted(
     engine: Engine, environment: dict[str, str], emulator: Emulator, tmp_path: Path
 ) -> None:
     """Ctrl-C while it waits for the lock: exit 130, no traceback."""
+    proxy = Proxy(emulator.host, emulator.port)
+    waits = threading.Event()
+    proxy.on("FOR UPDATE", waits.set)
+    url = emulator.url(database="shop").replace(f":{emulator.port}/", f":{proxy.port}/")
     with create_engine(emulator.url()).connect() as conn:
         conn.exec_driver_sql(
             "SELECT role_id FROM mo_catalog.mo_role "
@@ -665,19 +670,18 @@ def test_interrupted(
             stderr=subprocess.PIPE,
             text=True,
             cwd=tmp_path,
-            env=environment,
+            env={**environment, "MATRIXONE_URL": url},
         )
         with process:
-            assert process.stdout is not None
-            while not process.stdout.readline().startswith("Plan:"):
-                pass
-            time.sleep(1)
+            assert waits.wait(60)
             process.send_signal(signal.SIGINT)
-            _, err = process.communicate(timeout=30)
+            out, err = process.communicate(timeout=30)
+        assert "Plan:" in out
         assert process.returncode == 130
         assert "Traceback" not in err
         assert err.endswith("Nothing was sent.\nInterrupted.\n")
         conn.rollback()
+    proxy.close()
     assert PitrManager(engine).list() == []
 
 
@@ -721,12 +725,10 @@ def test_interrupted_while_it_sends(
         env={**environment, "MATRIXONE_URL": url},
     )
     with process:
-        assert arrived.wait(30)
-        deadline = time.monotonic() + 30
+        assert arrived.wait(60)
         others = 2 if concurrency == "1" else 3
-        while len(PitrManager(engine).list()) < others and time.monotonic() < deadline:
-            time.sleep(0.1)
-        time.sleep(0.5)
+        until(lambda: len(PitrManager(engine).list()) >= others, 30)
+        time.sleep(0.5)  # the server has them; its answers have still to be heard
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=30)
     goes_on.set()

@@ -96,7 +96,7 @@ def test_an_interrupt_reaches_the_test(interrupt: Interrupt) -> None:
     sender = threading.Timer(0.1, interrupt)
     sender.start()
     with pytest.raises(KeyboardInterrupt):
-        time.sleep(10)
+        time.sleep(10)  # what is interrupted
     sender.join()
 
 

@@ -11,7 +11,6 @@ import contextlib
 import datetime as dt
 import enum
 import secrets
-import time
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -38,6 +37,7 @@ from sqlalchemy_matrixone_pitr import (
     undo_changes,
     undrop,
 )
+from tests.clock import wait
 from tests.conftest import LIVE, Server
 from tests.past.tables import Rows
 from tests.server.conftest import collect, connected, drop_all
@@ -262,14 +262,6 @@ NOT_TOLD = {"nothing_dropped", "database_table_dropped"}
 Scenes = dict[str, History]
 
 
-def pass_time(server: Server, seconds: float = 2.0) -> None:
-    """Policies know seconds."""
-    if server.emulator is not None:
-        server.emulator.advance(dt.timedelta(seconds=seconds))
-    else:
-        time.sleep(max(seconds, 0))
-
-
 @contextlib.contextmanager
 def playing(server: Server, plays: dict[str, Play]) -> Iterator[tuple[Scenes, Callable[[], None]]]:
     """The scenes, played; and what collects garbage."""
@@ -297,10 +289,10 @@ def playing(server: Server, plays: dict[str, Play]) -> Iterator[tuple[Scenes, Ca
         first = True
         while running:
             running = [work for work in running if next(work, work) is None]
-            pass_time(server, KNOWN_AFTER if first and server.live else 2.0)
+            wait(server, KNOWN_AFTER if first and server.live else 2.0)
             first = False
         if server.live:
-            time.sleep(KNOWN_AFTER)
+            wait(server, KNOWN_AFTER)
         for scene in scenes.values():
             scene.foretold = scene.coverage()
         yield scenes, collect_all

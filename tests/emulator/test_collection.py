@@ -31,9 +31,9 @@ def shop(client: Client) -> Client:
 
 def now(server: Emulator) -> int:
     """A moment that no commit shares."""
-    time.sleep(0.002)
+    server.advance(datetime.timedelta(milliseconds=2))
     moment = int(server.now().timestamp() * 1_000_000) * 1_000
-    time.sleep(0.002)
+    server.advance(datetime.timedelta(milliseconds=2))
     return moment
 
 

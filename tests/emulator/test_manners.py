@@ -14,6 +14,7 @@ from matrixone_emulator import Emulator
 from matrixone_emulator.errors import SqlError
 from matrixone_emulator.parsing.redact import redacted
 from matrixone_emulator.storage.store import Gate
+from tests.clock import until
 
 from .conftest import Client, Connect
 
@@ -33,7 +34,7 @@ def in_background(client: Client, statement: str) -> threading.Thread:
 
     thread = threading.Thread(target=run)
     thread.start()
-    time.sleep(0.3)
+    time.sleep(0.3)  # nobody tells when the statement has begun
     return thread
 
 
@@ -157,8 +158,7 @@ def test_writers_come_in_order() -> None:
     for number in range(8):
         threads.append(threading.Thread(target=write, args=(number,)))
         threads[-1].start()
-        while len(gate._waiting) <= number:
-            time.sleep(0.001)
+        until(lambda wanted=number: len(gate._waiting) > wanted)
     with pytest.raises(SqlError):
         gate.enter("impatient", 0.01)
     gate.leave("first")

@@ -74,14 +74,18 @@ def test_the_row_lock_waits_and_times_out(connect: Connect) -> None:
     assert isinstance(with_error[0], int)
     assert time.monotonic() - start >= 1.5
     waiter("ROLLBACK")
-    results: list[object] = []
-    thread = threading.Thread(target=lambda: results.append(waiter(LOCK)))
+    locked = threading.Event()
+
+    def lock() -> None:
+        waiter(LOCK)
+        locked.set()
+
+    thread = threading.Thread(target=lock)
     thread.start()
-    time.sleep(0.2)
-    assert not results
+    assert not locked.wait(0.2)
     holder("COMMIT")
     thread.join()
-    assert len(results) == 1
+    assert locked.is_set()
 
 
 def test_create_waits_for_a_rebuild_on_4_2(connect: Connect, version: str) -> None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import random
 import socket
 import threading
-import time
 from typing import Any
 
 import pymysql
 import pytest
 
 from matrixone_emulator import Emulator
+from tests.clock import until
 
 from .conftest import Client, Connect
 
@@ -208,7 +208,7 @@ def test_broken_clients_end_only_their_own_connection(server: Emulator, client: 
                 case 4:
                     raw.write(good, 9)
     assert client("SELECT 1") == ((1,),)
-    _wait_for(lambda: server.connections == 1)
+    until(lambda: server.connections == 1)
 
 
 def test_random_commands_after_login(server: Emulator, client: Client, connect: Connect) -> None:
@@ -263,10 +263,3 @@ def _login(user: str, answer: bytes, plugin: str = "mysql_native_password") -> b
         + plugin.encode()
         + b"\0"
     )
-
-
-def _wait_for(condition: Any) -> None:
-    end = time.monotonic() + 5
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.01)

@@ -248,7 +248,7 @@ def test_an_answer_that_comes_too_late(
     assert [failure.action for failure in report.failed] == list(plan.actions)
     other.commit()
     other.close()
-    time.sleep(1)
+    time.sleep(1)  # it would have waited for no one else, and nobody tells that it has not
     assert f"{prefix}_10" not in pitr_names()
     engine.dispose()
 
@@ -352,7 +352,7 @@ def test_interrupted_while_its_threads_start(
     report: ApplyReport = caught.value.report  # type: ignore[attr-defined]
     made = set(pitr_names()) - before
     assert {action.pitr.name for action in report.done} == made
-    time.sleep(0.3)
+    assert [t.name for t in threading.enumerate() if t.name.startswith("apply ")] == []
     assert set(pitr_names()) - before == made
 
 
@@ -391,9 +391,12 @@ def test_interrupted_twice(
     """The second Ctrl-C ends what is on its way: unknown, or known in time not to be done."""
     plan = plan_pitrs(proxied_engine, metadata)
 
+    goes_on = threading.Event()
+
     def twice() -> None:
         for pause in (0.5, 1.5):
             interrupt(pause)
+        goes_on.set()
 
     proxy.on(f"^CREATE PITR `{prefix}_10`", twice)
     with pytest.raises(KeyboardInterrupt) as caught:
@@ -402,7 +405,8 @@ def test_interrupted_twice(
     told(report)
     ended = [*report.unknown, *(failure.action for failure in report.failed)]
     assert [action.pitr.name for action in ended] == [f"{prefix}_10"], str(report)
-    time.sleep(2)
+    assert goes_on.wait(10)
+    time.sleep(0.5)  # if the statement still reached the server, it would be done by now
     assert f"{prefix}_10" not in pitr_names()
     assert_ends_well(proxied_engine, metadata, pitr_names, prefix)
 

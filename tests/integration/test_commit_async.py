@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import time
+import threading
 from collections.abc import Awaitable, Callable
 
 import pytest
@@ -49,10 +49,12 @@ def a_pitr(prefix: str) -> Pitr:
 def cancel_at_sqlalchemys_own_commit(proxy: Proxy, cancel_task: Callable[[], object]) -> None:
     """The second COMMIT: the first is ours, after which the statements are parked."""
     loop = asyncio.get_running_loop()
+    cancelled = threading.Event()
 
     def cancel() -> None:
         loop.call_soon_threadsafe(cancel_task)
-        time.sleep(0.3)
+        loop.call_soon_threadsafe(loop.call_soon, cancelled.set)  # after what the task does then
+        assert cancelled.wait(10)
 
     proxy.on("^COMMIT", lambda: proxy.on("^COMMIT", cancel))
 
@@ -107,9 +109,10 @@ def test_a_timeout_stays_a_timeout(
 ) -> None:
     async def main() -> None:
         engine = make_engine(port=proxy.port)
+        given_up = threading.Event()
 
         async def commit(session: AsyncSession) -> None:
-            proxy.on("^COMMIT", lambda: proxy.on("^COMMIT", lambda: time.sleep(1)))
+            proxy.on("^COMMIT", lambda: proxy.on("^COMMIT", lambda: given_up.wait(10)))
             if way == "wait_for":
                 await asyncio.wait_for(session.commit(), 0.5)
             else:
@@ -118,6 +121,7 @@ def test_a_timeout_stays_a_timeout(
 
         with pytest.raises(TimeoutError):
             await commit_a_session(engine, a_pitr(prefix), "async with", commit)
+        given_up.set()
         await engine.dispose()
 
     asyncio.run(main())
@@ -277,6 +281,7 @@ def test_another_task_while_a_commit_listener_waits(
 ) -> None:
     async def main() -> None:
         engine = make_engine()
+        entered, goes_on = asyncio.Event(), asyncio.Event()
         async with engine.connect() as conn:
             if used_before:
                 await conn.execute(DropPitr(prefix, if_exists=True))
@@ -284,13 +289,15 @@ def test_another_task_while_a_commit_listener_waits(
 
             @event.listens_for(engine.sync_engine, "commit")
             def slow(connection: Connection) -> None:
-                await_only(asyncio.sleep(0.2))
+                entered.set()
+                await_only(goes_on.wait())
 
             await conn.execute(text("SELECT 1"))
             commit = asyncio.ensure_future(conn.commit())
-            await asyncio.sleep(0.1)
+            await entered.wait()
             with pytest.raises(PitrTransactionError, match="being committed"):
                 await conn.execute(CreatePitr(a_pitr(prefix)))
+            goes_on.set()
             await commit
         await engine.dispose()
 

@@ -48,18 +48,19 @@ def declared(prefix: str) -> MetaData:
 
 def test_one_at_a_time(engine: Engine) -> None:
     events: list[str] = []
-    entered = threading.Event()
+    entered, got_in = threading.Event(), threading.Event()
 
     def second() -> None:
         entered.wait()
         with account_lock(engine):
+            got_in.set()
             events.append("second")
 
     thread = threading.Thread(target=second)
     thread.start()
     with account_lock(engine):
         entered.set()
-        time.sleep(0.5)
+        assert not got_in.wait(0.5)
         events.append("first")
     thread.join()
     assert events == ["first", "second"]

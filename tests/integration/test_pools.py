@@ -90,7 +90,7 @@ def test_pre_ping_and_recycle(server: Server, database: str, prefix: str, proxy:
     proxy.kill()
     with engine.begin() as conn:
         conn.execute(DropPitr(prefix))
-    time.sleep(1.1)
+    time.sleep(1.1)  # the pool counts seconds by this machine's clock
     with engine.begin() as conn:
         conn.execute(CreatePitr(Pitr.database(prefix, "7d")))
     manager = PitrManager(engine)

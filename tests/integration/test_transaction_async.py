@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import time
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -200,10 +200,12 @@ def test_asyncio_timeout_inside_the_flush(
         engine = make_async_engine(port=proxy.port)
         async with engine.connect() as conn:
             await conn.execute(CreatePitr(_one("a", prefix, database)))
-            proxy.on("^CREATE PITR", lambda: time.sleep(0.5))
+            answers = threading.Event()
+            proxy.on("^CREATE PITR", lambda: answers.wait(10))
             with pytest.raises(TimeoutError) as caught:
                 async with asyncio.timeout(0.2):
                     await conn.commit()
+            answers.set()
             assert caught.value.__cause__ is not None
             assert "unknown" in caught.value.__cause__.__notes__[0]
             await conn.rollback()
@@ -277,8 +279,11 @@ def test_cancelled_inside_the_flush(
 
 
 def _cancel(loop: asyncio.AbstractEventLoop, task: asyncio.Future[None]) -> None:
+    """Let the statement go on when the task has ended."""
+    ended = threading.Event()
+    task.add_done_callback(lambda _: ended.set())
     loop.call_soon_threadsafe(task.cancel)
-    time.sleep(0.2)  # the cancellation arrives while the statement is on its way
+    assert ended.wait(10)
 
 
 def _one(letter: str, prefix: str, database: str) -> Pitr:

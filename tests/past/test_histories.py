@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import secrets
-import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,6 +42,7 @@ from sqlalchemy_matrixone_pitr import (
     undo_changes,
     undrop,
 )
+from tests.clock import wait
 from tests.conftest import Server
 
 COUNT = int(os.environ.get("HISTORIES", "6"))
@@ -176,10 +176,10 @@ class Histories(RuleBasedStateMachine):
         with self.connection() as connection:
             there = self.contents(connection)
             before = Moment.now(connection)
-        time.sleep(0.002)
+        wait(self.engine, 0.002)
         if self.say(f"DROP TABLE {name}"):
             self.lost.append(Lost(name, before, there[name]))
-        time.sleep(0.002)
+        wait(self.engine, 0.002)
 
     @rule(name=st.sampled_from(TABLES))
     def recreate(self, name: str) -> None:
@@ -189,10 +189,10 @@ class Histories(RuleBasedStateMachine):
 
     @rule()
     def remember(self) -> None:
-        time.sleep(0.002)
+        wait(self.engine, 0.002)
         with self.connection() as connection:
             self.copies[Moment.now(connection)] = self.contents(connection)
-        time.sleep(0.002)
+        wait(self.engine, 0.002)
 
     def picked(self, pick: int, *tables: str) -> Moment | None:
         """A remembered moment at which all tables were there."""

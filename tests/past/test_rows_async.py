@@ -20,6 +20,7 @@ from sqlalchemy_matrixone_pitr import (
     undo_changes_async,
     undo_sql_async,
 )
+from tests.clock import wait
 
 MakeEngine = Callable[..., AsyncEngine]
 COUNT = select(func.count()).select_from(table("t"))
@@ -33,9 +34,9 @@ def run(make: MakeEngine, work: Callable[[AsyncEngine, Moment], Awaitable[None]]
         try:
             async with engine.begin() as connection:
                 await connection.execute(text("CREATE TABLE t (id INT PRIMARY KEY, n INT)"))
-            await asyncio.sleep(0.02)
+            wait(engine.sync_engine, 0.02)
             then = await moment_now_async(engine)
-            await asyncio.sleep(0.02)
+            wait(engine.sync_engine, 0.02)
             async with engine.begin() as connection:
                 values = ", ".join(f"({number}, 1)" for number in range(2000))
                 await connection.execute(text(f"INSERT INTO t VALUES {values}"))

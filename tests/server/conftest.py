@@ -238,7 +238,7 @@ def collect(server: Server, prefix: str) -> Callable[[], None]:
 
     def collect() -> None:
         write_objects(server, prefix, merge=True)
-        time.sleep(_COLLECTED_AFTER)
+        time.sleep(_COLLECTED_AFTER)  # no statement tells that it has collected
         for client in list(_open):
             client.connection.close()
         subprocess.run(command, shell=True, check=True, capture_output=True)
@@ -250,7 +250,7 @@ def collect(server: Server, prefix: str) -> Callable[[], None]:
                     break
                 except pymysql.Error:
                     assert time.monotonic() < deadline, "the server does not start"
-                    time.sleep(1)
+                    time.sleep(1)  # nobody answers who could tell
         time.sleep(20)  # 4.2.0 does not know the databases of the past at once
 
     return collect

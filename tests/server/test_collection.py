@@ -9,11 +9,11 @@ how it is started anew (tests/server/conftest.py, `collect`).
 from __future__ import annotations
 
 import secrets
-import time
 from collections.abc import Callable, Iterator
 
 import pytest
 
+from tests.clock import wait
 from tests.conftest import LIVE, Server
 from tests.server.conftest import (
     PASSWORD,
@@ -215,7 +215,7 @@ def after(server: Server) -> Iterator[Scenes]:
             running.append(PLAYS[name](scene))
         for _ in range(2):
             if server.live:
-                time.sleep(KNOWN_AFTER)
+                wait(server, KNOWN_AFTER)
             for work in running:
                 next(work, None)
         collecting()

@@ -6,13 +6,12 @@ docs/server.md, Checks of CREATE; ALTER PITR; DROP PITR; Races.
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Iterator
 
 import pymysql
 import pytest
 
-from tests.clock import wait
+from tests.clock import until, wait
 from tests.conftest import Server
 from tests.server.conftest import (
     NO_PRIVILEGE,
@@ -542,10 +541,7 @@ def test_a_client_that_gives_up_does_not_stop_its_statement_on_4_2(
     assert answer.error[0] == 2013
     assert shop.rows("SHOW PITR WHERE pitr_name = '~_p'") == []
     writer.ok("ROLLBACK")
-    deadline = time.monotonic() + 10
-    while not shop.rows("SHOW PITR WHERE pitr_name = '~_p'"):
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    until(lambda: shop.rows("SHOW PITR WHERE pitr_name = '~_p'"))
 
 
 @pytest.mark.emulator_only

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Iterator
 
 import pytest
 
-from tests.clock import wait
+from tests.clock import may_advance, wait
 from tests.conftest import LIVE, Server
 from tests.server.conftest import Client, Connect, Tenant, account_for_tests, internal, moment
 
@@ -26,7 +25,7 @@ else:
         """An emulated 2.2.2, which says 2.2.0 of itself as the real one does."""
         from sqlalchemy_matrixone_pitr.emulator import Emulator
 
-        with Emulator(version="2.2.2") as emulator:
+        with Emulator(version="2.2.2") as emulator, may_advance(emulator):
             yield Server(emulator.host, emulator.port, "dump", "111", (2, 2, 0), False)
 
     @pytest.fixture(scope="module")
@@ -223,7 +222,8 @@ def test_sys_finds_tables_of_other_accounts(say: Client, their_shop: Client) -> 
 
 def test_a_moment_of_the_second_of_the_creation_is_taken(their_shop: Client) -> None:
     """The creation is kept in whole seconds."""
-    time.sleep(1 - time.time() % 1)
+    at = moment(their_shop)
+    wait(their_shop.connection, 1 - at.nanoseconds % 1_000_000_000 / 1_000_000_000)
     before = moment(their_shop)
     their_shop.ok("CREATE PITR ~_d FOR DATABASE ~ RANGE 1 'd'")
     their_shop.ok(f"RESTORE DATABASE ~ FROM PITR ~_d '{before.text}'")
