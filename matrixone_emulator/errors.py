@@ -32,6 +32,11 @@ class SqlError(Exception):
         return cls(20101, f"internal error: {text}")
 
     @classmethod
+    def not_emulated(cls, what: str) -> SqlError:
+        """1235: what the emulator does not know it does not answer with anything else."""
+        return cls(1235, f"MatrixOne emulator does not support: {what}", "42000")
+
+    @classmethod
     def no_column(cls, what: str) -> SqlError:
         """Error of an unknown column; versions differ in the code (versions/rules.py)."""
         error = cls(20301, f"invalid input: {what}")

@@ -14,9 +14,11 @@ from ..types.columns import (
     DATETIME,
     DOUBLE,
     JSON,
+    UBIGINT,
     SqlType,
     varchar,
 )
+from .casts import no_aggregate, wrong_arguments
 from .convert import as_text, common_type, convert
 from .expressions import Expressions
 from .grouping import AGGREGATES
@@ -32,12 +34,15 @@ _ANY_COUNT = 999
 def call(compiler: Expressions, node: exp.Expr, scope: Scope) -> Value:
     """Compile a function call."""
     if isinstance(node, exp.If):
-        test = compiler.condition(node.this, scope)
+        test = compiler.test(node.this, scope)
         true = compiler.value(node.args["true"], scope)
         otherwise = node.args.get("false")
-        return compiler.choice(
-            [(test, true)], compiler.value(otherwise, scope) if otherwise is not None else None
-        )
+        if otherwise is None:
+            raise compiler.unsupported()
+        false = compiler.value(otherwise, scope)
+        kind = common_type([true.type, false.type])
+        yes, no = (convert(value, kind).sql for value in (true, false))
+        return Value(f"(CASE WHEN {test} THEN {yes} ELSE {no} END)", kind)
     if isinstance(node.this, exp.Identifier):
         raise compiler.misplaced(node.this.name, "(")
     name = str(node.this).lower()
@@ -58,23 +63,41 @@ def call(compiler: Expressions, node: exp.Expr, scope: Scope) -> Value:
         key = str(arguments[0].name).lower()
         if key in compiler.defaults:
             return compiler.defaults[key]
-        raise SqlError(20301, f"invalid input: column {key} does not exist")
+        raise compiler.unsupported()
     found = _CALLS.get(name)
     if found is None:
         raise compiler.unsupported()
     low, high, handler = found
-    if not low <= len(arguments) <= high:
-        raise SqlError(
-            20203,
-            f"invalid argument function {name}, bad value "
-            f"{_argument_types(compiler, arguments, scope)}",
-        )
-    return handler(compiler, compiler.values(arguments, scope))
+    if name in _PAIRS and len(arguments) != 2:
+        bad = f"{_PAIRS[name]} need two args, bad value {len(arguments)}"
+        raise SqlError(20203, f"invalid argument {bad}")
+    values = compiler.values(arguments, scope)
+    kinds = [value.type for value in values]
+    json = name in _NOT_OF_JSON and any(kind.kind == "json" for kind in kinds)
+    if json or not low <= len(arguments) <= high:
+        raise wrong_arguments(name, kinds)
+    return handler(compiler, values)
 
 
-def _argument_types(compiler: Expressions, arguments: list[exp.Expr], scope: Scope) -> str:
-    kinds = [compiler.value(argument, scope).type.text.upper() for argument in arguments]
-    return f"[{' '.join(kinds)}]"
+_PAIRS = {"ifnull": "ifnull function", "nullif": "nullif"}
+"""Functions of two arguments with an error of their own, and what it calls them"""
+
+_NOT_OF_JSON = frozenset(
+    [
+        "char_length",
+        "concat",
+        "concat_ws",
+        "hex",
+        "left",
+        "length",
+        "lower",
+        "md5",
+        "replace",
+        "substr",
+        "upper",
+    ]
+)
+"""Functions of texts that refuse JSON"""
 
 
 # -- aggregates ------------------------------------------------------------------------
@@ -89,28 +112,31 @@ def aggregate(compiler: Expressions, name: str, arguments: list[exp.Expr], scope
         return Value("count(*)", BIGINT)
     values = compiler.values(arguments, scope)
     first = values[0]
+    if len(values) > 1:
+        raise compiler.unsupported()
     if name == "count":
-        inner = first.sql if len(values) == 1 else f"mo_pack({', '.join(v.sql for v in values)})"
-        return Value(f"count({distinct}{inner})", BIGINT)
+        return Value(f"count({distinct}{first.sql})", BIGINT)
     kind = first.type
     long = kind.kind == "decimal" and kind.width > 38
     if (
-        (kind.kind == "json" and name in ("min", "max", "sum", "avg"))
+        (kind.kind == "json" and name in ("min", "max"))
+        or ((kind.is_text or kind.is_temporal) and name in ("sum", "avg", "variance"))
         or (kind.kind == "bool" and name == "variance")
         or (long and name in ("sum", "avg") and not compiler.context.rules.long_decimals_calculate)
     ):
-        label = "DECIMAL256" if long else kind.kind.upper()
-        raise SqlError(20203, f"invalid argument aggregate function {name}, bad value [{label}]")
+        raise no_aggregate(name, [kind])
     if name in ("min", "max", "any_value"):
         word = "max" if name == "max" else "min"
         return Value(f"{word}({distinct}{sort_key(first)})", kind)
     if name in ("sum", "avg") and kind.kind == "bool":
         if name == "sum" and compiler.context.rules.bool_has_sum:
             return Value(f"sum({distinct}{first.sql})", SqlType("bigint", unsigned=True))
-        raise SqlError(20203, f"invalid argument aggregate function {name}, bad value [BOOL]")
+        raise no_aggregate(name, [kind])
     if name in ("sum", "avg"):
         number = as_number(first)
         kind = number.type
+        if kind == UBIGINT and name == "sum":
+            raise compiler.unsupported()  # a DECIMAL in 4.x
         if kind.kind == "decimal" and name == "sum":
             return Value(f"mo_sum({distinct}{number.sql})", SqlType("decimal", 38, kind.scale))
         if kind.kind == "decimal":
@@ -119,11 +145,13 @@ def aggregate(compiler: Expressions, name: str, arguments: list[exp.Expr], scope
         if name == "avg" or kind.kind in ("float", "double"):
             return Value(f"{name}({distinct}CAST({number.sql} AS REAL))", DOUBLE)
         return Value(f"sum({distinct}{number.sql})", SqlType("bigint", unsigned=kind.unsigned))
+    if kind.kind == "decimal":
+        raise compiler.unsupported()
     return Value(f"mo_variance({convert(as_number(first), DOUBLE).sql})", DOUBLE)
 
 
 _RANKING = {"row_number", "rank", "dense_rank", "ntile"}
-_SHIFTED = {"lag", "lead", "first_value", "last_value", "nth_value"}
+_SHIFTED = {"lag", "lead", "first_value"}
 
 
 def window_function(compiler: Expressions, node: exp.Expr, scope: Scope) -> Value:
@@ -137,9 +165,11 @@ def window_function(compiler: Expressions, node: exp.Expr, scope: Scope) -> Valu
         return Value(f"{name}({inside})", BIGINT)
     if name in ("cume_dist", "percent_rank"):
         return Value(f"{name}()", DOUBLE)
-    if name in _SHIFTED:
-        values = compiler.values(node.expressions, scope)
-        return Value(f"{name}({', '.join(v.sql for v in values)})", values[0].type)
+    if name in _SHIFTED and len(node.expressions) == 1:
+        value = compiler.value(node.expressions[0], scope)
+        return Value(f"{name}({value.sql})", value.type)
+    if name in compiler.context.rules.window_functions:
+        raise compiler.unsupported()
     return compiler.value(node, scope)
 
 
@@ -151,9 +181,7 @@ _UNIT_CALLS = {"timestampdiff", "date_add", "date_sub"}
 def _unit_call(compiler: Expressions, name: str, arguments: list[exp.Expr], scope: Scope) -> Value:
     if name == "timestampdiff" and len(arguments) == 3:
         unit = arguments[0].name.upper()
-        start, end = (
-            convert(compiler.value(argument, scope), DATETIME).sql for argument in arguments[1:]
-        )
+        start, end = (_moment(compiler.value(argument, scope)).sql for argument in arguments[1:])
         return Value(f"mo_timestampdiff({quote_text(unit)}, {start}, {end})", BIGINT)
     if len(arguments) == 2 and isinstance(arguments[1], exp.Interval):
         sign = "-" if name == "date_sub" else "+"
@@ -181,7 +209,10 @@ def special(compiler: Expressions, node: exp.Expr, scope: Scope) -> Value:
         if unit not in _PARTS:
             raise compiler.unsupported()
         value = compiler.value(node.expression, scope)
-        part = f"mo_part({quote_text(unit)}, {convert(value, DATETIME).sql})"
+        if value.type.kind == "time" and unit in ("HOUR", "MINUTE", "SECOND"):
+            part = f"mo_span_part({quote_text(unit)}, {value.sql})"
+        else:
+            part = f"mo_part({quote_text(unit)}, {convert(value, DATETIME).sql})"
         if value.type.kind == "date":
             if unit in ("HOUR", "MINUTE", "SECOND", "MICROSECOND"):
                 raise SqlError.internal("invalid unit")
@@ -192,19 +223,20 @@ def special(compiler: Expressions, node: exp.Expr, scope: Scope) -> Value:
     if isinstance(node, exp.GroupConcat):
         return _group_concat(compiler, node, scope)
     if isinstance(node, exp.Trim):
-        text = as_text(compiler.value(node.this, scope)).sql
+        value = compiler.value(node.this, scope)
+        if value.type.kind == "json":
+            raise wrong_arguments("trim", [_TEXT, _TEXT, JSON])
+        text = as_text(value).sql
         what = node.args.get("expression")
         word = {"LEADING": "ltrim", "TRAILING": "rtrim"}.get(str(node.args.get("position")), "trim")
         inside = "" if what is None else f", {as_text(compiler.value(what, scope)).sql}"
         return Value(f"{word}({text}{inside})", _TEXT)
     if isinstance(node, exp.Substring):
-        parts = [as_text(compiler.value(node.this, scope)).sql]
-        parts.extend(
-            convert(compiler.value(node.args[key], scope), BIGINT).sql
-            for key in ("start", "length")
-            if node.args.get(key) is not None
-        )
-        return Value(f"substr({', '.join(parts)})", _TEXT)
+        given = [node.args[key] for key in ("this", "start", "length") if node.args.get(key)]
+        values = compiler.values(given, scope)
+        if len(values) == 1 or values[0].type.kind == "json":
+            raise wrong_arguments("substring", [value.type for value in values])
+        return _substr(compiler, values)
     if "position" not in compiler.context.rules.functions:
         raise compiler.misplaced("IN", "")
     raise compiler.unsupported()
@@ -221,10 +253,10 @@ def _group_concat(compiler: Expressions, node: exp.GroupConcat, scope: Scope) ->
         inner = inner.this
     if isinstance(inner, exp.Distinct):
         flags = "d" + flags
-        inner = inner.expressions[0] if len(inner.expressions) == 1 else inner
-    if isinstance(inner, exp.Distinct):
-        raise compiler.unsupported()
-    text = as_text(compiler.value(inner, scope)).sql
+        inner = inner.expressions[0]
+    # Several arguments are one text.
+    parts = inner.expressions if isinstance(inner, exp.Concat) else [inner]
+    text = f"mo_concat({', '.join(as_text(v).sql for v in compiler.values(parts, scope))})"
     between = quote_text(separator.name if separator is not None else ",")
     inside = ", ".join([text, between, quote_text(flags), *keys])
     return Value(f"mo_group_concat({inside})", SqlType("text"))
@@ -266,17 +298,24 @@ def _raw(name: str, kind: SqlType) -> Handler:
 _TINY = SqlType("tinyint", unsigned=True)
 
 
+def _moment(value: Value) -> Value:
+    """Convert to DATETIME; of a text that is none each function of the server says its own."""
+    if value.type.is_text:
+        return Value(f"mo_moment({value.sql})", DATETIME)
+    return convert(value, DATETIME)
+
+
 def _part(unit: str, kind: SqlType = BIGINT) -> Handler:
     def handler(compiler: Expressions, values: list[Value]) -> Value:
         if values[0].type.kind == "time":
             return Value(f"mo_span_part('{unit}', {values[0].sql})", kind)
-        return Value(f"mo_part('{unit}', {convert(values[0], DATETIME).sql})", kind)
+        return Value(f"mo_part('{unit}', {_moment(values[0]).sql})", kind)
 
     return handler
 
 
 def _coalesce(compiler: Expressions, values: list[Value]) -> Value:
-    kind = common_type(value.type for value in values)
+    kind = compiler.common_type(values)
     if len(values) == 1:
         return values[0]
     return Value(f"coalesce({', '.join(convert(v, kind).sql for v in values)})", kind)
@@ -288,15 +327,18 @@ def _nullif(compiler: Expressions, values: list[Value]) -> Value:
 
 
 def _round(compiler: Expressions, values: list[Value]) -> Value:
-    number = as_number(values[0])
-    digits = values[1].sql if len(values) > 1 else "0"
-    literal = values[1].literal if len(values) > 1 else 0
+    number = as_number(values[0], whole=True)
+    digits = values[1].literal if len(values) > 1 else 0
+    if not isinstance(digits, int):
+        bad = "the second argument of the round, bad value not const"
+        raise SqlError(20203, f"invalid argument {bad}")
     if number.type.kind == "decimal":
-        scale = literal if isinstance(literal, int) else number.type.scale
-        kind = SqlType("decimal", 38, max(0, min(scale, number.type.scale)))
+        digits = min(digits, number.type.scale)
+        kind = SqlType("decimal", 38, max(0, digits))
         return Value(f"mo_round_decimal({number.sql}, {digits})", kind)
     if number.type.is_integer:
-        return Value(f"CAST(mo_round({number.sql}, {digits}) AS INTEGER)", number.type)
+        rounded = f"mo_round_decimal({number.sql}, {min(digits, 0)})"
+        return Value(f"mo_integer({rounded})", number.type)
     return Value(f"mo_round({number.sql}, {digits})", DOUBLE)
 
 
@@ -306,6 +348,8 @@ def _floor(word: str) -> Handler:
         if number.type.is_integer:
             return number
         sql = convert(number, DOUBLE).sql
+        if values[0].type.is_text:
+            sql = f"mo_strict_number({values[0].sql})"
         whole = f"CAST({sql} AS INTEGER)"
         if word == "floor":
             found = f"({whole} - ({sql} < {whole}))"
@@ -319,7 +363,9 @@ def _floor(word: str) -> Handler:
 
 
 def _absolute(compiler: Expressions, values: list[Value]) -> Value:
-    number = as_number(values[0])
+    number = as_number(values[0], whole=True)
+    if number.type.unsigned:
+        return number
     if number.type.kind == "decimal":
         return Value(f"ltrim({number.sql}, '-')", number.type)
     return Value(f"abs({number.sql})", number.type)
@@ -331,7 +377,7 @@ def _left(compiler: Expressions, values: list[Value]) -> Value:
 
 def _pad(left: int) -> Handler:
     def handler(compiler: Expressions, values: list[Value]) -> Value:
-        filler = as_text(values[2]).sql if len(values) > 2 else "' '"
+        filler = as_text(values[2]).sql
         return Value(f"mo_pad({as_text(values[0]).sql}, {values[1].sql}, {filler}, {left})", _TEXT)
 
     return handler
@@ -362,7 +408,7 @@ def _from_unixtime(compiler: Expressions, values: list[Value]) -> Value:
 def _unix_timestamp(compiler: Expressions, values: list[Value]) -> Value:
     if not values:
         return compiler.context.constant("unix_timestamp", -1)
-    moment = convert(values[0], DATETIME)
+    moment = _moment(values[0])
     literal = values[0].literal
     # Texts keep their fraction; a literal without one is known to have none.
     scale = 0 if values[0].type.is_temporal else 6
@@ -376,7 +422,7 @@ def _unix_timestamp(compiler: Expressions, values: list[Value]) -> Value:
 
 
 def _date(compiler: Expressions, values: list[Value]) -> Value:
-    return Value(convert(convert(values[0], DATETIME), DATE).sql, DATE)
+    return Value(convert(_moment(values[0]), DATE).sql, DATE)
 
 
 def _date_format(compiler: Expressions, values: list[Value]) -> Value:
@@ -386,6 +432,8 @@ def _date_format(compiler: Expressions, values: list[Value]) -> Value:
 
 def _str_to_date(compiler: Expressions, values: list[Value]) -> Value:
     pattern = values[1].literal
+    if isinstance(pattern, str) and not any(f"%{c}" in pattern for c in "YyMmcbde"):
+        raise compiler.unsupported()  # a TIME
     found = f"mo_parse_date({as_text(values[0]).sql}, {values[1].sql})"
     if isinstance(pattern, str) and not any(f"%{c}" in pattern for c in "HIhislrTSkpf"):
         return Value(f"substr({found}, 1, 10)", DATE)
@@ -409,19 +457,21 @@ def _mod(compiler: Expressions, values: list[Value]) -> Value:
 
 
 def _datediff(compiler: Expressions, values: list[Value]) -> Value:
-    a, b = (convert(value, DATETIME).sql for value in values)
+    a, b = (_moment(value).sql for value in values)
     return Value(f"mo_datediff({a}, {b})", BIGINT)
 
 
 def _substr(compiler: Expressions, values: list[Value]) -> Value:
     inside = ", ".join([as_text(values[0]).sql, *(convert(v, BIGINT).sql for v in values[1:])])
-    return Value(f"substr({inside})", _TEXT)
+    return Value(f"mo_substr({inside})", _TEXT)
 
 
 def _hex(compiler: Expressions, values: list[Value]) -> Value:
-    value = (
-        values[0] if values[0].type.is_integer or values[0].type.is_bytes else as_text(values[0])
-    )
+    value = values[0]
+    if value.type.is_numeric and value.type.kind != "bool":
+        return Value(f"mo_hex_number({convert(value, BIGINT).sql})", _TEXT)
+    if not value.type.is_bytes:
+        value = as_text(value)
     return Value(f"mo_hex({value.sql})", _TEXT)
 
 
@@ -433,8 +483,10 @@ def _right(compiler: Expressions, values: list[Value]) -> Value:
 def _extreme(word: str) -> Handler:
     def handler(compiler: Expressions, values: list[Value]) -> Value:
         kind = common_type(value.type for value in values)
-        collation = " COLLATE mo_decimal" if kind.kind == "decimal" else ""
-        inside = ", ".join(convert(v, kind).sql + collation for v in values)
+        inside = ", ".join(convert(v, kind).sql for v in values)
+        if kind.kind == "decimal":
+            same = (f"mo_round_decimal({convert(v, kind).sql}, {kind.scale})" for v in values)
+            inside = ", ".join(f"{one} COLLATE mo_decimal" for one in same)
         return Value(f"{word}({inside})", kind)
 
     return handler
@@ -457,8 +509,8 @@ _CALLS: dict[str, tuple[int, int, Handler]] = {
     "repeat": (2, 2, _raw("mo_repeat", _TEXT)),
     "left": (2, 2, _left),
     "substr": (2, 3, _substr),
-    "lpad": (2, 3, _pad(1)),
-    "rpad": (2, 3, _pad(0)),
+    "lpad": (3, 3, _pad(1)),
+    "rpad": (3, 3, _pad(0)),
     "locate": (2, 3, _locate),
     "instr": (2, 2, _texts("instr", BIGINT)),
     "hex": (1, 1, _hex),

@@ -11,6 +11,7 @@ import decimal
 import json
 import math
 import re
+from collections.abc import Iterable
 
 from sqlglot import exp
 
@@ -18,8 +19,16 @@ from ..errors import SqlError
 from ..parsing.columns import check_arguments, check_width
 from ..parsing.lexer import quote_text, syntax_error, tokens
 from ..parsing.redact import unsupported
-from ..types.columns import INTEGER_RANGES, SqlType, make_type, varchar
-from ..types.values import Stored, as_text, decimal_text, float_text, parse_moment, store
+from ..types.columns import DOUBLE, INTEGER_RANGES, SqlType, make_type, varchar
+from ..types.values import (
+    Stored,
+    as_text,
+    bad_number,
+    decimal_text,
+    float_text,
+    parse_moment,
+    store,
+)
 from ..versions.rules import Rules
 from .scope import Value
 
@@ -114,6 +123,18 @@ def no_operator(operator: str, *kinds: SqlType) -> SqlError:
     """Error of an operator that does not take these types."""
     labels = " ".join(map(_label, kinds))
     return SqlError(20203, f"invalid argument operator {operator}, bad value [{labels}]")
+
+
+def wrong_arguments(function: str, kinds: Iterable[SqlType]) -> SqlError:
+    """Error of a function that does not take so many arguments, or none of these types."""
+    labels = " ".join(map(_label, kinds))
+    return SqlError(20203, f"invalid argument function {function}, bad value [{labels}]")
+
+
+def no_aggregate(name: str, kinds: Iterable[SqlType]) -> SqlError:
+    """Error of an aggregate that does not take these types."""
+    labels = " ".join("VARCHAR" if kind.kind == "enum" else _label(kind) for kind in kinds)
+    return SqlError(20203, f"invalid argument aggregate function {name}, bad value [{labels}]")
 
 
 def no_cast(source: SqlType, target: SqlType) -> SqlError:
@@ -249,11 +270,15 @@ def _real(value: Stored, source: SqlType, target: SqlType, rules: Rules) -> Stor
         found = _LEADING_NUMBER.match(str(value))
         whole = found is not None and found.end() == len(str(value).rstrip())
         if not whole and not rules.cast_reads_leading_number:
-            shown = json.dumps(str(value), ensure_ascii=False)
-            raise SqlError(1105, f"strconv.ParseFloat: parsing {shown}: invalid syntax")
+            raise bad_number(str(value))
         value = float(found.group()) if found else 0.0
         source = SqlType("double")
     return store(value, target, source)
+
+
+def number_in_text(rules: Rules, value: Stored) -> Stored:
+    """Convert a text beside a number that is not whole."""
+    return None if value is None else _real(value, varchar(65535), DOUBLE, rules)
 
 
 # Moments and texts

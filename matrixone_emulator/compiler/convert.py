@@ -9,7 +9,8 @@ from ..errors import SqlError
 from ..parsing.lexer import quote_text
 from ..types.columns import ANY, BIGINT, BLOB, BOOL, DATETIME, DOUBLE, UBIGINT, SqlType, varchar
 from ..types.values import moment_text, parse_moment, parse_span
-from .scope import UNKNOWN, Value
+from .casts import no_cast
+from .scope import Value
 
 
 def text_value(text: str) -> Value:
@@ -33,18 +34,18 @@ def convert(value: Value, target: SqlType) -> Value:
         if value.type.is_integer or source == "bool":
             found = f"CAST({sql} AS TEXT)"
             if target.scale:
-                return Value(f"mo_round_decimal({found}, {target.scale}, 'r')", target)
+                return Value(f"mo_round_decimal({found}, {target.scale})", target)
             return Value(found, SqlType("decimal", 20, 0))
         return Value(f"mo_decimal({sql})", target)
     if kind in ("double", "float"):
-        if value.type.is_text and value.literal is not UNKNOWN:
-            return Value(f"mo_number({sql})", target)
         if value.type.is_text or value.type.is_bytes:
             return Value(f"mo_number({sql})", target)
         return Value(f"CAST({sql} AS REAL)", target)
     if target.is_integer or kind == "bool":
         if value.type.is_integer or source == "bool":
             return Value(sql, target, value.literal)
+        if value.type.is_text and target.is_integer:
+            return Value(f"mo_strict_integer({sql})", target)
         return Value(f"mo_integer({sql})" if target.is_integer else f"mo_truth({sql})", target)
     if kind in ("datetime", "timestamp", "date"):
         return _moment(value, target)
@@ -112,7 +113,9 @@ def as_text(value: Value) -> Value:
 
 def truth(value: Value) -> str:
     """Compile *value* as a condition."""
-    if value.type.is_text or value.type.is_bytes or value.type.kind == "decimal":
+    if value.type.kind == "decimal" or value.type.is_temporal:
+        raise no_cast(value.type, BOOL)
+    if value.type.is_text or value.type.is_bytes:
         return f"mo_truth({value.sql})"
     return value.sql
 
@@ -170,11 +173,6 @@ def comparison_type(left: Value, right: Value) -> SqlType | None:
             return None
         if "time" in (a.kind, b.kind):
             return SqlType("time")
-        if a.is_numeric or b.is_numeric:
-            raise SqlError(
-                20203,
-                f"invalid argument operator =, bad value [{_upper(a)} {_upper(b)}]",
-            )
         return DATETIME
     if a.is_bytes != b.is_bytes and (a.is_text or b.is_text):
         return BLOB
@@ -186,12 +184,8 @@ def comparison_type(left: Value, right: Value) -> SqlType | None:
         other = a if a.is_numeric else b
         if other.kind == "bool":
             return BOOL
-        return DOUBLE if other.kind != "decimal" else SqlType("decimal")
+        return BIGINT if other.is_integer else DOUBLE
     return None
-
-
-def _upper(kind: SqlType) -> str:
-    return kind.text.split("(")[0].upper()
 
 
 def number_value(text: str) -> Value:

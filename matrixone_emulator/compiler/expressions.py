@@ -13,20 +13,23 @@ from ..types.columns import (
     ANY,
     BIGINT,
     BOOL,
+    INTEGER_RANGES,
     JSON,
     UBIGINT,
+    SqlType,
     varchar,
 )
-from .casts import cast_value
+from .casts import cast_value, no_operator
 from .convert import (
     as_text,
     common_type,
     convert,
     number_value,
     text_value,
+    truth,
 )
 from .grouping import aggregates_in
-from .operators import COMPARISONS, Operators, sort_key
+from .operators import COMPARISONS, Operators, is_whole_division, sort_key
 from .scope import Scope, Value
 
 _ARITHMETIC: dict[type[exp.Expr], str] = {
@@ -144,7 +147,8 @@ class Expressions(Operators):
         if isinstance(node, (exp.Like, exp.ILike)):
             return self.like(node, scope, "\\")
         if isinstance(node, exp.Escape):
-            return self.like(node.this, scope, node.expression.name)
+            read = self.context.rules.like_reads_escape
+            return self.like(node.this, scope, node.expression.name if read else "\\")
         if isinstance(node, exp.RegexpLike):
             left, right = self.value(node.this, scope), self.value(node.expression, scope)
             return Value(f"mo_regexp({as_text(left).sql}, {as_text(right).sql})", BOOL)
@@ -160,7 +164,7 @@ class Expressions(Operators):
         if isinstance(node, (exp.Subquery, exp.Select, exp.SetOperation)):
             inner = self.query(node.unnest() if isinstance(node, exp.Subquery) else node, scope)
             if len(inner.types) != 1:
-                raise SqlError(20301, "invalid input: subquery should return 1 column")
+                raise self.unsupported()
             if _is_one_row(node):
                 return Value(f"({inner.sql})", inner.types[0])
             single = f"SELECT mo_single(count(*), max(k0)) FROM (SELECT k0 FROM ({inner.sql})"
@@ -194,9 +198,13 @@ class Expressions(Operators):
             return Value(f"(({left_side}) <> ({right_side}))", BOOL)
         if isinstance(node, exp.IntDiv):
             left, right = self.value(node.this, scope), self.value(node.expression, scope)
+            if not self.context.rules.div_takes_decimals:
+                for kind in (left.type, right.type):
+                    if kind.kind in ("decimal", "any") or kind == UBIGINT:
+                        raise no_operator("div", left.type, right.type)
             is_null = self.zero_divides_to_null or (
                 self.context.rules.integer_division_by_zero_is_null
-                and self.is_whole_division(node, left.type, right.type)
+                and is_whole_division(node, left.type, right.type)
             )
             divisor = f"nullif({right.sql}, 0)" if is_null else right.sql
             return Value(f"mo_div({left.sql}, {divisor})", BIGINT)
@@ -231,7 +239,7 @@ class Expressions(Operators):
         branches: list[tuple[str, Value]] = []
         for branch in node.args["ifs"]:
             if operand is None:
-                test = self.condition(branch.this, scope)
+                test = self.test(branch.this, scope)
             else:
                 test = self.compare(operand, "=", self.value(branch.this, scope))
             branches.append((test, self.value(branch.args["true"], scope)))
@@ -242,10 +250,27 @@ class Expressions(Operators):
     def choice(self, branches: list[tuple[str, Value]], otherwise: Value | None) -> Value:
         """Compile CASE over conditions, all results in their common type."""
         results = [value for _, value in branches] + ([otherwise] if otherwise else [])
-        kind = common_type(value.type for value in results)
+        kind = self.common_type(results)
         parts = [f"WHEN {test} THEN {convert(value, kind).sql}" for test, value in branches]
         ending = f" ELSE {convert(otherwise, kind).sql}" if otherwise is not None else ""
         return Value(f"(CASE {' '.join(parts)}{ending} END)", kind)
+
+    def test(self, node: exp.Expr, scope: Scope) -> str:
+        """Compile a condition of CASE or IF, which takes other types than one of WHERE."""
+        value = self.value(node, scope)
+        if value.type.kind not in ("bool", *INTEGER_RANGES):
+            raise self.unsupported()
+        return truth(value)
+
+    def common_type(self, values: list[Value]) -> SqlType:
+        """The type of CASE and COALESCE; before 4.x texts beside numbers are cast to numbers."""
+        kinds = [value.type for value in values]
+        if any(k.kind == "json" for k in kinds) and any(k.kind != "json" for k in kinds):
+            raise self.unsupported()
+        mixed = any(k.is_numeric for k in kinds) and any(k.is_text for k in kinds)
+        if mixed and not self.context.rules.common_types:
+            raise self.unsupported()
+        return common_type(kinds)
 
     def cast(self, node: exp.Cast, scope: Scope) -> Value:
         value = self.value(node.this, scope)

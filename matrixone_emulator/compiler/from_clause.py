@@ -128,6 +128,8 @@ class FromCompiler(Expressions):
         )
         if method and method != "NATURAL":
             raise self.unsupported()
+        if side == "FULL" and not self.context.rules.full_joins:
+            raise self.misplaced("", "FULL")
         word = f"{side} JOIN" if side else "JOIN"
         condition = ""
         on, using = join.args.get("on"), join.args.get("using")
@@ -156,7 +158,9 @@ class FromCompiler(Expressions):
             theirs = right.find(name)
             ours = next((s.find(name) for s in before if s.find(name)), None)
             if theirs is None or ours is None:
-                raise SqlError.no_column(f"column {name} does not exist")
+                side = "left" if ours is None else "right"
+                text = f"column '{name}' specified in USING clause does not exist in {side} table"
+                raise SqlError(20301, f"invalid input: {text}")
             parts.append(
                 self.compare(Value(ours.sql, ours.type), "=", Value(theirs.sql, theirs.type))
             )

@@ -48,6 +48,12 @@ def _check_aggregates(node: exp.Select) -> bool:
     return found_any
 
 
+def not_selected(word: str, index: int) -> SqlError:
+    """Error of a number in GROUP BY or ORDER BY that is no column's."""
+    text = f"{word} BY position {index} is not in select list"
+    return SqlError(1149, f"SQL syntax error: {text}")
+
+
 def check_group(node: exp.Select, scope: Scope, rules: Rules) -> None:
     """Refuse columns outside aggregates that are not grouped by (sql_mode ONLY_FULL_GROUP_BY)."""
     group = node.args.get("group")
@@ -58,7 +64,7 @@ def check_group(node: exp.Select, scope: Scope, rules: Rules) -> None:
     for key in group.expressions if group is not None else ():
         if isinstance(key, exp.Literal) and key.name.isdigit():
             if not 0 < int(key.name) <= len(node.expressions):
-                continue
+                raise not_selected("GROUP", int(key.name))
             key = node.expressions[int(key.name) - 1].unalias()
         elif isinstance(key, exp.Column) and not key.table:
             if _owner(key, scope):

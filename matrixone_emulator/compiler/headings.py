@@ -112,8 +112,11 @@ def text(node: exp.Expr | None) -> str:
         return f"extract({text(node.this)}, {text(node.expression)})".lower()
     if isinstance(node, exp.Exists):
         return f"exists ({_small(node.this)})"
-    if isinstance(node, exp.Trim) and node.args.get("expression") is None:
-        return f"trim({text(node.this)})"
+    if isinstance(node, exp.Trim):
+        return _trim(node)
+    if isinstance(node, exp.Substring):
+        parts = [node.this, node.args.get("start"), node.args.get("length")]
+        return f"substring({', '.join(text(part) for part in parts if part is not None)})"
     if isinstance(node, exp.GroupConcat):
         return _group_concat(node)
     if isinstance(node, exp.Boolean):
@@ -154,7 +157,7 @@ def text(node: exp.Expr | None) -> str:
     if isinstance(node, exp.Cast):
         return f"cast({text(node.this)} as {_type(node.to)})"
     if isinstance(node, exp.Window):
-        return f"{text(node.this)} {_small(node).split(' ', 1)[1]}"
+        return text(node.this) + _small(node)[len(_small(node.this)) :]
     if isinstance(node, exp.Parameter):
         return f"@{text(node.this)}"
     if isinstance(node, exp.SessionParameter):
@@ -171,7 +174,19 @@ def text(node: exp.Expr | None) -> str:
         return f"concat({text(node.this)}, {text(node.expression)})"
     if isinstance(node, exp.Escape):
         return f"{text(node.this)} escape {text(node.expression)}"
+    if isinstance(node, exp.Collate):
+        return text(node.this)
+    if isinstance(node, exp.Introducer):
+        return text(node.expression)
     return _small(node)
+
+
+def _trim(node: exp.Trim) -> str:
+    """The side in lower case, and what is taken away, if any."""
+    words = [str(node.args.get("position") or "").lower()]
+    if node.args.get("expression") is not None:
+        words += [text(node.args["expression"]), "from"]
+    return f"trim({' '.join(word for word in [*words, text(node.this)] if word)})"
 
 
 def _negated(node: exp.Not) -> str:
@@ -182,6 +197,8 @@ def _negated(node: exp.Not) -> str:
         return _in(inner, "not in")
     if isinstance(inner, exp.Between):
         return _between(inner, "not between")
+    if isinstance(inner, exp.RegexpLike):
+        return f"{text(inner.this)} not reg_match {text(inner.expression)}"
     return f"not {text(inner)}"
 
 

@@ -22,6 +22,7 @@ from ..types.columns import (
     SqlType,
     varchar,
 )
+from ..types.values import parse_moment
 from ..versions.rules import Rules
 from .casts import json_as_number, no_cast, no_operator
 from .convert import (
@@ -129,12 +130,35 @@ def as_number(value: Value, *, whole: bool = False) -> Value:
         return Value(value.sql, SqlType("bigint", unsigned=True))
     if kind.kind == "year":
         return Value(value.sql, BIGINT)
-    if kind.is_temporal:
-        digits = f"replace(replace(replace({as_text(value).sql}, '-', ''), ':', ''), ' ', '')"
-        return Value(f"CAST({digits} AS INTEGER)", BIGINT)
     if whole:
         return Value(f"mo_strict_integer({value.sql})", BIGINT)
     return convert(value, DOUBLE)
+
+
+def refuse_comparison(statement: str, operator: str, left: Value, right: Value) -> None:
+    """Refuse types that are not compared, or by rules of their own."""
+    kinds = [left.type.kind, right.type.kind]
+    temporal = left.type.is_temporal or right.type.is_temporal
+    if kinds in (["time", "datetime"], ["datetime", "time"]):
+        raise no_operator(operator, left.type, right.type)
+    number = left.type.is_numeric or right.type.is_numeric
+    if number and (temporal or "enum" in kinds):
+        raise unsupported(statement)
+    for side in (left, right) if "date" in kinds else ():
+        if isinstance(side.literal, str) and parse_moment(side.literal) is None:
+            raise unsupported(statement)
+
+
+def is_whole_division(node: exp.IntDiv, left: SqlType, right: SqlType) -> bool:
+    """Whether DIV works with integers or decimals: not beside other types.
+
+    Neither does it where a column smaller than BIGINT is divided by a constant.
+    """
+    narrow = left.is_integer and left.kind != "bigint"
+    constant = node.expression.find(exp.Column, exp.Subquery) is None
+    return not (narrow and constant) and all(
+        kind.is_integer or kind.kind == "decimal" for kind in (left, right)
+    )
 
 
 class Operators:
@@ -206,6 +230,7 @@ class Operators:
         return Value(f"mo_json_unquote({document.sql})", varchar(65535)), other
 
     def compare(self, left: Value, operator: str, right: Value) -> str:
+        refuse_comparison(self.statement, operator, left, right)
         if left.type.kind == "json" and (right.type.is_text or right.type.is_numeric):
             if right.type.kind != "json":
                 left, right = self.beside_json(left, right)
@@ -233,6 +258,8 @@ class Operators:
 
     def arithmetic(self, node: exp.Expr, operator: str, scope: Scope) -> Value:
         left_node, right_node = node.this, node.args["expression"]
+        if any(isinstance(n, exp.HexString | exp.BitString) for n in (left_node, right_node)):
+            raise self.unsupported()
         for interval, other, sign in (
             (right_node, left_node, operator),
             (left_node, right_node, "+"),
@@ -245,10 +272,16 @@ class Operators:
     def calculate(self, left: Value, operator: str, right: Value) -> Value:
         """Compile arithmetic: integers stay BIGINT, `/` gives DOUBLE, decimals are exact."""
         self.refuse_operands(operator, left, right)
+        if left.type.is_temporal or right.type.is_temporal:
+            raise self.unsupported()
         if left.type.kind == "json" and right.type.is_numeric:
             left = self.number_in(left, operator, right)
         elif right.type.kind == "json" and left.type.is_numeric:
             right = self.number_in(right, operator, left)
+        unsigned = [side.type == UBIGINT for side in (left, right)]
+        exact = unsigned in ([True, False], [False, True]) and operator != "/"
+        if exact and all(side.type.kind == "bigint" for side in (left, right)):
+            left, right = (convert(side, SqlType("decimal")) for side in (left, right))
         whole = any(side.type.is_integer for side in (left, right))
         sides = [
             side if side.type.is_numeric else as_number(side, whole=whole) for side in (left, right)
@@ -273,21 +306,28 @@ class Operators:
                 scale = max(left_scale + 6, right_scale) if left_scale else max(6, right_scale)
             scale = min(scale, 38)
             a, b = (convert(side, SqlType("decimal")).sql for side in sides)
+            if operator in "/%" and self.zero_divides_to_null:
+                b = f"(CASE WHEN CAST({b} AS REAL) = 0 THEN NULL ELSE {b} END)"
             return Value(
                 f"mo_arithmetic('{operator}', {a}, {b}, {scale})", SqlType("decimal", 38, scale)
             )
-        unsigned = any(side.type.unsigned for side in sides) and operator != "-"
+        any_unsigned = any(side.type.unsigned for side in sides) and operator != "-"
         if operator == "%":
             return Value(f"mo_mod({sides[0].sql}, {sides[1].sql})", BIGINT)
         return Value(
             f"mo_whole({sides[0].sql} {operator} {sides[1].sql})",
-            SqlType("bigint", unsigned=unsigned),
+            SqlType("bigint", unsigned=any_unsigned),
         )
 
     def interval(self, moment: Value, interval: exp.Interval, sign: str, scope: Scope) -> Value:
         if interval.args.get("unit") is None and isinstance(interval.this, exp.Tuple):
             raise self.unsupported()
-        count = self.value(interval.this, scope).sql
+        number = self.value(interval.this, scope)
+        whole = not isinstance(number.literal, str) or number.literal.lstrip("-").isdigit()
+        texts = moment.type.is_text and self.context.rules.intervals_keep_texts
+        if moment.type.kind == "time" or texts or not whole:
+            raise self.unsupported()
+        count = number.sql
         unit = (
             str(interval.args["unit"].name).upper().rstrip("S") if interval.args.get("unit") else ""
         )
@@ -306,18 +346,6 @@ class Operators:
         wide = convert(moment, DATETIME)
         return Value(f"mo_interval({wide.sql}, {count}, '{unit}')", SqlType("datetime", 0, scale))
 
-    @staticmethod
-    def is_whole_division(node: exp.IntDiv, left: SqlType, right: SqlType) -> bool:
-        """Whether DIV works with integers or decimals: not beside other types.
-
-        Neither does it where a column smaller than BIGINT is divided by a constant.
-        """
-        narrow = left.is_integer and left.kind != "bigint"
-        constant = node.expression.find(exp.Column, exp.Subquery) is None
-        return not (narrow and constant) and all(
-            kind.is_integer or kind.kind == "decimal" for kind in (left, right)
-        )
-
     def negative(self, node: exp.Neg, scope: Scope) -> Value:
         value = self.value(node.this, scope)
         if value.type.kind == "json":
@@ -330,6 +358,9 @@ class Operators:
             if isinstance(node.this, exp.Literal):
                 return Value(f"'-{value.sql[1:]}", value.type, f"-{value.literal}")
             return Value(f"mo_arithmetic('-', '0', {value.sql}, {value.type.scale})", value.type)
+        if value.type == UBIGINT:
+            exact = convert(value, SqlType("decimal")).sql
+            return Value(f"mo_arithmetic('-', '0', {exact}, 0)", SqlType("decimal", 38, 0))
         number = as_number(value)
         return Value(f"(-{number.sql})", BIGINT if number.type.is_integer else number.type)
 
@@ -365,7 +396,9 @@ class Operators:
                 if left.type.kind == "json" and not self.context.rules.json_is_number:
                     raise no_cast(left.type, inner.types[0])
                 return Value("0", BOOL)
-            kind = comparison_type(left, Value("", inner.types[0]))
+            right = Value("", inner.types[0])
+            refuse_comparison(self.statement, "in", left, right)
+            kind = comparison_type(left, right)
             if kind is None:
                 return Value(f"({left.sql} IN ({inner.sql}))", BOOL)
             item = convert(Value("k0", inner.types[0]), kind).sql
@@ -388,6 +421,10 @@ class Operators:
             return Value(f"({' OR '.join(f'({row})' for row in rows)})", BOOL)
         left = self.value(node.this, scope)
         values = self.values(items, scope)
+        if len({kind.is_text for kind in (v.type for v in values) if kind.kind != "any"}) > 1:
+            raise self.unsupported()
+        for value in values:
+            refuse_comparison(self.statement, "in", left, value)
         if left.type.kind == "json":
             tests = [self.compare(left, "=", value) for value in values]
             return Value(f"({' OR '.join(tests)})", BOOL)

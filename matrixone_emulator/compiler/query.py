@@ -12,7 +12,7 @@ from ..types.columns import TEXT, Column, SqlType
 from . import calls
 from .convert import as_text, common_type, convert
 from .from_clause import Cte, FromCompiler
-from .group_checks import check_aggregates, check_group
+from .group_checks import check_aggregates, check_group, not_selected
 from .headings import heading
 from .operators import CompiledQuery
 from .scope import Lookup, Scope, Source, Value
@@ -45,8 +45,6 @@ class Compiler(FromCompiler):
                 found.sql += self.limit(node)
             elif isinstance(node, exp.Values):
                 found = self.value_rows(node, outer)
-            elif isinstance(node, exp.Table):
-                found = self.select(exp.select("*").from_(node), outer)
             else:
                 raise self.unsupported()
         finally:
@@ -69,8 +67,9 @@ class Compiler(FromCompiler):
                 entry = Cte(name, alias, named or first.labels, first.types)
                 self._ctes.append(entry)
                 second = self.query(body.expression, outer)
-                word = "UNION" if body.args.get("distinct") else "UNION ALL"
-                sql = f"{first.sql} {word} {second.sql}"
+                if body.args.get("distinct"):
+                    raise self.unsupported()
+                sql = f"{first.sql} UNION ALL {second.sql}"
             else:
                 self.merged = body
                 inner = self.query(body, outer)
@@ -91,6 +90,9 @@ class Compiler(FromCompiler):
             if len(cells) != 1 or str(cells[0].this).lower() != "row":
                 raise self.rows_without_word()
             table.append(self.values(cells[0].expressions, scope))
+        for column in zip(*table, strict=True):
+            if len({cell.type.kind for cell in column if cell.type.kind != "any"}) > 1:
+                raise self.unsupported()
         types = [common_type(cell.type for cell in column) for column in zip(*table, strict=True)]
         parts = [
             "SELECT "
@@ -117,7 +119,10 @@ class Compiler(FromCompiler):
             raise SqlError(
                 1064, "SQL parser error: SELECT statements have different number of columns"
             )
-        types = [common_type(pair) for pair in zip(left.types, right.types, strict=True)]
+        pairs = list(zip(left.types, right.types, strict=True))
+        if not self.context.rules.common_types and not all(_alike(a, b) for a, b in pairs):
+            raise self.unsupported()
+        types = [common_type(pair) for pair in pairs]
         word = {exp.Union: "UNION", exp.Except: "EXCEPT", exp.Intersect: "INTERSECT"}[type(node)]
         if not node.args.get("distinct"):
             if word != "UNION":
@@ -191,7 +196,7 @@ class Compiler(FromCompiler):
         if group is not None:
             if group.args.get("rollup") or group.args.get("cube"):
                 raise self.unsupported()
-            keys = [self.positional(key, scope, values).sql for key in group.expressions]
+            keys = [self.positional(key, scope, values, "GROUP").sql for key in group.expressions]
             sql += f" GROUP BY {', '.join(keys)}"
         if having is not None:
             sql += f" HAVING {self.condition(having.this, scope)}"
@@ -208,7 +213,7 @@ class Compiler(FromCompiler):
     ) -> None:
         if isinstance(item, exp.Star):
             if not scope.sources:
-                raise SqlError(20302, "SQL syntax error: No tables used")
+                raise SqlError(1064, "SQL parser error: No tables used")
             for source in scope.sources:
                 self._star(source, scope, labels, values, merged=True)
             return
@@ -244,14 +249,12 @@ class Compiler(FromCompiler):
             labels.append(column.name.lower() if folded else column.name)
             values.append(Value(column.sql, column.type))
 
-    def positional(self, node: exp.Expr, scope: Scope, values: list[Value]) -> Value:
+    def positional(self, node: exp.Expr, scope: Scope, values: list[Value], word: str) -> Value:
         """A key of GROUP BY or ORDER BY: a number means a column of the result."""
         if isinstance(node, exp.Literal) and not node.is_string and node.name.isdigit():
             index = int(node.name)
             if not 1 <= index <= len(values):
-                raise SqlError(
-                    20302, f"SQL syntax error: GROUP BY position {index} is not in select list"
-                )
+                raise not_selected(word, index)
             return values[index - 1]
         return self.value(node, scope)
 
@@ -265,7 +268,7 @@ class Compiler(FromCompiler):
             if isinstance(target, exp.Column) and not target.table:
                 value = scope.column([target.name], aliases=True)
             else:
-                value = self.positional(target, scope, values)
+                value = self.positional(target, scope, values, "ORDER")
             if distinct and value.sql not in shown:
                 raise SqlError(
                     1149,
@@ -285,9 +288,16 @@ class Compiler(FromCompiler):
         )
 
     def _whole(self, node: exp.Expr) -> str:
-        if isinstance(node, exp.Literal) and node.name.isdigit():
-            return node.name if len(node.name) < 19 else "9223372036854775807"
+        if isinstance(node, exp.Literal) and node.name.isdigit() and int(node.name) < 1 << 64:
+            return str(min(int(node.name), (1 << 63) - 1))
         raise self.unsupported()
+
+
+def _alike(one: SqlType, other: SqlType) -> bool:
+    """Whether a UNION of these has their type in 3.x, too."""
+    integers = one.is_integer and other.is_integer and one.unsigned == other.unsigned
+    same = (one.kind, one.scale, one.unsigned) == (other.kind, other.scale, other.unsigned)
+    return integers or same or "any" in (one.kind, other.kind) or (one.is_text and other.is_text)
 
 
 def _is_merged(node: exp.Select) -> bool:

@@ -117,7 +117,7 @@ class SessionFunctions:
             return None
         micros = (moment - datetime.datetime(1970, 1, 1)) // datetime.timedelta(microseconds=1)
         if micros < 0:
-            return 0
+            return None
         if not scale:
             return micros // 1_000_000
         return f"{micros // 1_000_000}.{micros % 1_000_000:06d}"[: -(6 - scale) or None]

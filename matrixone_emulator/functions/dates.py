@@ -20,6 +20,14 @@ def to_datetime(value: Stored) -> str | None:
     return moment_text(moment)
 
 
+def moment_or_refusal(value: Stored) -> str | None:
+    """A text as a moment; what the server says of one that is none differs with the function."""
+    moment = None if value is None else parse_moment(value_text(value))
+    if moment is None and value is not None:
+        raise SqlError.not_emulated(f"no moment: {value_text(value)}")
+    return None if moment is None else moment_text(moment)
+
+
 def to_span(value: Stored) -> int | None:
     if value is None:
         return None
@@ -97,7 +105,7 @@ def add_interval(value: Stored, count: Stored, unit: str) -> str | None:
         else:
             result = moment + _UNITS[unit] * number
     except (OverflowError, ValueError):
-        raise SqlError(1690, "data out of range: data type datetime, value overflow") from None
+        raise SqlError.not_emulated("too late: an error on 3.x, NULL on 4.x") from None
     return moment_text(result)
 
 
@@ -107,10 +115,10 @@ def timestamp_difference(unit: str, start: Stored, end: Stored) -> int | None:
     a, b = _moment(start), _moment(end)
     if unit in _MONTHS:
         months = (b.year - a.year) * 12 + b.month - a.month
-        if months > 0 and _add_months(a, months) > b:
+        if months < 0:
+            raise SqlError.not_emulated("months back, which the server counts in its own way")
+        if months and _add_months(a, months) > b:
             months -= 1
-        elif months < 0 and _add_months(a, months) < b:
-            months += 1
         return int(months / _MONTHS[unit])
     return int((b - a) / _UNITS[unit])
 
@@ -144,7 +152,9 @@ def span_part(unit: str, micros: int | None) -> int | None:
     """HOUR, MINUTE and SECOND of a TIME."""
     if micros is None:
         return None
-    seconds = abs(micros) // 1_000_000
+    if micros < 0:
+        raise SqlError.not_emulated("parts of a TIME below zero, which the server takes for others")
+    seconds = micros // 1_000_000
     return {"HOUR": seconds // 3600, "MINUTE": seconds // 60 % 60}.get(unit, seconds % 60)
 
 
@@ -184,6 +194,8 @@ def format_date(value: Stored, pattern: Stored) -> str | None:
 
     def code(found: re.Match[str]) -> str:
         letter = found.group(1)
+        if letter in "DUuVX":
+            raise SqlError.not_emulated(f"%{letter}")
         return codes[letter]() if letter in codes else letter
 
     return re.sub(r"%(.)", code, value_text(pattern))

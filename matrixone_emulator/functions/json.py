@@ -18,18 +18,20 @@ def to_json(value: Stored) -> str | None:
     return document
 
 
-_STEP = re.compile(r'\.(?:"((?:[^"\\]|\\.)*)"|([\w$]+|\*))|\[(\d+|\*)\]|(\*\*)')
+_STEP = re.compile(r'\.(?:"((?:[^"\\]|\\.)*)"|([\w$]+|\*))|\[(\d+|\*)\]')
 
 
 def json_extract(document: Stored, *paths: Stored) -> str | None:
     if document is None or any(path is None for path in paths):
         return None
+    text = to_json(document)
+    assert text is not None
     found: list[object] = []
     many = len(paths) > 1
     for path in paths:
-        text = value_text(path)
-        many = many or "*" in text
-        found += _follow(json.loads(value_text(document)), text)
+        steps = value_text(path)
+        many = many or "*" in steps
+        found += _follow(json.loads(text), steps)
     if not found:
         return None
     return json_text(found if many else found[0])
@@ -38,13 +40,13 @@ def json_extract(document: Stored, *paths: Stored) -> str | None:
 def _follow(value: object, path: str) -> list[object]:
     if not path.startswith("$"):
         raise SqlError(20301, f"invalid input: invalid json path '{path}'")
+    if "**" in path:
+        raise SqlError.not_emulated("** finds more than there is: null, too")
     values = [value]
     for match in _STEP.finditer(path, 1):
-        quoted, word, index, deep = match.groups()
+        quoted, word, index = match.groups()
         key = quoted if quoted is not None else word
-        if deep:
-            values = [inner for v in values for inner in _descend(v)]
-        elif key == "*":
+        if key == "*":
             values = [inner for v in values if isinstance(v, dict) for inner in v.values()]
         elif key is not None:
             values = [v[key] for v in values if isinstance(v, dict) and key in v]
@@ -56,23 +58,9 @@ def _follow(value: object, path: str) -> list[object]:
     return values
 
 
-def _descend(value: object) -> list[object]:
-    found = [value]
-    children = (
-        value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    )
-    for child in children:
-        found += _descend(child)
-    return found
-
-
 def json_unquote(value: Stored) -> str | None:
     if value is None:
         return None
-    text = value_text(value)
-    if text.startswith('"') and text.endswith('"'):
-        try:
-            return str(json.loads(text))
-        except ValueError:
-            return text
-    return text
+    text = to_json(value)
+    found = json.loads(text or "")
+    return found if isinstance(found, str) else text

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..errors import SqlError
-from ..types.values import Stored, decimal_text, float_text, span_text, value_text
+from ..types.values import Stored, bad_number, decimal_text, float_text, span_text, value_text
 from .aggregates import (
     DecimalAverage,
     DecimalSum,
@@ -30,6 +30,7 @@ from .dates import (
     date_difference,
     date_part,
     format_date,
+    moment_or_refusal,
     parse_date,
     span_part,
     timestamp_difference,
@@ -95,7 +96,7 @@ def to_number(value: Stored) -> float | None:
     try:
         return float(text.strip())
     except ValueError:
-        raise SqlError(20203, f"invalid argument cast to double, bad value {text}") from None
+        raise bad_number(text) from None
 
 
 def to_integer(value: Stored) -> int | None:
@@ -129,7 +130,9 @@ def arithmetic(operator: str, left: Stored, right: Stored, scale: int) -> str | 
         return None
     a, b = decimal.Decimal(str(left)), decimal.Decimal(str(right))
     if operator in "/%" and b == 0:
-        raise SqlError(1365, "division by zero")
+        word = "Div" if operator == "/" else "Mod"
+        shown = int(a.scaleb(scale))
+        raise SqlError(20301, f"invalid input: Decimal128 {word} by Zero: {shown}{operator}0")
     if operator == "+":
         result = _CONTEXT.add(a, b)
     elif operator == "-":
@@ -166,9 +169,8 @@ def modulo(left: float | None, right: float | None) -> float | None:
     if right == 0:
         return None
     if isinstance(left, int) and isinstance(right, int):
-        return (
-            int(math.fmod(left, right)) if abs(left) < 1 << 53 else left - right * int(left / right)
-        )
+        rest = abs(left) % abs(right)
+        return -rest if left < 0 else rest
     return math.fmod(left, right)
 
 
@@ -201,10 +203,7 @@ def like(value: Stored, pattern: Stored, escape: str, fold: int) -> int | None:
 
 @functools.lru_cache(maxsize=256)
 def _regular(pattern: str) -> re.Pattern[str]:
-    try:
-        return re.compile(pattern)
-    except re.error:
-        raise SqlError.internal(f"error parsing regexp: {pattern}") from None
+    return re.compile(pattern)
 
 
 def regexp(value: Stored, pattern: Stored) -> int | None:
@@ -220,6 +219,8 @@ def concat(*parts: Stored) -> str | None:
 def concat_ws(separator: Stored, *parts: Stored) -> str | None:
     if separator is None:
         return None
+    if all(part is None for part in parts):
+        raise SqlError.not_emulated("NULL on 3.x, an empty text on 4.x")
     return value_text(separator).join(value_text(part) for part in parts if part is not None)
 
 
@@ -246,6 +247,17 @@ def repeat(text: Stored, count: Stored) -> str | None:
     if len(shown) * times > _LONGEST_TEXT:
         raise OverflowError("a text longer than the emulator makes")
     return shown * times
+
+
+def substring(text: Stored, start: int | None, length: int | None = _LONGEST_TEXT) -> str | None:
+    """SUBSTRING, in which no place is the 0th."""
+    if text is None or start is None or length is None:
+        return None
+    shown = value_text(text)
+    begin = start - 1 if start > 0 else len(shown) + start
+    if start == 0 or begin < 0 or length <= 0:
+        return ""
+    return shown[begin : begin + length]
 
 
 def pad(value: Stored, length: int | None, filler: Stored, left: int) -> str | None:
@@ -281,13 +293,6 @@ def round_float(value: float | None, digits: int | None) -> float | None:
 # -- registration ----------------------------------------------------------------------
 
 
-def pack(*values: Stored) -> str | None:
-    """One text for several values, for COUNT(DISTINCT a, b)."""
-    if any(value is None for value in values):
-        return None
-    return "\x02".join(repr((type(value).__name__, value)) for value in values)
-
-
 def strict_integer(value: Stored) -> int | None:
     """Convert a text beside an integer; `1.5` is refused."""
     text = "" if value is None else value_text(value).strip()
@@ -306,7 +311,7 @@ def invert(value: int | None) -> Stored:
 def whole(value: Stored) -> Stored:
     """The result of integer arithmetic: sqlite slips into floating point where it overflows."""
     if isinstance(value, float):
-        raise SqlError(1690, "data out of range: data type int64, integer overflow")
+        raise SqlError.not_emulated("integer overflow: 3.x begins again, 4.x quotes the expression")
     return value
 
 
@@ -326,9 +331,11 @@ def range_hours(length: int | None, unit: Stored) -> int | None:
 def _hex(value: Stored) -> str | None:
     if value is None:
         return None
-    if isinstance(value, int):
-        return f"{value & (1 << 64) - 1:X}"
     return (value if isinstance(value, bytes) else value_text(value).encode()).hex().upper()
+
+
+def _hex_number(value: Stored) -> str | None:
+    return None if value is None else f"{int(str(value)) & (1 << 64) - 1:X}"
 
 
 def _md5(value: Stored) -> str | None:
@@ -347,16 +354,14 @@ def visible_type(label: str | None, form: int) -> str | None:
     if label is None or form == 3:
         return label
     if form != 2:
-        raise SqlError(
-            1235, f"MatrixOne emulator does not support: mo_show_visible_bin(..., {form})"
-        )
+        raise SqlError.not_emulated(f"mo_show_visible_bin(..., {form})")
     return label.partition("(")[0]
 
 
 _PLAIN: dict[str, tuple[int, Callable[..., Any]]] = {
     "mo_decimal": (1, to_decimal),
     "mo_visible_type": (2, visible_type),
-    "mo_number": (1, to_number),
+    "mo_strict_number": (1, to_number),
     "mo_integer": (1, to_integer),
     "mo_truth": (1, truth),
     "mo_arithmetic": (4, arithmetic),
@@ -374,6 +379,7 @@ _PLAIN: dict[str, tuple[int, Callable[..., Any]]] = {
         lambda v: None if v is None else len(v if isinstance(v, bytes) else value_text(v).encode()),
     ),
     "mo_pad": (4, pad),
+    "mo_substr": (-1, substring),
     "mo_repeat": (2, repeat),
     "mo_round_decimal": (2, round_decimal),
     "mo_round": (2, round_float),
@@ -397,8 +403,9 @@ _PLAIN: dict[str, tuple[int, Callable[..., Any]]] = {
     "mo_json": (1, to_json),
     "mo_json_extract": (-1, json_extract),
     "mo_json_unquote": (1, json_unquote),
-    "mo_pack": (-1, pack),
     "mo_hex": (1, _hex),
+    "mo_hex_number": (1, _hex_number),
+    "mo_moment": (1, moment_or_refusal),
     "mo_md5": (1, _md5),
 }
 

@@ -59,7 +59,7 @@ class AlterReader(ColumnReader, PartitionReader):
             self.expect("TO")
             return self.charset_action()
         if self.accept("FORCE"):
-            return Action("charset")
+            return Action("charset", text="FORCE")
         if self.peek().upper in ("DEFAULT", "CHARSET", "CHARACTER", "COLLATE"):
             return self.charset_action()
         if self.peek().upper in ("ALGORITHM", "LOCK", "ORDER", "REORGANIZE"):
@@ -68,14 +68,16 @@ class AlterReader(ColumnReader, PartitionReader):
 
     def charset_action(self) -> Action:
         """Read a character set or collation, which has no effect."""
+        name = ""
         while True:
             self.accept("DEFAULT")
             if self.accept("CHARACTER"):
                 self.expect("SET")
             elif not (self.accept("CHARSET") or self.accept("COLLATE")):
-                return Action("charset")
+                return Action("charset", text=name)
             self.accept("=")
-            self.identifier()
+            found = self.identifier()
+            name = name or found
 
     def position(self) -> str | None:
         if self.accept("FIRST"):
@@ -107,8 +109,7 @@ class AlterReader(ColumnReader, PartitionReader):
         if self.peek().upper == "CHECK":
             raise self.fail()
         self.accept("COLUMN")
-        exists = self.if_exists()
-        return Action("drop", self.identifier(), if_exists=exists)
+        return Action("drop", self.identifier())
 
     def rename_action(self) -> Action:
         if self.accept("COLUMN"):

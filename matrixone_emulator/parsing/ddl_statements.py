@@ -165,7 +165,6 @@ class Action:
     position: str | None = None
     """'' is FIRST, a name is AFTER it, None is the end or where it was"""
     text: str = ""
-    if_exists: bool = False
     source: str = ""
     """The clause as it was written, for messages"""
 

@@ -40,7 +40,7 @@ def unsupported(statement: str) -> SqlError:
     """Return 1235; the emulator never answers what it does not know with an empty OK."""
     text = redacted(statement)
     text = text if len(text) <= 200 else text[:200] + "..."
-    return SqlError(1235, f"MatrixOne emulator does not support: {text}", "42000")
+    return SqlError.not_emulated(text)
 
 
 def _is_marked(text: str) -> bool:

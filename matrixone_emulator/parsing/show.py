@@ -75,7 +75,6 @@ class Shown:
     options: set[str] = field(default_factory=set)
     database: str = ""
     table: str = ""
-    column: str = ""
     pattern: str | None = None
     condition: list[Token] = field(default_factory=list)
     moment: str = ""
@@ -107,7 +106,7 @@ def _forms(more: tuple[str, ...]) -> list[tuple[list[str], frozenset[str]]]:
 
 
 def read_describe(statement: str, found: list[Token], rules: Rules) -> Shown:
-    """Parse a DESCRIBE of a table; *table* may be followed by one of its columns."""
+    """Parse a DESCRIBE of a table; *table* may be followed by a column, which says nothing."""
     reader = _Reader(statement, found, rules)
     if reader.reads(["table", "[column]"]):
         return reader.shown
@@ -179,8 +178,7 @@ class _Reader:
         return bool(self.shown.table)
 
     def _column(self) -> bool:
-        self.shown.column = self._identifier()
-        return bool(self.shown.column)
+        return bool(self._identifier())
 
     def _of(self) -> bool:
         return self._accept("FROM", "IN") and self._table()

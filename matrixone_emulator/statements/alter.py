@@ -359,6 +359,8 @@ def clause_text(session: Workspace, action: Action) -> str:
             return "comment = '" + action.text.replace("'", "''") + "'"
         case "auto_increment" | "engine":
             return f"{action.kind} = {action.text}"
+        case "charset":
+            return f"charset = {action.text}"
         case "drop_key":
             return f"drop index {action.name}"
         case "drop_foreign":
@@ -380,7 +382,8 @@ def clause_text(session: Workspace, action: Action) -> str:
             key = action.foreign_key
             parent = f"{key.parent.name}({', '.join(key.parent_columns)})"
             columns = ", ".join(key.columns)
-            return f"add foreign key {key.name or 'fk_0'} ({columns}) references {parent}"
+            name = f"constraint {key.name} " if key.name else ""
+            return f"add {name}foreign key fk_0 ({columns}) references {parent}"
         case _:
             return action.source
 
@@ -420,13 +423,9 @@ def drop_column(
 ) -> TableDef:
     old = definition.column(action.name)
     if old is None:
-        if action.if_exists:
-            return definition
         raise SqlError(1091, f"Can't DROP '{action.name}'; check that column/key exists")
     if len(definition.columns) == 1:
-        raise SqlError(
-            1090, "You can't delete all columns with ALTER TABLE; use DROP TABLE instead"
-        )
+        raise SqlError(1113, "A table must have at least 1 column")
     for key in definition.foreign_keys:
         if old.key in key.columns:
             raise SqlError(
@@ -479,7 +478,7 @@ def change_column(
     columns = _place(definition.columns, new, action.position, definition)
     definition = replace(definition, columns=columns)
     generated.check(definition)
-    if spec.primary and old.key not in definition.primary:
+    if spec.primary:
         definition = set_primary(definition, [spec.name])
     if spec.unique:
         definition = add_index(definition, KeySpec("unique", "", [spec.name]))
@@ -542,7 +541,9 @@ def rebuild(session: Workspace, version: Version, definition: TableDef) -> Versi
                     cell = writer.cell(value, old.type, column, number)
                 elif column is auto:
                     cell = number
-                elif column.generated is not None:
+                elif column.generated is not None or (
+                    column.key in definition.primary and column.default is None
+                ):
                     cell = None
                 else:
                     cell = _filled(writer, column, number)
@@ -560,22 +561,27 @@ def rebuild(session: Workspace, version: Version, definition: TableDef) -> Versi
         session.foreign_key_checks = checks
 
 
+_ZERO: tuple[Stored, SqlType] = 0, SqlType("bigint")
 _EMPTY: dict[str, tuple[Stored, SqlType]] = {
     "char": ("", SqlType("varchar", 0)),
     "varchar": ("", SqlType("varchar", 0)),
     "text": ("", SqlType("varchar", 0)),
     "blob": (b"", SqlType("blob")),
-    "json": ("null", SqlType("varchar", 4)),
+    "json": ("{}", SqlType("varchar", 2)),
+    "time": (0, SqlType("time")),
     "date": ("0001-01-01", SqlType("varchar", 10)),
     "datetime": ("0001-01-01 00:00:00", SqlType("varchar", 19)),
-    "timestamp": ("0001-01-01 00:00:00", SqlType("varchar", 19)),
 }
 
 
 def _filled(writer: RowWriter, column: ColumnDef, number: int) -> Stored:
     """Value of existing rows in an added column."""
-    if column.default is None and not column.nullable:
-        value, kind = _EMPTY.get(column.type.kind, (0, SqlType("bigint")))
+    if column.default is None and not column.nullable and column.type.is_numeric:
+        value, kind = _ZERO
+    elif column.default is None and not column.nullable:
+        if column.type.kind not in _EMPTY:
+            raise unsupported(writer.statement)
+        value, kind = _EMPTY[column.type.kind]
     else:
         value, kind = writer.default(column)
     return writer.cell(value, kind, column, number)

@@ -14,15 +14,14 @@ from ..types.values import Stored, as_text
 from ..versions.rules import Rules
 
 
-def strict_bool(text: str) -> None:
-    """Refuse texts that are no truth value, as 4.x does."""
+def strict_bool(text: str) -> bool:
+    """The truth value of a text; refuse what is none, as 4.x does."""
+    if text.lower() in ("true", "false", "t", "f"):
+        return text.lower() in ("true", "t")
     try:
-        decimal.Decimal(text.strip())
+        return decimal.Decimal(text) != 0
     except decimal.InvalidOperation:
-        if text.strip().lower() not in ("true", "false", "t", "f"):
-            raise SqlError(
-                20301, f"invalid input: '{text}' is not a valid bool expression"
-            ) from None
+        raise SqlError(20301, f"invalid input: '{text}' is not a valid bool expression") from None
 
 
 def refuse_key_change(definition: TableDef, assignments: list[exp.EQ], rules: Rules) -> None:

@@ -71,6 +71,8 @@ def _printed(node: exp.Expr) -> str:
         return f"({source_text(node)})"
     if isinstance(node, exp.Literal) and node.is_string:
         return "'" + str(node.this).replace("'", "''") + "'"
+    if isinstance(node, exp.Paren) and isinstance(node.this, exp.Neg):
+        return _printed(node.this)
     if isinstance(node, exp.Paren):
         return f"({_printed(node.this)})"
     if isinstance(node, (exp.CurrentTimestamp,)) and node.this is not None:
@@ -117,7 +119,7 @@ def check_default(session: Workspace, column: ColumnDef) -> None:
     if (
         column.type.kind != "uuid"
         and "uuid()" in column.default.lower()
-        and not session.rules.uuid_default_of_text
+        and not (column.type.is_text and session.rules.uuid_default_of_text)
     ):
         raise _bad_default(column.name)
     node = parse_expression(column.default)
@@ -126,12 +128,19 @@ def check_default(session: Workspace, column: ColumnDef) -> None:
         RowWriter(session, column.default).cell(cell[0], cell[1], column, 1)
 
 
+def _refuse_duplicate(session: Workspace, columns: list[ColumnDef], name: str) -> None:
+    same = [column.name for column in columns if column.name.lower() == name.lower()]
+    if same and name not in same:
+        raise unsupported(session.statement_text)  # the server takes them for two
+    if same:
+        raise SqlError(3819, f'constraint violation: duplicate column "{name.lower()}"')
+
+
 def build(session: Workspace, home: DatabaseVersion, statement: CreateTable) -> TableDef:
     """The definition that CREATE TABLE (...) describes."""
     columns: list[ColumnDef] = []
     for number, spec in enumerate(statement.columns, 1):
-        if any(column.name.lower() == spec.name.lower() for column in columns):
-            raise SqlError(3819, f'constraint violation: duplicate column "{spec.name.lower()}"')
+        _refuse_duplicate(session, columns, spec.name)
         column = make_column(spec, f"c{number}")
         check_default(session, column)
         columns.append(column)
@@ -494,7 +503,9 @@ def create_view(session: Workspace, statement: CreateView) -> Result:
     if old is not None:
         if statement.if_not_exists:
             return Result()
-        if not statement.or_replace or old.definition.view is None:
+        if statement.or_replace and old.definition.view is None:
+            raise unsupported(session.statement_text)
+        if not statement.or_replace:
             raise SqlError(1050, f"table {statement.name.name} already exists")
     compiler = Compiler(statement.select, session, session.context.database)
     found = tokens(statement.select)

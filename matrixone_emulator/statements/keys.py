@@ -100,6 +100,10 @@ def add_foreign_key(
     session: Workspace, home: DatabaseVersion, definition: TableDef, spec: ForeignKeySpec
 ) -> TableDef:
     """The definition with one more foreign key, its parent checked."""
+    for name in spec.columns:
+        if definition.column(name) is None:
+            text = f"column '{name.lower()}' no exists in the creating table '{definition.name}'"
+            raise SqlError.internal(text)
     keys = find_keys(definition, spec.columns)
     parent_database = spec.parent.database or home.name
     if (parent_database, spec.parent.name) == (home.name, definition.name):
@@ -116,7 +120,11 @@ def add_foreign_key(
         parent = found.definition
     names = spec.parent_columns or list(parent.names(parent.primary))
     if len(names) != len(keys):
-        raise SqlError.internal("failed to add the foreign key constraint")
+        raise SqlError.not_emulated("a foreign key to fewer columns, of which the server panics")
+    for name in names:
+        if parent.column(name) is None:
+            text = f"column '{name.lower()}' no exists in table '{parent.name}'"
+            raise SqlError.internal(text)
     theirs = find_keys(parent, names)
     if parent is definition and set(keys) & set(theirs):
         raise SqlError.internal(
@@ -128,11 +136,8 @@ def add_foreign_key(
     for ours, other in zip(keys, theirs, strict=True):
         mine, their_type = definition.by_key(ours), parent.by_key(other)
         if mine.type.kind != their_type.type.kind or mine.type.unsigned != their_type.type.unsigned:
-            raise SqlError(
-                3780,
-                f"Referencing column '{mine.lower}' and referenced column '{their_type.lower}' in "
-                f"foreign key constraint '{spec.name}' are incompatible.",
-            )
+            text = f"type of reference column '{their_type.lower}' is not match for column"
+            raise SqlError.internal(f"{text} '{mine.lower}'")
     name = spec.name or str(uuid.uuid4())
     if any(key.name.lower() == name.lower() for key in definition.foreign_keys):
         raise SqlError(1061, f"Duplicate foreign key constraint name '{name}'")

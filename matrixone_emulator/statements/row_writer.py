@@ -119,13 +119,19 @@ class RowWriter:
         if value is None:
             return None
         if kind.kind == "bool" and isinstance(value, str) and self.session.rules.bool_texts_checked:
-            strict_bool(value)
+            value = int(strict_bool(value))
         if source.kind == "timestamp" and kind.kind != "timestamp":
             value, source = self.session.local(str(value)), SqlType("datetime", 0, source.scale)
+        with_t = kind.kind == "datetime" and source.is_text and "T" in str(value)
+        if with_t and not self.session.rules.moments_take_t:
+            raise SqlError(20301, f"invalid input: invalid datetime value {value!s}")
         try:
             stored = store(value, kind, source, column.name, row)
         except SqlError as error:
-            if "Can't cast" not in error.message or not self.session.rules.too_long_is_1406:
+            if self.session.rules.stores_strictly and kind.is_temporal:
+                error.message = error.message.replace("operator cast,", "operator cast_strict,")
+            long = "Can't cast" in error.message and kind.kind != "varbinary"
+            if not (long and self.session.rules.too_long_is_1406):
                 raise
             text = error.message.removeprefix("internal error: ")
             raise SqlError(1406, text, "22001") from None

@@ -79,7 +79,6 @@ def show(session: Workspace, statement: str, found: list[Token]) -> Result:
             raise unsupported(statement)
         shown = read_describe(statement, found, session.rules)
         rows = _columns(session, shown)
-        rows.rows = [row for row in rows.rows if not shown.column or row[0] == shown.column]
         return _result(session, shown, rows)
     shown = read_show(statement, found, session.rules)
     handler = _HANDLERS.get(shown.form)

@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlglot import exp
 
-from ..compiler.casts import cast_stored
+from ..compiler.casts import cast_stored, number_in_text
 from ..compiler.query import result_columns
 from ..compiler.resolver import Resolver
 from ..compiler.session_functions import SessionFunctions
@@ -47,6 +47,7 @@ class Workspace(Transaction, SessionFunctions, Resolver):
             {
                 "mo_txn": (0, lambda: self.number),
                 "mo_cast": (3, functools.partial(cast_stored, self.rules)),
+                "mo_number": (1, functools.partial(number_in_text, self.rules)),
                 "mo_sleep": (1, self._sleep),
                 "mo_single": (2, self._scalar),
                 "mo_checks": (0, lambda: int(self.foreign_key_checks)),

@@ -31,6 +31,8 @@ _MOMENT = re.compile(
 
 _MOMENT_DIGITS = re.compile(r"\s*(\d{4})(\d\d)(\d\d)(?:(\d\d)(\d\d)(\d\d)(?:\.(\d*))?)?\s*")
 
+_SHORT_YEAR = re.compile(r"\s*\d{1,3}[-/.]")
+
 _SPAN = re.compile(r"\s*(-?)(?:(\d+) +)?(\d+):(\d{1,2})(?::(\d{1,2})(?:\.(\d*))?)?\s*")
 
 _SPAN_DIGITS = re.compile(r"\s*(-?)(\d{1,7}?)(\d{0,2}?)(\d{1,2})(?:\.(\d*))?\s*")
@@ -140,6 +142,17 @@ def _bad_cast(kind: str, value: object) -> SqlError:
     return SqlError(20203, f"invalid argument cast to {kind}, bad value {value}")
 
 
+def bad_number(text: str) -> SqlError:
+    """Error of a text that is no floating point number."""
+    shown = json.dumps(text, ensure_ascii=False)
+    return SqlError(1105, f"strconv.ParseFloat: parsing {shown}: invalid syntax")
+
+
+def _no_cast(source: SqlType, target: SqlType) -> SqlError:
+    pair = f"[{source.kind.upper()} {target.kind.upper()}]"
+    return SqlError(20203, f"invalid argument operator cast, bad value {pair}")
+
+
 def _as_number(value: Stored, kind: str) -> decimal.Decimal:
     if isinstance(value, bytes):
         value = value.decode("utf-8", "replace")
@@ -148,6 +161,9 @@ def _as_number(value: Stored, kind: str) -> decimal.Decimal:
     try:
         return decimal.Decimal(str(value).strip())
     except decimal.InvalidOperation:
+        if kind in ("float", "double"):
+            # 4.x stores as much of it as is a number.
+            raise SqlError.not_emulated(f"a {kind} of the text {value!s}") from None
         raise _bad_cast(kind, value) from None
 
 
@@ -189,13 +205,19 @@ def store(value: Stored, target: SqlType, source: SqlType, name: str = "", row: 
     if kind in INTEGER_RANGES:
         return _store_integer(value, target, source)
     if kind in ("varchar", "char", "text", "datalink", "vecf32", "vecf64"):
+        if isinstance(value, float):
+            raise SqlError.not_emulated("a number with an exponent as a text")
         text = as_text(value, source)
         if kind in ("varchar", "char") and len(text) > target.width:
+            if source.is_temporal:
+                raise SqlError.not_emulated(f"a {source.kind} that is too long")
             raise _too_long(text, len(text), target)
         return text
     if kind == "decimal":
         return _store_decimal(value, target, source)
     if kind in ("float", "double"):
+        if source.is_temporal:
+            raise _no_cast(source, target)
         number = _as_number(value, kind)
         result = float(number)
         if target.width:
@@ -204,7 +226,7 @@ def store(value: Stored, target: SqlType, source: SqlType, name: str = "", row: 
             result = float(round(number, target.scale))
         return result
     if kind == "bool":
-        return _store_bool(value)
+        return _store_bool(value, source)
     if kind in ("date", "datetime", "timestamp"):
         return _store_moment(value, target, source)
     if kind == "time":
@@ -226,26 +248,34 @@ def store(value: Stored, target: SqlType, source: SqlType, name: str = "", row: 
         text = as_text(value, source)
         if source.kind == "json":
             return text
+        if source.kind == "bool":
+            return "true" if value else "false"
+        if not text:
+            raise SqlError.not_emulated("an empty text as JSON")
         document = normal_json(text)
         if document is None:
             raise SqlError(20301, f"invalid input: json text {text}")
         return document
     if kind == "enum":
+        if source.is_numeric and not isinstance(value, int):
+            raise SqlError.not_emulated(f"the ENUM {value!s}")
         return _store_enum(value, target)
     if kind == "set":
         return _store_set(value, target)
     if kind == "year":
         return _store_year(value, source)
     if kind == "uuid":
+        text = as_text(value, source)
         try:
-            return str(uuid.UUID(as_text(value, source)))
+            return str(uuid.UUID(text))
         except ValueError:
-            raise SqlError(
-                20301, f"invalid input: {as_text(value, source)} is not a uuid"
-            ) from None
+            wrong = "format" if len(text) in (32, 36) else f"length: {len(text)}"
+            raise SqlError(1105, f"invalid UUID {wrong}") from None
     if kind == "bit":
-        bits = int.from_bytes(value, "big") if isinstance(value, bytes) else _bits(value)
-        if not 0 <= bits < 1 << target.width:
+        bits = _bits(value, source)
+        if bits < 0:
+            raise SqlError.not_emulated("a BIT below zero")
+        if not bits < 1 << target.width:
             raise SqlError(
                 20301, f"invalid input: data too long, type width = {target.width}, val = {bits:b}"
             )
@@ -253,8 +283,12 @@ def store(value: Stored, target: SqlType, source: SqlType, name: str = "", row: 
     return value
 
 
-def _bits(value: Stored) -> int:
-    return int(_as_number(value, "bit"))
+def _bits(value: Stored, source: SqlType) -> int:
+    """The number of a BIT: a text is its bytes."""
+    data = value.encode() if source.is_text and isinstance(value, str) else value
+    if isinstance(data, bytes):
+        return int.from_bytes(data, "big")
+    return int(_as_number(data, "bit").to_integral_value(decimal.ROUND_HALF_UP))
 
 
 def _store_integer(value: Stored, target: SqlType, source: SqlType) -> int | str:
@@ -268,17 +302,15 @@ def _store_integer(value: Stored, target: SqlType, source: SqlType) -> int | str
     elif isinstance(value, bytes):
         number = int.from_bytes(value, "big")
     elif source.is_temporal:
-        raise SqlError(
-            20203,
-            f"invalid argument operator cast, bad value "
-            f"[{source.kind.upper()} {target.kind.upper()}]",
-        )
+        raise _no_cast(source, target)
     else:
         word = label if target.unsigned else "int"
         parsed = _as_number(value, word)
         if isinstance(value, str) and source.kind != "decimal" and parsed != parsed.to_integral():
             raise _bad_cast(word, value)
         number = int(parsed.to_integral_value(decimal.ROUND_HALF_UP))
+        if target.unsigned and number < 0 and source.is_text:
+            raise _bad_cast(word, value)
     if not low <= number <= high:
         raise _range_error(label, value)
     return _whole(number)
@@ -292,6 +324,10 @@ def _whole(number: int) -> int | str:
 def _store_decimal(value: Stored, target: SqlType, source: SqlType) -> str:
     bits = 64 if target.width <= 18 else 128 if target.width <= 38 else 256
     size = f"Decimal{bits}"
+    if source.kind == "bool":
+        raise SqlError(20203, f"invalid argument operator cast, bad value [BOOL DECIMAL{bits}]")
+    if source.is_temporal:
+        raise SqlError.not_emulated(f"a {source.kind} as a decimal")
     text = as_text(value, source)
     try:
         number = decimal.Decimal(text.strip())
@@ -313,24 +349,30 @@ def _store_decimal(value: Stored, target: SqlType, source: SqlType) -> str:
     return result
 
 
-def _store_bool(value: Stored) -> int:
-    if isinstance(value, (int, float)):
-        return int(value != 0)
-    text = value.decode() if isinstance(value, bytes) else str(value)
-    return int(text.strip().lower() == "true")
+def _store_bool(value: Stored, source: SqlType) -> int:
+    """Store a BOOL; to the server 2 is false, and -1 true."""
+    if isinstance(value, bytes) or (isinstance(value, int) and value not in (0, 1)):
+        raise SqlError.not_emulated(f"the BOOL {value!r}")
+    if isinstance(value, int):
+        return value
+    if isinstance(value, float) or source.kind == "decimal":
+        return int(float(str(value)) != 0)
+    return int(str(value).lower() == "true")
 
 
 def _store_moment(value: Stored, target: SqlType, source: SqlType) -> str:
     text = as_text(value, source) if source.kind not in ("datetime", "timestamp") else str(value)
     if source.is_numeric and source.kind != "decimal":
-        raise SqlError(
-            20203,
-            f"invalid argument operator cast, bad value "
-            f"[{source.kind.upper()} {target.kind.upper()}]",
-        )
+        raise _no_cast(source, target)
+    if source.kind == "time":
+        raise SqlError.not_emulated(f"a TIME as a {target.kind}")
+    if _SHORT_YEAR.match(text):
+        raise SqlError.not_emulated(f"a year of less than four digits, {text}")
     moment = parse_moment(text, 6 if target.kind == "date" else target.scale)
     if moment is None and target.kind == "date":
         raise SqlError(20203, f"invalid argument parsedate, bad value {text}")
+    if moment is None and target.kind == "timestamp":
+        raise SqlError(20203, f"invalid argument parse timestamp, bad value {text}")
     if moment is None:
         raise SqlError(20301, f"invalid input: invalid {target.kind} value {text}")
     return moment_text(moment)[:10] if target.kind == "date" else moment_text(moment)

@@ -238,6 +238,20 @@ class Rules:
     """SELECT ... INTO @x"""
     integer_division_by_zero_is_null: bool = False
     """DIV by zero is NULL where it writes, too"""
+    div_takes_decimals: bool = False
+    """DIV takes decimals, BIGINT UNSIGNED and NULL"""
+    common_types: bool = False
+    """CASE, COALESCE and UNION find a type for texts beside numbers, UNION for any two numbers"""
+    intervals_keep_texts: bool = False
+    """A text and an interval are a text, not a DATETIME"""
+    like_reads_escape: bool = False
+    """ESCAPE has an effect"""
+    moments_take_t: bool = False
+    """A DATETIME column takes a text with T between date and time"""
+    stores_strictly: bool = False
+    """What a column of moments takes is cast by `cast_strict`"""
+    full_joins: bool = False
+    """FULL OUTER JOIN"""
     bool_has_sum: bool = False
     """SUM of BOOL counts what is true; AVG has none"""
     offset_without_limit: bool = False
@@ -346,6 +360,7 @@ _V3_0_18 = replace(
     quotes_doubled_in_expressions=False,
     view_security=True,
     integer_division_by_zero_is_null=True,
+    div_takes_decimals=True,
     bool_has_sum=True,
     duplicate_names_hidden_column=False,
     bool_is_word=False,
@@ -428,6 +443,12 @@ _V4_2_0 = replace(
     target_cannot_be_read=True,
     delete_with_alias_truncates=False,
     division_by_zero_is_null=True,
+    common_types=True,
+    intervals_keep_texts=True,
+    like_reads_escape=True,
+    moments_take_t=True,
+    stores_strictly=True,
+    full_joins=True,
     null_safe_equal=True,
     least_bigint=True,
     json_arrows=True,

@@ -18,7 +18,7 @@ import secrets
 import subprocess
 import time
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any
@@ -131,6 +131,26 @@ class Client:
 
     def _home(self, value: Any) -> Any:
         return value.replace(self.own, "~") if isinstance(value, str) else value
+
+
+def answers(client: Client, statements: Iterable[str]) -> dict[str, Any]:
+    """What each statement answers: an error, or its rows, without a list if it is one.
+
+    Rows of one column are their values; truths, which are words in 3.x, numbers.
+    """
+    return {statement: _shortened(client(statement)) for statement in statements}
+
+
+def _shortened(answer: Answer) -> Any:
+    if answer.error is not None:
+        return answer.error
+    truths = {"true": 1, "false": 0}
+    rows = [
+        tuple(truths.get(cell, cell) if isinstance(cell, str) else cell for cell in row)
+        for row in answer.rows
+    ]
+    short = [row[0] if len(row) == 1 else row for row in rows]
+    return short[0] if len(short) == 1 else short
 
 
 Connect = Callable[..., Client]
