@@ -6,6 +6,7 @@ import datetime
 import socket
 import threading
 import time
+from collections.abc import Callable
 
 import pymysql
 import pytest
@@ -154,11 +155,14 @@ def test_writers_come_in_order() -> None:
         done.append(number)
         gate.leave(number)
 
+    def waiting(count: int) -> Callable[[], bool]:
+        return lambda: len(gate._waiting) == count
+
     threads = []
     for number in range(8):
         threads.append(threading.Thread(target=write, args=(number,)))
         threads[-1].start()
-        until(lambda wanted=number: len(gate._waiting) > wanted)
+        until(waiting(number + 1))
     with pytest.raises(SqlError):
         gate.enter("impatient", 0.01)
     gate.leave("first")
