@@ -273,6 +273,7 @@ _CONSTANT_CALLS = {
     "curtime": "curtime",
     "utc_timestamp": "utc_timestamp",
     "utc_date": "utc_date",
+    "utc_time": "utc_time",
     "database": "database",
     "schema": "database",
     "user": "user",

@@ -265,7 +265,9 @@ class Expressions(Operators):
     def common_type(self, values: list[Value]) -> SqlType:
         """The type of CASE and COALESCE; before 4.x texts beside numbers are cast to numbers."""
         kinds = [value.type for value in values]
-        if any(k.kind == "json" for k in kinds) and any(k.kind != "json" for k in kinds):
+        if any(k.kind == "json" for k in kinds) and any(
+            k.kind not in ("json", "any") for k in kinds
+        ):
             raise self.unsupported()
         mixed = any(k.is_numeric for k in kinds) and any(k.is_text for k in kinds)
         if mixed and not self.context.rules.common_types:

@@ -48,8 +48,6 @@ class SessionFunctions:
             "last_insert_id": self.last_insert_id,
             "current_account_id": context.reported_account_id,
             "unix_timestamp": self.statement_ns // 1_000_000_000,
-            "found_rows": 0,
-            "row_count": 0,
         }
         if name in numbers:
             kinds = {"unix_timestamp": BIGINT, "current_account_id": SqlType("int", unsigned=True)}
@@ -58,7 +56,6 @@ class SessionFunctions:
             "database": context.database,
             "user": f"{context.user}@localhost",
             "current_user": f"{context.user}@localhost",
-            "current_user_name": context.user,
             "version": context.version_text,
             "current_account_name": context.account,
             "current_role": context.role,

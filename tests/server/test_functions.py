@@ -145,3 +145,11 @@ def test_extremes(say: Client, server: Server) -> None:
             20105,
             "not supported: function or operator 'greatest'",
         )
+
+
+@pytest.mark.usefixtures("since_4")
+def test_the_time_of_day(say: Client) -> None:
+    """In one statement it stands still; without a zone between them UTC is the session's time."""
+    say.ok("SET time_zone = '+00:00'")
+    same = "utc_date() = curdate(), utc_time() = curtime(), curtime() = current_time"
+    assert say.rows(f"SELECT {same}, localtime() = now(), localtime = now()") == [(1, 1, 1, 1, 1)]
