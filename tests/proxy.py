@@ -33,7 +33,7 @@ class Proxy:
         self.statements: list[str] = []
         self.by_connection: list[list[str]] = []
         self._cut: tuple[re.Pattern[str], When] | None = None
-        self._hook: tuple[re.Pattern[str], Callable[[], None]] | None = None
+        self._hook: tuple[re.Pattern[str], Callable[[], object]] | None = None
         self._lock = threading.Lock()
         self._sockets: set[socket.socket] = set()
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -47,7 +47,7 @@ class Proxy:
         """
         self._cut = re.compile(pattern, re.IGNORECASE), when
 
-    def on(self, pattern: str, hook: Callable[[], None]) -> None:
+    def on(self, pattern: str, hook: Callable[[], object]) -> None:
         """Call something once, when a statement that matches arrives and before it goes on."""
         self._hook = re.compile(pattern, re.IGNORECASE), hook
 
@@ -136,7 +136,7 @@ class Proxy:
         self._cut = None
         return when
 
-    def _take_hook(self, statement: str) -> Callable[[], None] | None:
+    def _take_hook(self, statement: str) -> Callable[[], object] | None:
         if self._hook is None or not self._hook[0].search(statement):
             return None
         hook = self._hook[1]

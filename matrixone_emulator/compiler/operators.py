@@ -142,7 +142,8 @@ def refuse_comparison(statement: str, operator: str, left: Value, right: Value) 
     if kinds in (["time", "datetime"], ["datetime", "time"]):
         raise no_operator(operator, left.type, right.type)
     number = left.type.is_numeric or right.type.is_numeric
-    if number and (temporal or "enum" in kinds):
+    text = left.type.is_text or right.type.is_text
+    if (number and (temporal or "enum" in kinds)) or (text and "bit" in kinds):
         raise unsupported(statement)
     for side in (left, right) if "date" in kinds else ():
         if isinstance(side.literal, str) and parse_moment(side.literal) is None:

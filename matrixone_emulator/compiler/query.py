@@ -295,7 +295,8 @@ class Compiler(FromCompiler):
 
 def _alike(one: SqlType, other: SqlType) -> bool:
     """Whether a UNION of these has their type in 3.x, too."""
-    integers = one.is_integer and other.is_integer and one.unsigned == other.unsigned
+    whole = all(kind.is_integer or kind.kind == "bool" for kind in (one, other))
+    integers = whole and one.unsigned == other.unsigned
     same = (one.kind, one.scale, one.unsigned) == (other.kind, other.scale, other.unsigned)
     return integers or same or "any" in (one.kind, other.kind) or (one.is_text and other.is_text)
 

@@ -324,7 +324,7 @@ def range_hours(length: int | None, unit: Stored) -> int | None:
         return None
     word = value_text(unit)
     if word not in _RANGE_HOURS:
-        raise SqlError(20203, f"invalid argument invalid pitr time unit, bad value {word}")
+        raise SqlError(20203, f"invalid argument invalid pitr time unit %s, bad value {word}")
     return length * _RANGE_HOURS[word]
 
 
