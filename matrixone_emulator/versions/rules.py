@@ -249,7 +249,7 @@ class Rules:
     moments_take_t: bool = False
     """A DATETIME column takes a text with T between date and time"""
     stores_strictly: bool = False
-    """What a column of moments takes is cast by `cast_strict`"""
+    """Columns of moments cast what they are given by `cast_strict`"""
     full_joins: bool = False
     """FULL OUTER JOIN"""
     bool_has_sum: bool = False
