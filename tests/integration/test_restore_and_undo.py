@@ -47,6 +47,7 @@ from tests.integration.restoring import (
 )
 from tests.past.tables import rows_of, say, take_moment
 from tests.policies import protect
+from tests.server.conftest import write_objects
 
 
 @pytest.fixture(autouse=True)
@@ -128,6 +129,28 @@ def test_each_row_is_compared(shop: Engine, database: str, by_restore: bool | No
         "undo_changes()"
     ]
     assert not report.ok
+
+
+def test_rows_whose_deletion_is_in_an_object(shop: Engine, database: str, server: Server) -> None:
+    """A real server misreads the second clone of such a table in one transaction, and its count."""
+
+    def flush() -> None:
+        if server.live:
+            write_objects(server, database, merge=False)
+
+    rows = ", ".join(f"({number}, 'x')" for number in range(3, 600))
+    say(shop, f"INSERT INTO free VALUES {rows}")
+    flush()
+    at, then = moment_of_shop(shop)
+    say(shop, "DELETE FROM free WHERE id > 0")
+    flush()
+    before = state_of(shop)
+    report = restore(shop, f"{database}.free", at, by_restore=False)
+    assert report.ok, str(report)
+    assert [table.way for table in report.tables] == ["clone"]
+    assert state_of(shop) == then
+    undone(report)
+    assert state_of(shop) == before
 
 
 def test_a_database(shop: Engine, database: str, server: Server) -> None:
