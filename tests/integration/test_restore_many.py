@@ -40,10 +40,11 @@ def counted() -> Iterator[Sent]:
     event.remove(Pool, "connect", connected)
 
 
-MANY = (4, 8, 16)
+MANY = (3, 6, 12)
 
 
 @pytest.mark.slow
+@pytest.mark.one_version
 @pytest.mark.parametrize("way", ["restore", "copies", "database"])
 def test_what_is_sent_for_many_tables(
     matrixone_engine: Engine, database: str, prefix: str, way: str
