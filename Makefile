@@ -8,7 +8,7 @@ PYTEST_ARGS ?=
 BENCH_ARGS ?=
 LIVE := tests/integration tests/past tests/server tests/alembic/test_at_once.py \
 	tests/coverage/test_collection.py tests/coverage/test_histories.py
-OLDEST := alembic==1.18.0+sqlalchemy==2.0.36
+OLDEST := alembic==1.18.0+sqlalchemy==2.0.36+sqlglot[c]
 MATRIX ?= $(OLDEST) alembic+sqlalchemy==2.0.* alembic+sqlalchemy
 
 BIN := $(VENV)/bin
@@ -56,7 +56,7 @@ test-live: $(VENV)/.dev ## what can be shown on a real server, on one (MATRIXONE
 	@test -n '$(MATRIXONE_URL)' || { echo 'say which server: make test-live MATRIXONE_URL=mysql+pymysql://user:password@host:6001/' >&2; exit 2; }
 	MATRIXONE_URL='$(MATRIXONE_URL)' $(BIN)/python -m pytest $(LIVE) $(PYTEST_ARGS)
 
-oldest: ## tests/alembic once more, each once, with the oldest Alembic and SQLAlchemy, in a venv of its own
+oldest: ## tests/alembic once more, each once, with the oldest Alembic and SQLAlchemy, sqlglot compiled, in a venv of its own
 	@$(MAKE) --no-print-directory matrix MATRIX='$(OLDEST)' \
 		PYTEST_ARGS="--once --turn 1 -m 'not any_alembic' $(PYTEST_ARGS)"
 

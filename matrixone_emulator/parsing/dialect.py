@@ -14,6 +14,7 @@ from sqlglot.dialects.mysql import MySQL
 from sqlglot.errors import ParseError, SqlglotError, TokenError
 
 from ..versions.rules import Rules
+from .interpreted import mysql_parser
 from .lexer import Token, syntax_error, tokens
 from .unimplemented import parse_error
 
@@ -28,15 +29,16 @@ _DASHES_ARE_COMMENT = len(sqlglot.tokenize("5--3", dialect=MySQL)) == 1
 """Whether this sqlglot takes `--` for a comment where no blank follows, as MySQL does not"""
 
 
+_Parser = mysql_parser()
+
+
 class _MatrixOne(MySQL):
     """Calls stay Anonymous: labels need their spelling, and compiler.calls knows the functions."""
 
-    class Parser(MySQL.Parser):  # type: ignore[valid-type,misc]
+    class Parser(_Parser):  # type: ignore[valid-type,misc]
         FUNCTIONS: dict[str, object] = {}  # noqa: RUF012 - as sqlglot declares it
         FUNCTION_PARSERS = {  # noqa: RUF012 - as sqlglot declares it
-            name: parser
-            for name, parser in MySQL.Parser.FUNCTION_PARSERS.items()
-            if name in _SPECIAL
+            name: parser for name, parser in _Parser.FUNCTION_PARSERS.items() if name in _SPECIAL
         }
 
 
@@ -46,10 +48,10 @@ class _Concatenating(_MatrixOne):
     class Parser(_MatrixOne.Parser):
         DISJUNCTION = {  # noqa: RUF012 - as sqlglot declares it
             token: kind
-            for token, kind in MySQL.Parser.DISJUNCTION.items()
+            for token, kind in _Parser.DISJUNCTION.items()
             if token is not TokenType.DPIPE
         }
-        TERM = {**MySQL.Parser.TERM, TokenType.DPIPE: exp.DPipe}  # noqa: RUF012 - as sqlglot declares it
+        TERM = {**_Parser.TERM, TokenType.DPIPE: exp.DPipe}  # noqa: RUF012 - as sqlglot declares it
 
 
 def parse(
