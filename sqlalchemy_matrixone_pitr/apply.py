@@ -29,12 +29,12 @@ from .errors import (
 )
 from .generations import split_generation, target_of, target_text
 from .locking import DEFAULT_TIMEOUT, account_lock
-from .plan.actions import Action, Conflict, Drop, Plan, Renew, stage_of
+from .plan.actions import Action, Conflict, Create, Drop, Plan, Renew, stage_of
 from .plan.reading import replan
 from .report import ApplyReport, Failure, OnProgress, Outcome, Progress, carried
 from .sending import Sent, send
 from .show import reading
-from .status import ServerState, read_state
+from .status import ServerState, read_state, wait_until_told
 from .workers import Workers
 
 MOST_CONNECTIONS: Final = 64
@@ -81,6 +81,8 @@ def apply_plan(
     with carried(run.report, _note), account_lock(engine, timeout):
         with reading(engine) as connection:
             state = _read(connection, plan)
+            made = (one.pitr for one in plan.actions if isinstance(one, Create | Renew))
+            wait_until_told(connection, state, made)
         run.compare(plan, state)
         for stage in run.stages():
             run.send(stage)

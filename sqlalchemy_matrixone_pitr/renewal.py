@@ -48,7 +48,7 @@ from .plan.costs import dropping_cost, replacing_cost
 from .report import ApplyReport, carried
 from .server import rules_of
 from .show import reading
-from .status import ServerState, read_state
+from .status import ServerState, read_state, wait_until_told
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session, scoped_session
@@ -124,9 +124,10 @@ def renew_under_lock(engine: Engine, name: str) -> Pitr:
 def _renew(run: Run, name: str, keep_history: bool) -> Pitr:
     with reading(run.engine) as connection:
         state = read_state(connection, tables=())
-    policy, elements = renewal_of(state, name, keep_history)
-    if not elements:
-        return policy.current
+        policy, elements = renewal_of(state, name, keep_history)
+        if not elements:
+            return policy.current
+        wait_until_told(connection, state, [policy.current])
     try:
         _carry_out(run, renewal_actions(policy, elements, state))
     except PitrAlreadyExistsError as error:

@@ -18,7 +18,7 @@ from sqlalchemy.engine import Connection
 
 from . import server
 from .catalog import CatalogObject, ObjectKey, Objects, past_ids, read_objects, table_parts
-from .connections import roll_back
+from .connections import pause, roll_back
 from .extent import Key, Parts
 from .generations import object_of, split_generation
 from .held import held_ranges
@@ -270,6 +270,21 @@ def status_without_past(pitr: Pitr, now: Objects) -> PitrStatus | None:
     if found.made < pitr.created_time + _SECOND:
         return PitrStatus.UNKNOWN  # before or after it, in the same second
     return None
+
+
+def wait_until_told(connection: Connection, state: ServerState, pitrs: Iterable[Pitr]) -> None:
+    """Wait for the second after the last change of objects for which PITRs are about to be made, as
+    after a restore: of one made in that second, an account other than sys never knows its status.
+
+    :param state: read just now.
+    """
+    if state.account == SYS:
+        return
+    objects = [state.objects.get(object_of(pitr)) for pitr in pitrs]
+    last = max((found.made for found in objects if found is not None), default=state.now - _SECOND)
+    left = min(last + _SECOND - state.now, _SECOND)
+    if left > dt.timedelta(0):
+        pause(connection, left.total_seconds())
 
 
 def status_by_earlier(

@@ -142,8 +142,9 @@ def _of_table(table: TableCoverage) -> Iterator[Risk]:
             yield _risk(
                 RiskKind.UNKNOWN,
                 table,
-                f"{name}: this account cannot know whether {names} still protects it; sys can, and "
-                f"a new policy made now would: mo-pitr renew",
+                f"{name}: this account cannot know whether {names} protects it, which may have "
+                "been made in the second of its last change; sys can. Of a policy that is made now "
+                "it could: DROP PITR gives the history up, then create it again",
                 names,
             )
         case CoverageState.ROWS_ONLY:

@@ -105,6 +105,9 @@ def test_states_and_risks(changes: dict[str, object], state: str, risk: list[str
     assert found.ok is not bool(risk)
     if state == "detached":
         assert "week was detached at 2026-11-29 11:00:00Z" in found.at_risk()[0].message
+    if state == "unknown":  # a renewal does nothing: the policy may protect the table
+        assert "mo-pitr renew" not in found.at_risk()[0].message
+        assert "DROP PITR gives the history up" in found.at_risk()[0].message
     assert json.loads(json.dumps(found.to_dict()))["tables"][0]["state"] == state
 
 

@@ -19,6 +19,7 @@ from sqlalchemy_matrixone_pitr import (
     Pitr,
     PitrNotFoundError,
     PitrRestoreError,
+    PitrStatus,
     PitrTransactionError,
     PitrValidationError,
     RestoreReport,
@@ -336,6 +337,12 @@ def test_a_tenant(server: Server, prefix: str) -> None:
         report = restore(engine, "shop", at)
         assert (report.ok, report.renewed) == (True, ["free__g2"])
         assert state_of(engine) == then
+        # made in a later second than the table: this account can know it, now and ever after
+        assert {one.name: one.status for one in get_pitrs(engine, with_status=True)} == {
+            "all": PitrStatus.ACTIVE,
+            "free": PitrStatus.DETACHED,
+            "free__g2": PitrStatus.ACTIVE,
+        }
         assert [record.id for record in restore_records(engine)] == [1]
         undone(report)
         assert state_of(engine) == before
