@@ -134,7 +134,7 @@ class _Written:
     def __init__(self, schemas: Schemas, bound: Bound, state: ServerState, plan: Plan) -> None:
         self._names = bound.names
         self._metadata = metadatas(schemas)
-        self._objects = state.objects
+        self._state = state
         self._declared = {
             (declaration.pitr.name, target_of(declaration.pitr)): declaration
             for declaration in bound.declarations
@@ -152,8 +152,8 @@ class _Written:
         newest_first = sorted(self._dropped, key=lambda pitr: -split_generation(pitr.name)[1])
         found: list[PitrOp] = []
         for pitr in newest_first:
-            range = self._policies[pitr.name].current.range
-            found.append(self._drop(pitr.with_range(range)))
+            current = self._policies[pitr.name].current
+            found.append(self._drop(pitr.with_range(self._state.unheld(current).range)))
         return found
 
     def others(self, action: Action) -> tuple[list[PitrOp], list[PitrOp]]:
@@ -162,12 +162,17 @@ class _Written:
         if isinstance(action, Create):
             return [], [CreatePitrOp.from_pitr(pitr, naming)]
         assert action.existing is not None
-        before = pitr.with_range(action.existing.range)
+        before = pitr.with_range(self._state.unheld(action.existing).range)
         if isinstance(action, Alter):
             return [], [AlterPitrOp.from_pitr(before, pitr.range, naming)]
         assert isinstance(action, Renew)
-        front: list[PitrOp] = [self._drop(action.existing)] if action.destructive else []
-        if object_of(action.pitr) not in self._objects:
+        generations = self._policies[action.existing.name].generations
+        if any(one.name in self._state.held for one in generations):
+            pitr = before  # another range is for when the hold has ended
+        front: list[PitrOp] = []
+        if action.destructive:
+            front.append(self._drop(self._state.unheld(action.existing)))
+        if object_of(action.pitr) not in self._state.objects:
             return front, [CreatePitrOp.from_pitr(pitr, naming)]  # the migration makes it first
         renewal = RenewPitrOp(
             pitr.name,
@@ -184,7 +189,7 @@ class _Written:
     def _drop(self, pitr: Pitr) -> PitrOp:
         made = DropPitrOp.from_pitr(*self._as_written(pitr))
         if pitr.database_name is not None:
-            made.gone = object_of(pitr) not in self._objects
+            made.gone = object_of(pitr) not in self._state.objects
         return made
 
     def _as_written(self, pitr: Pitr) -> tuple[Pitr, str | None]:

@@ -52,7 +52,7 @@ from sqlalchemy_matrixone_pitr.generations import (
     target_of,
     target_text,
 )
-from sqlalchemy_matrixone_pitr.held import HELD
+from sqlalchemy_matrixone_pitr.held import range_of_renewal
 from sqlalchemy_matrixone_pitr.locking import account_lock
 from sqlalchemy_matrixone_pitr.model import Pitr, PitrLevel, PitrRange
 from sqlalchemy_matrixone_pitr.names import fit_pitr_name, renew_command
@@ -406,10 +406,8 @@ def next_generation(
 
     :param replaceable: generations that may be dropped where they are in the way.
     """
-    names = {pitr.name for pitr in policy.generations}
-    if names & state.held.keys():
-        range = HELD  # it is held with what it renews
-    in_the_way = state.stale_active & names
+    range = range_of_renewal(policy, range, state.held)
+    in_the_way = state.stale_active & {pitr.name for pitr in policy.generations}
     if in_the_way and in_the_way <= replaceable:
         return _in_place_of(policy, in_the_way, range)
     try:

@@ -384,7 +384,7 @@ def _is_so(action: Action, fresh: Plan, state: ServerState) -> bool:
     """Whether what an action was to do is so already.
 
     A PITR that was to be dropped is gone; of any other action, its policy is as declared: a later
-    comparison wants nothing of it, and finds nothing in its way.
+    comparison wants nothing of it, now or when a hold has ended, and finds nothing in its way.
     """
     if isinstance(action, Drop):
         target = target_of(action.pitr)
@@ -392,7 +392,7 @@ def _is_so(action: Action, fresh: Plan, state: ServerState) -> bool:
             pitr.name == action.pitr.name and target_of(pitr) == target for pitr in state.pitrs
         )
     left = [other for other in fresh.actions if not isinstance(other, Drop)]
-    wanted = {*map(_policy, left), *map(_policy, fresh.conflicts)}
+    wanted = {*map(_policy, (*left, *fresh.when_released)), *map(_policy, fresh.conflicts)}
     return _policy(action) not in wanted
 
 

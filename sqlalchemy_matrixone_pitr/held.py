@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -21,7 +21,7 @@ from sqlalchemy.exc import DBAPIError
 
 from .connections import query, roll_back
 from .errors import is_not_there
-from .generations import split_generation, target_text
+from .generations import Policy, split_generation, target_text
 from .model import Pitr, PitrRange, PitrUnit
 from .moment import Moment, begin_of_range
 from .own import OwnTable
@@ -193,6 +193,21 @@ def ranges_before(found: Iterable[Hold], pitrs: Collection[Pitr]) -> dict[str, P
         if earlier and pitr.range == HELD and pitr.name not in ranges:
             ranges[pitr.name] = older[max(earlier)]
     return ranges
+
+
+def range_of_renewal(policy: Policy, range: PitrRange, held: Container[str]) -> PitrRange:
+    """The range of a generation that renews a policy: one that is held is held with what it renews.
+
+    :param range: where it is not held.
+    :param held: the names of PITRs that are.
+
+    >>> from sqlalchemy_matrixone_pitr.generations import policies
+    >>> week = PitrRange.parse("7d")
+    >>> [policy] = policies([Pitr.account("nightly", week)])
+    >>> [str(range_of_renewal(policy, week, held)) for held in ({}, {"nightly": week})]
+    ['7d', '100y']
+    """
+    return HELD if any(pitr.name in held for pitr in policy.generations) else range
 
 
 def sure_moments(connection: Connection, pitrs: Collection[Pitr]) -> dict[str, Moment]:

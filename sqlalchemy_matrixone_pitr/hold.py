@@ -184,7 +184,7 @@ def _releasing(
         elif also:
             numbers = " and ".join(map(str, also))
             notes.append(f"{name} is held by {numbers}, too, and stays so until that ends")
-        else:
+        elif before != HELD:  # each ALTER makes the server's shown window start anew
             actions.append(Alter(there.with_range(before), "its hold ends", there))
     return actions, tuple(notes)
 

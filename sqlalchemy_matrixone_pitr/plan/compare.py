@@ -21,6 +21,7 @@ from ..generations import (
     target_of,
     target_text,
 )
+from ..held import range_of_renewal
 from ..model import Pitr, PitrLevel, PitrRange, PitrStatus
 from .actions import ORDER, Action, Alter, Conflict, Create, Drop, Include, Plan, Renew, Scope
 from .costs import dropping_cost, replacing_cost
@@ -298,6 +299,7 @@ class _Comparison:
         internal = self._is_internal(pitr)
         number = policy.next_number
         renewed = _renamed(pitr, generation_name(pitr.name, number))
+        renewed = renewed.with_range(range_of_renewal(policy, pitr.range, self.held))
         newest = policy.generations[-1]
         reason = (
             f"{newest.name} protects nothing new: {target_text(pitr)} was dropped, rebuilt, "
@@ -309,6 +311,11 @@ class _Comparison:
             self.actions.append(Renew(renewed, reason, stale, True, cost, internal))
         elif not self._is_blocked(renewed):
             self.actions.append(Renew(renewed, reason, newest, internal=internal))
+        else:
+            return
+        befores = [self.held[one.name] for one in policy.generations if one.name in self.held]
+        if befores and befores[-1] != pitr.range:  # the newest one's is what a release gives back
+            self.when_released.append(_alter(pitr, renewed.with_range(befores[-1])))
 
     def _other_target(self, pitr: Pitr, policy: Policy) -> None:
         """The name is held by a policy for something else."""
@@ -379,7 +386,8 @@ class _Comparison:
                 self.history.append(pitr)
 
     def _dropping_cost(self, pitr: Pitr) -> str:
-        return dropping_cost(pitr, self.now, self.detached_at.get(pitr.name))
+        cost = dropping_cost(pitr, self.now, self.detached_at.get(pitr.name))
+        return f"{cost}; it is held" if pitr.name in self.held else cost
 
     def _is_spent(self, policy: Policy, pitr: Pitr) -> bool:
         if self.now is None:

@@ -219,6 +219,54 @@ def test_renewed_while_held(shop: Engine, database: str, prefix: str) -> None:
     assert ranges(shop, prefix) == {"d": "7d", "t": "3d", "t__g2": "3d"}
 
 
+@pytest.mark.parametrize("declares", ["7d", "14d"])
+def test_renewed_by_a_plan_while_held(
+    shop: Engine, database: str, prefix: str, declares: str
+) -> None:
+    """A generation that a plan makes is held with what it renews, and gets its range afterwards."""
+    made = hold(shop, database, "why")
+    say(shop, "ALTER TABLE t ADD COLUMN v INT")
+    metadata = MetaData()
+    Table("t", metadata, Column("id", Integer), TablePitr(declares, f"{prefix}_t"))
+    plan = plan_pitrs(shop, metadata)
+    assert [str(action.pitr.range) for action in plan.actions] == ["100y"]
+    assert [str(action.pitr) for action in plan.when_released] == [
+        str(Pitr.table(f"{prefix}_t__g2", "t", declares, database_name=database))
+    ]
+    apply_plan(shop, plan).raise_for_failed()
+    assert ranges(shop, prefix) == {"d": "100y", "t": "100y", "t__g2": "100y"}
+    assert plan_pitrs(shop, metadata).in_sync
+    release(shop, made)
+    assert ranges(shop, prefix) == {"d": "7d", "t": "3d", "t__g2": "3d"}
+    apply_plan(shop, plan_pitrs(shop, metadata)).raise_for_failed()
+    assert ranges(shop, prefix)["t__g2"] == declares
+
+
+def test_a_plan_from_before_the_hold(shop: Engine, database: str, prefix: str) -> None:
+    """What it was to alter is not so, nor done: it was not tried."""
+    plan = plan_pitrs(shop, declared(prefix, "14d"))
+    made = hold(shop, database, "why")
+    report = apply_plan(shop, plan)
+    assert [action.pitr.name for action in report.not_tried] == [f"{prefix}_d"]
+    assert not report.ok
+    assert ranges(shop, prefix)["d"] == "100y"
+    release(shop, made)
+    assert apply_plan(shop, plan).ok
+    assert ranges(shop, prefix)["d"] == "14d"
+
+
+def test_a_plan_that_drops_what_is_held_says_so(shop: Engine, database: str, prefix: str) -> None:
+    made = hold(shop, f"{database}.t", "why")
+    metadata = MetaData()
+    declare_pitrs(metadata, DatabasePitr("7d", name=f"{prefix}_d"))
+    plan = plan_pitrs(shop, metadata, drop_undeclared=True)
+    costs = {action.pitr.name: action.cost for action in plan.destructive}
+    assert costs[f"{prefix}_t"].endswith("can no longer be restored; it is held")
+    release(shop, made)
+    plan = plan_pitrs(shop, metadata, drop_undeclared=True)
+    assert "held" not in str([action.cost for action in plan.destructive])
+
+
 def test_the_held_generation_was_dropped(shop: Engine, database: str, prefix: str) -> None:
     """The renewed generation has the held range, and gets the range before back."""
     made = hold(shop, database, "one")
@@ -283,6 +331,10 @@ def test_whose_range_is_as_long(shop: Engine, database: str, prefix: str) -> Non
     release(shop, made)
     assert coverage(shop, databases=[database]).held == {}
     assert ranges(shop, prefix) == {"t__g2": "3d", "u": "100y"}
+    made = hold(shop, f"{database}.u", "why")
+    release(shop, made)  # nothing is altered: its window would start anew
+    [found] = get_pitrs(shop, database_name=database, table_name="u")
+    assert found.modified_time == found.created_time
 
 
 def test_what_is_refused(shop: Engine, database: str, prefix: str) -> None:
