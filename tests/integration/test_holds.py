@@ -260,7 +260,7 @@ def test_a_plan_that_drops_what_is_held_says_so(shop: Engine, database: str, pre
     metadata = MetaData()
     declare_pitrs(metadata, DatabasePitr("7d", name=f"{prefix}_d"))
     plan = plan_pitrs(shop, metadata, drop_undeclared=True)
-    costs = {action.pitr.name: action.cost for action in plan.destructive}
+    costs = {action.pitr.name: str(action.cost) for action in plan.destructive}
     assert costs[f"{prefix}_t"].endswith("can no longer be restored; it is held")
     release(shop, made)
     plan = plan_pitrs(shop, metadata, drop_undeclared=True)
