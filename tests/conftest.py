@@ -289,12 +289,15 @@ def say_beside(server: Server) -> Iterator[Say]:
 
 @pytest.fixture
 def database(say_beside: Say, prefix: str) -> Iterator[str]:
-    """A database of the test's own, dropped afterwards with every PITR of the test's prefix."""
+    """A database of the test's own, dropped afterwards with every PITR of the test's prefix.
+
+    Names that a convention makes have the database's name in them, which is the prefix.
+    """
     say_beside(f"CREATE DATABASE {prefix}")
     yield prefix
     say_beside(f"DROP DATABASE IF EXISTS {prefix}")
     for row in say_beside("SHOW PITR"):
-        if str(row[0]).startswith(prefix):
+        if prefix in str(row[0]):
             name = str(row[0]).replace("\\", "\\\\")  # an escape, in back-quotes too
             say_beside(f"DROP PITR IF EXISTS `{name}`")
 
