@@ -40,7 +40,8 @@ class RiskKind(enum.StrEnum):
     ROWS_ONLY = "rows only"
     """The indexes of a table are not kept."""
     UNKNOWN = "unknown"
-    """This account cannot know whether a table is protected."""
+    """This account cannot know whether a table is protected; or whether it can be restored to the
+    moment in question, or was there then, is not known."""
     CDC = "cdc"
     """A policy's range is under the two hours that change data capture (CDC) asks for: nothing is
     lost, but the server refuses a CDC task."""
@@ -114,7 +115,7 @@ def find_risks(
     found: list[Risk] = []
     for table in tables:
         found += _of_table(table)
-        if at is not None:
+        if at is not None and table.unprotected is None:
             found += _of_moment(table, at, now, until)
     found += [_target_gone(pitr) for pitr in gone]
     found += _too_short_for_cdc(pitrs, held)
@@ -209,10 +210,7 @@ def _of_moment(table: TableCoverage, at: Moment, now: Moment, until: Moment) -> 
     name = f"{table.database_name}.{table.table_name}"
     there = [window for window in table.windows if at in window and window.kept is Kept.KEPT]
     if not there:
-        covered = any(_keeps(window, at) for window in table.windows)
-        was = table.exists and table.made is not None and table.made <= at
-        if not covered and (was or any(at in gap for gap in table.gaps)):
-            yield _risk(RiskKind.LOST, table, f"{name}: nothing keeps it as it was at {at}")
+        yield from _not_surely(table, at, name)
         return
     ends = [None if one.range is None else lets_go_at(one.range, at) for one in there]
     last = None if None in ends else max(end for end in ends if end is not None)
@@ -227,6 +225,29 @@ def _of_moment(table: TableCoverage, at: Moment, now: Moment, until: Moment) -> 
             there[0].by,
             last,
         )
+
+
+def _not_surely(table: TableCoverage, at: Moment, name: str) -> Iterator[Risk]:
+    """The risk of a moment that no window surely has: it is lost, or not known."""
+    perhaps = [window for window in table.windows if at in window]
+    if perhaps:
+        reasons = "; ".join(dict.fromkeys(window.reason for window in perhaps))
+        yield _risk(
+            RiskKind.UNKNOWN,
+            table,
+            f"{name}: whether it can be restored to {at} is not known: {reasons}",
+        )
+    elif not any(_keeps(window, at) for window in table.windows):
+        was = table.exists and table.made is not None and table.made <= at
+        if was or any(at in gap for gap in table.gaps):
+            yield _risk(RiskKind.LOST, table, f"{name}: nothing keeps it as it was at {at}")
+        elif table.exists:
+            yield _risk(
+                RiskKind.UNKNOWN,
+                table,
+                f"{name}: nothing keeps it as it was at {at}; whether it was there then is not "
+                "known",
+            )
 
 
 def _keeps(window: Window, at: Moment) -> bool:

@@ -137,11 +137,26 @@ def test_a_moment_that_is_lost() -> None:
     at = NOW - 30 * HOUR
     assert kinds(report(ORDERS, at=at)) == ["lost"]
     younger = replace(ORDERS, made=NOW - 26 * HOUR)
-    assert kinds(report(younger, at=at)) == []  # it may not have been there
+    [risk] = report(younger, at=at).at_risk()  # it may have been there, and been altered since
+    assert (risk.kind, report(younger, at=at).ok) == (RiskKind.UNKNOWN, False)
+    assert risk.message.endswith("whether it was there then is not known")
+    assert kinds(report(replace(younger, exists=False), at=at)) == []
+    unprotected = replace(ORDERS, unprotected="why", windows=(), policies=())
+    assert kinds(report(unprotected, at=at)) == []  # whatever the moment
     since = replace(WEEK, since=NOW - 40 * HOUR)
     assert kinds(report(replace(ORDERS, windows=(since,)), at=at)) == []
     hole = replace(younger, gaps=(Gap(NOW - 31 * HOUR, NOW - 29 * HOUR, "why"),))
     assert kinds(report(hole, at=at)) == ["lost"]
+
+
+def test_a_moment_that_is_perhaps_kept() -> None:
+    """Not silent: a restore of it is refused."""
+    at = NOW - 3 * HOUR
+    perhaps = replace(WEEK, kept=Kept.PROBABLE, reason="its range was changed")
+    [risk] = report(replace(ORDERS, windows=(perhaps,)), at=at).at_risk()
+    assert (risk.kind, risk.subject) == (RiskKind.UNKNOWN, "shop.orders")
+    assert risk.message.endswith("is not known: its range was changed")
+    assert kinds(report(replace(ORDERS, windows=(perhaps, WEEK)), at=at)) == []
 
 
 def test_policies_without_a_target_and_ranges_too_short_for_cdc() -> None:
