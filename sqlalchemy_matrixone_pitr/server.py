@@ -55,6 +55,7 @@ class Rules:
     :ivar table_policies_keep_partitions: a table's policy keeps the rows of its partitions, which
         have ids of their own.
     :ivar copies_forget_partitions: whatever makes a table again leaves PARTITION BY out.
+    :ivar copies_double_quotes: CLONE and RESTORE double the quotes in defaults.
     :ivar restore_skips_orphans: RESTORE of a table whose foreign key's parent is missing does
         nothing and says OK.
     :ivar clones: CREATE TABLE and CREATE DATABASE ... CLONE are there.
@@ -75,6 +76,7 @@ class Rules:
     truncated_stays_active: bool
     table_policies_keep_partitions: bool
     copies_forget_partitions: bool
+    copies_double_quotes: bool
     restore_skips_orphans: bool
     restore_skips_self_references: bool
     catalogue_has_instants: bool
@@ -99,6 +101,7 @@ def rules_of(version: Version) -> Rules:
         truncated_stays_active=version < (4, 0, 0),
         table_policies_keep_partitions=version < (4, 0, 0),
         copies_forget_partitions=version < (4, 0, 0),
+        copies_double_quotes=version >= (4, 0, 0),
         restore_skips_orphans=version < (3, 0, 0),
         restore_skips_self_references=version < (4, 2, 0),
         catalogue_has_instants=version >= (3, 0, 0),

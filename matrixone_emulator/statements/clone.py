@@ -23,14 +23,13 @@ def copy_table(
     name: str,
     *,
     old_database: str = "",
-    cloned: bool = False,
     rows: str = "",
 ) -> Version:
     """*source* with its rows of *at*, or *rows*, as a new table of *home*.
 
     Rows and indexes are copied apart, each as far as its history is kept: an index whose history
-    is lost lacks every row that is not. CLONE reads the definition from SHOW CREATE TABLE, with
-    what that doubles.
+    is lost lacks every row that is not. CLONE and RESTORE read the definition from SHOW CREATE
+    TABLE, with what that doubles.
     """
     keys = tuple(
         replace(
@@ -44,14 +43,13 @@ def copy_table(
     )
     indexes, lacking = _copied_indexes(session, source, at)
     definition = replace(source.definition.copied(), name=name, foreign_keys=keys, indexes=indexes)
-    if cloned:
-        columns = tuple(
-            column
-            if column.default is None or not column.default.startswith("'")
-            else replace(column, default=printed_default(column.default, session.rules))
-            for column in definition.columns
-        )
-        definition = replace(definition, columns=columns)
+    columns = tuple(
+        column
+        if column.default is None or not column.default.startswith("'")
+        else replace(column, default=printed_default(column.default, session.rules))
+        for column in definition.columns
+    )
+    definition = replace(definition, columns=columns)
     if old_database and definition.view_database == old_database:
         definition = replace(definition, view_database=home.name)
     text = session.store.sources.get(source.version, "")
@@ -170,7 +168,7 @@ def clone_table(
                 named = f"{session.context.database}.{key.parent_table}"
                 raise SqlError(1146, f"no such table {named}")
             refuse_keyless_parent(session, past, past.definition, key)
-        version = copy_table(session, past, at, home, name, cloned=True)
+        version = copy_table(session, past, at, home, name)
         session.emit("create_table", version, 0, version.id)
 
     without_foreign_keys(session, work)
@@ -205,7 +203,6 @@ def clone_database(session: Workspace, source: str, moment: str, name: str) -> N
                 home,
                 version.name,
                 old_database=past.name,
-                cloned=True,
             )
             for key in copied.definition.foreign_keys:
                 refuse_keyless_parent(session, copied, copied.definition, key)

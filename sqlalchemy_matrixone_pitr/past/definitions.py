@@ -22,6 +22,7 @@ _COLUMN: Final = re.compile(
     rf"^  ({_NAME}) ([a-z]\w*(?: unsigned)?(?:\((?:'(?:[^']|'')*'|[^')])*\))?(?: unsigned)?)",
     re.MULTILINE,
 )
+_DEFAULT: Final = re.compile(rf"^  ({_NAME}) .* DEFAULT '((?:[^']|'')*)'", re.MULTILINE)
 _FOREIGN_KEY: Final = re.compile(rf",\n  CONSTRAINT {_NAME} FOREIGN KEY \([^\n]*?(?=,\n|\n\))")
 
 
@@ -74,3 +75,13 @@ def column_types(definition: str) -> dict[str, str]:
     return {
         fold(name[1:-1].replace("``", "`")): type_ for name, type_ in _COLUMN.findall(definition)
     }
+
+
+def quoted_defaults(definition: str) -> list[str]:
+    """The columns of a definition whose default has a quote in it.
+
+    >>> quoted_defaults("CREATE TABLE `t` (\n  `a` char(9) DEFAULT 'it''s',\n  `b` int DEFAULT '')")
+    ['a']
+    """
+    found = [(name, text) for name, text in _DEFAULT.findall(definition) if "'" in text]
+    return [name[1:-1].replace("``", "`") for name, _ in found]

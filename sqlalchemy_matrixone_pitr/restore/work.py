@@ -47,6 +47,7 @@ from ..errors import PitrAlreadyExistsError, PitrRestoreError, from_dbapi_error
 from ..generations import Policy, policies, target_of
 from ..model import PitrLevel
 from ..moment import Moment
+from ..past.definitions import quoted_defaults
 from ..past.rows import summaries_of
 from ..renewal import conflicting_pitr, renew_under_lock
 from ..report import Outcome
@@ -352,8 +353,13 @@ class Work:
                 )
             if job.compare_rows and job.at is not None:
                 self._compare(job.at)
-            if self._record is not None:
+            rules = server.rules_of(server.require_matrixone(connection))
+            left: dict[Key, str] = {}
+            if self._record is not None or rules.copies_double_quotes:
                 left = {table: definition_of(connection, table) for table in job.sources}
+            if rules.copies_double_quotes:
+                self.report.left += _doubled_quotes(left)
+            if self._record is not None:
                 if job.scope.database is not None:
                     left |= views_of(connection, job.scope.database)
                 self._add_details(connection, left=[[*one, text] for one, text in left.items()])
@@ -387,6 +393,18 @@ class Work:
                     f"policy {policy.name} does not protect it: renew_pitr(engine, "
                     f"{policy.name!r}{without}). {error}"
                 )
+
+
+def _doubled_quotes(definitions: Mapping[Key, str]) -> Iterator[str]:
+    """Changes of restored tables by the server, without a word: see docs/server.md, Clones."""
+    for table, text in sorted(definitions.items()):
+        columns = quoted_defaults(text)
+        if columns:
+            yield (
+                f"the quotes in the default of {', '.join(columns)} of {'.'.join(table)} are "
+                "doubled by this version: ALTER TABLE ... ALTER COLUMN ... SET DEFAULT sets it "
+                "again, and rebuilds the table, whose own policy is to be renewed then"
+            )
 
 
 def _raise(error: BaseException, job: Job, report: RestoreReport) -> NoReturn:

@@ -67,6 +67,18 @@ def test_a_table_from_pitrs_of_its_levels(guarded: Guarded, pitr: str) -> None:
     assert guarded.say.rows("SHOW TABLES FROM ~") == [("other",), ("t",)]
 
 
+def test_restore_doubles_the_quotes_of_a_default(guarded: Guarded, server: Server) -> None:
+    """Since 4.0, as CLONE."""
+    say = guarded.say
+    say.ok("CREATE TABLE ~.q (id INT PRIMARY KEY, v VARCHAR(9) DEFAULT 'it''s')")
+    at = moment(say)
+    say.ok(
+        f"RESTORE DATABASE ~ TABLE q FROM PITR ~_d '{at.text}'", "INSERT INTO ~.q (id) VALUES (1)"
+    )
+    doubled = server.version >= (4,)
+    assert say.value("SELECT v FROM ~.q") == ("it''s" if doubled else "it's")
+
+
 def test_restore_answers_with_no_rows_affected(guarded: Guarded) -> None:
     answer = guarded.say.ok(f"RESTORE DATABASE ~ TABLE t FROM PITR ~_t '{guarded.at.text}'")
     assert (answer.affected, answer.warnings, answer.labels) == (0, 0, [])
