@@ -512,7 +512,7 @@ def _with_percents(text: str, preparer: IdentifierPreparer) -> str:
 @functools.lru_cache(maxsize=1024)
 def _quoted(name: str) -> str:
     """Quote as the preparer does, but with back-quotes under ``sql_mode=ANSI_QUOTES`` too, and with
-    backslashes doubled, which are escapes to the server under any ``sql_mode``.
+    backslashes doubled, which are escapes in PITR statements under any ``sql_mode``.
 
     MatrixOne 3.x knows no other quotes in PITR statements.
     """
@@ -612,21 +612,17 @@ def _visit_restore(element: RestorePitr, compiler: DDLCompiler, **kw: Any) -> st
 
 
 def back_quoted(*names: str | None) -> str:
-    """A database, or a table in it, quoted for a statement that is sent as text to the driver.
+    """A database, or a table in it, quoted for an ordinary statement that is sent as text to the
+    driver: a backslash is no escape there (docs/server.md, Names).
 
     >>> back_quoted("shop", "orders")
     '`shop`.`orders`'
     """
-    return ".".join(_back_quoted(_plain_preparer(), name) for name in names if name is not None)
-
-
-@functools.cache
-def _plain_preparer() -> IdentifierPreparer:
-    return display_dialect().identifier_preparer
+    return ".".join(f"`{name.replace('`', '``')}`" for name in names if name is not None)
 
 
 def _key(compiler: DDLCompiler, key: ObjectKey) -> str:
-    return ".".join(_name(compiler, name) for name in key if name is not None)
+    return _for_driver(back_quoted(*key), compiler)
 
 
 @compiles(Clone)

@@ -174,6 +174,9 @@ def _lost_with(facts: Facts, database: str) -> Iterator[str]:
     lost = facts.now.named("S", "e")
     if lost:
         yield (f"RESTORE of {database} loses its sequences and external tables: {names_of(lost)}")
+    misread = [table for table in facts.restored if "\\" in table[1]]
+    if misread:
+        yield f"RESTORE of {database} misreads a backslash in a name: {names_of(misread)}"
     keys = () if facts.then is None else facts.then.keys
     circle = in_circles(facts.restored, [key for key in keys if not key.to_itself])
     if circle:

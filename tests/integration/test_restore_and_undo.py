@@ -34,6 +34,7 @@ from sqlalchemy_matrixone_pitr import (
     undo_restore,
     undo_restore_async,
 )
+from sqlalchemy_matrixone_pitr.ddl import back_quoted
 from sqlalchemy_matrixone_pitr.names import OWN_DATABASE
 from sqlalchemy_matrixone_pitr.restore.report import RestoreProgress
 from tests.conftest import Server
@@ -444,6 +445,23 @@ def test_odd_names(shop: Engine, database: str, name: str) -> None:
         report.undo()
     say(shop, f"DELETE FROM {real} WHERE id = 9")
     undone(report)
+
+
+@pytest.mark.parametrize("name", ["back\\slash", "two\\\\of"])
+def test_a_backslash_in_a_tables_name(shop: Engine, database: str, name: str) -> None:
+    """Of a database by copies: RESTORE would make another name of it, and by itself it is refused,
+    since PITR statements read an escape."""
+    quoted = back_quoted(name)
+    say(
+        shop, f"CREATE TABLE {quoted} (id INT PRIMARY KEY)", f"INSERT INTO {quoted} VALUES (1), (2)"
+    )
+    at = take_moment(shop)
+    say(shop, f"DELETE FROM {quoted} WHERE id = 1")
+    report = restore(shop, database, at)
+    assert {table.name: table.rows for table in report.tables}[f"{database}.{name}"] == 2
+    undone(report)
+    with shop.connect() as connection:
+        assert connection.exec_driver_sql(f"SELECT id FROM {quoted}").all() == [(2,)]
 
 
 def test_names_that_are_translated(shop: Engine, database: str, other: str) -> None:
