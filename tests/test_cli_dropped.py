@@ -170,12 +170,12 @@ def test_the_script_is_what_is_done(call: Call, at: str, emulator: Emulator) -> 
         (("undrop", "a", "--at", "1m ago", "--since", "1m ago"), "give --at or --since"),
         (("undrop", "a", "--at", "yesterday"), "Invalid value for '--at'"),
         (("dropped", "--since", "2200-01-01 00:00Z"), "lies in the future"),
-        (("copy", "nowhere", "x", "--at", "AT"), "(`mo-pitr dropped` tells)"),
+        (("copy", "nowhere", "x", "--at", "AT"), "nowhere is neither a table of database shop nor"),
         (("copy", "orders", "t0", "--at", "AT"), "is left as it is: choose another name\n"),
         (("copy", "orders", "gone.x", "--at", "AT"), "or choose one, as database.table"),
         (("copy", "shop", "a.b", "--at", "AT"), "is no database's name"),
         (("copy", "orders", "x", "--at", "AT", "--json", "--sql"), "give --json or --sql"),
-        (("copy", "orders", "x", "--at", "2001-01-01 00:00Z"), "there was no database orders at"),
+        (("copy", "orders", "x", "--at", "2001-01-01 00:00Z"), "there was no table shop.orders at"),
     ],
 )
 def test_refusals(call: Call, at: str, arguments: tuple[str, ...], said: str) -> None:

@@ -78,7 +78,7 @@ def column_types(definition: str) -> dict[str, str]:
 
 
 def quoted_defaults(definition: str) -> list[str]:
-    """The columns of a definition whose default has a quote in it.
+    r"""The columns of a definition whose default has a quote in it.
 
     >>> quoted_defaults("CREATE TABLE `t` (\n  `a` char(9) DEFAULT 'it''s',\n  `b` int DEFAULT '')")
     ['a']
