@@ -51,9 +51,12 @@ def cancel_at_sqlalchemys_own_commit(proxy: Proxy, cancel_task: Callable[[], obj
     loop = asyncio.get_running_loop()
     cancelled = threading.Event()
 
+    def cancel_first() -> None:
+        cancel_task()
+        loop.call_soon(cancelled.set)  # after what the task does then
+
     def cancel() -> None:
-        loop.call_soon_threadsafe(cancel_task)
-        loop.call_soon_threadsafe(loop.call_soon, cancelled.set)  # after what the task does then
+        loop.call_soon_threadsafe(cancel_first)
         assert cancelled.wait(10)
 
     proxy.on("^COMMIT", lambda: proxy.on("^COMMIT", cancel))
