@@ -46,6 +46,7 @@ from sqlalchemy_matrixone_pitr.generations import (
     target_of,
     target_text,
 )
+from sqlalchemy_matrixone_pitr.held import is_held
 from sqlalchemy_matrixone_pitr.model import Pitr
 from sqlalchemy_matrixone_pitr.names import fit_pitr_name
 from sqlalchemy_matrixone_pitr.plan.actions import Action, Alter, Create, Drop, Plan, Renew
@@ -166,8 +167,7 @@ class _Written:
         if isinstance(action, Alter):
             return [], [AlterPitrOp.from_pitr(before, pitr.range, naming)]
         assert isinstance(action, Renew)
-        generations = self._policies[action.existing.name].generations
-        if any(one.name in self._state.held for one in generations):
+        if is_held(self._policies[action.existing.name], self._state.held):
             pitr = before  # another range is for when the hold has ended
         front: list[PitrOp] = []
         if action.destructive:

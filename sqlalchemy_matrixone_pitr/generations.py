@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Container, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
@@ -109,6 +109,18 @@ def have_one_target(one: Pitr, other: Pitr) -> bool:
 def object_of(pitr: Pitr) -> tuple[str, str | None]:
     """The database and table that a PITR is for, as the catalogue keys them."""
     return pitr.database_name or "", pitr.table_name
+
+
+def is_for(pitr: Pitr, tables: Container[tuple[str, str]], database: str | None) -> bool:
+    """Whether a PITR is for one of some tables, or for a database as a whole.
+
+    >>> orders = Pitr.table("p", "orders", "7d", database_name="shop")
+    >>> is_for(orders, {("shop", "orders")}, None), is_for(orders, (), "shop")
+    (True, False)
+    """
+    if pitr.level is PitrLevel.TABLE:
+        return (pitr.database_name, pitr.table_name) in tables
+    return pitr.level is PitrLevel.DATABASE and pitr.database_name == database
 
 
 def target_text(target: Target | Pitr) -> str:

@@ -195,6 +195,14 @@ def ranges_before(found: Iterable[Hold], pitrs: Collection[Pitr]) -> dict[str, P
     return ranges
 
 
+def is_held(policy: Policy, held: Container[str]) -> bool:
+    """Whether a generation of a policy is held.
+
+    :param held: the names of PITRs that are.
+    """
+    return any(pitr.name in held for pitr in policy.generations)
+
+
 def range_of_renewal(policy: Policy, range: PitrRange, held: Container[str]) -> PitrRange:
     """The range of a generation that renews a policy: one that is held is held with what it renews.
 
@@ -207,7 +215,7 @@ def range_of_renewal(policy: Policy, range: PitrRange, held: Container[str]) -> 
     >>> [str(range_of_renewal(policy, week, held)) for held in ({}, {"nightly": week})]
     ['7d', '100y']
     """
-    return HELD if any(pitr.name in held for pitr in policy.generations) else range
+    return HELD if is_held(policy, held) else range
 
 
 def sure_moments(connection: Connection, pitrs: Collection[Pitr]) -> dict[str, Moment]:

@@ -79,8 +79,7 @@ def target_then(engine: Engine, name: str, moment: Moment) -> str:
 
 def targets_then(engine: Engine, names: Sequence[str], moment: Moment) -> str | list[str]:
     """The targets of a restore, as functions take them: one, or a list."""
-    found = _then(engine, names, moment)
-    return found[0] if len(found) == 1 else found
+    return _one_or_all(_then(engine, names, moment))
 
 
 def _then(engine: Engine, names: Sequence[str], moment: Moment) -> list[str]:
@@ -98,8 +97,7 @@ def targets_held(engine: Engine, names: Sequence[str]) -> str | list[str]:
     there = _there_then(engine, meant, Moment.now(engine))
     if there is not None:
         there |= {object_of(pitr) for pitr in get_pitrs(engine) if pitr.database_name is not None}
-    found = _as_given(meant, there)
-    return found[0] if len(found) == 1 else found
+    return _one_or_all(_as_given(meant, there))
 
 
 def _there_then(engine: Engine, meant: Sequence[Meant], moment: Moment) -> set[ObjectKey] | None:
@@ -128,6 +126,10 @@ def _as_given(meant: Sequence[Meant], there: set[ObjectKey] | None) -> list[str]
         database, table = keys[0] if there is None else choose(name, keys, there)
         given.append(database if table is None else f"{database}.{table}")
     return given
+
+
+def _one_or_all(targets: list[str]) -> str | list[str]:
+    return targets[0] if len(targets) == 1 else targets
 
 
 def table_key(engine: Engine, name: str) -> Key:

@@ -16,8 +16,8 @@ from ..coverage.model import Kept
 from ..ddl import RestorePitr
 from ..declarations import Databases
 from ..errors import PitrRestoreError, PitrValidationError
-from ..generations import policies, target_of
-from ..model import PitrLevel, PitrStatus
+from ..generations import is_for, policies, target_of
+from ..model import PitrStatus
 from ..moment import Moment, MomentLike
 from ..names import OWN_DATABASE
 from ..past.opening import to_moment
@@ -316,12 +316,8 @@ def detached_by(facts: Facts, decision: Decision) -> tuple[str, ...]:
     """The policies that protect what will be another object, or none, to the server."""
     found = []
     for pitr in facts.state.pitrs:
-        if pitr.status is PitrStatus.DETACHED or pitr.database_name is None:
-            continue
-        key = pitr.database_name, pitr.table_name or ""
-        of_table = pitr.level is PitrLevel.TABLE and key in decision.ways
-        of_database = pitr.level is PitrLevel.DATABASE and facts.scope.database == key[0]
-        if of_table or (of_database and decision.by_restore):
+        whole = facts.scope.database if decision.by_restore else None
+        if pitr.status is not PitrStatus.DETACHED and is_for(pitr, decision.ways, whole):
             found.append(pitr.name)
     return tuple(sorted(found))
 
@@ -520,9 +516,7 @@ def _costs(connection: Connection, made: Prepared, options: Options) -> Sequence
 def _not_renewed(facts: Facts, decision: Decision) -> Iterator[str]:
     """The policies that a renewal would have to drop, with their history."""
     for policy in policies(facts.state.pitrs):
-        _, _, database, table = policy.target
-        key = database or "", table or ""
-        if key in decision.ways or (table is None and database == facts.scope.database):
+        if is_for(policy.current, decision.ways, facts.scope.database):
             for pitr in policy.generations:
                 if pitr.name in facts.state.stale_active:
                     yield f"{policy.name} will not be renewed: {replacing_cost(pitr)}"

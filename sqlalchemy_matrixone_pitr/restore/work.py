@@ -44,8 +44,7 @@ from ..connections import (
 )
 from ..ddl import RestorePitr, back_quoted
 from ..errors import PitrAlreadyExistsError, PitrRestoreError, from_dbapi_error
-from ..generations import Policy, policies, target_of
-from ..model import PitrLevel
+from ..generations import Policy, is_for, policies
 from ..moment import Moment
 from ..past.definitions import quoted_defaults
 from ..past.rows import summaries_of
@@ -431,13 +430,9 @@ def _detached_policies(job: Job, state: ServerState) -> Iterator[Policy]:
     """The policies of a job's target that do not protect it, and that nothing stands in the way of
     renewing."""
     dropped = () if job.rebuild is None else job.rebuild.drop_databases
+    whole = None if job.scope.database in dropped else job.scope.database
     for policy in policies(state.pitrs):
-        level, _, database, table = target_of(policy.current)
-        if level is PitrLevel.TABLE:
-            of_it = (database or "", table or "") in job.sources
-        else:
-            whole = job.scope.database
-            of_it = level is PitrLevel.DATABASE and database == whole and database not in dropped
+        of_it = is_for(policy.current, job.sources, whole)
         if of_it and policy.detached and conflicting_pitr(state, policy) is None:
             yield policy
 

@@ -79,7 +79,7 @@ steps = st.one_of(
 
 @dataclass
 class History:
-    """What is done on a server, and copies of the tables as they were.
+    """Work on a server, and copies of the tables as they were.
 
     :ivar home: the database; another one of its name and ``_beside`` takes clones.
     :ivar of_policies: what the names of its policies begin with.

@@ -302,16 +302,10 @@ def test_a_server_that_is_not_matrixone(server: Server, database: str, prefix: s
 class _Relabel(Proxy):
     """A proxy whose server calls itself MySQL in the handshake."""
 
-    def _down(
-        self,
-        server: socket.socket,
-        client: socket.socket,
-        mute: threading.Event,
-        kept: threading.Event,
-    ) -> None:
+    def _down(self, server: socket.socket, client: socket.socket, *events: threading.Event) -> None:
         greeting = server.recv(65536)
         start = greeting.index(b"8.0.30-MatrixOne")
         end = greeting.index(b"\0", start)
         label = b"8.0.36".ljust(end - start, b" ")
         client.sendall(greeting[:start] + label + greeting[end:])
-        super()._down(server, client, mute, kept)
+        super()._down(server, client, *events)

@@ -243,7 +243,7 @@ def test_renewed_by_a_plan_while_held(
 
 
 def test_a_plan_from_before_the_hold(shop: Engine, database: str, prefix: str) -> None:
-    """What it was to alter is not so, nor done: it was not tried."""
+    """Alters of a held policy are neither so nor done: they were not tried."""
     plan = plan_pitrs(shop, declared(prefix, "14d"))
     made = hold(shop, database, "why")
     report = apply_plan(shop, plan)

@@ -449,8 +449,8 @@ def test_odd_names(shop: Engine, database: str, name: str) -> None:
 
 @pytest.mark.parametrize("name", ["back\\slash", "two\\\\of"])
 def test_a_backslash_in_a_tables_name(shop: Engine, database: str, name: str) -> None:
-    """Of a database by copies: RESTORE would make another name of it, and by itself it is refused,
-    since PITR statements read an escape."""
+    """A database is restored by copies: RESTORE would make another name of it. By itself the table
+    is refused, since PITR statements read an escape."""
     quoted = back_quoted(name)
     say(
         shop, f"CREATE TABLE {quoted} (id INT PRIMARY KEY)", f"INSERT INTO {quoted} VALUES (1), (2)"

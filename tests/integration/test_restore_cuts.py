@@ -108,7 +108,7 @@ class Restoring:
         )
 
     def tried(self, work: Callable[[], RestoreReport], goal: State) -> RestoreReport | None:
-        """What came of work that something ends: the report says so, and ``on_progress`` did."""
+        """The outcome of work that something ends, by the report and by ``on_progress``."""
         self.told.clear()
         try:
             report: RestoreReport | None = work()
@@ -200,7 +200,7 @@ def shop(
 
 @pytest.mark.parametrize("fails", [False, True])
 def test_a_step_that_fails_is_told(shop: Restoring, fails: bool) -> None:
-    """What ``on_progress`` raises then is a note: the step's error is what ended it."""
+    """An error of ``on_progress`` is a note then: the step's own is what ended it."""
     shop.proxy.cut("^RESTORE", "before")
     told: list[tuple[str, str]] = []
 

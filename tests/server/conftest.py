@@ -134,7 +134,7 @@ class Client:
 
 
 def answers(client: Client, statements: Iterable[str]) -> dict[str, Any]:
-    """What each statement answers: an error, or its rows, without a list if it is one.
+    """The answer of each statement: an error, or its rows, without a list if it is one.
 
     Rows of one column are their values; truths, which are words in 3.x, numbers.
     """

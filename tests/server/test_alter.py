@@ -1,4 +1,4 @@
-"""What tables, views and indexes are refused, and how ALTER TABLE changes them."""
+"""Refusals of tables, views and indexes, and what ALTER TABLE makes of them."""
 
 from __future__ import annotations
 
