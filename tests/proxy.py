@@ -10,7 +10,7 @@ import re
 import socket
 import threading
 from collections.abc import Callable
-from typing import Literal
+from typing import Generic, Literal, TypeVar
 
 COM_QUIT, COM_QUERY, COM_PING, COM_RESET = 1, 3, 14, 31
 
@@ -19,10 +19,25 @@ _ANSWERED_WITHIN = 10.0
 
 When = Literal["before", "after"]
 
+_Does = TypeVar("_Does")
+
 
 def pattern_of(statement: str) -> str:
     """A pattern for a statement, whatever its numbers: moments and records are others each time."""
     return "^" + re.sub(r"\d+", r"\\d+", re.escape(statement)) + "$"
+
+
+class _Armed(Generic[_Does]):
+    """What is done at a statement, once: the first that matches, or the one with a number."""
+
+    def __init__(self, pattern: str, does: _Does, number: int) -> None:
+        self._pattern = re.compile(pattern, re.IGNORECASE)
+        self.does = does
+        self._left = number
+
+    def is_for(self, statement: str) -> bool:
+        self._left -= self._pattern.search(statement) is not None
+        return self._left <= 0
 
 
 class Proxy:
@@ -32,24 +47,27 @@ class Proxy:
         self._server = host, port
         self.statements: list[str] = []
         self.by_connection: list[list[str]] = []
-        self._cut: tuple[re.Pattern[str], When] | None = None
-        self._hook: tuple[re.Pattern[str], Callable[[], object]] | None = None
+        self._cut: _Armed[When] | None = None
+        self._hook: _Armed[Callable[[], object]] | None = None
         self._lock = threading.Lock()
         self._sockets: set[socket.socket] = set()
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
         threading.Thread(target=self._accept, daemon=True).start()
 
-    def cut(self, pattern: str, when: When) -> None:
-        """Cut the connection at the next statement that matches.
+    def cut(self, pattern: str, when: When, number: int = 1) -> None:
+        """Cut the connection at the next statement that matches, or at a later one of them.
 
         ``before``: it never reaches the server; ``after``: it does, its answer does not come back.
         """
-        self._cut = re.compile(pattern, re.IGNORECASE), when
+        self._cut = _Armed(pattern, when, number)
 
-    def on(self, pattern: str, hook: Callable[[], object]) -> None:
-        """Call something once, when a statement that matches arrives and before it goes on."""
-        self._hook = re.compile(pattern, re.IGNORECASE), hook
+    def on(self, pattern: str, hook: Callable[[], object], number: int = 1) -> None:
+        """Call something once, when a statement that matches arrives and before it goes on.
+
+        The hook may call ``cut`` and ``on`` for what comes after that statement.
+        """
+        self._hook = _Armed(pattern, hook, number)
 
     def clear(self) -> None:
         """Forget the statements so far."""
@@ -130,17 +148,15 @@ class Proxy:
             _close(server)
 
     def _take_cut(self, statement: str) -> When | None:
-        if self._cut is None or not self._cut[0].search(statement):
+        if self._cut is None or not self._cut.is_for(statement):
             return None
-        when = self._cut[1]
-        self._cut = None
+        when, self._cut = self._cut.does, None
         return when
 
     def _take_hook(self, statement: str) -> Callable[[], object] | None:
-        if self._hook is None or not self._hook[0].search(statement):
+        if self._hook is None or not self._hook.is_for(statement):
             return None
-        hook = self._hook[1]
-        self._hook = None
+        hook, self._hook = self._hook.does, None
         return hook
 
     def _down(

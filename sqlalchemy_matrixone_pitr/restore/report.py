@@ -113,7 +113,8 @@ class RestoreReport:
 
     :ivar target: the database, or the tables.
     :ivar at: the moment that was restored; None of an undo.
-    :ivar id: which :func:`undo_restore` takes; None without a safety copy.
+    :ivar id: which :func:`undo_restore` takes; None without a safety copy. Where the step that
+        makes the copies is unknown, :func:`restore_records` tells whether it is there.
     :ivar made: when the safety copy was recorded, which tells the restore from another one of that
         number.
     :ivar steps: each with its outcome.
@@ -139,6 +140,14 @@ class RestoreReport:
     def ok(self) -> bool:
         """Whether every step is done, and nothing is left to do."""
         return not self.left and all(step.outcome is Outcome.DONE for step in self.steps)
+
+    @property
+    def _copies_are_unknown(self) -> bool:
+        """Whether the transaction that has made the safety copies may not be committed."""
+        return any(
+            step.step.kind in ("copy", "rebuild") and step.outcome is Outcome.UNKNOWN
+            for step in self.steps
+        )
 
     @property
     def began(self) -> bool:
@@ -187,7 +196,12 @@ class RestoreReport:
         if self.renewed:
             lines.append(f"  protected again by {', '.join(self.renewed)}")
         lines += [f"  before: {copy.table} is {copy.copy}" for copy in self.copies]
-        if self.copies:
+        if self.copies and self._copies_are_unknown:
+            lines.append(
+                "  whether these copies are there is unknown: restore_records() lists restore "
+                f"{self.id} if they are, and undo_restore(engine, {self.id}) brings that back then"
+            )
+        elif self.copies:
             lines.append(f"  undo_restore(engine, {self.id}) brings that back")
         lines += [f"  left to do: {left}" for left in self.left]
         return "\n".join(lines)
