@@ -43,7 +43,7 @@ from ..connections import (
     side_connection,
 )
 from ..ddl import RestorePitr, back_quoted
-from ..errors import PitrAlreadyExistsError, PitrRestoreError, from_dbapi_error
+from ..errors import PitrAlreadyExistsError, PitrError, PitrRestoreError, from_dbapi_error
 from ..generations import Policy, is_for, policies
 from ..moment import Moment
 from ..past.definitions import quoted_defaults
@@ -153,7 +153,8 @@ class Work:
             if result.outcome is Outcome.NOT_TRIED:
                 result.outcome = Outcome.FAILED
             if isinstance(error, SQLAlchemyError):
-                result.note = str(getattr(error, "orig", None) or error)
+                of_driver = None if isinstance(error, PitrError) else getattr(error, "orig", None)
+                result.note = str(of_driver or error)
             raise
         finally:
             result.seconds = time.monotonic() - began
