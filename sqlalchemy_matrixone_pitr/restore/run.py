@@ -118,7 +118,9 @@ def _ask(connection: Connection, element: RestorePitr) -> None:
                 statement=typed.statement,
                 orig=typed.orig,
             ) from error
-        raise typed or error from error
+        if typed is None:
+            raise
+        raise typed from error
 
 
 def _refuse_parents(connection: Connection, element: RestorePitr, rules: server.Rules) -> None:

@@ -20,6 +20,7 @@ from sqlalchemy_matrixone_pitr import (
 )
 from tests.clock import server_now, wait
 from tests.conftest import Server
+from tests.interrupts import Interrupt
 from tests.proxy import Proxy
 from tests.server.conftest import PASSWORD, account_for_tests
 
@@ -72,6 +73,35 @@ def test_an_error_behind_a_done_restore_is_no_error_of_it(
     with pytest.warns(SAWarning, match=said):
         PitrManager(engine).restore(f"{prefix}_d", moment, database=database, table="t")
     engine.dispose()
+    assert server.query("SELECT * FROM t", database) == []
+
+
+@pytest.mark.one_version
+@pytest.mark.parametrize(
+    ("statement", "told"),
+    [
+        ("^SELECT reldatabase", "is restored; which policies protect it still could not be read"),
+        ("^CREATE PITR", "is restored, and not known to be protected again by {prefix}_t"),
+    ],
+)
+def test_ctrl_c_behind_a_done_restore_says_that_it_is_done(
+    server: Server,
+    database: str,
+    prefix: str,
+    moment: dt.datetime,
+    proxy: Proxy,
+    interrupt: Interrupt,
+    statement: str,
+    told: str,
+) -> None:
+    server.query("INSERT INTO t VALUES (1)", database)
+    proxy.on("^RESTORE", lambda: proxy.on(statement, lambda: interrupt(0.2)))
+    engine = create_engine(server.url("matrixone+pymysql", database, port=proxy.port))
+    with pytest.raises(KeyboardInterrupt) as caught:
+        PitrManager(engine).restore(f"{prefix}_d", moment, database=database, table="t", renew=True)
+    engine.dispose()
+    assert any(told.format(prefix=prefix) in note for note in caught.value.__notes__)
+    assert len(proxy.matching("^RESTORE")) == 1
     assert server.query("SELECT * FROM t", database) == []
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 from collections.abc import Callable, Iterator
 
 import pytest
 from sqlalchemy import Engine, create_engine, text
-from sqlalchemy.exc import SAWarning
+from sqlalchemy.exc import OperationalError, SAWarning
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from sqlalchemy_matrixone_pitr import (
@@ -19,9 +20,9 @@ from sqlalchemy_matrixone_pitr import (
     RestorePitr,
     TransactionPitrManager,
 )
-from tests.clock import server_now, wait
+from tests.clock import may_advance, server_now, wait
 from tests.conftest import Server
-from tests.proxy import Proxy
+from tests.proxy import Proxy, When
 
 
 @pytest.fixture
@@ -283,12 +284,12 @@ def test_sequences_are_named_before(
     assert parents(server, database) == [1, 2]
 
 
-@pytest.mark.emulator_only
-@pytest.mark.parametrize("table", ["child", None])
-def test_2_2_leaves_out_what_refers_to_a_missing_table(table: str | None) -> None:
+@pytest.fixture
+def of_2_2() -> Iterator[Engine]:
+    """A server of 2.2 with a table that refers to one of another database."""
     from sqlalchemy_matrixone_pitr.emulator import Emulator
 
-    with Emulator(version="2.2.2") as emulator:
+    with Emulator(version="2.2.2") as emulator, may_advance(emulator):
         engine = create_engine(emulator.url())
         with engine.begin() as conn:
             for statement in (
@@ -298,18 +299,63 @@ def test_2_2_leaves_out_what_refers_to_a_missing_table(table: str | None) -> Non
                 "CREATE TABLE a.child (id INT, p INT, FOREIGN KEY (p) REFERENCES b.parent (id))",
             ):
                 conn.execute(text(statement))
-        manager = PitrManager(engine)
-        manager.create_database_pitr("p", "a")
+        PitrManager(engine).create_database_pitr("p", "a")
         wait(engine, 1.1)
-        moment = server_now(engine)
-        wait(engine, 1.1)
-        with engine.begin() as conn:
-            conn.execute(text("DROP TABLE a.child"))
-            conn.execute(text("DROP TABLE b.parent"))
-        for at in (moment, moment.astimezone().strftime("%Y-%m-%d %H:%M:%S.%f")):
-            with pytest.raises(PitrRestoreError, match=r"refers to a missing table.*b\.parent"):
-                manager.restore("p", at, database="a", table=table)
+        yield engine
         engine.dispose()
+
+
+@pytest.mark.emulator_only
+@pytest.mark.parametrize("table", ["child", None])
+def test_2_2_leaves_out_what_refers_to_a_missing_table(of_2_2: Engine, table: str | None) -> None:
+    moment = server_now(of_2_2)
+    wait(of_2_2, 1.1)
+    with of_2_2.begin() as conn:
+        conn.execute(text("DROP TABLE a.child"))
+        conn.execute(text("DROP TABLE b.parent"))
+    for at in (moment, moment.astimezone().strftime("%Y-%m-%d %H:%M:%S.%f")):
+        with pytest.raises(PitrRestoreError, match=r"refers to a missing table.*b\.parent"):
+            PitrManager(of_2_2).restore("p", at, database="a", table=table)
+
+
+@pytest.mark.emulator_only
+def test_2_2_restores_what_refers_to_a_table_that_is_there(of_2_2: Engine) -> None:
+    moment = server_now(of_2_2)
+    with of_2_2.begin() as conn:
+        conn.execute(text("DROP TABLE a.child"))
+    PitrManager(of_2_2).restore("p", moment, database="a", table="child")
+    with of_2_2.connect() as conn:
+        assert conn.execute(text("SELECT count(*) FROM a.child")).scalar() == 0
+
+
+@pytest.mark.emulator_only
+def test_2_2_refuses_what_is_before_all_itself(of_2_2: Engine) -> None:
+    """The question has no answer then: the catalogue of that moment is not there."""
+    early = server_now(of_2_2) - dt.timedelta(days=3)
+    with pytest.raises(PitrRestoreError, match="is less than the pitr"):
+        PitrManager(of_2_2).restore("p", early, database="a", table="child")
+
+
+@pytest.mark.one_version
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a_connection_that_is_lost_while_it_asks(
+    proxied_engine: Engine,
+    proxy: Proxy,
+    server: Server,
+    database: str,
+    prefix: str,
+    shop: Callable[[], str],
+    when: When,
+) -> None:
+    """Nothing is sent, and the error is SQLAlchemy's own, once."""
+    moment = shop()
+    proxy.cut("mo_foreign_keys", when)
+    with pytest.raises(OperationalError) as caught:
+        PitrManager(proxied_engine).restore(prefix, moment, database=database, table="parent")
+    assert caught.value.connection_invalidated
+    assert caught.value.__cause__ is caught.value.orig
+    assert proxy.matching("^RESTORE") == []
+    assert parents(server, database) == [1, 2, 3]
 
 
 def test_what_is_asked(
