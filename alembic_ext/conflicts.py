@@ -18,6 +18,7 @@ from sqlalchemy.exc import SAWarning
 
 from sqlalchemy_matrixone_pitr.generations import target_text
 from sqlalchemy_matrixone_pitr.plan.actions import Conflict
+from sqlalchemy_matrixone_pitr.printing import one_line
 
 log = logging.getLogger("alembic.autogenerate.matrixone_pitr")
 
@@ -42,7 +43,8 @@ class PitrConflictsOp(MigrateOperation):
 
 
 def summary(conflicts: Sequence[Conflict]) -> list[str]:
-    """A line that says how many, and a line each.
+    """A line that says how many, and a line each, whatever is in the names: a revision has them as
+    comments.
 
     >>> from sqlalchemy_matrixone_pitr import Pitr
     >>> nightly, weekly = Pitr.account("nightly", "7d"), Pitr.account("weekly", "7d")
@@ -54,7 +56,7 @@ def summary(conflicts: Sequence[Conflict]) -> list[str]:
     return [
         f"{count} in conflict with what the server has, and not written (mo-pitr import prints the "
         "declarations that adopt what is there):",
-        *(f"{c.pitr.name}, {target_text(c.pitr)}: {c.reason}" for c in conflicts),
+        *(one_line(f"{c.pitr.name}, {target_text(c.pitr)}: {c.reason}") for c in conflicts),
     ]
 
 

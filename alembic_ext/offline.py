@@ -42,6 +42,7 @@ from sqlalchemy_matrixone_pitr.generations import (
 )
 from sqlalchemy_matrixone_pitr.model import Pitr, PitrLevel
 from sqlalchemy_matrixone_pitr.names import fold, renew_command
+from sqlalchemy_matrixone_pitr.printing import one_line
 from sqlalchemy_matrixone_pitr.server import (
     SUPPORTED_DIALECTS,
     Version,
@@ -379,8 +380,8 @@ class _Script:
                     )
         elif element in self._as_they_stand:
             lines.append(
-                f"-- If {element.pitr_name} was renewed, the next line needs the name of its "
-                "newest PITR: see mo-pitr show"
+                f"-- If {one_line(str(element.pitr_name))} was renewed, the next line needs the "
+                "name of its newest PITR: see mo-pitr show"
             )
         return [*lines, f"{element}{self.context.impl.command_terminator}\n"]
 

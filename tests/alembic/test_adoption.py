@@ -107,6 +107,32 @@ def of_database(project: Project) -> MetaData:
     return metadata
 
 
+@pytest.mark.parametrize("broken", ["\nraise", "\r\nraise", "\x0craise", "\u2028raise"])
+def test_a_name_with_a_line_break_stays_in_its_comment(
+    project: Project, server: Server, database: str, broken: str
+) -> None:
+    """Anybody may give a policy such a name, and the revision is Python."""
+    p = project.prefix
+    server.query("CREATE TABLE orders (id INT PRIMARY KEY)", database)
+    server.query(f"CREATE PITR `{p}{broken}` FOR TABLE {database} orders RANGE 1 'd'")
+    project.declare(declared("orders"))
+    body = project.autogenerate()
+    [said] = [line for line in body.splitlines() if "raise" in line]
+    assert said.startswith(f"    # pitr_{p}_orders, table {p}.orders: ")
+    project.upgrade()
+    project.downgrade()
+
+
+@pytest.mark.parametrize("broken", ["\nDROP_x", "\x0bDROP_x", "\x85DROP_x"])
+def test_a_script_s_comment_is_one_line(project: Project, broken: str) -> None:
+    p = project.prefix
+    project.revision(1, f"op.drop_pitr({p + broken!r})")
+    script = project.script(lambda: project.upgrade(sql=True))
+    assert [line.split()[0] for line in script.splitlines() if "was renewed" in line] == ["--"]
+    comment = script[: script.index("DROP PITR")]
+    assert not [line for line in comment.splitlines() if line.startswith("DROP")]
+
+
 @pytest.mark.parametrize("kind", ["table", "database", "with its table"])
 def test_the_last_one_that_is_removed_is_dropped(project: Project, kind: str) -> None:
     before = of_database(project) if kind == "database" else of_table(project)
