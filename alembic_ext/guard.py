@@ -58,7 +58,7 @@ from .alters import WATCHED
 from .ops import AlterPitrOp, DropPitrOp
 from .refusals import as_refusals
 from .registration import register
-from .sqltext import Act, Verb, acts
+from .sqltext import Act, Verb, acts, as_sent
 from .steps import Heads, on_run, watch_runs
 from .watch import around, before
 
@@ -95,8 +95,9 @@ def guard_migrations(require: RangeLike = "1h") -> None:
     In env.py beside ``register()``, for what it runs; elsewhere for the process. Called again, it
     changes the requirement. Looked at is everything that reaches the migration's Connection,
     whoever sends it (the module's table says what that is not): DROP DATABASE, DROP TABLE,
-    TRUNCATE, ALTER TABLE ... DROP a column, and DELETE and UPDATE without a WHERE, prepared ones
-    too. These lose nothing, and pass:
+    TRUNCATE, ALTER TABLE ... DROP a column or partition, and DELETE and UPDATE without a WHERE, or
+    with one that names no column; prepared ones and EXPLAIN ANALYZE of them too. These lose
+    nothing, and pass:
 
     * a table that is empty, and a database whose tables all are;
     * a table that ``target_metadata`` marks :class:`Unprotected`;
@@ -306,6 +307,7 @@ _LOSES: Final = {
     Verb.DROP_DATABASE,
     Verb.DROP_TABLE,
     Verb.DROP_COLUMN,
+    Verb.EMPTY_PARTITIONS,
     Verb.TRUNCATE_TABLE,
     Verb.DELETE_ROWS,
     Verb.UPDATE_ROWS,
@@ -314,9 +316,7 @@ _LOSES: Final = {
 
 def _look_at(context: MigrationContext, statement: str) -> None:
     """Refuse a statement, as it is about to be sent, or remember what it does."""
-    if context.dialect.paramstyle.endswith("format"):
-        statement = statement.replace("%%", "%")
-    found = acts(statement)
+    found = acts(as_sent(statement, context.dialect))
     if not found or _requirement(context) is None:
         return
     run = _run(context)

@@ -17,7 +17,8 @@ rebuilt, and a policy appears meanwhile        renewed, if it is found detached 
                                                where nobody declares it, named at the run's end
 of another database, named by an operation     named at the run's end where rebuilt
 made by a downgrade, with an old policy        renewed where declared so, else named
-renamed                                        named: a policy stays with the old name
+renamed, rebuilt too or not                    named: a policy stays with the old name
+                                               (not where the new one gets a policy too)
 not protected when the revision began          left: it was dropped, or ended, before
 ended by a run of this revision that failed    renewed where declared so, else named
 =============================================  =============================================
@@ -77,6 +78,7 @@ from .elements import (
     made_by,
 )
 from .offline import end_revision
+from .sqltext import Name, Verb, acts, as_sent
 from .steps import Heads, on_run, watch_runs
 from .times import Recorder
 from .toimpl import alters, creates, drops, take_changes
@@ -102,6 +104,9 @@ class _Run:
     :ivar sent: whether it has sent a statement, on the migration's connection.
     :ivar more: whether another one follows it.
     :ivar unseen: whether revisions have run since the ids were read.
+    :ivar current: the database of names that name none.
+    :ivar moved: the tables that the revision has renamed, each with its new name, and dropped, with
+        None, in order.
     :ivar stop: ends the listening to its statements.
     :ivar rebuilt: tables that were rebuilt while no policy of them was known; those of other
         databases where the run's own operations have done it.
@@ -120,11 +125,32 @@ class _Run:
     sent: bool = False
     more: bool = False
     unseen: bool = False
+    current: str | None = None
+    moved: list[tuple[Key, Key | None]] = field(default_factory=list)
     stop: Callable[[], None] | None = None
 
     def concerned(self) -> set[Key]:
         """The tables that have a policy, or are to have one."""
         return {key for _, key in (*self.protected, *self.declared)}
+
+    def note(self, statement: str) -> None:
+        """Remember what a statement renames and drops: a rebuilt table has no id that tells."""
+        for act in acts(statement):
+            if act.verb in (Verb.RENAME_TABLE, Verb.DROP_TABLE):
+                new = None if act.new_name is None else self._key(act.new_name)
+                self.moved.append((self._key(act.name), new))
+
+    def _key(self, name: Name) -> Key:
+        database, table = name
+        return fold(database or self.current or ""), fold(table)
+
+    def name_now(self, key: Key) -> Key | None:
+        """The name by which the revision has left a table; None is that it has dropped it."""
+        name: Key | None = key
+        for old, new in self.moved:
+            if old == name:
+                name = new
+        return name
 
     def is_migrated(self, key: Key) -> bool:
         return key[0] in self.databases
@@ -265,6 +291,7 @@ class AfterRevision:
                 with reading(connection) as aside:
                     _go_back(run, aside, earlier)
         run.runs, run.sent, run.more = True, False, more
+        run.moved.clear()
 
     def _start(
         self, ctx: MigrationContext, connection: Connection, aside: Connection, heads: Heads
@@ -280,7 +307,7 @@ class AfterRevision:
                 for declaration in bound.declarations
                 if (table := declaration.pitr.table_name) is not None
             }
-        run = _Run(frozenset(databases), declared, None)
+        run = _Run(frozenset(databases), declared, None, current=names.current)
         try:
             state = run.read(aside)
         except PitrPermissionError:
@@ -409,7 +436,7 @@ class AfterRevision:
         for (name, key), declaration in found.declared.items():
             if found.rebuilt(key) and (name, key) not in listed:
                 self._renew_newcomer(connection, declaration.pitr, known)
-        self._name_renamed(connection, found)
+        self._name_renamed(run, connection, found)
         run.protected = self._protected_after(connection, found)
         run.rebuilt -= run.concerned()
         run.waiting = set(pending_pitrs(connection))
@@ -457,18 +484,31 @@ class AfterRevision:
         element.newcomer = True
         connection.execute(element)
 
-    def _name_renamed(self, connection: Connection, found: _Found) -> None:
-        """A policy stays with its table's old name."""
-        gone = [p for p in found.policies if not p.detached and found.gone(_key(p))]
+    def _name_renamed(self, run: _Run, connection: Connection, found: _Found) -> None:
+        """A policy stays with its table's old name, which a revision may have seen to.
+
+        The id tells the new one; of a table that the revision has rebuilt too, what it has sent.
+        """
+        gone = [
+            policy
+            for policy in found.policies
+            if found.protected[policy.name, _key(policy)] and found.gone(_key(policy))
+        ]
         if not gone:
             return
         ids = {i for policy in gone if (i := found.before[_key(policy)]) is not None}
         renamed = _names(connection, ids)
         waiting = pending_pitrs(connection)
+        protected = {_key(policy) for policy in found.policies if not policy.detached}
+        made = [element.pitr for element in waiting if isinstance(element, CreatePitr)]
+        protected |= {(str(pitr.database_name), str(pitr.table_name)) for pitr in made}
         for policy in gone:
-            name = renamed.get(found.before[_key(policy)])
-            if name is None or any(drops(element, policy.name) for element in waiting):
+            now = renamed.get(found.before[_key(policy)]) or run.name_now(_key(policy))
+            if now is None or now not in found.here or now in protected:
                 continue
+            if any(drops(element, policy.name) for element in waiting):
+                continue
+            name = ".".join(now)
             _warn(
                 f"{target_text(policy.current)} was renamed to {name}, and its policy "
                 f"{policy.name!r} stays with the old name: it keeps what was before, and protects "
@@ -512,6 +552,7 @@ def _listen(run: _Run, connection: Connection, version: Table) -> Callable[[], N
             written = getattr(getattr(compiled, "statement", None), "table", None)
             if written is not version:
                 run.sent = True
+                run.note(as_sent(statement, connection.dialect))
                 if run.recorder is not None:
                     run.recorder.note(connection)
 
@@ -604,14 +645,14 @@ def _made_since(policy: Policy, start: dt.datetime, *, there_then: bool) -> bool
     return made >= (start if there_then else start.replace(microsecond=0))
 
 
-def _names(connection: Connection, ids: set[int]) -> dict[int | None, str]:
+def _names(connection: Connection, ids: set[int]) -> dict[int | None, Key]:
     """The names that tables have in the connection's own transaction, by id."""
     statement = text(
         "SELECT rel_id, reldatabase, relname FROM mo_catalog.mo_tables "
         "WHERE account_id = current_account_id() AND rel_id IN :ids"
     ).bindparams(bindparam("ids", expanding=True))
     rows = query(connection, statement, {"ids": sorted(ids)})
-    return {int(rel_id): f"{database}.{name}" for rel_id, database, name in rows}
+    return {int(rel_id): (database, name) for rel_id, database, name in rows}
 
 
 def _warn_rebuilt(policy: Policy) -> None:

@@ -33,6 +33,8 @@ class Verb(enum.Enum):
     DROP_DATABASE = enum.auto()
     DROP_TABLE = enum.auto()
     DROP_COLUMN = enum.auto()
+    EMPTY_PARTITIONS = enum.auto()
+    """Some of a table's partitions are dropped or emptied, with their rows."""
     ADD_COLUMN = enum.auto()
     ALTER_TABLE = enum.auto()
     RENAME_TABLE = enum.auto()
@@ -40,7 +42,7 @@ class Verb(enum.Enum):
     CREATE_TABLE = enum.auto()
     CREATE_DATABASE = enum.auto()
     DELETE_ROWS = enum.auto()
-    """All of them: without a WHERE, or with one that is always true."""
+    """All of them: without a WHERE, or with one that names no column, and is not plainly false."""
     UPDATE_ROWS = enum.auto()
     """The same."""
 
@@ -91,7 +93,12 @@ def _compiled(element: Executable | str, dialect: Dialect) -> str:
         compiled = str(clause.compile(dialect=dialect))
     except SQLAlchemyError:
         return ""
-    return compiled.replace("%%", "%") if dialect.paramstyle.endswith("format") else compiled
+    return as_sent(compiled, dialect)
+
+
+def as_sent(statement: str, dialect: Dialect) -> str:
+    """A statement for a driver, as the server reads it: some drivers take ``%%`` for ``%``."""
+    return statement.replace("%%", "%") if dialect.paramstyle.endswith("format") else statement
 
 
 # ----------------------------------------------------------------------------------------- tokens
@@ -257,6 +264,8 @@ _NO_COLUMN = "INDEX KEY CONSTRAINT FOREIGN PRIMARY CHECK PARTITION UNIQUE FULLTE
 
 
 def _read(reader: _Reader) -> Iterator[Act]:
+    if reader.take("DESC DESCRIBE EXPLAIN") and not _executes(reader.before(_EXPLAINED)):
+        return
     if reader.is_next("WITH"):
         reader.before("DELETE INSERT REPLACE SELECT UPDATE")
     if reader.take("DROP"):
@@ -276,6 +285,14 @@ def _read(reader: _Reader) -> Iterator[Act]:
         yield from _update(reader)
     elif reader.take("PREPARE"):
         yield from _prepare(reader)
+
+
+_EXPLAINED = "DELETE INSERT REPLACE SELECT UPDATE WITH"
+
+
+def _executes(options: _Reader) -> bool:
+    """Whether an EXPLAIN with these options executes its statement."""
+    return any(token.value.upper() in ("ANALYZE", "PHYPLAN") for token in options.tokens)
 
 
 def _create(reader: _Reader) -> Iterator[Act]:
@@ -315,7 +332,9 @@ def _alter(reader: _Reader) -> Iterator[Act]:
     added: list[str] = []
     renamed: list[tuple[str, str]] = []
     for item in reader.items():
-        if item.take("DROP"):
+        if item.is_next("DROP TRUNCATE") and item.is_next("PARTITION", 1):
+            yield Act(Verb.EMPTY_PARTITIONS, name, reader.statement)
+        elif item.take("DROP"):
             if not item.is_next(_NO_COLUMN):
                 verb = Verb.DROP_COLUMN
                 item.take("COLUMN")
@@ -454,20 +473,37 @@ def _referred(name: Name, known: list[tuple[Name, str]]) -> Name:
     return next((table for table, alias in known if name == (None, alias)), name)
 
 
-_CONSTANT = re.compile(r"(?i)TRUE|[1-9]\d*")
+_OF_CONSTANTS = "AND BETWEEN DIV ESCAPE FALSE IN IS LIKE MOD NOT NULL OR REGEXP RLIKE TRUE XOR"
+"""Words of a condition that names no column."""
+
+_NUMBER = re.compile(r"\d+(e\d+)?|0x[\da-f]+|0b[01]+", re.IGNORECASE)
 
 
 def _is_limited(reader: _Reader) -> bool:
     """Whether a WHERE comes next that may leave some rows out."""
     if not reader.take("WHERE"):
         return False
-    words = [token.value for token in reader.before("LIMIT ORDER").tokens]
-    while len(words) > 2 and (words[0], words[-1]) == ("(", ")"):
-        words = words[1:-1]
+    tokens = reader.before("LIMIT ORDER").tokens
+    while len(tokens) > 2 and (tokens[0].value, tokens[-1].value) == ("(", ")"):
+        tokens = tokens[1:-1]
+    return not all(map(_is_constant, tokens)) or _is_false([token.value for token in tokens])
+
+
+def _is_constant(token: _Token) -> bool:
+    """Whether a token is of no column; what a parameter or a variable is, is not told."""
+    if token.kind == "word":
+        return (
+            token.value.upper() in _OF_CONSTANTS.split()
+            or _NUMBER.fullmatch(token.value) is not None
+        )
+    return token.kind == "string" or (token.kind == "mark" and token.value not in "?:@")
+
+
+def _is_false(words: list[str]) -> bool:
+    """Whether a condition of constants is plainly false: ``0``, ``FALSE``, ``1 = 0``."""
     if len(words) == 1:
-        return _CONSTANT.fullmatch(words[0]) is None
-    literal = len(words) == 3 and words[1] == "=" and words[0] == words[2]
-    return not (literal and re.fullmatch(r"[\d.]+|'.*'|\".*\"", words[0], re.DOTALL))
+        return words[0].upper() in ("0", "FALSE", "NULL")
+    return len(words) == 3 and words[1] == "=" and words[0] != words[2]
 
 
 def _prepare(reader: _Reader) -> Iterator[Act]:

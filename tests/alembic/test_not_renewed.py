@@ -101,9 +101,51 @@ def test_a_renamed_table_is_named(declared: Project) -> None:
     assert declared.policies() == {"": "orders 7d detached"}
 
 
-def test_a_table_that_is_dropped_is_no_matter(declared: Project) -> None:
-    declared.revision(2, 'op.drop_table("orders")')
+REBUILD = 'op.add_column("{table}", sa.Column("c", sa.Integer))'
+RENAME = 'op.rename_table("orders", "bills")'
+IN_A_BLOCK = "with op.get_context().autocommit_block():\n    "
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        REBUILD.format(table="orders") + "\n" + RENAME,
+        RENAME + "\n" + REBUILD.format(table="bills"),
+        'op.rename_table("orders", "o")\nop.add_column("o", sa.Column("c", sa.Integer))\n'
+        'op.get_bind().exec_driver_sql("ALTER TABLE o RENAME TO `Bills`")',
+        IN_A_BLOCK + RENAME,
+        IN_A_BLOCK + REBUILD.format(table="orders") + "\n    " + RENAME,
+    ],
+)
+def test_a_renamed_table_that_is_rebuilt_too_is_named(declared: Project, code: str) -> None:
+    """Its new id tells nothing of what it was."""
+    declared.revision(2, code)
+    p = declared.prefix
+    with pytest.warns(SAWarning, match=rf"orders was renamed to {p}.bills, and its policy '{p}'"):
+        declared.upgrade()
+
+
+@pytest.mark.parametrize("code", [RENAME, REBUILD.format(table="orders") + "\n" + RENAME])
+def test_a_renamed_table_with_another_policy_is_not_named(declared: Project, code: str) -> None:
+    """The revision has done what the warning would say."""
+    declared.revision(2, code + '\nop.create_pitr("{p}_b", "7d", table="bills")')
     declared.upgrade()
+    assert declared.policies() == {"": "orders 7d detached", "_b": "bills 7d active"}
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        'op.drop_table("orders")',
+        REBUILD.format(table="orders") + '\nop.drop_table("orders")',
+        RENAME + '\nop.drop_table("bills")',
+        RENAME + '\nop.drop_table("bills")\n' + TABLE.replace("orders", "bills"),
+    ],
+)
+def test_a_table_that_is_dropped_is_no_matter(declared: Project, code: str) -> None:
+    declared.revision(2, code)
+    declared.upgrade()
+    assert declared.policies() == {"": "orders 7d detached"}
 
 
 @pytest.mark.usefixtures("renews")

@@ -94,6 +94,27 @@ def test_it_drops_a_column(tables: Server, database: str, sql: str) -> None:
     assert act.columns == ("key_figures",)
 
 
+@pytest.mark.parametrize(
+    "change", ["DROP PARTITION p0", "drop partition p0, p1", "TRUNCATE PARTITION ALL"]
+)
+def test_partitions_go_with_their_rows(change: str) -> None:
+    sql = f"ALTER TABLE shop.orders {change}"
+    assert (Verb.EMPTY_PARTITIONS, ("shop", "orders"), sql) in [act[:3] for act in acts(sql)]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "ADD PARTITION (PARTITION p1 VALUES LESS THAN (9))",
+        "PARTITION BY HASH (id) PARTITIONS 2",
+        "DROP `partition`",
+        "RENAME COLUMN `drop` TO `partition`",
+    ],
+)
+def test_other_changes_of_partitions_lose_nothing(change: str) -> None:
+    assert Verb.EMPTY_PARTITIONS not in [act.verb for act in acts(f"ALTER TABLE orders {change}")]
+
+
 def test_a_column_that_is_called_spatial(tables: Server, database: str) -> None:
     tables.query("ALTER TABLE orders ADD spatial INT", database)
     sql = "ALTER TABLE orders DROP spatial"
@@ -176,6 +197,26 @@ ROWS = {
     "DELETE FROM orders WHERE true": [("orders", ())],
     "DELETE FROM orders WHERE 0": [],
     "DELETE FROM orders WHERE id = id": [],
+    "DELETE FROM orders WHERE 1 = 0": [],
+    "DELETE FROM orders WHERE (false)": [],
+    "DELETE FROM orders WHERE NOT FALSE": [("orders", ())],
+    "DELETE FROM orders WHERE -1": [("orders", ())],
+    "DELETE FROM orders WHERE 2>1 AND 'a' LIKE 'a' OR 0.5": [("orders", ())],
+    "DELETE FROM orders WHERE (1) = (1) LIMIT 9": [("orders", ())],
+    "DELETE FROM orders WHERE ? = ?": [],
+    "DELETE FROM orders WHERE %s": [],
+    "DELETE FROM orders WHERE 1 = :a": [],
+    "DELETE FROM orders WHERE @all": [],
+    "DELETE FROM orders WHERE `true`": [],
+    "DELETE FROM orders WHERE RAND() < 0.5": [],
+    "EXPLAIN DELETE FROM orders": [],
+    "EXPLAIN VERBOSE UPDATE orders SET a = 1": [],
+    "EXPLAIN ANALYZE DELETE FROM orders": [("orders", ())],
+    "explain analyze verbose update orders set a = 1": [("orders", ("a",))],
+    "DESC (analyze true, format text) DELETE FROM orders": [("orders", ())],
+    "EXPLAIN PHYPLAN WITH x AS (SELECT 1) DELETE FROM orders": [("orders", ())],
+    "EXPLAIN ANALYZE SELECT * FROM t FOR UPDATE": [],
+    "DESCRIBE orders": [],
     "DELETE FROM orders WHERE 'a' = 'a' LIMIT 5": [("orders", ())],
     "DELETE o, m FROM orders AS o, more m": [("orders", ()), ("more", ())],
     "DELETE o FROM orders {MO_TS = 5} o JOIN more m USING (id)": [("orders", ())],
