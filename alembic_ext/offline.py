@@ -40,7 +40,7 @@ from sqlalchemy_matrixone_pitr.generations import (
     target_of,
     target_text,
 )
-from sqlalchemy_matrixone_pitr.model import Pitr, PitrLevel
+from sqlalchemy_matrixone_pitr.model import Pitr, PitrLevel, PitrRange
 from sqlalchemy_matrixone_pitr.names import fold, renew_command
 from sqlalchemy_matrixone_pitr.printing import one_line
 from sqlalchemy_matrixone_pitr.server import (
@@ -145,6 +145,7 @@ class _Script:
         self._stale: set[Key] = set()
         self._fresh: set[str] = set()
         self._asked: set[str] = set()
+        self._of_renewals: set[PitrDDLElement] = set()
         self._optional: list[tuple[DropPitr, _Made, int]] = []
         self._warned = False
 
@@ -192,14 +193,20 @@ class _Script:
         if isinstance(element, CreatePitr):
             self._hold_create(element)
         elif isinstance(element, AlterPitr) and element.name in self._made:
-            made = self._made[element.name]
-            made.pitr = made.pitr.with_range(element.range)
-            self._held.append(AlterPitr(made.current, element.range))
+            self._hold_alter(self._made[element.name], element.range)
         elif isinstance(element, DropPitr) and element.name in self._made:
             self._hold_drop(element)
         else:
             self._as_they_stand.add(element)
             self._held.append(element)
+
+    def _hold_alter(self, made: _Made, range: PitrRange) -> None:
+        """Give a policy a range; after a renewal it is for the next generation, if there is one."""
+        made.pitr = made.pitr.with_range(range)
+        alter = AlterPitr(made.current, range)
+        self._held.append(alter)
+        if made.pitr.name in self._asked:
+            self._of_renewals.add(alter)
 
     def _hold_create(self, element: CreatePitr) -> None:
         pitr = self._with_database(element.pitr)
@@ -215,6 +222,8 @@ class _Script:
             self._asked.add(name)  # what the revision rebuilds, it may say before or afterwards
             if number == 1:
                 self._held.append(CreatePitr(pitr, element.if_not_exists))
+            elif made.pitr.range != pitr.range:
+                self._hold_alter(made, pitr.range)
             return
         elif made.stale:
             self._say_stale(made.pitr)
@@ -279,7 +288,7 @@ class _Script:
             output(line)
         self._held, self._notes, self._as_they_stand = [], [], set()
         self._effects, self._fresh, self._asked, self._optional = {}, set(), set(), []
-        self._dropped, self._stale = set(), set()
+        self._dropped, self._stale, self._of_renewals = set(), set(), set()
 
     def _is_gone(self, pitr: Pitr) -> bool:
         """Whether its object is not there any more when the revision ends."""
@@ -315,8 +324,13 @@ class _Script:
             made.attached = False
             self._say_stale(made.pitr)
         elif name in self._asked or (renew and effect is Effect.REBUILDS):
-            if name not in self._asked:  # the new one has the new range already
-                self._held = [held for held in self._held if not _alters(held, made.current)]
+            # the new one has the new range already
+            of_renewal = self._of_renewals if name in self._asked else self._held
+            self._held = [
+                held
+                for held in self._held
+                if held not in of_renewal or not _alters(held, made.current)
+            ]
             self._held.append(made.create())
         else:
             made.attached = effect is not Effect.REBUILDS

@@ -27,14 +27,19 @@ from sqlalchemy_matrixone_pitr.generations import (
 )
 from sqlalchemy_matrixone_pitr.model import Pitr, PitrLevel, PitrRange, to_level
 from sqlalchemy_matrixone_pitr.names import (
+    check_database_name,
     check_existing_pitr_name,
     check_pitr_name,
+    check_target_name,
     fit_pitr_name,
     fold,
     shorten,
 )
 
 from .offline import default_database
+
+_ANY_RANGE = "1d"
+"""Stands for the range of a policy of which only the target is told."""
 
 
 def level_of(
@@ -122,9 +127,14 @@ def convention_name(
     """The name that a naming convention makes of a target, in the database that is migrated.
 
     :param naming: the convention; None is the default one.
-    :raises PitrValidationError: there is none for the cluster or an account; or no database.
+    :raises PitrValidationError: there is none for the cluster or an account; or no database; or a
+        name that no object has.
     """
     context = operations.migration_context
+    if database is not None:
+        check_database_name(database)
+    if table is not None:
+        check_target_name(table, "table name")
     if level in (PitrLevel.CLUSTER, PitrLevel.ACCOUNT):
         raise PitrValidationError(
             f"{what} needs a name at level '{level}': the naming convention has one for tables and "
@@ -355,6 +365,8 @@ class DropPitrOp(PitrOp):
     >>> drop.reverse().pitr
     Pitr('orders_week', 'table', '7d', table_name='orders')
 
+    :ivar existing: the policy before, where all of it is told.
+    :ivar target: what it is for, where that is told: another one of its name is somebody else's.
     :ivar gone: whether the policy's object was not there any more: undone, the policy is renewed,
         if the object is there again.
     """
@@ -375,11 +387,15 @@ class DropPitrOp(PitrOp):
         self.name = check_existing_pitr_name(name)
         self.if_exists = if_exists
         self.existing: Pitr | None = None
-        if existing_range is not None:
-            target = existing_level, existing_account, existing_database, existing_table
+        self.target: Pitr | None = None
+        target = existing_level, existing_account, existing_database, existing_table
+        if existing_range is not None or any(part is not None for part in target):
             comes_back_as = fit_pitr_name(self.name)
-            self.existing = _existing("drop_pitr", comes_back_as, existing_range, *target)
-            self.existing = self.existing.of_policy(self.name)
+            before = existing_range or _ANY_RANGE
+            found = _existing("drop_pitr", comes_back_as, before, *target)
+            self.target = found.of_policy(self.name)
+        if existing_range is not None:
+            self.existing = self.target
 
     @classmethod
     def from_pitr(cls, pitr: Pitr, naming: str | None = None) -> Self:
@@ -414,6 +430,8 @@ class DropPitrOp(PitrOp):
         :param if_exists: no warning; and one that no longer protects its object stays as history.
         :param existing_range: with the other ``existing_*`` what it is before, so that the
             operation can be reversed.
+        :param existing_table: with the other ``existing_*`` the policy's target: one of that name
+            for something else is left as it is.
         """
         if name is None:
             target = existing_level, existing_account, existing_database, existing_table

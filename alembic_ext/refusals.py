@@ -13,8 +13,14 @@ from typing import ParamSpec, TypeVar, cast
 
 from alembic.runtime.migration import MigrationContext
 from alembic.util import CommandError
+from sqlalchemy.exc import DBAPIError
 
-from sqlalchemy_matrixone_pitr.errors import PitrError
+from sqlalchemy_matrixone_pitr.errors import PitrError, is_refused_in_transaction
+
+IN_A_MIGRATION = (
+    "In a migration op.create_pitr(), op.alter_pitr() and op.drop_pitr() wait for its COMMIT. What "
+    "has no operation goes into `with op.get_context().autocommit_block():`"
+)
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -31,7 +37,7 @@ def watch_errors() -> None:
 
 
 def as_refusals(function: Callable[P, R]) -> Callable[P, R]:
-    """The function, raising refusals."""
+    """The function, raising refusals; of a statement that cannot be in a migration it says so."""
 
     @functools.wraps(function)
     def raising(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -39,6 +45,12 @@ def as_refusals(function: Callable[P, R]) -> Callable[P, R]:
             return function(*args, **kwargs)
         except PitrError as caught:
             error = caught
+        except DBAPIError as caught:
+            if is_refused_in_transaction(caught) and IN_A_MIGRATION not in getattr(
+                caught, "__notes__", ()
+            ):
+                caught.add_note(IN_A_MIGRATION)
+            raise
         raise as_refusal(error)  # out here, so that its context is what it was
 
     return raising

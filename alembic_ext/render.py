@@ -57,7 +57,8 @@ def _drop(op: DropPitrOp) -> Rendered:
     keywords: dict[str, object] = {"if_exists": op.if_exists or None}
     if op.existing is not None:
         keywords |= {"existing_range": str(op.existing.range)}
-        keywords |= _target(op.existing, "existing_")
+    if op.target is not None:
+        keywords |= _target(op.target, "existing_")
     return [_name(op)], keywords
 
 

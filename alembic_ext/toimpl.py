@@ -49,7 +49,7 @@ def drop_pitr(operations: Operations, operation: DropPitrOp) -> None:
     created = take_back(connection, lambda element: creates(element, operation.name))
     take_back(connection, lambda element: alters(element, operation.name))
     if_active = bool(created) or operation.if_exists
-    element = DropNewest(operation.name, name, operation.existing, operation.if_exists, if_active)
+    element = DropNewest(operation.name, name, operation.target, operation.if_exists, if_active)
     _run(operations, element)
 
 

@@ -54,6 +54,11 @@ class DropUnnamedConstraintOp(MigrateOperation):
             raise CommandError(
                 f"drop_unnamed_constraint() takes type_='foreignkey' or 'unique', not {type_!r}"
             )
+        if isinstance(columns, str) or not columns or not all(isinstance(c, str) for c in columns):
+            raise CommandError(
+                f"drop_unnamed_constraint() takes a list of columns such as ['order_id'], not "
+                f"{columns!r}"
+            )
         self.table_name = table_name
         self.columns = list(columns)
         self.type_ = type_

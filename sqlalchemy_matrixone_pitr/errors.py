@@ -208,12 +208,14 @@ _IN_TRANSACTION = (
     "commits; read with get_pitrs(), which uses a connection of its own"
 )
 
+_UNCLASSIFIED: Final = r"unclassified statement appears in uncommitted transaction"
+
 # (text of the server's message without "internal error: ", class, what to do); first match wins.
 _RULES: tuple[tuple[re.Pattern[str], type[PitrError], str], ...] = tuple(
     (re.compile(pattern, re.DOTALL), error, remedy)
     for pattern, error, remedy in (
         (
-            r"unclassified statement appears in uncommitted transaction",
+            _UNCLASSIFIED,
             PitrTransactionError,
             _IN_TRANSACTION,
         ),
@@ -479,6 +481,11 @@ def is_name_taken(error: PitrAlreadyExistsError) -> bool:
     """Whether the name is taken, and not, or not yet looked at, the object protected already."""
     _, text = driver_code_and_text(error.orig)
     return re.search(r"pitr .+ already exists$", text) is not None
+
+
+def is_refused_in_transaction(error: DBAPIError) -> bool:
+    """Whether the server has refused a statement that it takes in no transaction."""
+    return re.search(_UNCLASSIFIED, driver_code_and_text(error.orig)[1]) is not None
 
 
 def from_dbapi_error(

@@ -316,3 +316,11 @@ def test_other_kinds_are_refused(project: Project) -> None:
     project.revision(1, 'op.drop_unnamed_constraint("child", ["p"], type_="check")')
     with pytest.raises(CommandError, match="'foreignkey' or 'unique', not 'check'"):
         project.upgrade()
+
+
+@pytest.mark.parametrize("columns", ['"p"', "None", "[]", '["p", 1]', "{}"])
+def test_columns_that_are_no_list_are_refused(project: Project, columns: str) -> None:
+    """A text is a sequence of its letters."""
+    project.revision(1, f'op.drop_unnamed_constraint("child", {columns}, type_="unique")')
+    with pytest.raises(CommandError, match="takes a list of columns"):
+        project.upgrade()

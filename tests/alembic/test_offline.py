@@ -7,7 +7,7 @@ from argparse import Namespace
 import pytest
 from sqlalchemy import Column, Integer, MetaData, Table
 
-from sqlalchemy_matrixone_pitr import PitrValidationError, TablePitr
+from sqlalchemy_matrixone_pitr import PitrValidationError, TablePitr, get_pitrs
 from tests.alembic.conftest import Project
 from tests.conftest import Server
 
@@ -261,6 +261,38 @@ def test_renewed_as_online(declared: Project, server: Server, database: str, how
     run(server, database, declared.script(lambda: declared.upgrade(sql=True)))
     by_script = declared.policies()
     assert by_script == {"": "orders 7d detached", "__g2": "orders 14d active"}
+
+
+RENEW = 'op.renew_pitr("{p}", range="14d", table="orders", generation=2)'
+COLUMN = 'op.add_column("orders", sa.Column("x", sa.Integer))'
+
+
+@pytest.mark.usefixtures("renews")
+@pytest.mark.parametrize(
+    "code",
+    [
+        RENEW,
+        f"{RENEW}\n{COLUMN}",
+        f"{COLUMN}\n{RENEW}",
+        f'{RENEW}\n{COLUMN}\nop.alter_pitr("{{p}}", "9d")',
+    ],
+)
+def test_a_renewal_gives_its_range_as_online(
+    declared: Project, server: Server, database: str, code: str
+) -> None:
+    """Also to a policy that still protects its table."""
+    declared.revision(1, f"{TABLE_WITH_MORE}\n{POLICY}", 'op.drop_table("orders")')
+    declared.revision(2, code)
+    declared.upgrade()
+    online = declared.policies()
+    declared.downgrade()
+    for pitr in get_pitrs(declared.engine):
+        server.query(f"DROP PITR {pitr.name}")
+    asked = f"matrixone_version={'.'.join(map(str, server.version))}"
+    declared.config.cmd_opts = Namespace(x=[asked])
+    server.query("DROP TABLE alembic_version", database)
+    run(server, database, declared.script(lambda: declared.upgrade(sql=True)))
+    assert declared.policies() == online
 
 
 @pytest.mark.parametrize(

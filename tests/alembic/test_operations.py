@@ -123,6 +123,12 @@ def test_levels(project: Project) -> None:
         ('op.create_pitr("{p}", "7d", table="t", level="account")', "does not fit"),
         ('op.alter_pitr("{p}", "7 weeks")', "range unit 'weeks' is not known"),
         ('op.renew_pitr("{p}", range="7d", table="t", generation=1)', "generation=1"),
+        ('op.create_pitr(None, "7d", table=5)', "table name must be a str, not int: 5"),
+        ('op.create_pitr(None, "7d", database=["{p}"])', "database name must be a str, not list"),
+        ('op.create_pitr(None, "7d", database="mysql")', "'mysql' belongs to the system"),
+        ('op.drop_pitr(None, existing_table=sa.table("t"))', "must be a str, not TableClause"),
+        ('op.drop_pitr("{p}", existing_table=5)', "table name must be a str, not int: 5"),
+        ('op.drop_pitr("{p}", existing_table="t", existing_level="account")', "does not fit"),
     ],
 )
 def test_bad_input_is_refused_before_anything_is_sent(
@@ -224,6 +230,7 @@ def test_a_missing_one_whose_table_is_missing_too(project: Project) -> None:
     [
         'op.alter_pitr("{p}", "14d", existing_range="7d", existing_table="orders")',
         'op.drop_pitr("{p}", existing_range="7d", existing_table="orders")',
+        'op.drop_pitr("{p}", existing_table="orders")',
     ],
 )
 def test_somebody_elses_policy_of_the_name_is_left_as_it_is(

@@ -8,6 +8,7 @@ import pytest
 from alembic.config import CommandLine
 from alembic.util import CommandError
 from sqlalchemy import Column, Integer, MetaData, Table, text
+from sqlalchemy.exc import DBAPIError, OperationalError
 
 from alembic_ext.refusals import as_refusal
 from sqlalchemy_matrixone_pitr import (
@@ -63,6 +64,27 @@ def test_a_failure_after_commit_says_how_to_repair(
     printed = failed(project, capsys, "upgrade", "head")
     assert "the revision is recorded" in printed
     assert "mo-pitr apply MODULE:metadata" in printed
+
+
+@pytest.mark.parametrize("template", ["online", "external", "async"])
+@pytest.mark.parametrize(
+    "statement", ["CREATE PITR {p} FOR ACCOUNT RANGE 1 'd'", "DROP PITR {p}", "SHOW PITR"]
+)
+def test_text_of_what_no_transaction_takes(project: Project, template: str, statement: str) -> None:
+    """It stays SQLAlchemy's error, and says what a migration does instead."""
+    project.template(template)
+    project.revision(1, f'op.execute("{statement}")')
+    with pytest.raises(OperationalError) as caught:
+        project.upgrade()
+    [note] = caught.value.__notes__
+    assert "op.create_pitr(), op.alter_pitr() and op.drop_pitr() wait for its COMMIT" in note
+
+
+def test_other_errors_have_no_note(project: Project) -> None:
+    project.revision(1, 'op.execute("SELECT * FROM nosuch")')
+    with pytest.raises(DBAPIError) as caught:
+        project.upgrade()
+    assert not hasattr(caught.value, "__notes__")
 
 
 @pytest.mark.parametrize("template", ["online", "external", "async"])
