@@ -498,16 +498,24 @@ def from_dbapi_error(
     if not answered_by_server(error):
         return None
     code, text = driver_code_and_text(error.orig)
+    sent = statement if statement is not None else error.statement
     found = classify(code, text)
     if found is not None:
         kind, remedy = found
+    elif is_not_there(error):
+        kind, remedy = PitrError, ""
+        if (sent or "").startswith("RESTORE"):
+            kind = PitrRestoreError
+            remedy = (
+                "RESTORE of a database makes its views again, and fails as a whole where one "
+                "refers to what is not there: restore() with by_restore=False leaves it out"
+            )
     elif code == 1064:
         kind = PitrUnsupportedError
         remedy = "the server does not know this statement; PITR needs MatrixOne 2.1 or later"
     else:
         kind, remedy = PitrError, ""
     message = f"({code}) {text}" + (f"\nWhat to do: {remedy}." if remedy else "")
-    sent = statement if statement is not None else error.statement
     if sent:
         message += f"\n[SQL: {sent}]"
     return kind(message, name=name, errno=code, statement=sent, orig=error.orig)

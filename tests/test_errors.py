@@ -143,6 +143,18 @@ def test_unknown_refusals_are_the_base_class() -> None:
 
 
 @pytest.mark.parametrize(
+    ("statement", "kind"),
+    [("RESTORE DATABASE `d` FROM PITR `p` 't'", PitrRestoreError), ("SHOW PITR", PitrError)],
+)
+def test_what_is_not_there_is_no_syntax_error(statement: str, kind: type[PitrError]) -> None:
+    """The server answers 1064 to both."""
+    orig = pymysql.err.ProgrammingError(1064, 'SQL parser error: table "gone" does not exist')
+    error = errors.from_dbapi_error(dbapi(orig), statement=statement)
+    assert type(error) is kind
+    assert "2.1 or later" not in str(error)
+
+
+@pytest.mark.parametrize(
     "orig",
     [
         pymysql.err.OperationalError(2013, "Lost connection to MySQL server during query"),

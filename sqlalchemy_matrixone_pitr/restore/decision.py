@@ -174,6 +174,11 @@ def _lost_with(facts: Facts, database: str) -> Iterator[str]:
     lost = facts.now.named("S", "e")
     if lost:
         yield (f"RESTORE of {database} loses its sequences and external tables: {names_of(lost)}")
+    if facts.broken_views:
+        yield (
+            f"RESTORE of {database} fails because of views that refer to what was not there: "
+            f"{names_of(facts.broken_views)}"
+        )
     misread = [table for table in facts.restored if "\\" in table[1]]
     if misread:
         yield f"RESTORE of {database} misreads a backslash in a name: {names_of(misread)}"

@@ -6,7 +6,7 @@ Source: docs/server.md, RESTORE; Time travel; Garbage collection.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
@@ -88,6 +88,7 @@ class Facts:
     :ivar unreadable: tables whose past could not be read, and the server's word.
     :ivar routines: functions and procedures of a database in scope; None where it is not known.
     :ivar views: the texts of views in a database in scope, now and then.
+    :ivar broken_views: those then that could not be read: they refer to what was not there.
     """
 
     version: server.Version
@@ -106,6 +107,7 @@ class Facts:
     unreadable: Mapping[Key, str] = field(default_factory=dict)
     routines: tuple[str, ...] | None = ()
     views: tuple[Mapping[Key, str], Mapping[Key, str]] = ({}, {})
+    broken_views: tuple[Key, ...] = ()
 
     @property
     def rules(self) -> server.Rules:
@@ -218,10 +220,7 @@ class _Reader:
             try:
                 rows_then[table] = self._count(table, facts.at)
             except DBAPIError as error:
-                if error.connection_invalidated:
-                    raise
-                roll_back(self._connection)
-                unreadable[table] = str(error.orig)
+                unreadable[table] = self._refusal(error)
         database = facts.scope.database
         return replace(
             facts,
@@ -231,7 +230,15 @@ class _Reader:
             orphans=tuple(self._orphans()),
             routines=() if database is None else self._routines(database),
             views=(self._views(facts.now, None), self._views(facts.then, facts.at)),
+            broken_views=tuple(self._broken_views()),
         )
+
+    def _refusal(self, error: DBAPIError) -> str:
+        """The server's word, after which the connection is idle again; a lost one is raised."""
+        if error.connection_invalidated:
+            raise error
+        roll_back(self._connection)
+        return str(error.orig)
 
     def _count(self, table: Key, at: Moment | None) -> int:
         return int(self._ask(f"SELECT count(*) FROM {read_text(table, at)}")[0])
@@ -247,6 +254,20 @@ class _Reader:
         if side is None or self._facts.scope.database is None:
             return {}
         return {view: self._definition(view, at) for view in side.named("v")}
+
+    def _broken_views(self) -> Iterator[Key]:
+        """The views of the moment that refer to what was not there: one statement for each view."""
+        facts = self._facts
+        if facts.then is None or facts.scope.database is None:
+            return
+        for view in facts.then.named("v"):
+            try:
+                run_text(
+                    self._connection, f"SELECT 1 FROM {read_text(view, facts.at)} WHERE 1 = 0"
+                ).all()
+            except DBAPIError as error:
+                self._refusal(error)
+                yield view
 
     def _definition(self, table: Key, at: Moment | None) -> str:
         return str(self._ask(f"SHOW CREATE TABLE {read_text(table, at)}")[1])

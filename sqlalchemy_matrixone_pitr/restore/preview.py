@@ -550,8 +550,15 @@ def _of_copies(made: Prepared) -> Iterator[str]:
         yield f"not brought back: the sequences and external tables {names_of(gone)}"
     now, then = facts.views
     views = sorted(view for view in now.keys() | then.keys() if now.get(view) != then.get(view))
+    views = [view for view in views if view not in facts.broken_views]
     if views:
         yield f"views that will be as they were: {names_of(views)}"
+    made_again = () if rebuild is None else (view for view, _ in rebuild.create_views)
+    left_out = sorted(set(facts.broken_views).intersection(made_again))
+    if left_out:
+        yield (
+            f"views that are left out, since they refer to what was not there: {names_of(left_out)}"
+        )
 
 
 def check_same(preview: RestorePreview, fresh: RestorePreview) -> None:

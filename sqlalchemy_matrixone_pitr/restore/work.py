@@ -231,6 +231,7 @@ class Work:
             record = self._new_record(connection, "done") if aside else None
             chosen = connection.exec_driver_sql("SELECT DATABASE()").scalar()
             roll_back(connection)
+            left_out: list[str] = []
             with self._transaction(connection, result):
                 present: Moment | None = None
                 if record is not None:
@@ -247,7 +248,7 @@ class Work:
                 for statement in rebuild.statements():
                     run_text(connection, statement)
                 if rebuild.create_views:
-                    _create_views(connection, rebuild, chosen)
+                    left_out = list(_create_views(connection, rebuild, chosen))
                 for table, source in self._job.sources.items():
                     check_rows(connection, table, source, exactly=True)
                 if record is not None and present is not None:
@@ -255,6 +256,7 @@ class Work:
                 began = (
                     Moment(server.clock(connection)) if record and self._job.at is None else None
                 )
+            self.report.left += left_out
             if rebuild.create_views and not connection.invalidated and not chosen:
                 connection.invalidate()  # it has a database by now
         if began is not None:
@@ -438,12 +440,14 @@ def _detached_policies(job: Job, state: ServerState) -> Iterator[Policy]:
             yield policy
 
 
-def _create_views(connection: Connection, rebuild: Rebuild, chosen: Any) -> None:
+def _create_views(connection: Connection, rebuild: Rebuild, chosen: Any) -> Iterator[str]:
     """Create views, again and again as long as one more can be: they may be of each other.
 
-    :raises DBAPIError: one cannot be.
+    :return: what is left to do: one that cannot be created was broken before, and keeps nobody's
+        rows from coming back.
     """
     left = list(rebuild.create_views)
+    failed: list[tuple[Key, str, DBAPIError]] = []
     while left:
         failed = []
         for view, text in left:
@@ -453,9 +457,12 @@ def _create_views(connection: Connection, rebuild: Rebuild, chosen: Any) -> None
             except DBAPIError as error:
                 if error.connection_invalidated:
                     raise
-                failed.append(((view, text), error))
+                failed.append((view, text, error))
         if len(failed) == len(left):
-            raise failed[0][1]
-        left = [one for one, _ in failed]
+            break
+        left = [(view, text) for view, text, _ in failed]
+    for view, text, refused in failed:
+        name = ".".join(view)
+        yield f"view {name} is not there, since it cannot be created: {refused.orig}. {text}"
     if chosen:
         run_text(connection, f"USE {back_quoted(str(chosen))}")

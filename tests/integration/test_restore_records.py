@@ -151,6 +151,76 @@ def test_a_database_in_which_something_was_made_since(
     assert list(state_of(beside, "shop")) == ["shop.later"]
 
 
+def test_views_of_views(shop: tuple[Engine, Moment], beside: Engine) -> None:
+    """Whatever their order; and the connection goes back to its pool as it was."""
+    say(
+        beside,
+        "CREATE VIEW shop.z AS SELECT id FROM shop.crates",
+        "CREATE VIEW shop.a AS SELECT id FROM shop.z",
+        "CREATE VIEW shop.m AS SELECT id FROM shop.a",
+    )
+    at = take_moment(beside)
+    say(beside, "DROP DATABASE shop")
+    report = restore(beside, "shop", at, by_restore=False)
+    assert report.ok, str(report)
+    assert rows_of(beside, "shop.m") == [(2,), (3,)]
+    with beside.connect() as connection:
+        assert not connection.exec_driver_sql("SELECT DATABASE()").scalar()
+    undone = report.undo()
+    assert undone.ok, str(undone)
+    assert "shop" not in databases(beside)
+
+
+@pytest.mark.parametrize("dropped", ["DROP DATABASE shop", "DROP VIEW shop.broken", ""])
+def test_a_view_that_was_broken(shop: tuple[Engine, Moment], beside: Engine, dropped: str) -> None:
+    """It keeps RESTORE from restoring its database, and no rows from coming back."""
+    say(
+        beside,
+        "CREATE TABLE shop.gone (id INT)",
+        "CREATE VIEW shop.broken AS SELECT id FROM shop.gone",
+        "CREATE VIEW shop.fine AS SELECT id FROM shop.crates",
+        "DROP TABLE shop.gone",
+    )
+    at = take_moment(beside)
+    say(beside, "DELETE FROM shop.crates WHERE id > 1", *filter(None, [dropped]))
+    preview = preview_restore(beside, "shop", at)
+    assert any(
+        "views that refer to what was not there: shop.broken" in o for o in preview.obstacles
+    )
+    report = restore(beside, "shop", at, preview=preview)
+    assert rows_of(beside, "shop.fine") == [(2,), (3,)]
+    said = "views that are left out, since they refer to what was not there: shop.broken"
+    assert (said in preview.costs) is bool(dropped)
+    if dropped:
+        (left,) = report.left
+        assert left.startswith("view shop.broken is not there, since it cannot be created: (1064")
+        assert left.endswith("CREATE VIEW shop.broken AS SELECT id FROM shop.gone")
+    else:
+        assert report.ok, str(report)
+    assert report.undo().ok
+
+
+def test_a_view_of_another_database_that_is_gone(
+    shop: tuple[Engine, Moment], beside: Engine
+) -> None:
+    """Nothing tells beforehand; the refusal says what does."""
+    say(
+        beside,
+        "CREATE DATABASE other",
+        "CREATE TABLE other.x (id INT)",
+        "CREATE VIEW shop.of_other AS SELECT id FROM other.x",
+    )
+    at = take_moment(beside)
+    say(beside, "DELETE FROM shop.crates WHERE id > 1", "DROP DATABASE other")
+    with pytest.raises(PitrRestoreError, match="was not begun") as caught:
+        restore(beside, "shop", at)
+    assert "Unknown database other" in str(caught.value)
+    assert "restore() with by_restore=False leaves it out" in str(caught.value)
+    assert rows_of(beside, "shop.crates") == []
+    assert restore(beside, "shop", at, by_restore=False).ok
+    assert rows_of(beside, "shop.crates") == [(2, 20), (3, 30)]
+
+
 @pytest.fixture
 def beside(tenant: Engine) -> Iterator[Engine]:
     """An engine without a default database, which may be dropped."""

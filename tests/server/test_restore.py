@@ -131,6 +131,45 @@ def test_restore_of_a_database_leaves_others_alone(guarded: Guarded) -> None:
     guarded.say.ok("DROP DATABASE ~_b")
 
 
+@pytest.mark.parametrize(
+    ("view", "before", "after", "answer"),
+    [
+        ("SELECT id FROM ~.gone", "DROP TABLE ~.gone", "", 'table "gone" does not exist'),
+        ("SELECT v FROM ~.t", "ALTER TABLE ~.t DROP COLUMN v", "", "column v does not exist"),
+        ("SELECT id FROM ~_b.x", "", "DROP TABLE ~_b.x", 'table "x" does not exist'),
+        (
+            "SELECT id FROM ~_b.x",
+            "DROP TABLE ~_b.x",
+            "CREATE TABLE ~_b.x (id INT)",
+            'table "x" does not exist',
+        ),
+        ("SELECT id FROM ~_b.x", "", "DROP DATABASE ~_b", "Unknown database ~_b"),
+        ("SELECT id FROM ~.gone", "", "DROP TABLE ~.gone", ""),
+        ("SELECT id FROM ~.z", "", "DROP VIEW ~.z", ""),
+    ],
+)
+def test_a_database_with_a_broken_view_is_not_restored(
+    their_shop: Client, since_3: None, view: str, before: str, after: str, answer: str
+) -> None:
+    """Be it broken at that moment, or now: nothing of the database is changed then."""
+    their_shop.ok(
+        "CREATE DATABASE ~_b",
+        "CREATE TABLE ~_b.x (id INT)",
+        "CREATE TABLE ~.gone (id INT)",
+        "CREATE VIEW ~.z AS SELECT id FROM ~.t",
+        f"CREATE VIEW ~.a AS {view}",
+        "CREATE PITR ~_d FOR DATABASE ~ RANGE 1 'd'",
+        *filter(None, [before]),
+    )
+    at = moment(their_shop)
+    their_shop.ok("INSERT INTO ~.t (id) VALUES (3)", *filter(None, [after]))
+    statement = f"RESTORE DATABASE ~ FROM PITR ~_d '{at.text}'"
+    error = their_shop.error(statement)
+    assert (error is None) if not answer else (error is not None and error[1].endswith(answer))
+    assert their_shop.value("SELECT count(*) FROM ~.t") == (3 if answer else 2)
+    their_shop.ok("DROP DATABASE IF EXISTS ~_b")
+
+
 def test_restore_of_a_database_with_keys_between_its_tables(their_shop: Client) -> None:
     their_shop.ok(
         "CREATE TABLE ~.child (id INT, t INT, FOREIGN KEY (t) REFERENCES ~.t (id))",
