@@ -19,8 +19,8 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql.elements import BindParameter, TextClause
 
 from . import server
-from .connections import query, roll_back, side_connection
-from .errors import is_not_there
+from .connections import query, roll_back, run_text, side_connection
+from .errors import PitrRestoreError, is_not_there
 from .extent import Parts
 from .generations import object_of
 from .model import Pitr
@@ -833,6 +833,38 @@ def rows_in_partitions(connection: Connection, table: Key) -> int:
             counted = f"SELECT count(*) FROM {quoted}".replace("%", "%%")
             rows += int(connection.exec_driver_sql(counted).scalar_one())
     return rows
+
+
+def check_cloned(connection: Connection, tables: Collection[Key]) -> None:
+    """Check that tables are there which the connection's transaction has cloned: before 4.x the
+    server says OK to a CLONE that fails after BEGIN (docs/server.md, Clones).
+
+    :raises PitrRestoreError: one is not.
+    """
+    there = object_ids(connection, tables)
+    missing = sorted(table for table in tables if table not in there)
+    if missing:
+        raise PitrRestoreError(
+            f"{names_of(missing)} was not made: the server said OK to its CLONE, and made nothing. "
+            "The same CLONE outside of a transaction says why"
+        )
+
+
+def broken_views(connection: Connection, database: str, at: MomentLike) -> list[str]:
+    """The views of a database that could not be read at a moment, since they refer to what was not
+    there. One statement for each view; on an idle connection of ours."""
+    kinds = kinds_in(connection, database, at=at)
+    broken = []
+    for view in sorted(name for name, kind in kinds.items() if kind == "v"):
+        quoted = ".".join(f"`{one.replace('`', '``')}`" for one in (database, view))
+        try:
+            run_text(connection, f"SELECT 1 FROM {quoted} {Moment.of(at).sql} WHERE 1 = 0").all()
+        except DBAPIError as error:
+            if error.connection_invalidated:
+                raise
+            roll_back(connection)
+            broken.append(view)
+    return broken
 
 
 def is_part(name: str) -> bool:

@@ -14,11 +14,18 @@ from ..storage.records import SYSTEM_DATABASES, Result
 from ..types.definition import (
     Version,
 )
-from .clone import clone_database
+from .clone import clone_database, saying_ok
 from .workspace import Workspace
 
 
 def create_database(session: Workspace, statement: CreateDatabase) -> Result:
+    if not statement.clone:
+        return _create_database(session, statement)
+    ok = Result(affected=1)
+    return saying_ok(session, lambda: _create_database(session, statement), ok)
+
+
+def _create_database(session: Workspace, statement: CreateDatabase) -> Result:
     account = session.context.account_id
     name = statement.name
     refuse_odd_name(name)

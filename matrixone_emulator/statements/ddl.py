@@ -33,7 +33,7 @@ from ..types.definition import (
     Version,
 )
 from . import generated
-from .clone import check_clone, clone_table
+from .clone import check_clone, clone_table, saying_ok
 from .constraints import entry_text
 from .insert import Inserter
 from .keys import (
@@ -193,6 +193,12 @@ def named_checks(statement: CreateTable) -> tuple[tuple[str, str], ...]:
 
 
 def create_table(session: Workspace, statement: CreateTable) -> Result:
+    if statement.clone is None:
+        return _create_table(session, statement)
+    return saying_ok(session, lambda: _create_table(session, statement), Result())
+
+
+def _create_table(session: Workspace, statement: CreateTable) -> Result:
     home = session.new_home(statement.name.database)
     name = statement.name.name
     if statement.clone is not None:

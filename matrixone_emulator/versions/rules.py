@@ -129,6 +129,8 @@ class Rules:
     """CREATE TABLE and CREATE DATABASE ... CLONE parse"""
     clone_checks_if_not_exists: bool = False
     database_clone_checks_if_not_exists: bool = False
+    failing_clones_say_ok: bool = True
+    """After BEGIN, a CLONE that fails says OK"""
     explicit_clone_reads_own_writes: bool = False
     """After BEGIN a clone sees what the transaction wrote"""
     create_as_select_of_past: bool = False
@@ -405,6 +407,7 @@ _V4_2_0 = replace(
     pipes_always_concatenate=False,
     vector_index_variables=True,
     clone_checks_if_not_exists=True,
+    failing_clones_say_ok=False,
     explicit_clone_reads_own_writes=True,
     missing_database_is_unselected=False,
     missing_database_clones_empty=True,

@@ -32,6 +32,8 @@ from .. import server
 from ..catalog import (
     Key,
     ObjectKey,
+    broken_views,
+    check_cloned,
     foreign_keys,
     inventory,
     kinds_in,
@@ -227,6 +229,8 @@ class Copying:
             if not server.rules_of(version).clones
             or (key in parts and parts[key].indexes and not self.indexes_kept.get(key, False))
         }
+        if source[1] is None and broken_views(connection, source[0], at):
+            by_rows |= set(tables)  # a CLONE of the database fails because of them
         routines = None if source[1] else routines_in(connection, source[0], at=at)
         connection.rollback()
         yield _Copy(connection, version, self, tables, by_rows, routines)
@@ -248,9 +252,7 @@ def _check_free(connection: Connection, into: ObjectKey) -> None:
     found = inventory(connection, version, at=now, database=into[0]) or {}
     has_database = any(one.key == (into[0], None) for one in found.values())
     if into[1] is None and has_database:
-        raise PitrRestoreError(
-            f"database {into[0]} is there, and is left as it is: choose another name with into="
-        )
+        raise PitrRestoreError(_is_there(into))
     if into[1] is None:
         return
     if not has_database:
@@ -259,9 +261,12 @@ def _check_free(connection: Connection, into: ObjectKey) -> None:
             "into='database.table'"
         )
     if into[1] in kinds_in(connection, into[0]):
-        raise PitrRestoreError(
-            f"{_named(into)} is there, and is left as it is: choose another name with into="
-        )
+        raise PitrRestoreError(_is_there(into))
+
+
+def _is_there(into: ObjectKey) -> str:
+    what = "database " if into[1] is None else ""
+    return f"{what}{_named(into)} is there, and is left as it is: choose another name with into="
 
 
 def _check_parents(connection: Connection, source: ObjectKey, at: Moment) -> None:
@@ -355,11 +360,14 @@ class _Copy:
         yield CopyRows(table, target, self.at, columns)
 
     def make(self) -> list[CopiedTable]:
+        if object_ids(self._connection, [self.into]):
+            raise PitrRestoreError(_is_there(self.into))
         for statement in self.statements():
             if isinstance(statement, str):
                 run_text(self._connection, statement)
             else:
                 send(self._connection, statement)
+        check_cloned(self._connection, [self._target(table) for table in self._tables])
         return [self._counted(table) for table in self._tables]
 
     def expected(self) -> Iterator[CopiedTable]:

@@ -6,7 +6,7 @@ Source: docs/server.md, RESTORE; Time travel; Garbage collection.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
@@ -19,6 +19,7 @@ from ..catalog import (
     ObjectKey,
     Reference,
     TableShape,
+    broken_views,
     inventory,
     kinds_in,
     read_shapes,
@@ -220,7 +221,10 @@ class _Reader:
             try:
                 rows_then[table] = self._count(table, facts.at)
             except DBAPIError as error:
-                unreadable[table] = self._refusal(error)
+                if error.connection_invalidated:
+                    raise
+                roll_back(self._connection)
+                unreadable[table] = str(error.orig)
         database = facts.scope.database
         return replace(
             facts,
@@ -230,15 +234,8 @@ class _Reader:
             orphans=tuple(self._orphans()),
             routines=() if database is None else self._routines(database),
             views=(self._views(facts.now, None), self._views(facts.then, facts.at)),
-            broken_views=tuple(self._broken_views()),
+            broken_views=self._broken_views(),
         )
-
-    def _refusal(self, error: DBAPIError) -> str:
-        """The server's word, after which the connection is idle again; a lost one is raised."""
-        if error.connection_invalidated:
-            raise error
-        roll_back(self._connection)
-        return str(error.orig)
 
     def _count(self, table: Key, at: Moment | None) -> int:
         return int(self._ask(f"SELECT count(*) FROM {read_text(table, at)}")[0])
@@ -255,19 +252,11 @@ class _Reader:
             return {}
         return {view: self._definition(view, at) for view in side.named("v")}
 
-    def _broken_views(self) -> Iterator[Key]:
-        """The views of the moment that refer to what was not there: one statement for each view."""
-        facts = self._facts
-        if facts.then is None or facts.scope.database is None:
-            return
-        for view in facts.then.named("v"):
-            try:
-                run_text(
-                    self._connection, f"SELECT 1 FROM {read_text(view, facts.at)} WHERE 1 = 0"
-                ).all()
-            except DBAPIError as error:
-                self._refusal(error)
-                yield view
+    def _broken_views(self) -> tuple[Key, ...]:
+        facts, database = self._facts, self._facts.scope.database
+        if facts.then is None or database is None:
+            return ()
+        return tuple((database, v) for v in broken_views(self._connection, database, facts.at))
 
     def _definition(self, table: Key, at: Moment | None) -> str:
         return str(self._ask(f"SHOW CREATE TABLE {read_text(table, at)}")[1])

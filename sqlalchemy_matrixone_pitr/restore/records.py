@@ -20,7 +20,7 @@ from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
 from .. import server
-from ..catalog import Key, Reference, kinds_in, references, rows_in_partitions
+from ..catalog import Key, Reference, check_cloned, kinds_in, references, rows_in_partitions
 from ..connections import Bind, TextTransaction, query, roll_back, run_text, send, side_connection
 from ..ddl import Clone, back_quoted
 from ..errors import PitrNotFoundError, PitrValidationError, is_not_there
@@ -250,15 +250,20 @@ def write_record(
     :return: the time that the record has, and the copies.
     """
     copies = []
-    for number, table in enumerate(sorted(record.tables), 1):
-        copy = OWN_DATABASE, f"copy_{record.id}_{number}"
+    names: dict[Key, Key] = {
+        table: (OWN_DATABASE, f"copy_{record.id}_{number}")
+        for number, table in enumerate(sorted(record.tables), 1)
+    }
+    for table, copy in names.items():
         send(connection, Clone(table, copy, as_of))
+    check_cloned(connection, names.values())
+    for table, copy in names.items():
         # a table that the transaction has locked reads as empty, too, where it has partitions
         rows = count_rows(connection, back_quoted(*copy)) or rows_in_partitions(connection, copy)
         copies.append(SafetyCopy(".".join(table), ".".join(copy), rows))
-    made = {f"copy_{record.id}_{number}" for number in range(1, len(copies) + 1)}
+    made = set(names.values())
     for key in references(connection, of=[OWN_DATABASE]):
-        if key.table[1] in made:
+        if key.table in made:
             run_text(connection, drop_key(key))
     at = Moment(server.clock(connection))
     values = {

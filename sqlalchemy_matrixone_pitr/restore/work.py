@@ -30,6 +30,7 @@ from ..catalog import (
     Key,
     ObjectKey,
     Reference,
+    check_cloned,
     indexes_of,
     moment_of_creation,
     object_ids,
@@ -249,6 +250,7 @@ class Work:
                     run_text(connection, statement)
                 if rebuild.create_views:
                     left_out = list(_create_views(connection, rebuild, chosen))
+                check_cloned(connection, self._job.sources)
                 for table, source in self._job.sources.items():
                     check_rows(connection, table, source, exactly=True)
                 if record is not None and present is not None:

@@ -17,6 +17,7 @@ from sqlalchemy_matrixone_pitr import (
     DropPitr,
     Moment,
     Pitr,
+    PitrManager,
     PitrNotFoundError,
     PitrRestoreError,
     PitrStatus,
@@ -30,6 +31,7 @@ from sqlalchemy_matrixone_pitr import (
     preview_restore_async,
     restore,
     restore_async,
+    restore_copy,
     restore_records,
     undo_restore,
     undo_restore_async,
@@ -409,6 +411,36 @@ def test_quotes_of_defaults(
         if not one.ok:
             [left] = one.left
             assert left.startswith(f"the quotes in the default of a`b of {database}.q are doubled")
+
+
+def test_a_default_that_the_server_cannot_read(
+    shop: Engine, server: Server, database: str, prefix: str
+) -> None:
+    """3.0.9 can neither clone nor restore such a table. It says so outside of a transaction only,
+    and after BEGIN it says OK to the CLONE: nothing is changed, and the reason is named."""
+    say(
+        shop,
+        "CREATE TABLE odd (id INT PRIMARY KEY, v VARCHAR(9) DEFAULT (concat('a','b')), KEY kv (v))",
+        "INSERT INTO odd (id) VALUES (1), (2)",
+    )
+    at = take_moment(shop)
+    say(shop, "DELETE FROM odd WHERE id = 1")
+    name = f"{database}.odd"
+    if not (3,) <= server.version < (3, 0, 18):
+        assert restore(shop, name, at).ok
+        return
+    for by_restore in (None, False):
+        with pytest.raises(PitrRestoreError, match="was not begun") as caught:
+            restore(shop, name, at, by_restore=by_restore)
+        assert "was not made: the server said OK to its CLONE" in str(caught.value)
+    with pytest.raises(PitrRestoreError, match=r"odd2 was not made: .* made nothing"):
+        restore_copy(shop, name, at, "odd2")
+    PitrManager(shop).delete(f"{prefix}_d")
+    protect(shop, Pitr.table(f"{prefix}_t", "odd", "1d"))
+    preview = preview_restore(shop, name, take_moment(shop))
+    (problem,) = preview.problems
+    assert problem.startswith("the definition of a table as it was cannot be read: (1105")
+    assert rows_of(shop, "odd") == [(2, "ab")]
 
 
 def test_a_number_is_given_once(shop: Engine, database: str) -> None:

@@ -34,6 +34,7 @@ from sqlalchemy_matrixone_pitr import (
 from tests.conftest import Server
 from tests.past.tables import rows_of, say, take_moment
 from tests.policies import protect
+from tests.proxy import Proxy
 
 ROWS = [(1, "a"), (2, "b")]
 TABLE = "CREATE TABLE t (id INT PRIMARY KEY, v VARCHAR(9), UNIQUE KEY uv (v))"
@@ -281,6 +282,39 @@ def test_a_failure_leaves_nothing(
     with shop.connect() as connection:
         assert connection.exec_driver_sql("SHOW TABLES").all() == []
     assert undrop(shop, dropped).rows == 2
+
+
+def test_a_database_with_a_broken_view(shop: Engine, database: str, other: str) -> None:
+    """A CLONE of it fails; so its tables are copied by their rows."""
+    say(
+        shop,
+        "CREATE TABLE gone (id INT)",
+        "CREATE VIEW broken AS SELECT id FROM gone",
+        "DROP TABLE gone",
+    )
+    report = restore_copy(shop, database, take_moment(shop), other)
+    assert [(table.name, table.rows, table.cloned) for table in report.tables] == [
+        (f"{other}.t", 2, False)
+    ]
+    assert "it has not the views broken" in report.lacks
+    assert rows_of(shop, f"{other}.t") == ROWS
+
+
+def test_somebody_else_makes_it_meanwhile(
+    shop: Engine, database: str, proxy: Proxy, other: str
+) -> None:
+    """What is theirs is no copy of ours, although it has as many rows."""
+    at = take_moment(shop)
+    proxied = create_engine(shop.url.set(port=proxy.port))
+    theirs = ("CREATE TABLE u (id INT)", "INSERT INTO u VALUES (7), (8)")
+    proxy.on("^BEGIN", lambda: say(shop, *theirs))
+    with pytest.raises(PitrRestoreError, match=r"\.u is there, and is left as it is"):
+        restore_copy(proxied, f"{database}.t", at, "u")
+    proxy.on("^BEGIN", lambda: say(shop, f"CREATE DATABASE {other}"))
+    with pytest.raises(PitrRestoreError, match=f"database {other} is there"):
+        restore_copy(proxied, database, at, other)
+    proxied.dispose()
+    assert rows_of(shop, "u") == [(7,), (8,)]
 
 
 def test_a_parent_that_is_gone(shop: Engine, database: str) -> None:

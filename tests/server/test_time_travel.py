@@ -382,6 +382,58 @@ def test_clones_that_are_refused(past: Past, statement: str, error: None) -> Non
     assert past.say.error(statement.replace("{ns}", past.ns)) is not error
 
 
+REFUSED_CLONES = [
+    "CREATE TABLE ~.t CLONE ~.t {ns}",
+    "CREATE TABLE ~.copy CLONE ~.nope {ns}",
+    "CREATE TABLE ~.copy CLONE nowhere.t",
+    "CREATE TABLE nowhere.copy CLONE ~.t",
+    "CREATE TABLE ~.copy CLONE ~.t {MO_TS = 100}",
+    "CREATE TABLE ~.copy CLONE ~.v",
+    "CREATE DATABASE ~ CLONE ~",
+]
+
+
+@pytest.mark.usefixtures("since_3")
+@pytest.mark.parametrize("statement", REFUSED_CLONES)
+def test_a_clone_that_fails_after_begin_says_ok_before_4(
+    past: Past, connect: Connect, server: Server, statement: str
+) -> None:
+    """And makes nothing; the transaction goes on."""
+    past.say.ok("CREATE VIEW ~.v AS SELECT id FROM ~.t")
+    statement = statement.replace("{ns}", past.ns)
+    assert past.say.error(statement) is not None
+    other = connect(autocommit=False)
+    assert other.error(statement) is not None
+    other.ok("ROLLBACK", "BEGIN", "INSERT INTO ~.t VALUES (3, 'c')")
+    assert (other.error(statement) is None) is (server.version < (4,))
+    assert other.error("SELECT * FROM ~.copy") is not None
+    other.ok("COMMIT")
+    assert past.say.rows("SELECT * FROM ~.t") == [*ROWS, (3, "c")]
+    assert past.say.ok("SHOW TABLES FROM ~").column == ["t", "v"]
+
+
+@pytest.mark.usefixtures("since_3")
+def test_clone_of_a_database_with_a_broken_view(
+    past: Past, connect: Connect, server: Server
+) -> None:
+    """After BEGIN, before 4.x, what is copied until then stays, and the answer is OK."""
+    past.say.ok(
+        "CREATE TABLE ~.gone (id INT)",
+        "CREATE VIEW ~.broken AS SELECT id FROM ~.gone",
+        "DROP TABLE ~.gone",
+    )
+    error = (1064, 'SQL parser error: table "gone" does not exist')
+    assert past.say.error("CREATE DATABASE ~_b CLONE ~") == error
+    assert "~_b" not in past.say.ok("SHOW DATABASES").column
+    other = connect()
+    other.ok("BEGIN")
+    assert other.error("CREATE DATABASE ~_b CLONE ~") == (None if server.version < (4,) else error)
+    other.ok("COMMIT")
+    if server.version < (4,):
+        assert past.say.ok("SHOW TABLES FROM ~_b").column == ["t"]
+    past.say.ok("DROP DATABASE IF EXISTS ~_b")
+
+
 @pytest.mark.usefixtures("since_3")
 def test_create_table_as_select_of_the_past(past: Past, server: Server) -> None:
     past.say.ok("UPDATE ~.t SET v = 'z'")

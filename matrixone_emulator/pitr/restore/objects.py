@@ -5,10 +5,13 @@ docs/server.md, RESTORE; Where RESTORE does nothing and says OK.
 
 from __future__ import annotations
 
-from ...compiler.query import Compiler
 from ...errors import SqlError
-from ...parsing.lexer import tokens
-from ...statements.clone import copy_table, parents_first, without_foreign_keys
+from ...statements.clone import (
+    copy_table,
+    parents_first,
+    refuse_broken_view,
+    without_foreign_keys,
+)
 from ...statements.workspace import Workspace
 from ...storage.records import SYSTEM_DATABASES
 from ...types.definition import DatabaseVersion, Version
@@ -120,11 +123,9 @@ def _check_views(session: Workspace, database: str, at: int) -> None:
     """Refuse to restore a database with a view that cannot be read, then or now."""
     home = session.catalogue.database(session.context.account_id, database)
     for view in [] if home is None else session.catalogue.tables(home):
-        if view.definition.view is None:
-            continue
-        named = ".".join("`{}`".format(name.replace("`", "``")) for name in (database, view.name))
-        for text in (f"SELECT 1 FROM {named} {{MO_TS = {at}}}", f"SELECT 1 FROM {named}"):
-            Compiler(text, session, database).query(session.parse(text, tokens(text)))
+        if view.definition.view is not None:
+            refuse_broken_view(session, view, at)
+            refuse_broken_view(session, view, None)
 
 
 def _whole_database_back(session: Workspace, account: int, past: DatabaseVersion, at: int) -> None:
