@@ -76,6 +76,11 @@ HOW_TO_REPAIR = (
     "alter or drop and that is not there they only warn."
 )
 
+IF_COMMITTED = (
+    "alembic current says whether the server has committed the revision all the same. If it has, "
+    "the revision will not run again: create what is missing with mo-pitr apply MODULE:metadata"
+)
+
 
 @dataclass(slots=True)
 class Batch:
@@ -110,6 +115,7 @@ class MigrationElement(PitrDDLElement):
     """Base of the elements of a migration."""
 
     note_on_failure = HOW_TO_REPAIR
+    note_on_failed_commit = IF_COMMITTED
     independent = True
     batch: ClassVar[MakeBatch | None] = _batch
 

@@ -116,6 +116,9 @@ class TransactionalDDLElement(ExecutableDDLElement):
     note_on_failure: str | None = None
     """Added to the error when it is not done although its transaction is committed."""
 
+    note_on_failed_commit: str | None = None
+    """Added to the error when it is not sent, since the COMMIT of its transaction has failed."""
+
     def as_raised(self, error: PitrAfterCommitError) -> PitrAfterCommitError:
         """The error of its transaction, as it is raised; a subclass may make it a framework's."""
         return error
@@ -463,6 +466,9 @@ def _on_commit(connection: Connection) -> None:
         end_transaction(connection, in_step=is_settled(error, outside=outside))
         waiting = listed([item.element for item in items])
         error.add_note(f"PITR statements of this transaction that were not sent: {waiting}")
+        for note in dict.fromkeys(item.element.note_on_failed_commit for item in items):
+            if note is not None:
+                error.add_note(note)
         raise
     if not any(session.park(connection, items) for session in list(queue.sessions)):
         flush(connection, items)

@@ -8,7 +8,7 @@ import re
 from collections.abc import Sequence
 
 import pytest
-from sqlalchemy.exc import SAWarning
+from sqlalchemy.exc import OperationalError, SAWarning
 
 from sqlalchemy_matrixone_pitr import PitrAfterCommitError, account_lock, get_pitrs
 from sqlalchemy_matrixone_pitr.transaction import TransactionalDDLElement
@@ -244,6 +244,24 @@ def test_a_dead_socket_of_the_one_connection(
         project.upgrade()
     assert [element.pitr_name for element in caught.value.unknown] == names(project, 3)
     assert proxy.matching("^KILL")
+
+
+@TEMPLATES
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a_commit_whose_answer_is_lost(
+    project: Project, server: Server, database: str, proxy: Proxy, template: str, when: When
+) -> None:
+    """Nobody knows whether the revision will run again, and its policies are not there."""
+    project.template(template)
+    project.revision(1, lines(CREATE, 2))
+    through(project, server, database, proxy)
+    proxy.on("^INSERT INTO alembic_version", lambda: proxy.cut("^COMMIT", when))
+    with pytest.raises(OperationalError) as caught:
+        project.upgrade()
+    assert there(project) == []
+    waiting, what_to_do = caught.value.__notes__
+    assert all(name in waiting for name in names(project, 0, 1))
+    assert what_to_do.startswith("alembic current says whether the server has committed")
 
 
 @TEMPLATES
