@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from alembic.migration import MigrationContext
+from alembic.operations import Operations
 from sqlalchemy import Column, Integer, MetaData, Table, text
 
 import alembic_ext.guard
@@ -236,3 +238,39 @@ def test_a_downgrade_without_a_policy(guarded: Project, database: str) -> None:
         guarded.downgrade("0001")
     made = f"create_table_pitr('name', '{database}', 'orders', '1d')"
     assert f"Before the downgrade: PitrManager(engine).{made}." in str(caught.value)
+
+
+@pytest.mark.parametrize("schema", [False, True])
+@pytest.mark.parametrize("table", ["alembic_version", "versions_of_ours"])
+def test_alembic_s_own_table_may_be_emptied(
+    guarded: Project, database: str, schema: bool, table: str
+) -> None:
+    """A migration may move its rows to another one, as projects do that are merged."""
+    guarded.options(version_table=table, version_table_schema=database if schema else None)
+    if table != "alembic_version":
+        guarded.revision(1, "pass")
+        guarded.upgrade()
+    name = f"{database}.{table}" if schema else table
+    guarded.revision(2, f'op.execute("DELETE FROM {name}")\nop.execute("TRUNCATE TABLE orders")')
+    with pytest.raises(PitrUnprotectedError, match="TRUNCATE TABLE orders"):
+        guarded.upgrade()
+
+
+def test_operations_without_an_environment(guarded: Project) -> None:
+    """Nobody could say ``-x`` there."""
+    with guarded.engine.begin() as connection:
+        operations = Operations(MigrationContext.configure(connection))
+        with pytest.raises(PitrUnprotectedError, match="not sent"):
+            operations.drop_table("orders")
+        operations.drop_table("empty")
+
+
+def test_what_is_dropped_by_a_downgrade_under_a_short_policy(
+    guarded: Project, database: str
+) -> None:
+    PitrManager(guarded.engine).create_table_pitr(guarded.prefix, database, "orders", "2h")
+    guarded.revision(2, "pass", 'op.drop_column("orders", "c")')
+    guarded.upgrade()
+    with pytest.raises(PitrUnprotectedError) as caught:
+        guarded.downgrade("0001")
+    assert f"PitrManager(engine).alter({guarded.prefix!r}, '1d')" in str(caught.value)

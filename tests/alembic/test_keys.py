@@ -6,9 +6,11 @@ import re
 
 import alembic
 import pytest
+from alembic.operations.ops import DropTableOp, MigrateOperation
 from alembic.util import CommandError
 from sqlalchemy import (
     Column,
+    ForeignKey,
     ForeignKeyConstraint,
     Index,
     Integer,
@@ -21,6 +23,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.schema import SchemaItem
 
+from alembic_ext.order import in_order
+from alembic_ext.unnamed import DropUnnamedConstraintOp
 from tests.alembic.conftest import Project
 from tests.conftest import Server
 
@@ -324,3 +328,19 @@ def test_columns_that_are_no_list_are_refused(project: Project, columns: str) ->
     project.revision(1, f'op.drop_unnamed_constraint("child", {columns}, type_="unique")')
     with pytest.raises(CommandError, match="takes a list of columns"):
         project.upgrade()
+
+
+def test_tables_that_refer_to_each_other_in_a_circle_stay_in_order() -> None:
+    """No order is right: the keys have to go first, by hand."""
+    metadata = MetaData()
+    for name, other in (("a", "b"), ("b", "a")):
+        Table(name, metadata, Column("id", Integer, ForeignKey(f"{other}.id"), primary_key=True))
+    drops: list[MigrateOperation] = [DropTableOp.from_table(metadata.tables[n]) for n in "ba"]
+    assert in_order(drops) == drops
+
+
+def test_one_written_by_hand_cannot_be_reversed() -> None:
+    by_hand = DropUnnamedConstraintOp("child", ["p"], type_="unique")
+    assert by_hand.to_diff_tuple() == ("remove_constraint", "child", ["p"])
+    with pytest.raises(ValueError, match="is not known"):
+        by_hand.reverse()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -98,6 +99,32 @@ def test_before_a_rebuild_in_the_same_migration(project: Project) -> None:
     )
     project.upgrade()
     assert project.policies() == {"": "orders 7d active"}
+
+
+AT_ONCE = "with op.get_context().autocommit_block():\n    "
+
+
+@pytest.mark.parametrize("block", ["", AT_ONCE])
+def test_what_is_there_is_not_sent(project: Project, block: str) -> None:
+    code = 'op.create_pitr("{p}", "7d", table="orders")'
+    project.revision(1, f"{TABLE}\n{code}")
+    project.revision(2, f"{block}{code}")
+    project.upgrade()
+    assert project.policies() == {"": "orders 7d active"}
+
+
+@pytest.mark.parametrize("block", ["", AT_ONCE])
+@pytest.mark.parametrize(("table", "policies"), [("orders", {"": "orders 8d active"}), ("no", {})])
+def test_a_renewal_of_what_is_not_there(
+    project: Project, block: str, table: str, policies: dict[str, str]
+) -> None:
+    """It is made under its own name; of a table that is not there a warning says so."""
+    project.revision(1, TABLE)
+    project.revision(2, f'{block}op.renew_pitr("{{p}}", range="8d", table="{table}", generation=2)')
+    said = pytest.warns(SAWarning, match="is not there") if table == "no" else nullcontext()
+    with said:
+        project.upgrade()
+    assert project.policies() == policies
 
 
 def test_levels(project: Project) -> None:
