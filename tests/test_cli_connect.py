@@ -56,6 +56,24 @@ def test_a_server_that_lets_in_and_never_answers(
     assert "does not answer" in refused.err
 
 
+@pytest.mark.parametrize("driver", DRIVERS)
+@pytest.mark.parametrize("traceback", [None, "1"])
+def test_a_connection_that_is_lost(
+    call: Call, emulator: Emulator, driver: str, traceback: str | None
+) -> None:
+    """The server is named, the password is not, in the traceback neither."""
+    proxy = Proxy(emulator.host, emulator.port)
+    proxy.cut("^(SHOW PITR|SELECT pitr_name)", "after")
+    url = f"matrixone+{driver}://dump:111@127.0.0.1:{proxy.port}/shop"
+    lost = call("show", "--url", url, MO_PITR_TRACEBACK=traceback)
+    proxy.close()
+    assert (lost.code, lost.out) == (2, "")
+    assert f"the connection to 127.0.0.1:{proxy.port} was lost: " in lost.err
+    assert (lost.err.count("Traceback") > 0) is (traceback is not None)
+    assert ":111@" not in lost.err
+    assert "dump" not in lost.err.replace("mo-pitr", "") or traceback is not None
+
+
 def test_a_statement_may_take_longer(call: Call, emulator: Emulator) -> None:
     proxy = Proxy(emulator.host, emulator.port)
     proxy.on("SHOW PITR", lambda: time.sleep(2))  # the driver's own clock counts

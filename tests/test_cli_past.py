@@ -17,6 +17,7 @@ from sqlalchemy_matrixone_pitr.cli.sqlparts import ReadTable, at_a_moment, condi
 from sqlalchemy_matrixone_pitr.emulator import Emulator
 from tests.cli import Call, call, emulator, engine, environment
 from tests.clock import wait
+from tests.proxy import Proxy, When
 from tests.test_cli_policies import on_terminal
 
 __all__ = ["call", "emulator", "engine", "environment"]
@@ -202,6 +203,39 @@ def test_diff_for_machines(call: Call, at: str) -> None:
     assert read[2] == ["deleted", "2", "10% : x", "6", "2", "", "", "", ""]
     nothing = call("diff", "orders", "--at", at, "--where", "id = 99", "--json").out
     assert json.loads(nothing)["changes"] == []
+
+
+def test_values_of_every_kind(
+    call: Call, emulator: Emulator, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What JSON does not know is a text, as SQL writes it."""
+    columns = "n DECIMAL(20,10), f DOUBLE, d DATE, m DATETIME(6), t TIME, b BLOB, s VARCHAR(9)"
+    PitrManager(engine).create_database_pitr("shop_week", "shop", 7)
+    say(engine, f"CREATE TABLE shop.kinds (id INT PRIMARY KEY, {columns})")
+    emulator.advance(dt.timedelta(seconds=1.1))
+    at = str(take_moment(engine))
+    say(
+        engine,
+        "INSERT INTO shop.kinds VALUES (1, 1.0000000001, 2.5, '2026-01-02', "
+        "'2026-01-02 03:04:05.000006', '-01:00:00', x'00ff', 'é''s'), "
+        "(2, NULL, NULL, NULL, NULL, NULL, NULL, NULL)",
+    )
+    told = json.loads(call("diff", "kinds", "--at", at, "--json").out)
+    first, second = (change["after"] for change in told["changes"])
+    assert list(first.values()) == [
+        1,
+        "1.0000000001",
+        2.5,
+        "2026-01-02",
+        "2026-01-02T03:04:05.000006",
+        "-01:00:00",
+        "0x00ff",
+        "é's",
+    ]
+    assert list(second.values()) == [2, *[None] * 7]
+    shown = call("diff", "kinds", "--at", at, COLUMNS="200").out
+    assert "t: -01:00:00" in shown
+    assert "b: 0x00ff" in shown
 
 
 @both_versions
@@ -422,6 +456,24 @@ def test_what_is_kept_probably_is_shown_and_not_undone(call: Call, engine: Engin
     assert "Look at `mo-pitr diff`, which only warns" in refused.err
     assert "give --allow-unprotected" in refused.err
     assert rows(engine, "t0") == [(1,)]
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a_commit_whose_answer_is_lost(
+    call: Call, at: str, emulator: Emulator, engine: Engine, when: When
+) -> None:
+    """Nobody is left to believe that nothing was changed."""
+    proxy = Proxy(emulator.host, emulator.port)
+    url = emulator.url(database="shop").replace(f":{emulator.port}/", f":{proxy.port}/")
+    proxy.on("^DELETE", lambda: proxy.cut("^COMMIT", when))
+    lost = call("undo", "orders", "--at", at, "--yes", "--url", url)
+    proxy.close()
+    assert lost.code == 2
+    assert "Done" not in lost.out
+    assert f"the connection to 127.0.0.1:{proxy.port} was lost" in lost.err
+    assert "Whether the rows are back is not known: `mo-pitr diff` tells." in lost.err
+    assert ":111@" not in lost.err
+    assert rows(engine) == (BEFORE if when == "after" else NOW)
 
 
 @pytest.mark.slow

@@ -206,6 +206,7 @@ class _Undo:
 
         :param preview: what a person has agreed to, which must be so still.
         """
+        from ..errors import is_settled
         from ..past.undo import undo_changes
 
         with self.engine.connect() as connection:
@@ -221,8 +222,9 @@ class _Undo:
                     report = undo_changes(connection, self.tables, self.at, **self._options)
             try:
                 connection.commit()
-            except KeyboardInterrupt as interrupt:
-                interrupt.add_note("Whether the rows are back is not known: `mo-pitr diff` tells.")
+            except BaseException as error:
+                if not is_settled(error):
+                    error.add_note("Whether the rows are back is not known: `mo-pitr diff` tells.")
                 raise
         return report
 

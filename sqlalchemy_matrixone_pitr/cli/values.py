@@ -49,7 +49,21 @@ def for_json(value: Any) -> Any:
         return f"0x{value.hex()}"
     if isinstance(value, dt.datetime | dt.date):
         return value.isoformat()
+    if isinstance(value, dt.timedelta):
+        return _time_text(value)
     return str(value)
+
+
+def _time_text(value: dt.timedelta) -> str:
+    """A TIME as SQL writes it; Python would say -1 day, 23:00:00 of an hour before midnight.
+
+    >>> _time_text(dt.timedelta(hours=-26, microseconds=-5))
+    '-26:00:00.000005'
+    """
+    seconds, microseconds = divmod(abs(value) // dt.timedelta(microseconds=1), 1_000_000)
+    text = f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}"
+    fraction = f".{microseconds:06}" if microseconds else ""
+    return f"{'-' if value < dt.timedelta() else ''}{text}{fraction}"
 
 
 def shown_value(value: Any) -> str:

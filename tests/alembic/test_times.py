@@ -13,7 +13,7 @@ from sqlalchemy import create_engine, text
 from sqlalchemy_matrixone_pitr import PitrManager, PitrNotFoundError, PitrValidationError
 from sqlalchemy_matrixone_pitr.alembic import restore_point
 from tests.alembic.conftest import Project
-from tests.cli import SCRIPT
+from tests.cli import SCRIPT, Ran, run_here
 from tests.clock import wait
 from tests.conftest import Server
 from tests.proxy import Proxy
@@ -136,6 +136,39 @@ def test_the_command(applied: Project, database: str, server: Server) -> None:
         return  # what a restore sets aside would stay
     restored = run("other", "--at", "revision:0002", "--yes", command="restore")
     assert restored.stdout.splitlines()[-1] == "Tell Alembic: alembic stamp 0001", restored.stderr
+
+
+@one_dialect
+def test_the_command_says_what_is_lost(
+    applied: Project,
+    database: str,
+    server: Server,
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """With the project's alembic.ini, too, and with one that only names a server."""
+    url = server.url(database=database).render_as_string(False)
+    monkeypatch.chdir(applied.where)
+    for name, more in (("alembic.ini", f"script_location = {applied.where}\n"), ("url.ini", "")):
+        (applied.where / name).write_text(f"[alembic]\nsqlalchemy.url = {url}\n{more}")
+
+    def run(*arguments: str) -> Ran:
+        environment = {k: v for k, v in os.environ.items() if k != "MATRIXONE_URL"}
+        return run_here(["restore-point", *arguments], environment, capfd)
+
+    PitrManager(applied.engine).delete(applied.prefix)
+    shown = run("head", "-c", "alembic.ini")
+    assert shown.code == 1, shown.err
+    first, *lines = shown.out.splitlines()
+    assert first.startswith("-- just before 0002: 20")
+    assert lines == [
+        f"-- {database}.{table}: no policy can bring it back to that moment"
+        for table in ("orders", "other")
+    ]
+    assert run("0002", "-c", "url.ini") == shown
+    assert run("head", "-c", "url.ini", "--json").code == 1
+    unknown = run("+7", "-c", "alembic.ini")
+    assert (unknown.code, unknown.out) == (2, "")
 
 
 def test_what_no_policy_reaches(applied: Project) -> None:
