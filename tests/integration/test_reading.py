@@ -30,7 +30,8 @@ from sqlalchemy_matrixone_pitr import (
     get_recovery_windows,
 )
 from tests.clock import wait
-from tests.conftest import Server
+from tests.conftest import Say, Server
+from tests.proxy import Proxy
 
 T = table("t", sa_column("id"))
 
@@ -370,6 +371,18 @@ def test_another_account(
     with engine.begin() as conn:
         for letter in "adtur":
             conn.execute(DropPitr(f"{prefix}_{letter}"))
+
+
+@pytest.mark.one_version
+def test_the_status_of_what_is_dropped_meanwhile_is_unknown(
+    proxied_engine: Engine, proxy: Proxy, prefix: str, say_beside: Say
+) -> None:
+    manager = PitrManager(proxied_engine)
+    manager.create(Pitr.account(prefix, "1d"))
+    proxy.on("obj_id, pitr_status_changed", lambda: say_beside(f"DROP PITR {prefix}"))
+    [found] = [p for p in get_pitrs(proxied_engine, with_status=True) if p.name == prefix]
+    assert found.status is PitrStatus.UNKNOWN
+    assert [p for p in manager.list() if p.name == prefix] == []
 
 
 def test_unknown_is_an_honest_answer(tenant: Callable[[str | None], Engine], prefix: str) -> None:

@@ -97,6 +97,25 @@ def test_what_is_made_right_after_its_object_is_known(
     assert coverage(shop, require="2d").ok
 
 
+def test_statuses_of_policies_of_several_seconds(shop: Engine) -> None:
+    """Each object's id now is compared with that of its policy's second."""
+    tables = {
+        "truncated": "TRUNCATE TABLE truncated",
+        "commented": "ALTER TABLE commented COMMENT = 'x'",
+        "rebuilt": "ALTER TABLE rebuilt ADD COLUMN v INT",
+        "again": "DROP TABLE again",
+    }
+    run(shop, *(f"CREATE TABLE {table} (id INT PRIMARY KEY)" for table in tables))
+    for table in tables:
+        wait(shop, 1.1)
+        PitrManager(shop).create_table_pitr(table, "shop", table)
+    wait(shop, 1.1)
+    run(shop, *tables.values(), "CREATE TABLE again (id INT PRIMARY KEY)")
+    wait(shop, 1.1)
+    found = {pitr.name: str(pitr.status) for pitr in get_pitrs(shop, with_status=True)}
+    assert found == dict.fromkeys(tables, "detached") | {"commented": "active"}
+
+
 def test_a_stale_row_is_explained(shop: Engine, metadata: MetaData, server: Server) -> None:
     """Only sys can see beforehand that the server takes it for active."""
     if server.version >= (4,):

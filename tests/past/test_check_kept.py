@@ -38,9 +38,10 @@ from sqlalchemy_matrixone_pitr import (
     find_changes,
     past_session,
 )
-from tests.conftest import Server
+from tests.conftest import Say, Server
 from tests.past.conftest import take_moment
 from tests.policies import protect
+from tests.proxy import Proxy
 
 meta = MetaData()
 crates = Table("crates", meta, Column("id", Integer, primary_key=True), Column("v", String(9)))
@@ -322,10 +323,33 @@ def test_who_may_not_read_policies_reads_no_index() -> None:
         engine = create_engine(root.url.set(username="sys:u:r", password="p", database="shop"))
         sent: list[str] = []
         event.listen(engine, "before_cursor_execute", lambda *a: sent.append(a[2]))
-        assert _of_element(engine, take_moment(root)) is None
+        at = take_moment(root)
+        assert _of_element(engine, at) is None
         assert "LIMIT 18446744073709551615) AS crates" in sent[-1]
+        told = "this user may not read the policies, so that what keeps it is not known"
+        with pytest.warns(PastNotKeptWarning, match=told):
+            [young] = check_kept(engine, crates, at)
+        assert (young.kept, young.by, young.scanned) == (Kept.PROBABLE, (), True)
+        server.advance(dt.timedelta(hours=2))
+        engine.dialect.__dict__.pop("_matrixone_kept", None)
+        with pytest.raises(PastNotKeptError, match=told):
+            check_kept(engine, crates, at)
+        with pytest.raises(PitrValidationError, match="lies in the future"):
+            check_kept(engine, crates, Moment.parse("2200-01-01 00:00Z"))
         engine.dispose()
         root.dispose()
+
+
+@pytest.mark.one_version
+def test_a_policy_that_is_dropped_while_it_is_asked_keeps_nothing(
+    proxied_engine: Engine, proxy: Proxy, prefix: str, say_beside: Say
+) -> None:
+    meta.create_all(proxied_engine)
+    protect(proxied_engine, Pitr.table(prefix, "crates", "1d"))
+    proxy.on("FROM mo_catalog.mo_pitr", lambda: say_beside(f"DROP PITR {prefix}"))
+    with pytest.warns(PastNotKeptWarning, match="no policy is for it"):
+        [verdict] = check_kept(proxied_engine, crates, Moment.now(proxied_engine))
+    assert verdict.by == ()
 
 
 def test_a_change_is_not_looked_for_through_an_index(
