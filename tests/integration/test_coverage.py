@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import datetime as dt
 import warnings
 from collections.abc import Callable, Iterator
 
@@ -19,10 +20,12 @@ from sqlalchemy_matrixone_pitr import (
     Kept,
     Moment,
     Pitr,
+    PitrLevel,
     PitrManager,
     PitrPermissionError,
     PitrRange,
     PitrValidationError,
+    RecoveryWindow,
     RiskKind,
     TableCoverage,
     TablePitr,
@@ -37,6 +40,8 @@ from sqlalchemy_matrixone_pitr import (
     renew_pitr,
 )
 from sqlalchemy_matrixone_pitr.connections import Bind
+from sqlalchemy_matrixone_pitr.coverage.differences import differences
+from sqlalchemy_matrixone_pitr.emulator import Emulator
 from sqlalchemy_matrixone_pitr.server import Rules, rules_of
 from tests.clock import wait
 from tests.conftest import Server
@@ -517,6 +522,90 @@ def test_the_servers_windows_and_why_they_differ(shop: Engine, database: str, pr
     [young] = [one for one in report.differences if one.table_name == "young"]
     assert young.server is None
     assert "was made, rebuilt or renamed after" in young.reason
+
+
+def test_every_difference_has_its_reason(
+    shop: Engine, server: Server, database: str, prefix: str
+) -> None:
+    """The report is read, and what the server may show beside it is made up."""
+    say(shop, *(f"CREATE TABLE {name} (id INT PRIMARY KEY)" for name in ("other", "rebuilt")))
+    say(shop, "CREATE TABLE parts (id INT PRIMARY KEY) PARTITION BY HASH(id) PARTITIONS 2")
+    tables = {"c": "crates", "o": "other", "r": "rebuilt", "p": "parts"}
+    create(shop, *(Pitr.table(f"{prefix}_{name}", of, "1h") for name, of in tables.items()))
+    wait(shop, 2.1)
+    say(shop, "ALTER TABLE rebuilt ADD COLUMN w INT")
+    ended = take_moment(shop)
+    wait(shop, 3)
+    say_alone(shop, f"CREATE SNAPSHOT {prefix}_s FOR DATABASE {database}")
+    try:
+        report = coverage(shop, databases=[database])
+    finally:
+        say_alone(shop, f"DROP SNAPSHOT {prefix}_s")
+    now, first = report.now.datetime(), ended.datetime() - dt.timedelta(hours=5)
+    windows = report.table(database, "crates").windows
+    begin = next(w.since or w.begin for w in windows if w.by == f"{prefix}_c").datetime()
+
+    def reasons(table: str, *shown: tuple[str, str, dt.datetime]) -> dict[str, str]:
+        """Reasons by the name of the policy or snapshot, of windows that end now."""
+        given = [
+            RecoveryWindow(PitrLevel.TABLE, None, database, table, start, now, kind, name)
+            for kind, name, start in shown
+        ]
+        found = {}
+        for one in differences(report, given):
+            by = one.server.source_name if one.server else one.computed and one.computed.by
+            if one.table_name == table:
+                found[str(by).removeprefix(prefix)] = one.reason
+        return found
+
+    found = reasons(
+        "crates",
+        ("pitr", f"{prefix}_c", begin),
+        ("snapshot", "theirs", now),
+        ("pitr", "nobody", begin),
+        ("pitr", f"{prefix}_o", begin),
+    )
+    assert found == {
+        "theirs": "snapshot theirs is not visible to this account in the catalogue",
+        "nobody": "nobody is not a policy of this account, or was dropped just now",
+        "_o": f"{prefix}_o is of another table: the server gives tables each other's windows",
+        "_s": f"the server does not show snapshot {prefix}_s for this table",
+    }
+    assert reasons("crates", ("pitr", f"{prefix}_c", first))["_c"].startswith(
+        f"{prefix}_c keeps nothing before "
+    )
+    assert reasons("crates")["_c"] == (
+        f"the server does not find the table that {prefix}_c was made for by its name"
+    )
+    assert reasons("rebuilt", ("pitr", f"{prefix}_r", begin))["_r"].startswith(
+        f"{prefix}_r was detached at "
+    )
+    assert reasons("rebuilt")["_r"] == (
+        f"the server shows no window of {prefix}_r, which is detached, and restores from it"
+    )
+    assert reasons("nothing", ("pitr", f"{prefix}_c", begin)) == {}
+    if server.version >= (4,):
+        assert reasons("parts", ("pitr", f"{prefix}_p", begin))["_p"] == (
+            f"{prefix}_p is of the table alone and keeps nothing of its partitions"
+        )
+
+
+@pytest.mark.emulator_only
+def test_server_windows_that_it_cannot_show() -> None:
+    """Of a detached policy whose range has passed what it kept: the report is there all the same,
+    and so is that policy."""
+    with Emulator(version="3.0.9") as server:
+        engine = create_engine(server.url())
+        say(engine, "CREATE DATABASE shop", "CREATE TABLE shop.crates (id INT PRIMARY KEY)")
+        create(engine, Pitr.table("hour", "crates", "1h", database_name="shop"))
+        server.advance(dt.timedelta(seconds=2))
+        say(engine, "DROP TABLE shop.crates", "CREATE TABLE shop.crates (id INT PRIMARY KEY)")
+        server.advance(dt.timedelta(hours=2))
+        with pytest.warns(SAWarning, match="SHOW RECOVERY_WINDOW failed: "):
+            report = coverage(engine, server_windows=True)
+        assert (report.server_windows, report.differences) == (None, ())
+        assert report.table("shop", "crates").windows == ()
+        engine.dispose()
 
 
 # ---------------------------------------------------------------------------------------- accounts
