@@ -8,8 +8,7 @@ PYTEST_ARGS ?=
 BENCH_ARGS ?=
 LIVE := tests/integration tests/past tests/server tests/alembic/test_at_once.py \
 	tests/coverage/test_collection.py tests/coverage/test_histories.py
-OLDEST := alembic==1.18.0+sqlalchemy==2.0.36+sqlglot[c]
-MATRIX ?= $(OLDEST) alembic+sqlalchemy==2.0.* alembic+sqlalchemy
+MATRIX ?= lowest alembic+sqlalchemy==2.0.*+sqlglot[c] alembic+sqlalchemy
 
 BIN := $(VENV)/bin
 INSTALL = $(BIN)/uv pip install --quiet --python $(BIN)/python
@@ -34,7 +33,7 @@ quick: lint types ## while you work: ruff, mypy, and a minute of tests, each onc
 
 test: $(VENV)/.dev ## the next four: all that must pass
 	@failed=0; \
-	$(MAKE) --no-print-directory --jobs=2 types lint $(VENV)/.collected matrix-venvs MATRIX='$(OLDEST)' || failed=1; \
+	$(MAKE) --no-print-directory --jobs=2 types lint $(VENV)/.collected matrix-venvs MATRIX=lowest || failed=1; \
 	$(MAKE) --no-print-directory pytest || failed=1; \
 	$(MAKE) --no-print-directory oldest || failed=1; \
 	exit $$failed
@@ -56,21 +55,25 @@ test-live: $(VENV)/.dev ## what can be shown on a real server, on one (MATRIXONE
 	@test -n '$(MATRIXONE_URL)' || { echo 'say which server: make test-live MATRIXONE_URL=mysql+pymysql://user:password@host:6001/' >&2; exit 2; }
 	MATRIXONE_URL='$(MATRIXONE_URL)' $(BIN)/python -m pytest $(LIVE) $(PYTEST_ARGS)
 
-oldest: ## tests/alembic once more, each once, with the oldest Alembic and SQLAlchemy, sqlglot compiled, in a venv of its own
-	@$(MAKE) --no-print-directory matrix MATRIX='$(OLDEST)' \
+oldest: ## tests of migrations and of the server's rules once more, each once, with the oldest release of all that pyproject.toml names
+	@$(MAKE) --no-print-directory matrix MATRIX=lowest \
 		PYTEST_ARGS="--once --turn 1 -m 'not any_alembic' $(PYTEST_ARGS)"
 
-matrix: matrix-venvs ## tests/alembic with each pair of Alembic and SQLAlchemy in MATRIX, in venvs beside .venv
-	@set -e; for pair in $(foreach pair,$(MATRIX),'$(pair)'); do \
-		echo "== $$pair"; \
-		env -u MATRIXONE_URL "$(call venv_of,$$pair)/bin/python" -m pytest -n $(JOBS) tests/alembic $(PYTEST_ARGS); \
+matrix: matrix-venvs ## the same with each set of releases in MATRIX, in venvs beside .venv
+	@set -e; for set in $(foreach set,$(MATRIX),'$(set)'); do \
+		echo "== $$set"; \
+		env -u MATRIXONE_URL "$(call venv_of,$$set)/bin/python" -m pytest -n $(JOBS) tests/alembic tests/server $(PYTEST_ARGS); \
 	done
 
 matrix-venvs:
-	@set -e; for pair in $(foreach pair,$(MATRIX),'$(pair)'); do \
-		venv="$(call venv_of,$$pair)"; \
+	@set -e; for set in $(foreach set,$(MATRIX),'$(set)'); do \
+		venv="$(call venv_of,$$set)"; \
 		$(MAKE) --no-print-directory VENV="$$venv" "$$venv/.dev"; \
-		"$$venv/bin/uv" pip install --quiet --python "$$venv/bin/python" --upgrade $$(printf %s "$$pair" | tr + ' '); \
+		case "$$set" in \
+			lowest) releases="--resolution lowest-direct --editable .[all]" ;; \
+			*) releases=$$(printf %s "$$set" | tr + ' ') ;; \
+		esac; \
+		"$$venv/bin/uv" pip install --quiet --python "$$venv/bin/python" --upgrade $$releases; \
 	done
 
 venv_of = $(VENV)-$$(printf %s "$(1)" | tr -c 'a-z0-9.' _)

@@ -6,9 +6,9 @@ these runs meet every version, every dialect and every driver. Which two differs
 so that all tests together meet every combination.
 
 Migrations take longest, and most of what they do is the same on each version: a test of theirs runs
-on one of these combinations, and on the next one in the run with the oldest Alembic (``--turn 1``).
-So do the tests marked ``one_version``: examples, and what depends on no version of the server. The
-jobs of ``.github/workflows/ci.yml`` take turns.
+on one of these combinations, and on the next one with the oldest releases (``--turn 1``). So do the
+tests marked ``one_version``: examples, and what depends on no version of the server. The jobs of
+``.github/workflows/ci.yml`` take turns.
 
 ``pytest --all-combinations`` runs them all, and so do the tests marked ``all_combinations``: those
 of what depends on dialect, driver and version together. ``pytest --once`` runs each test function

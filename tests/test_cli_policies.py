@@ -770,13 +770,13 @@ def test_the_lock_held_by_another(call: Call, emulator: Emulator) -> None:
 
 def test_a_wrong_word_suggests_the_right_one(call: Call) -> None:
     for arguments, meant in (
-        (("shwo",), "'show'"),
-        (("plan", "models:Base", "--jsno"), "'--json'"),
-        (("apply", "models:Base", "--allow-destruktive"), "'--allow-destructive'"),
+        (("shwo",), "show"),
+        (("plan", "models:Base", "--jsno"), "--json"),
+        (("apply", "models:Base", "--allow-destruktive"), "--allow-destructive"),
     ):
         refused = call(*arguments)
         assert refused.code == 2
-        assert f"Did you mean {meant}?" in refused.err
+        assert f"Did you mean {meant}?" in refused.err.replace("'", "")  # click before 8.2
 
 
 def test_exit_codes_are_documented(call: Call) -> None:

@@ -8,12 +8,15 @@ from collections.abc import Iterable
 from ..errors import SqlError
 from ..parsing.lexer import quote_text
 from ..types.columns import ANY, BIGINT, BLOB, BOOL, DATETIME, DOUBLE, UBIGINT, SqlType, varchar
-from ..types.values import moment_text, parse_moment, parse_span
+from ..types.values import moment_text, parse_moment, parse_span, raw_bytes
 from .casts import no_cast
 from .scope import Value
 
 
 def text_value(text: str) -> Value:
+    raw = raw_bytes(text)
+    if raw is not None:
+        return Value(f"x'{raw.hex()}'", varchar(len(raw)))
     return Value(quote_text(text), varchar(max(1, len(text))), text)
 
 

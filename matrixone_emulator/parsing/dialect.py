@@ -40,6 +40,8 @@ class _MatrixOne(MySQL):
         FUNCTION_PARSERS = {  # noqa: RUF012 - as sqlglot declares it
             name: parser for name, parser in _Parser.FUNCTION_PARSERS.items() if name in _SPECIAL
         }
+        # sqlglot before 30.9 takes SET for an alias in UPDATE a, b SET ...
+        TABLE_ALIAS_TOKENS = _Parser.TABLE_ALIAS_TOKENS - {TokenType.SET}
 
 
 class _Concatenating(_MatrixOne):
@@ -52,6 +54,11 @@ class _Concatenating(_MatrixOne):
             if token is not TokenType.DPIPE
         }
         TERM = {**_Parser.TERM, TokenType.DPIPE: exp.DPipe}  # noqa: RUF012 - as sqlglot declares it
+
+
+for _dialect in (_MatrixOne, _Concatenating):
+    # before sqlglot 30 a dialect of one's own loses LOCALTIME and LOCALTIMESTAMP
+    _dialect.Parser.NO_PAREN_FUNCTIONS = _Parser.NO_PAREN_FUNCTIONS
 
 
 def parse(

@@ -11,11 +11,12 @@ from collections.abc import Callable
 
 from ..errors import SqlError
 from ..parsing.redact import redacted, unsupported
+from ..types.values import raw_bytes
 from ..wire import packets
 from ..wire.channel import Channel, ConnectionLost
 from ..wire.constants import Capability, Command, Status
 from ..wire.passwords import NATIVE_PASSWORD, new_salt
-from ..wire.values import is_not_utf8, text
+from ..wire.values import text
 from .session import Outcome, Session
 from .state import Server
 
@@ -173,7 +174,7 @@ class Client:
                 channel.write(packets.ok(0, 0, session.status | Status.ENDED))
             case Command.INIT_DB:
                 name = text(body)
-                if is_not_utf8(name):
+                if raw_bytes(name) is not None:
                     raise SqlError(1049, f"Unknown database {name}")
                 self._send(channel, session.use(name))
             case Command.STMT_PREPARE:

@@ -13,7 +13,7 @@ from ..errors import SqlError
 from ..parsing.lexer import Token, syntax_error, unquote
 from ..types.columns import ANY, BOOL, INTEGER_RANGES, SqlType, varchar
 from ..types.definition import ColumnDef
-from ..types.values import Stored
+from ..types.values import Stored, raw_bytes
 
 Cell = tuple[Stored, SqlType]
 MISSING: Cell = ("DEFAULT", SqlType("missing"))
@@ -37,6 +37,12 @@ class LiteralRows:
 
     text: str
     rows: list[list[Cell]]
+
+
+def text_cell(text: str) -> Cell:
+    """A text, or bytes that are no UTF-8, as drivers write them in `_binary'...'`."""
+    raw = raw_bytes(text)
+    return (text, varchar(len(text))) if raw is None else (raw, SqlType("varbinary", len(raw)))
 
 
 def number_cell(text: str) -> Cell:
@@ -137,8 +143,7 @@ def _row(found: list[Token], at: int, rows: list[list[Cell]]) -> int | None:
         token = found[at]
         cell: Cell | None
         if token.kind == "string":
-            value = unquote(token.text)
-            cell = value, varchar(len(value))
+            cell = text_cell(unquote(token.text))
         elif token.kind == "number":
             cell = number_cell(token.text)
         elif token.kind == "word":

@@ -14,12 +14,12 @@ from ..errors import SqlError
 from ..parsing.dialect import parse_expression
 from ..parsing.lexer import TIME_MARK
 from ..parsing.redact import unsupported
-from ..types.columns import BOOL, SqlType, varchar
+from ..types.columns import BOOL, SqlType
 from ..types.definition import ColumnDef, IndexDef, TableDef, Version
 from ..types.values import Stored, store
 from . import generated
 from .constraints import not_null, strict_bool
-from .literals import NULL, Cell, negative, number_cell
+from .literals import NULL, Cell, negative, number_cell, text_cell
 from .partitions import partition_of
 from .workspace import Workspace
 
@@ -38,7 +38,9 @@ def literal_cell(node: exp.Expr) -> Cell | None:
     """The stored value of a literal; None for anything that has to be computed."""
     if isinstance(node, exp.Literal):
         text = str(node.this)
-        return (text, varchar(len(text))) if node.is_string else number_cell(text)
+        return text_cell(text) if node.is_string else number_cell(text)
+    if isinstance(node, exp.Introducer):
+        return literal_cell(node.expression)
     if isinstance(node, exp.Null):
         return NULL
     if isinstance(node, exp.Boolean):

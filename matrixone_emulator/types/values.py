@@ -41,6 +41,17 @@ _STEPS = (1_000_000, 100_000, 10_000, 1_000, 100, 10, 1)
 """Microseconds of the last digit, by the number of digits after the point."""
 
 
+def raw_bytes(text: str) -> bytes | None:
+    """The bytes of a text that came over the wire and is no UTF-8; None for any other."""
+    if text.isascii():
+        return None
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "surrogateescape")
+    return None
+
+
 def parse_moment(text: str, digits: int = 6) -> datetime.datetime | None:
     """The datetime of a literal, rounded to *digits*; None where the text is none."""
     found = _MOMENT.fullmatch(text) or _MOMENT_DIGITS.fullmatch(text)

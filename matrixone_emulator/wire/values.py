@@ -11,11 +11,6 @@ def text(data: bytes) -> str:
     return data.decode("utf-8", "surrogateescape")
 
 
-def is_not_utf8(data: str) -> bool:
-    """Whether *data*, made by `text`, was not UTF-8."""
-    return any("\udc80" <= char <= "\udcff" for char in data)
-
-
 def encode(value: object) -> bytes:
     """Encode one value in the text protocol."""
     kind = type(value)

@@ -160,7 +160,7 @@ def _run() -> int:
         with short_errors():
             code = mo_pitr.main(prog_name="mo-pitr", standalone_mode=False)
     except click.Abort as abort:
-        for note in [*notes(abort.__cause__), *notes(abort)]:
+        for note in [*notes(abort.__context__), *notes(abort)]:
             Console(error=True).line(note)
         click.echo("Interrupted.", err=True)
         return 130

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 
 _R = TypeVar("_R")
 
+_TIMED_OUT: Final = ("timed out", "TimeoutError", "Cancelled during")
+"""What drivers say of a server that did not answer in time. The last is aiomysql's, where
+SQLAlchemy before 2.1 sends a ROLLBACK on the connection of the task that was cancelled."""
+
 DEFAULT_TIMEOUT: Final = 10.0
 """Seconds that a server has to accept a connection and to answer the first questions."""
 
@@ -125,7 +129,7 @@ def _reach(engine: Engine, where: Where) -> None:
         engine.connect().close()
     except DBAPIError as error:
         text = str(error.orig)
-        if "timed out" in text or "TimeoutError" in text:
+        if any(words in text for words in _TIMED_OUT):
             raise _no_answer(where) from error
         raise CliError(
             without_password(as_commands(of_driver(error, where.url)), where.url)

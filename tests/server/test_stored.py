@@ -217,6 +217,25 @@ def test_what_is_stored(table: Client) -> None:
 
 
 @pytest.mark.usefixtures("since_3")
+def test_bytes_that_are_no_utf_8(table: Client) -> None:
+    """A literal's bytes, as PyMySQL before 1.2 writes a parameter of bytes."""
+    written = {
+        ("bl", b"_binary'a\xff\\0\\''"): b"a\xff\0'",
+        ("bl", b"'\xfe'"): b"\xfe",
+        ("bn", b"_binary'\xff'"): b"\xff\0\0",
+        ("vb", b"_binary'\xff\xfe'"): b"\xff\xfe",
+        ("vb", "_binary'é'".encode()): "é".encode(),
+    }
+    query = table.connection.query
+    for (column, value), expected in written.items():
+        assert query(b"INSERT INTO s (%s) VALUES (%s)" % (column.encode(), value)) == 1
+        assert table.value(f"SELECT {column} FROM s ORDER BY k DESC LIMIT 1") == expected
+    assert query(b"UPDATE s SET bl = _binary'\xee' WHERE vb = _binary'\xff\xfe'") == 1
+    assert query(b"SELECT 1 FROM s WHERE bl = _binary'\xee' AND _binary'\xff' <> x'fe'") == 1
+    assert query(b"SELECT 1 AS a HAVING hex(_binary'a\xff') = '61FF' AND length('\xfe') = 1") == 1
+
+
+@pytest.mark.usefixtures("since_3")
 def test_what_is_stored_since_4(table: Client, server: Server) -> None:
     since_4 = server.version >= (4,)
     if not is_3_0_18(server):
