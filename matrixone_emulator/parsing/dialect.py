@@ -16,6 +16,7 @@ from sqlglot.errors import ParseError, SqlglotError, TokenError
 from ..versions.rules import Rules
 from .interpreted import mysql_parser
 from .lexer import Token, syntax_error, tokens
+from .scanner import ESCAPES
 from .unimplemented import parse_error
 
 _REMEMBERED_LENGTH = 2000
@@ -34,6 +35,11 @@ _Parser = mysql_parser()
 
 class _MatrixOne(MySQL):
     """Calls stay Anonymous: labels need their spelling, and compiler.calls knows the functions."""
+
+    UNESCAPED_SEQUENCES = {  # noqa: RUF012 - as sqlglot declares it, which before 30 lacks some
+        **MySQL.UNESCAPED_SEQUENCES,
+        **{f"\\{letter}": meant for letter, meant in ESCAPES.items()},
+    }
 
     class Parser(_Parser):  # type: ignore[valid-type,misc]
         FUNCTIONS: dict[str, object] = {}  # noqa: RUF012 - as sqlglot declares it

@@ -6,7 +6,7 @@ import re
 from typing import NamedTuple
 
 from ..errors import SqlError
-from .scanner import Kind, Source, Token as Word, as_bytes, as_text, scan
+from .scanner import ESCAPES, Kind, Source, Token as Word, as_bytes, as_text, scan
 
 _OPERATORS = ("<=>", "->>", "<>", "!=", ">=", "<=", ":=", "||", "&&", "<<", ">>", "->")
 _FIRST_OF_OPERATORS = frozenset("<>!:|&-")
@@ -15,7 +15,6 @@ _SINGLE = frozenset("(),;*+/%")
 _HEX_LETTERS = frozenset("xXbB")
 _DIGITS_OF = {"x": re.compile(r"[0-9a-fA-F]*"), "b": re.compile(r"[01]*")}
 
-_ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "0": "\0", "b": "\b", "Z": "\x1a"}
 
 TIME_MARK = "\x01"
 """Between a table's name and the text of its brace part, inside one identifier."""
@@ -164,7 +163,7 @@ def unquote(text: str) -> str:
         char = body[index]
         if char == "\\" and index + 1 < len(body):
             follower = body[index + 1]
-            out.append(f"\\{follower}" if follower in "%_" else _ESCAPES.get(follower, follower))
+            out.append(f"\\{follower}" if follower in "%_" else ESCAPES.get(follower, follower))
             index += 2
         elif char == quote:
             out.append(quote)

@@ -13,7 +13,8 @@ from typing import Any, NamedTuple
 
 from ..errors import SqlError
 
-_ESCAPES = {"n": "\n", "0": "\0", "b": "\b", "Z": "\x1a", "r": "\r", "t": "\t"}
+ESCAPES = {"n": "\n", "0": "\0", "b": "\b", "Z": "\x1a", "r": "\r", "t": "\t"}
+"""What follows a backslash inside quotes, and means another character"""
 _WORD = re.compile(r"[A-Za-z_$][A-Za-z0-9_$]*")
 _NUMBER = re.compile(r"0[xX][0-9a-fA-F]+|0[bB][01]+|(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?")
 _BLANK = re.compile(r"[ \n\r\t]*")
@@ -271,7 +272,7 @@ def _string(raw: str, before: int, start: int) -> Token:
             char = raw[at]
             if char in "%_":
                 out.append("\\")
-            char = _ESCAPES.get(char, char)
+            char = ESCAPES.get(char, char)
         elif plain := _PLAIN[quote].match(raw, at):
             out.append(plain.group())
             at = plain.end()
@@ -290,7 +291,7 @@ def unescape(name: str) -> str:
             char = next(chars, "")
             if char in ("%", "_"):
                 out.append("\\")
-            char = _ESCAPES.get(char, char)
+            char = ESCAPES.get(char, char)
         out.append(char)
     return "".join(out)
 

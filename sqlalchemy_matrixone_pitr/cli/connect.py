@@ -16,12 +16,9 @@ from .errors import CliError, address, as_commands, notes, of_driver, short_erro
 if TYPE_CHECKING:
     from sqlalchemy import URL
     from sqlalchemy.engine import Dialect, Engine
+    from sqlalchemy.exc import DBAPIError
 
 _R = TypeVar("_R")
-
-_TIMED_OUT: Final = ("timed out", "TimeoutError", "Cancelled during")
-"""What drivers say of a server that did not answer in time. The last is aiomysql's, where
-SQLAlchemy before 2.1 sends a ROLLBACK on the connection of the task that was cancelled."""
 
 DEFAULT_TIMEOUT: Final = 10.0
 """Seconds that a server has to accept a connection and to answer the first questions."""
@@ -128,12 +125,27 @@ def _reach(engine: Engine, where: Where) -> None:
     try:
         engine.connect().close()
     except DBAPIError as error:
-        text = str(error.orig)
-        if any(words in text for words in _TIMED_OUT):
+        if _has_timed_out(error):
             raise _no_answer(where) from error
         raise CliError(
             without_password(as_commands(of_driver(error, where.url)), where.url)
         ) from error
+
+
+def _has_timed_out(error: DBAPIError) -> bool:
+    """Whether a driver gave up, or its task was cancelled.
+
+    SQLAlchemy before 2.1 sends a ROLLBACK then, whose error hides the first one.
+    """
+    from asyncio import CancelledError
+
+    cause: BaseException | None = error.orig
+    while cause is not None:
+        text = str(cause)
+        if isinstance(cause, CancelledError) or "timed out" in text or "TimeoutError" in text:
+            return True
+        cause = cause.__context__
+    return False
 
 
 def _no_answer(where: Where) -> CliError:

@@ -9,6 +9,7 @@ import re
 import warnings
 from typing import Any
 
+import alembic
 import pytest
 from alembic import command, util
 from alembic.config import Config
@@ -21,6 +22,8 @@ from tests.conftest import Server
 from tests.integration.alembic_sample import journey
 
 pytestmark = pytest.mark.parametrize("scheme", SYNC_SCHEMES)
+
+ALEMBIC = tuple(map(int, alembic.__version__.split(".")[:2]))
 
 
 def query_of(server: Server, database: str) -> journey.Query:
@@ -81,7 +84,9 @@ def test_check(server: Server, database: str, scheme: str) -> None:
         warnings.simplefilter("always", SAWarning)
         found = differences(settings)
     comment = [("add_table_comment", "customers", "Who buys")] if server.version >= (3,) else []
-    assert found == comment
+    # Alembic before 1.20 takes every default of a DECIMAL for a change
+    default = [("modify_default", "customers", "credit")] if ALEMBIC < (1, 20) else []
+    assert found == default + comment
     unknown = ["Did not recognize type 'bool' of column 'active'"]
     told = [str(warning.message) for warning in caught]
     assert told == ([] if scheme.startswith("matrixone") else unknown)
@@ -98,6 +103,9 @@ def differences(settings: Config) -> list[tuple[object, ...]]:
 
 def described(diff: Any) -> tuple[object, ...]:
     """A difference of autogenerate's in plain values."""
+    if isinstance(diff, list):  # of one column
+        ((kind, _, table, column, *_),) = diff
+        return kind, table, column
     kind, item, *more = diff
     if kind.endswith("_fk"):
         return kind, item.parent.name, item.name, item.onupdate, item.ondelete
