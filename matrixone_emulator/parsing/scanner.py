@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from ..errors import SqlError
 
 ESCAPES = {"n": "\n", "0": "\0", "b": "\b", "Z": "\x1a", "r": "\r", "t": "\t"}
-"""What follows a backslash inside quotes, and means another character"""
+"""Characters inside quotes that mean another one after a backslash"""
 _WORD = re.compile(r"[A-Za-z_$][A-Za-z0-9_$]*")
 _NUMBER = re.compile(r"0[xX][0-9a-fA-F]+|0[bB][01]+|(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?")
 _BLANK = re.compile(r"[ \n\r\t]*")

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 _R = TypeVar("_R")
 
+_TIMED_OUT: Final = ("timed out", "TimeoutError", "Cancelled during")
+"""Words of drivers for a server that did not answer in time; the last are aiomysql's"""
+
 DEFAULT_TIMEOUT: Final = 10.0
 """Seconds that a server has to accept a connection and to answer the first questions."""
 
@@ -137,12 +140,9 @@ def _has_timed_out(error: DBAPIError) -> bool:
 
     SQLAlchemy before 2.1 sends a ROLLBACK then, whose error hides the first one.
     """
-    from asyncio import CancelledError
-
     cause: BaseException | None = error.orig
     while cause is not None:
-        text = str(cause)
-        if isinstance(cause, CancelledError) or "timed out" in text or "TimeoutError" in text:
+        if any(words in str(cause) for words in _TIMED_OUT):
             return True
         cause = cause.__context__
     return False
