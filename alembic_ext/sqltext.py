@@ -354,7 +354,7 @@ def _alter(reader: _Reader) -> Iterator[Act]:
                 renamed.append((old, new))
         elif item.take("RENAME") and not item.is_next("INDEX KEY"):
             item.take("TO AS")
-            new_name = item.name()
+            new_name = _new_name(name, item)
     if new_name is None or verb is not Verb.ALTER_TABLE or renamed:
         yield Act(
             verb,
@@ -386,7 +386,13 @@ def _rename(reader: _Reader) -> Iterator[Act]:
     for item in reader.items():
         name = item.name()
         if name is not None and item.take("TO"):
-            yield Act(Verb.RENAME_TABLE, name, reader.statement, item.name())
+            yield Act(Verb.RENAME_TABLE, name, reader.statement, _new_name(name, item))
+
+
+def _new_name(old: Name, item: _Reader) -> Name | None:
+    """The table stays in its database, whatever the new name says: docs/server.md, Object ids."""
+    name = item.name()
+    return None if name is None else (old[0], name[1])
 
 
 # -- rows
