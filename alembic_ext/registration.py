@@ -10,7 +10,8 @@ from alembic.autogenerate import comparators, renderers
 from alembic.operations import BatchOperations, Operations
 from alembic.util import DispatchPriority
 
-from sqlalchemy_matrixone_pitr.declarations import Schemas
+from sqlalchemy_matrixone_pitr.declarations import Schemas, metadatas
+from sqlalchemy_matrixone_pitr.model import check_flag
 from sqlalchemy_matrixone_pitr.names import check_database_name
 
 from .compare import compare_pitrs, leave_times_alone
@@ -101,6 +102,11 @@ def pitr_options(
         databases. Else it is that of ``sqlalchemy.url``, or of ``-x pitr_database=``.
     """
     watch_revisions()
+    check_flag("compare_pitr", compare_pitr)
+    check_flag("drop_undeclared", drop_undeclared)
+    check_flag("record_times", record_times)
+    if target_metadata is not None:
+        metadatas(target_metadata)
     own = (on_version_apply,) if callable(on_version_apply) else tuple(on_version_apply)
     options: dict[str, Any] = {
         "on_version_apply": (*own, AfterRevision(target_metadata, record_times)),

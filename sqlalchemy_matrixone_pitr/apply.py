@@ -29,6 +29,7 @@ from .errors import (
 )
 from .generations import split_generation, target_of, target_text
 from .locking import DEFAULT_TIMEOUT, account_lock
+from .model import check_flag
 from .plan.actions import Action, Conflict, Create, Drop, Plan, Renew, stage_of
 from .plan.reading import replan
 from .report import ApplyReport, Failure, OnProgress, Outcome, Progress, carried
@@ -106,6 +107,7 @@ def _check(engine: Engine, plan: Plan, concurrency: int, allow_destructive: bool
             f"concurrency={concurrency!r} is outside 1 to {MOST_CONNECTIONS}: give a number of "
             "connections"
         )
+    check_flag("allow_destructive", allow_destructive)
     destructive = plan.destructive
     if destructive and not allow_destructive:
         lines = "\n".join(f"  {action}\n    {action.cost}" for action in destructive[:20])

@@ -34,7 +34,7 @@ from .errors import (
     from_dbapi_error,
 )
 from .flush import SENT
-from .model import Pitr, PitrLevel, PitrRange, RangeLike, check_target, to_level
+from .model import Pitr, PitrLevel, PitrRange, RangeLike, check_flag, check_target, to_level
 from .moment import Moment
 from .names import check_pitr_name, check_target_name, plain, shorten
 from .server import SUPPORTED_DIALECTS
@@ -82,7 +82,7 @@ class CreatePitr(PitrDDLElement):
     def __init__(self, pitr: Pitr, if_not_exists: bool = False) -> None:
         if not isinstance(pitr, Pitr):
             raise PitrValidationError(f"CreatePitr takes a Pitr, not {shorten(pitr)}")
-        _check_flag("if_not_exists", if_not_exists)
+        check_flag("if_not_exists", if_not_exists)
         self.pitr = pitr.checked()  # one read from a server may break the rules
         self.name = pitr.name
         self.if_not_exists = if_not_exists
@@ -155,7 +155,7 @@ class AlterPitr(PitrDDLElement):
     def __init__(self, name: str, range: RangeLike, if_exists: bool = False) -> None:
         self.name = check_pitr_name(name)
         self.range = PitrRange.of(range)
-        _check_flag("if_exists", if_exists)
+        check_flag("if_exists", if_exists)
         self.if_exists = if_exists
 
     def __repr__(self) -> str:
@@ -172,7 +172,7 @@ class DropPitr(PitrDDLElement):
 
     def __init__(self, name: str, if_exists: bool = False) -> None:
         self.name = check_pitr_name(name)
-        _check_flag("if_exists", if_exists)
+        check_flag("if_exists", if_exists)
         self.if_exists = if_exists
 
     @classmethod
@@ -238,8 +238,8 @@ class RestorePitr(PitrDDLElement):
     ) -> None:
         self.name = check_pitr_name(name)
         self.at = _check_moment(at)
-        _check_flag("check", check)
-        _check_flag("renew", renew)
+        check_flag("check", check)
+        check_flag("renew", renew)
         self.check = check
         self.renew = renew
         self.level = _restore_level(level, account, database, table)
@@ -317,11 +317,6 @@ class RestorePitr(PitrDDLElement):
         if self.renew:
             target += ", renew=True"
         return f"RestorePitr({self.name!r}, {self.at!r}{target})"
-
-
-def _check_flag(what: str, value: object) -> None:
-    if not isinstance(value, bool):
-        raise PitrValidationError(f"{what} must be True or False, not {shorten(value)}")
 
 
 def _check_moment(at: object) -> Moment | dt.datetime | str:

@@ -20,7 +20,7 @@ from .connections import Bind, current_database, side_connection, unwrap
 from .errors import PitrValidationError
 from .extent import Key, Parts, parts_of
 from .generations import LONGEST_SUFFIX, check_declared_name, target_of
-from .model import Pitr, PitrLevel
+from .model import Pitr, PitrLevel, check_flag
 from .names import (
     MAX_NAME_LENGTH,
     check_database_name,
@@ -102,6 +102,7 @@ def declare_pitrs(
             f"declare_pitrs takes a MetaData first, not {type(metadata).__name__}: for declarative "
             "models give Base.metadata"
         )
+    check_flag("require_all", require_all)
     before = given_to(metadata)
     known = list(before.policies)
     sources = {
@@ -527,6 +528,15 @@ def convention_of(metadata: MetaData) -> str:
     return plain(convention)
 
 
+class _Tokens(dict[str, str]):
+    """The tokens of a convention, each to be named: ``%s`` would write them all."""
+
+    def __str__(self) -> str:
+        raise TypeError("a token has no name")
+
+    __repr__ = __str__
+
+
 def conventional_name(
     convention: str, database: str | None, table: str | None = None, *, source: str = "this"
 ) -> str:
@@ -550,15 +560,17 @@ def conventional_name(
             f"{source} declares a policy without a name, and its database, which the name "
             "contains, is not known: give it a name, its Table a schema, or say database_name="
         )
-    tokens = {
-        "level": "database" if table is None else "table",
-        "database_name": database,
-        "object_name": _object_name(database, table),
-    }
+    tokens = _Tokens(
+        level="database" if table is None else "table",
+        database_name=database,
+        object_name=_object_name(database, table),
+    )
     if table is not None:
         table = tokens["table_name"] = plain(table)
     try:
         wanted = fold(convention % tokens)
+        if not wanted:
+            raise ValueError("empty")
     except (KeyError, TypeError, ValueError) as error:
         raise PitrValidationError(
             f"naming_convention[{_CONVENTION!r}] {convention!r} does not name {source}: its tokens "

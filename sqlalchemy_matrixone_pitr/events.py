@@ -23,9 +23,9 @@ from .declarations import (
     declares_any,
     metadatas,
 )
-from .errors import PitrUnsupportedError, PitrValidationError
+from .errors import PitrUnsupportedError
 from .generations import object_of, policies, target_of
-from .model import Pitr, PitrLevel, PitrStatus
+from .model import Pitr, PitrLevel, PitrStatus, check_flag
 from .plan.actions import Create, Drop, Renew
 from .plan.compare import compare
 from .show import reading
@@ -71,10 +71,7 @@ def install_events(
     >>> get_pitrs(engine, table_name="orders")
     []
     """
-    if not isinstance(only_on_matrixone, bool):
-        raise PitrValidationError(
-            f"only_on_matrixone must be True or False, not {only_on_matrixone!r}"
-        )
+    check_flag("only_on_matrixone", only_on_matrixone)
     for one in metadatas(metadata):
         with _lock:
             if (there := _installed.get(one)) is not None:

@@ -85,6 +85,15 @@ def _member(kind: type[_E], value: object, what: str) -> _E:
     raise PitrValidationError(f"{what} {value!r} is not known: use one of {allowed}")
 
 
+def check_flag(what: str, value: object) -> None:
+    """Check that an argument is a bool: a text such as ``"no"``, from the environment, is true.
+
+    :raises PitrValidationError: it is not.
+    """
+    if not isinstance(value, bool):
+        raise PitrValidationError(f"{what} must be True or False, not {shorten(value)}")
+
+
 def to_level(value: PitrLevel | str) -> PitrLevel:
     """
     >>> to_level("TABLE")

@@ -26,7 +26,6 @@ from .errors import (
     PitrNotFoundError,
     PitrTargetError,
     PitrTransactionError,
-    PitrValidationError,
     is_name_taken,
 )
 from .generations import (
@@ -41,7 +40,7 @@ from .generations import (
     target_text,
 )
 from .locking import DEFAULT_TIMEOUT, account_lock
-from .model import Pitr
+from .model import Pitr, check_flag
 from .names import check_pitr_name
 from .plan.actions import Action, Drop, Renew
 from .plan.costs import dropping_cost, replacing_cost
@@ -104,8 +103,7 @@ def renew_pitr(
     """
     engine = engine_of(bind, "renew_pitr")
     name = check_pitr_name(name)
-    if not isinstance(keep_history, bool):
-        raise PitrValidationError(f"keep_history must be True or False, not {keep_history!r}")
+    check_flag("keep_history", keep_history)
     run = Run(engine, resend=True)
     with carried(run.report, _missing), account_lock(engine, timeout):
         return _renew(run, name, keep_history)

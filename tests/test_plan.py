@@ -4,11 +4,20 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+from typing import Any
 
 import pytest
 from hypothesis import given, strategies as st
+from sqlalchemy import MetaData, create_engine
 
-from sqlalchemy_matrixone_pitr import Pitr, PitrRange, PitrValidationError, compare
+from sqlalchemy_matrixone_pitr import (
+    Pitr,
+    PitrRange,
+    PitrValidationError,
+    apply_plan,
+    compare,
+    declare_pitrs,
+)
 from sqlalchemy_matrixone_pitr.coverage.expiry import expired
 from sqlalchemy_matrixone_pitr.coverage.ranges import may_be_shorter
 from sqlalchemy_matrixone_pitr.generations import (
@@ -236,6 +245,18 @@ def test_undeclared_ones_are_reported_and_dropped_only_when_asked() -> None:
     assert plan.destructive == plan.actions
     plan = compare([week()], there, drop_undeclared=True, databases=["stock"])
     assert len(plan.actions) == 2
+
+
+@pytest.mark.parametrize("flag", ["no", 0, None])
+def test_what_would_destroy_is_asked_for_by_a_bool(flag: Any) -> None:
+    """``"no"`` is true, as a text of the environment is."""
+    with pytest.raises(PitrValidationError, match="drop_undeclared must be True or False"):
+        compare([], [], drop_undeclared=flag)
+    plan = compare([], [])
+    with pytest.raises(PitrValidationError, match="allow_destructive must be True or False"):
+        apply_plan(create_engine("mysql+pymysql://"), plan, allow_destructive=flag)
+    with pytest.raises(PitrValidationError, match="require_all must be True or False"):
+        declare_pitrs(MetaData(), require_all=flag)
 
 
 def test_history_of_an_undeclared_policy_is_kept_for_its_time() -> None:

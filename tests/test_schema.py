@@ -422,7 +422,9 @@ def test_naming_convention(convention: str | None, table: str, expected: str) ->
     assert [pitr.name for pitr in declared_pitrs(metadata, database_name="shop")] == [expected]
 
 
-@pytest.mark.parametrize("convention", ["%(nonsense)s", "%(table_name)d", "%", 7])
+@pytest.mark.parametrize(
+    "convention", ["%(nonsense)s", "%(table_name)d", "%", 7, "", "%s", "%r", "p_%s"]
+)
 def test_a_convention_that_names_nothing(convention: Any) -> None:
     metadata = MetaData(naming_convention={"pitr": convention})
     make("orders", metadata, TablePitr("7d"))

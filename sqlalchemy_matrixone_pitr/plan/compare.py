@@ -22,7 +22,7 @@ from ..generations import (
     target_text,
 )
 from ..held import range_of_renewal
-from ..model import Pitr, PitrLevel, PitrRange, PitrStatus
+from ..model import Pitr, PitrLevel, PitrRange, PitrStatus, check_flag
 from .actions import ORDER, Action, Alter, Conflict, Create, Drop, Include, Plan, Renew, Scope
 from .costs import dropping_cost, replacing_cost
 
@@ -68,6 +68,7 @@ def compare(
     Plan: 1 to alter
       ~ alter nightly, the current account, 7d -> 14d: its range is 7d, declared is 14d
     """
+    check_flag("drop_undeclared", drop_undeclared)
     wanted = list(declared) if include is None else [p for p in declared if include(p)]
     ours = _databases_of(wanted).union(databases)
     comparison = _Comparison(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import re
+from typing import Any
 
 import pytest
 from alembic.config import CommandLine
@@ -163,6 +165,22 @@ def test_options(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
     assert "FAILED: database" in failed(project, capsys, "upgrade", "head")
     with pytest.raises(PitrValidationError):
         pitr_options(database="")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ({"compare_pitr": "no"}, "compare_pitr must be True or False, not 'no'"),
+        ({"drop_undeclared": "false"}, "drop_undeclared must be True or False, not 'false'"),
+        ({"record_times": 0}, "record_times must be True or False, not 0"),
+        ({"target_metadata": "models"}, "'models' is not a MetaData, a declarative base, or a li"),
+        ({"target_metadata": {MetaData()}}, "is not a MetaData, a declarative base, or a list"),
+    ],
+)
+def test_options_of_other_types(arguments: dict[str, Any], said: str) -> None:
+    """A text of the environment is true, whatever it says."""
+    with pytest.raises(CommandError, match=re.escape(said)):
+        pitr_options(**arguments)
 
 
 def test_it_is_of_both_classes_once() -> None:
