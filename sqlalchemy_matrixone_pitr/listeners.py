@@ -52,14 +52,3 @@ class _Surrounded(deque[Listener]):
 
     def append(self, listener: Listener) -> None:
         self.insert(len(self) - 1, listener)
-
-    def appendleft(self, listener: Listener) -> None:
-        self.insert(1, listener)
-
-    def extend(self, listeners: Iterable[Listener]) -> None:
-        for listener in listeners:
-            self.append(listener)
-
-    def extendleft(self, listeners: Iterable[Listener]) -> None:
-        for listener in listeners:
-            self.appendleft(listener)

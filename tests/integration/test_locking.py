@@ -134,6 +134,44 @@ def test_through_asyncio(
     assert pitr_names() == [f"{prefix}_d"]
 
 
+@pytest.mark.one_version
+def test_a_task_that_is_cancelled_while_it_waits(
+    make_async_engine: Callable[..., AsyncEngine], engine: Engine, prefix: str, proxy: Proxy
+) -> None:
+    """Its wait is ended on the server, too: nobody waits for a lock that nobody will give back."""
+
+    async def main() -> None:
+        asynchronous = make_async_engine(port=proxy.port)
+        waiting = asyncio.create_task(ensure_pitrs_async(asynchronous, declared(prefix)))
+        while not proxy.matching("FOR UPDATE"):
+            await asyncio.sleep(0.01)
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        await asynchronous.dispose()
+
+    with account_lock(engine):
+        asyncio.run(main())
+        assert len(proxy.matching("^KILL")) >= 1
+    with account_lock(engine, timeout=5):
+        assert [p for p in get_pitrs(engine) if p.name.startswith(prefix)] == []
+
+
+@pytest.mark.emulator_only
+def test_a_wait_that_the_server_ends() -> None:
+    with Emulator(version="3.0.9", lock_timeout=0.3) as server:
+        engine = create_engine(server.url())
+        with (
+            account_lock(engine),
+            pytest.raises(PitrLockTimeoutError, match=r"\(the server ended the wait: .*sent"),
+            account_lock(engine, timeout=20),
+        ):
+            pytest.fail("nobody else had it")
+        with account_lock(engine, timeout=1):
+            pass
+        engine.dispose()
+
+
 def test_another_server() -> None:
     sqlite = create_engine("sqlite://")
     for act in (lambda: renew_pitr(sqlite, "week"), lambda: prune_history(sqlite)):
