@@ -45,7 +45,10 @@ def _known(target: Engine | Dialect | Session, identifier: str) -> Any:
 
 
 class _Surrounded(deque[Listener]):
-    """Listeners between one that stays first and one that stays last."""
+    """Listeners between one that stays first and one that stays last.
+
+    SQLAlchemy appends alone: ``insert=True`` means nothing to it for an event of an engine.
+    """
 
     def __init__(self, first: Listener, listeners: Iterable[Listener], last: Listener) -> None:
         super().__init__((first, *listeners, last))

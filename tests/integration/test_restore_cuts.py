@@ -342,6 +342,21 @@ def test_a_lost_answer_that_nobody_can_read_back(shop: Restoring, kind: str) -> 
 
 
 @pytest.mark.one_version
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_an_undo_that_does_not_know_when_it_was(shop: Restoring, when: When) -> None:
+    """It is done; what others write after it cannot be told from it, and is not lost unasked."""
+    restored = shop.restored(shop.beside)
+    shop.proxy.cut(STEPS_OF_UNDO["when it was"][0], when)
+    undone = undo_restore(shop.proxied, restored)
+    assert undone.ok, str(undone)
+    assert state_of(shop.beside) == shop.before
+    with pytest.raises(PitrRestoreError, match=r"whether rows of .*\.free were written since"):
+        undo_restore(shop.beside, undone)
+    assert undo_restore(shop.beside, undone, force=True).ok
+    assert state_of(shop.beside) == shop.then
+
+
+@pytest.mark.one_version
 def test_a_foreign_key_that_is_made_just_before_restore(shop: Restoring) -> None:
     """The server says OK and does nothing then; so it is not said to be restored."""
     key = "CREATE TABLE late (p INT, CONSTRAINT f FOREIGN KEY (p) REFERENCES free (id))"

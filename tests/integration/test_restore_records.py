@@ -221,6 +221,36 @@ def test_a_view_of_another_database_that_is_gone(
     assert rows_of(beside, "shop.crates") == [(2, 20), (3, 30)]
 
 
+def test_tables_that_were_made_since(shop: tuple[Engine, Moment], beside: Engine) -> None:
+    """They go with an undo of the database, on demand; not where others refer to them."""
+    _, at = shop
+    report = restore(beside, "shop", at, by_restore=False)
+    say(
+        beside,
+        "CREATE TABLE shop.later (id INT PRIMARY KEY)",
+        "DROP TABLE shop.pens",
+    )
+    with pytest.raises(PitrRestoreError, match="nothing was sent: something has changed") as caught:
+        undo_restore(beside, report)
+    assert str(caught.value).splitlines()[1:3] == [
+        "  shop.later was made since",
+        "  shop.pens was dropped since",
+    ]
+    say(
+        beside,
+        "CREATE DATABASE other",
+        "CREATE TABLE other.child (p INT, CONSTRAINT f FOREIGN KEY (p) REFERENCES shop.later (id))",
+    )
+    with pytest.raises(PitrRestoreError, match=r"foreign keys of other\.child refer to tables"):
+        undo_restore(beside, report, force=True)
+    assert set(state_of(beside, "shop")) == {"shop.crates", "shop.later"}
+    say(beside, "DROP DATABASE other")
+    undone = undo_restore(beside, report, force=True)
+    assert undone.ok, str(undone)
+    assert set(state_of(beside, "shop")) == {"shop.crates", "shop.pens"}
+    assert [copy.table for copy in undone.copies] == ["shop.crates", "shop.later"]
+
+
 @pytest.fixture
 def beside(tenant: Engine) -> Iterator[Engine]:
     """An engine without a default database, which may be dropped."""
