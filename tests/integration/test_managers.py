@@ -19,7 +19,8 @@ from sqlalchemy_matrixone_pitr import (
     TransactionPitrManager,
     pending_pitrs,
 )
-from tests.conftest import Server
+from tests.conftest import Say, Server
+from tests.proxy import Proxy
 
 
 def test_overlay(engine: Engine, database: str, prefix: str) -> None:
@@ -89,6 +90,11 @@ def test_missing_ones(engine: Engine, prefix: str) -> None:
             inside.get(prefix)
         with pytest.raises(PitrNotFoundError):
             inside.alter(prefix, 2, "d")
+        with pytest.raises(PitrNotFoundError, match="names belong to the account"):
+            inside.renew(prefix)
+        with pytest.raises(PitrValidationError):
+            inside.delete(f"{prefix}\\x")  # somebody else's might be called so
+        assert pending_pitrs(session.connection()) == []
     outside = PitrManager(engine)
     with pytest.raises(PitrNotFoundError) as caught:
         outside.alter(prefix, 2, "d")
@@ -98,6 +104,27 @@ def test_missing_ones(engine: Engine, prefix: str) -> None:
     assert not outside.delete(prefix)
     with pytest.raises(PitrNotFoundError), engine.connect() as conn:
         conn.execution_options(isolation_level="AUTOCOMMIT").execute(AlterPitr(prefix, "2d"))
+
+
+def test_what_somebody_else_drops_first_is_not_there(
+    proxied_engine: Engine, proxy: Proxy, prefix: str, say_beside: Say
+) -> None:
+    manager = PitrManager(proxied_engine)
+    manager.create_account_pitr(prefix)
+    proxy.on("^DROP PITR", lambda: say_beside(f"DROP PITR {prefix}"))
+    assert manager.delete(prefix) is False
+    assert len(proxy.matching("^DROP PITR")) == 1
+
+
+def test_a_policy_of_the_account_needs_no_renewal(engine: Engine, prefix: str) -> None:
+    """Nor what a transaction has rebuilt of it."""
+    with engine.connect() as conn:
+        inside = TransactionPitrManager(conn)
+        PitrManager(engine).create_account_pitr(prefix)
+        conn.execute(text("CREATE TABLE t (id INT PRIMARY KEY)"))
+        assert inside.renew(prefix).name == prefix
+        assert pending_pitrs(conn) == []
+    PitrManager(engine).delete(prefix)
 
 
 def test_rollback_of_a_session_forgets(engine: Engine, database: str, prefix: str) -> None:

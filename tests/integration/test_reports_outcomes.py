@@ -27,7 +27,7 @@ from sqlalchemy_matrixone_pitr import (
 )
 from sqlalchemy_matrixone_pitr.generations import generation_name
 from sqlalchemy_matrixone_pitr.report import Progress
-from tests.conftest import Server
+from tests.conftest import Say, Server
 from tests.proxy import Proxy
 
 pytestmark = pytest.mark.one_version
@@ -307,6 +307,30 @@ def test_a_conflict_that_the_plan_had(
     assert len(plan.conflicts) == 1
     report = apply_plan(matrixone_engine, plan, keep_going=True)
     assert told(report) == {"done": ["b", "c"], "failed": ["a"]}
+
+
+@pytest.mark.one_version
+def test_a_refusal_that_cannot_be_looked_into(
+    proxied_engine: Engine,
+    proxy: Proxy,
+    metadata: MetaData,
+    say_beside: Say,
+    database: str,
+    prefix: str,
+) -> None:
+    """Somebody made just that policy, which would be skipped; the connection that asks is lost."""
+    plan = plan_pitrs(proxied_engine, metadata)
+
+    def make() -> None:
+        say_beside(f"CREATE PITR {prefix}_a FOR TABLE {database} a RANGE 7 'd'")
+        proxy.cut("^(SHOW PITR|SELECT d.datname)", "before")
+
+    proxy.on(f"^CREATE PITR `{prefix}_a`", make)
+    report = apply_plan(proxied_engine, plan, 1, keep_going=True)
+    assert told(report) == {"done": ["b", "c"], "failed": ["a"]}
+    notes = getattr(report.failed[0].error, "__notes__", [])
+    assert any(note.startswith("Looking whether it is so already failed: ") for note in notes)
+    assert len(proxy.matching(f"^CREATE PITR `{prefix}_a`")) == 1
 
 
 def test_dropped_by_somebody_else(
