@@ -409,7 +409,10 @@ def _from_unixtime(compiler: Expressions, values: list[Value]) -> Value:
 def _unix_timestamp(compiler: Expressions, values: list[Value]) -> Value:
     if not values:
         return compiler.context.constant("unix_timestamp", -1)
-    moment = _moment(values[0])
+    # A TIMESTAMP is an instant: its text would be two of them in the hour that a change of clocks
+    # repeats.
+    is_instant = values[0].type.kind == "timestamp"
+    moment = values[0] if is_instant else _moment(values[0])
     literal = values[0].literal
     # Texts keep their fraction; a literal without one is known to have none.
     scale = 0 if values[0].type.is_temporal else 6
@@ -417,9 +420,8 @@ def _unix_timestamp(compiler: Expressions, values: list[Value]) -> Value:
         scale = values[0].type.scale
     if isinstance(literal, str) and "." not in literal:
         scale = 0
-    if scale:
-        return Value(f"mo_unix_timestamp({moment.sql}, {scale})", SqlType("decimal", 38, scale))
-    return Value(f"mo_unix_timestamp({moment.sql}, 0)", BIGINT)
+    call = f"mo_unix_timestamp({moment.sql}, {scale}, {is_instant:d})"
+    return Value(call, SqlType("decimal", 38, scale) if scale else BIGINT)
 
 
 def _date(compiler: Expressions, values: list[Value]) -> Value:

@@ -107,9 +107,9 @@ class SessionFunctions:
         moment = datetime.datetime(1970, 1, 1) + datetime.timedelta(microseconds=micros)
         return self.local(moment_text(moment))
 
-    def _unix_timestamp(self, value: Stored, scale: int) -> Stored:
-        utc = self.utc(value)
-        moment = None if utc is None else parse_moment(utc)
+    def _unix_timestamp(self, value: Stored, scale: int, is_instant: int) -> Stored:
+        utc = value if is_instant else self.utc(value)
+        moment = None if utc is None else parse_moment(str(utc))
         if moment is None:
             return None
         micros = (moment - datetime.datetime(1970, 1, 1)) // datetime.timedelta(microseconds=1)

@@ -55,7 +55,7 @@ class Workspace(Transaction, SessionFunctions, Resolver):
                 "mo_local": (1, self.local),
                 "mo_utc": (1, self.utc),
                 "mo_from_unixtime": (1, self._from_unixtime),
-                "mo_unix_timestamp": (2, self._unix_timestamp),
+                "mo_unix_timestamp": (3, self._unix_timestamp),
             },
         )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import sqlite3
 import threading
+import zoneinfo
 from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
@@ -130,6 +131,15 @@ class TestRows:
         db.context.time_zone = datetime.UTC
         assert db.rows("SELECT ts, dt FROM t") == [
             (datetime.datetime(2020, 1, 1, 10), datetime.datetime(2020, 1, 1, 12))
+        ]
+
+    def test_a_timestamp_is_one_instant_in_an_hour_that_is_repeated(self, db: Client) -> None:
+        db("CREATE TABLE t (ts TIMESTAMP)")
+        db("INSERT INTO t VALUES ('2027-10-31 00:30:00'), ('2027-10-31 01:30:00')")
+        db.context.time_zone = zoneinfo.ZoneInfo("Europe/Berlin")
+        assert db.rows("SELECT ts, unix_timestamp(ts) FROM t") == [
+            (datetime.datetime(2027, 10, 31, 2, 30), 1824942600),
+            (datetime.datetime(2027, 10, 31, 2, 30), 1824946200),
         ]
 
     def test_generated_keys_and_counts(self, db: Client) -> None:

@@ -23,9 +23,11 @@ from sqlalchemy_matrixone_pitr import (
     restore,
     restore_records,
 )
+from sqlalchemy_matrixone_pitr.emulator import Emulator
+from tests.clock import may_advance, server_now, wait
 from tests.conftest import Server
 from tests.integration.restoring import change_shop, make_shop, moment_of_shop, state_of
-from tests.past.tables import say, take_moment
+from tests.past.tables import rows_of, say, take_moment
 from tests.policies import protect
 from tests.proxy import Proxy
 
@@ -213,3 +215,42 @@ def test_a_user_who_may_not_know(server: Server, prefix: str) -> None:
 def test_past_the_range(shop: Engine, database: str) -> None:
     at = take_moment(shop) - dt.timedelta(days=2)
     assert not preview_restore(shop, f"{database}.free", at).ok
+
+
+def test_before_all_that_the_server_remembers(shop: Engine, database: str) -> None:
+    at = take_moment(shop) - dt.timedelta(days=3000)
+    for target in (database, f"{database}.free"):
+        preview = preview_restore(shop, target, at)
+        assert problem(preview).startswith(f"the catalogue of {at} is gone")
+        with pytest.raises(PitrRestoreError, match="nothing was sent"):
+            restore(shop, target, at)
+
+
+@pytest.mark.emulator_only
+def test_what_restore_cannot_do_is_done_by_copies() -> None:
+    """A cluster's policy restores no table; and in the hour that a change of clocks repeats, the
+    moment cannot be said to RESTORE."""
+    with Emulator("3.0.9", timezone="Europe/Berlin") as server, may_advance(server):
+        engine = create_engine(server.url())
+        say(engine, "CREATE DATABASE shop", "CREATE TABLE shop.t (id INT PRIMARY KEY)")
+        before = dt.datetime(2027, 10, 31, 0, 10, tzinfo=dt.UTC)
+        server.advance(before - server_now(engine))
+        protect(engine, Pitr.cluster("all", "1d"))
+
+        def lost_and_restored() -> RestorePreview:
+            say(engine, "INSERT INTO shop.t VALUES (1)")
+            at = take_moment(engine)
+            say(engine, "DELETE FROM shop.t WHERE id = 1")
+            preview = preview_restore(engine, "shop.t", at)
+            assert [table.way.value for table in preview.tables] == ["clone"]
+            assert restore(engine, "shop.t", at, preview=preview).ok
+            assert rows_of(engine, "shop.t") == [(1,)]
+            say(engine, "DELETE FROM shop.t WHERE id = 1")
+            return preview
+
+        assert lost_and_restored().obstacles == ("no policy can restore all of shop.t",)
+        protect(engine, Pitr.database("shop", "1d", database_name="shop"))
+        wait(engine, 3600)
+        [obstacle] = lost_and_restored().obstacles
+        assert "which there means another instant (a change of clocks)" in obstacle
+        engine.dispose()
