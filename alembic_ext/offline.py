@@ -2,7 +2,8 @@
 
 Scripts are for clients in autocommit. Nothing is asked of a server:
 
-* The default database comes from ``pitr_options(database=)``, ``-x pitr_database=`` or
+* The default database comes from ``pitr_options(database=)``, ``-x pitr_database=``, the URL that
+  env.py gives to ``context.configure``, which may be another one than the file's, or
   ``sqlalchemy.url``.
 * Of the policies that the script itself has made it knows the newest generation, and when an
   operation rebuilds their table; it renews them as an online run does. Of others the names are
@@ -17,6 +18,7 @@ Scripts are for clients in autocommit. Nothing is asked of a server:
 from __future__ import annotations
 
 import dataclasses
+import functools
 import logging
 import re
 import weakref
@@ -27,7 +29,8 @@ from typing import Any, Final, TypeAlias
 from alembic.operations import Operations, ops
 from alembic.operations.batch import BatchOperationsImpl
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import make_url
+from sqlalchemy import URL, make_url
+from sqlalchemy.engine import Connection
 from sqlalchemy.exc import ArgumentError
 
 from sqlalchemy_matrixone_pitr.connections import VERSION_OPTION
@@ -62,9 +65,34 @@ DATABASE: Final = "matrixone_pitr_database"
 
 
 def watch_scripts() -> None:
-    """Let scripts know which tables their revisions rebuild; for the process, once."""
+    """Let scripts know which tables their revisions rebuild, and what URL they are for; for the
+    process, once."""
     before(WATCHED, _note)
     after_batches(_note_batch)
+    _watch_urls()
+
+
+_urls: weakref.WeakKeyDictionary[MigrationContext, str | URL] = weakref.WeakKeyDictionary()
+"""The URLs that contexts were configured with, of which Alembic keeps the dialect alone."""
+
+
+def _watch_urls() -> None:
+    original = MigrationContext.configure
+
+    @functools.wraps(original)
+    def configure(
+        cls: type[MigrationContext],
+        connection: Connection | None = None,
+        url: str | URL | None = None,
+        *args: Any,
+        **kw: Any,
+    ) -> MigrationContext:
+        context = original(connection, url, *args, **kw)
+        if url is not None:
+            _urls[context] = url
+        return context
+
+    MigrationContext.configure = classmethod(configure)  # type: ignore[method-assign, assignment]
 
 
 def _note(operations: Operations, operation: ops.MigrateOperation) -> None:
@@ -447,15 +475,28 @@ def _default_database(context: MigrationContext) -> str | None:
     if asked is not None:
         return fold(asked)
     environment = context.environment_context
+    if context in _urls:
+        database = _database_of(_urls[context])
+        if database is not None:
+            return database
     if environment is None:
         return None
     try:
-        url = make_url(environment.config.get_main_option("sqlalchemy.url") or "")
-    except (ArgumentError, InterpolationError):
+        return _database_of(environment.config.get_main_option("sqlalchemy.url") or "")
+    except InterpolationError:
         return None
-    if url.get_backend_name() not in SUPPORTED_DIALECTS:  # such as alembic init's driver://
+
+
+def _database_of(url: str | URL) -> str | None:
+    """The database of a URL; None where it names none, or is not one of MatrixOne's dialects, as
+    alembic init's driver:// is not."""
+    try:
+        found = make_url(url)
+    except ArgumentError:
         return None
-    return fold(url.database) if url.database else None
+    if found.get_backend_name() not in SUPPORTED_DIALECTS:
+        return None
+    return fold(found.database) if found.database else None
 
 
 def default_database(context: MigrationContext, name: str) -> str:
@@ -467,7 +508,7 @@ def default_database(context: MigrationContext, name: str) -> str:
     if database is None:
         raise PitrValidationError(
             f"PITR {name!r} names no database, and a script has no connection to ask: put the "
-            "database into sqlalchemy.url, or say -x pitr_database=NAME, or pitr_options(database=)"
+            "database into the URL, or say -x pitr_database=NAME, or pitr_options(database=)"
             " in env.py",
             name=name,
         )

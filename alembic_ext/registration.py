@@ -99,7 +99,8 @@ def pitr_options(
     :param record_times: remember when each revision ran, for ``mo-pitr restore-point``, in a small
         table beside ``alembic_version``.
     :param database: of policies that name none, in ``--sql`` scripts; for an env.py of several
-        databases. Else it is that of ``sqlalchemy.url``, or of ``-x pitr_database=``.
+        databases. Else it is that of ``-x pitr_database=``, of ``context.configure(url=)``, or of
+        ``sqlalchemy.url``.
     """
     watch_revisions()
     check_flag("compare_pitr", compare_pitr)

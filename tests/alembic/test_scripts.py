@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import io
 from argparse import Namespace
 
 import pytest
+from alembic.migration import MigrationContext
+from alembic.operations import Operations
 from sqlalchemy import Column, Integer, MetaData, String, Table
 
+from alembic_ext.offline import end_revision
 from sqlalchemy_matrixone_pitr import PitrValidationError, TablePitr
+from sqlalchemy_matrixone_pitr.alembic import register
 from tests.alembic.conftest import Project
 from tests.alembic.test_offline import as_it_stands, pitr_lines, run
 from tests.conftest import Server
@@ -202,6 +207,47 @@ def test_if_not_exists_and_a_rebuild(declared: Project) -> None:
         f"CREATE PITR IF NOT EXISTS `{p}` FOR TABLE `shop` `t` RANGE 7 'd';",
         f"CREATE PITR `{p}__g2` FOR TABLE `shop` `t` RANGE 7 'd';",
     ]
+
+
+@pytest.mark.parametrize("of_file", ["driver://user:pass@localhost/dbname", "mysql://h/other", ""])
+@pytest.mark.parametrize("given", ["mysql+pymysql://h/Shop", "matrixone+pymysql://u:p%40@h/shop"])
+def test_the_url_of_env_py_comes_before_that_of_the_file(
+    project: Project, of_file: str, given: str
+) -> None:
+    """It may be of the environment, and the file's that of a developer."""
+    env = project.where / "env.py"
+    before = 'config.get_main_option("sqlalchemy.url")'
+    env.write_text(
+        env.read_text().replace(before, repr(given)).replace('dialect_name="mysql", ', "")
+    )
+    project.config.set_main_option("sqlalchemy.url", of_file)
+    asked(project, "matrixone_version=3.0.9")
+    project.revision(1, POLICY)
+    assert lines(project) == [f"CREATE PITR `{project.prefix}` FOR TABLE `shop` `t` RANGE 7 'd';"]
+    asked(project, "pitr_database=third", "matrixone_version=3.0.9")
+    assert "`third` `t`" in lines(project)[0]
+
+
+def test_a_url_without_a_database_leaves_it_to_the_file(project: Project) -> None:
+    env = project.where / "env.py"
+    before = 'config.get_main_option("sqlalchemy.url")'
+    env.write_text(env.read_text().replace(before, 'sa.make_url("mysql+pymysql://h")', 1))
+    env.write_text("import sqlalchemy as sa\n" + env.read_text())
+    asked(project, "matrixone_version=3.0.9")
+    project.revision(1, POLICY)
+    assert f"`{project.engine.url.database}` `t`" in lines(project)[0]
+
+
+def test_a_context_without_an_environment() -> None:
+    """A script that a program writes itself has its URL alone."""
+    register()
+    written = io.StringIO()
+    context = MigrationContext.configure(
+        url="mysql+pymysql://h/shop", opts={"as_sql": True, "output_buffer": written}
+    )
+    Operations(context).create_pitr("p", "7d", table="t")  # type: ignore[attr-defined]
+    end_revision(context, None)
+    assert "CREATE PITR `p` FOR TABLE `shop` `t` RANGE 7 'd';" in written.getvalue()
 
 
 @pytest.mark.parametrize(
