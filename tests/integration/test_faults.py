@@ -17,6 +17,7 @@ from sqlalchemy_matrixone_pitr import (
     Pitr,
     PitrAfterCommitError,
     PitrManager,
+    PitrTargetError,
     PitrUnsupportedError,
     get_pitrs,
     pending_pitrs,
@@ -145,6 +146,33 @@ def test_socket_dies_at_the_commit_itself(
         conn.execute(text("SELECT 1"))
         conn.commit()
     assert pitr_names() == []
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_socket_dies_at_the_rollback_of_a_refusal(
+    proxied_engine: Engine,
+    proxy: Proxy,
+    server: Server,
+    database: str,
+    elements: list[CreatePitr],
+    pitr_names: Names,
+    when: When,
+) -> None:
+    """What is told is the refusal; the connection is given up, and the next one is another."""
+    server.query("DROP TABLE b", database)
+    proxy.on("_b` FOR", lambda: proxy.cut("^ROLLBACK", when))
+    with proxied_engine.connect() as conn:
+        for element in elements:
+            conn.execute(element)
+        with pytest.raises(PitrAfterCommitError) as caught:
+            conn.commit()
+        assert outcome(caught.value) == ("a", "b", "", "c")
+        assert isinstance(caught.value.__cause__, PitrTargetError)
+        conn.rollback()
+        assert conn.execute(text("SELECT 1")).scalar() == 1
+        conn.commit()
+    assert [name[-1] for name in pitr_names()] == ["a"]
+    assert len(proxy.matching("^CREATE PITR")) == 2
 
 
 def test_dead_server_is_not_retried(server: Server, database: str, prefix: str) -> None:

@@ -8,11 +8,13 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, create_engine, event, func, select, table, text
+from sqlalchemy import Engine, MetaData, create_engine, event, func, select, table, text
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.pool import AssertionPool, NullPool, QueuePool, StaticPool
 
 from sqlalchemy_matrixone_pitr import (
+    ApplyReport,
     AsyncTransactionPitrManager,
     CreatePitr,
     DropPitr,
@@ -21,9 +23,13 @@ from sqlalchemy_matrixone_pitr import (
     PitrTransactionError,
     RestorePitr,
     TransactionPitrManager,
+    apply_plan,
+    declare_pitrs,
     get_pitrs,
     get_recovery_windows,
+    plan_pitrs,
 )
+from sqlalchemy_matrixone_pitr.connections import close_side_connections, keep_side_connections
 from tests.conftest import Server
 from tests.proxy import Proxy
 
@@ -98,6 +104,48 @@ def test_pre_ping_and_recycle(server: Server, database: str, prefix: str, proxy:
     assert manager.exists(prefix)
     assert len(proxy.matching("^CREATE PITR")) == 2
     engine.dispose()
+
+
+@pytest.mark.one_version
+def test_a_plan_whose_connections_are_dead_twice(
+    proxied_engine: Engine, proxy: Proxy, prefix: str, pitr_names: Names
+) -> None:
+    """A connection that the pool has kept may be dead, and is replaced; a new one may not."""
+    metadata = MetaData()
+    declare_pitrs(metadata, Pitr.account(prefix, "7d"))
+    plan = plan_pitrs(proxied_engine, metadata)
+    asks = r"^SELECT connection_id\(\), @@autocommit"
+    proxy.cut(asks, "after")
+    proxy.on(asks, lambda: proxy.cut(asks, "before"))
+    with pytest.raises(OperationalError) as caught:
+        apply_plan(proxied_engine, plan, 1)
+    assert caught.value.connection_invalidated
+    report: ApplyReport = caught.value.report  # type: ignore[attr-defined]
+    assert [action.pitr.name for action in report.not_tried] == [prefix]
+    assert pitr_names() == []
+    proxy.cut(asks, "after")
+    assert apply_plan(proxied_engine, plan, 1).ok
+    assert len(proxy.matching("^CREATE PITR")) == 1
+
+
+@pytest.mark.one_version
+@pytest.mark.parametrize("statement", ["^SELECT @@autocommit", "^SET AUTOCOMMIT = 1"])
+def test_a_kept_connection_that_is_lost_as_it_is_made(
+    proxied_engine: Engine, proxy: Proxy, prefix: str, statement: str
+) -> None:
+    """It is given back, and the next one is another."""
+    pool = proxied_engine.pool
+    assert isinstance(pool, QueuePool)
+    with proxied_engine.connect() as conn:
+        keep_side_connections(conn)
+        proxy.cut(statement, "before")
+        with pytest.raises(OperationalError):
+            get_pitrs(conn)
+        assert pool.checkedout() == 1
+        assert [p.name for p in get_pitrs(conn) if p.name.startswith(prefix)] == []
+        assert pool.checkedout() == 2
+        close_side_connections(conn)
+    assert pool.checkedout() == 0
 
 
 def test_invalidated_connection_loses_its_queue(

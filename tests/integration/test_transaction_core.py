@@ -190,7 +190,7 @@ def test_work_after_commit(engine: Engine, prefix: str, pitr_names: Names) -> No
 def test_result_looks_like_a_closed_one(engine: Engine, prefix: str) -> None:
     with engine.connect() as conn:
         result = conn.execute(CreatePitr(Pitr.database(prefix, "7d")))
-        assert result.rowcount == 0
+        assert (result.rowcount, result.lastrowid) == (0, 0)
         assert not result.returns_rows
         assert result.closed
         result.close()
