@@ -23,7 +23,7 @@ from .connections import Bind, roll_back, send, side_connection
 from .coverage.model import Policy
 from .coverage.windows import start_of, sure_of
 from .declarations import Databases
-from .errors import PitrNotFoundError, PitrValidationError
+from .errors import PitrNotFoundError, PitrValidationError, is_settled
 from .extent import covers
 from .generations import target_text
 from .held import HELD, OWN, TABLE, HeldPolicy, Hold, ranges_before, read_holds, sure_moments
@@ -152,12 +152,18 @@ def release(bind: Bind, id: int | Hold, *, timeout: float = DEFAULT_TIMEOUT) -> 
         others = [one for one in there if one.id != number]
         actions, notes = _releasing(wanted, others, pitrs)
         _send(engine, actions, wanted)
-        with side_connection(engine) as connection:
-            now = Moment(server.clock(connection))
-            statement = text(f"UPDATE {TABLE} SET released = :at WHERE id = :id")
-            send(connection, statement.bindparams(at=now.nanoseconds, id=number))
-            connection.exec_driver_sql("COMMIT")
-        return _with_times(engine, replace(wanted, released=now, notes=notes))
+        left = f"its record is not: release(engine, {number}) ends it, if holds() lists it still"
+        try:
+            with side_connection(engine) as connection:
+                now = Moment(server.clock(connection))
+                statement = text(f"UPDATE {TABLE} SET released = :at WHERE id = :id")
+                send(connection, statement.bindparams(at=now.nanoseconds, id=number))
+                connection.exec_driver_sql("COMMIT")
+            left = "it is released"
+            return _with_times(engine, replace(wanted, released=now, notes=notes))
+        except BaseException as error:
+            error.add_note(f"The ranges of hold {number} are given back, and {left}")
+            raise
 
 
 def _releasing(
@@ -234,7 +240,15 @@ def _recorded(
             "VALUES (:id, :made, :reason, :targets, :policies)"
         )
         send(connection, statement_.bindparams(**values))
-        connection.exec_driver_sql("COMMIT")
+        try:
+            connection.exec_driver_sql("COMMIT")
+        except BaseException as error:
+            if not is_settled(error):
+                error.add_note(
+                    f"Whether hold {made.id} is recorded is unknown, and no range was changed: "
+                    f"holds() lists it if it is, and release(engine, {made.id}) ends it"
+                )
+            raise
     return made
 
 

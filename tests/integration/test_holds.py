@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import datetime as dt
 import itertools
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 
 import pytest
 from sqlalchemy import Column, Engine, Integer, MetaData, Table
@@ -347,7 +347,19 @@ def test_what_is_refused(shop: Engine, database: str, prefix: str) -> None:
     assert ranges(shop, prefix) == {"d": "7d", "t": "3d"}
 
 
+def places(statements: Iterable[str]) -> list[tuple[str, int]]:
+    """Where to cut: at each statement once, and at each that ends a transaction."""
+    numbers = Counter[str]()
+    found = []
+    for pattern in map(pattern_of, statements):
+        numbers[pattern] += 1
+        if numbers[pattern] == 1 or "COMMIT" in pattern:
+            found.append((pattern, numbers[pattern]))
+    return found
+
+
 @pytest.mark.slow
+@pytest.mark.one_version
 def test_cut_at_each_statement(
     shop: Engine, proxied_engine: Engine, proxy: Proxy, database: str, prefix: str
 ) -> None:
@@ -355,15 +367,15 @@ def test_cut_at_each_statement(
     good = ranges(shop, prefix)
     proxy.clear()
     made = hold(proxied_engine, database, "cut")
-    holding = list(dict.fromkeys(map(pattern_of, proxy.statements)))
+    holding = places(proxy.statements)
     proxy.clear()
     release(proxied_engine, made)
-    releasing = list(dict.fromkeys(map(pattern_of, proxy.statements)))
+    releasing = places(proxy.statements)
     others = {one.id for one in holds(shop)}
     whens: tuple[When, ...] = ("before", "after")
-    for pattern, when in itertools.product(holding, whens):
+    for (pattern, number), when in itertools.product(holding, whens):
         proxied_engine.dispose()
-        proxy.cut(pattern, when)
+        proxy.cut(pattern, when, number)
         error: Exception | None = None
         try:
             hold(proxied_engine, database, "cut")
@@ -374,22 +386,29 @@ def test_cut_at_each_statement(
         if error is None:
             assert set(ranges(shop, prefix).values()) == {"100y"}
         elif mine:
-            assert error.__notes__ == [
-                f"Hold {mine[0].id} is recorded: release(engine, {mine[0].id}) ends it"
-            ]
+            [note] = error.__notes__
+            assert f"release(engine, {mine[0].id}) ends it" in note
         else:
             assert ranges(shop, prefix) == good
         again = hold(shop, database, "again")
         for one in (*mine, again):
             release(shop, one)
         assert ranges(shop, prefix) == good, (pattern, when)
-    for pattern, when in itertools.product(releasing, whens):
+    for (pattern, number), when in itertools.product(releasing, whens):
         made = hold(shop, database, "cut")
         proxied_engine.dispose()
-        proxy.cut(pattern, when)
-        with contextlib.suppress(Exception):
+        proxy.cut(pattern, when, number)
+        error = None
+        try:
             release(proxied_engine, made)
+        except Exception as raised:
+            error = raised
         proxy.cut("never", "before")
+        told = "" if error is None else "".join(getattr(error, "__notes__", ()))
+        if error is None or "is released" in told:
+            assert made.id not in {one.id for one in holds(shop)}
+        if "are given back" in told:
+            assert ranges(shop, prefix) == good
         for one in holds(shop):
             if one.id == made.id:
                 release(shop, one)
@@ -410,13 +429,28 @@ def test_cut(
     made = hold(proxied_engine, database, "cut")  # it is sent again, or read back
     assert set(ranges(shop, prefix).values()) == {"100y"}
     proxy.cut("UPDATE `matrixone_pitr`.`holds` SET released", when)  # type: ignore[arg-type]
-    with pytest.raises(Exception, match="Lost connection"):
+    with pytest.raises(Exception, match="Lost connection") as caught:
         release(proxied_engine, made.id)
+    assert caught.value.__notes__ == [
+        f"The ranges of hold {made.id} are given back, and its record is not: "
+        f"release(engine, {made.id}) ends it, if holds() lists it still"
+    ]
     assert ranges(shop, prefix) == {"d": "7d", "t": "3d"}
     for one in holds(shop):
         if one.id == made.id:  # the answer was lost, or it was not sent
             release(shop, one.id)
     assert ranges(shop, prefix) == {"d": "7d", "t": "3d"}
+    before = {one.id for one in holds(shop)}
+    proxy.on("^INSERT", lambda: proxy.cut("^COMMIT", when))  # type: ignore[arg-type]
+    with pytest.raises(Exception, match="Lost connection") as caught:
+        hold(proxied_engine, database, "cut")
+    [note] = caught.value.__notes__
+    assert "is recorded is unknown, and no range was changed" in note
+    there = [one for one in holds(shop) if one.id not in before]
+    assert len(there) == (when == "after")
+    assert ranges(shop, prefix) == {"d": "7d", "t": "3d"}
+    for one in there:
+        release(shop, one)
 
 
 def test_a_range_of_0_is_not_held(shop: Engine, database: str, prefix: str) -> None:
