@@ -57,7 +57,13 @@ from ..connections import (
     unwrap,
 )
 from ..ddl import Clone, CopyRows, back_quoted, display_dialect
-from ..errors import PastError, PitrRestoreError, PitrTransactionError, PitrValidationError
+from ..errors import (
+    PastError,
+    PitrRestoreError,
+    PitrTransactionError,
+    PitrValidationError,
+    is_settled,
+)
 from ..moment import Moment
 from ..names import check_database_name, check_target_name, plain, shorten
 from .definitions import qualified, renamed, without_name
@@ -295,14 +301,16 @@ def _transaction(engine: Engine, connection: Connection, work: _Copy) -> Iterato
         with transaction.on(engine, connection):
             yield
     except BaseException as error:
+        unknown = transaction.committing and not is_settled(error)
         left = (
             f"whether {_named(work.into)} was made is unknown: look for it"
-            if transaction.committing
+            if unknown
             else f"{_named(work.into)} was not made, and nothing is left of it"
         )
         if isinstance(error, DBAPIError):
+            is_copied = "may not be" if unknown else "was not"
             raise PitrRestoreError(
-                f"{_named(work.source)} as of {work.at} was not copied: {error.orig}. {left}",
+                f"{_named(work.source)} as of {work.at} {is_copied} copied: {error.orig}. {left}",
                 statement=error.statement,
                 orig=error.orig,
             ) from error

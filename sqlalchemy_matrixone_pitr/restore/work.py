@@ -44,7 +44,13 @@ from ..connections import (
     side_connection,
 )
 from ..ddl import RestorePitr, back_quoted
-from ..errors import PitrAlreadyExistsError, PitrError, PitrRestoreError, from_dbapi_error
+from ..errors import (
+    PitrAlreadyExistsError,
+    PitrError,
+    PitrRestoreError,
+    from_dbapi_error,
+    is_settled,
+)
 from ..generations import Policy, is_for, policies
 from ..moment import Moment
 from ..past.definitions import quoted_defaults
@@ -305,8 +311,8 @@ class Work:
                 self.report.id, self.report.made, self.report.copies = None, None, ()
                 raise
             result.note = "the answer was lost, and it was read back"
-        except BaseException:
-            if transaction.committing:
+        except BaseException as error:
+            if transaction.committing and not is_settled(error):
                 result.outcome = Outcome.UNKNOWN
                 self._keep()
             raise

@@ -34,7 +34,7 @@ from sqlalchemy_matrixone_pitr import (
 from tests.conftest import Server
 from tests.past.tables import rows_of, say, take_moment
 from tests.policies import protect
-from tests.proxy import Proxy
+from tests.proxy import Proxy, When
 
 ROWS = [(1, "a"), (2, "b")]
 TABLE = "CREATE TABLE t (id INT PRIMARY KEY, v VARCHAR(9), UNIQUE KEY uv (v))"
@@ -315,6 +315,31 @@ def test_somebody_else_makes_it_meanwhile(
         restore_copy(proxied, database, at, other)
     proxied.dispose()
     assert rows_of(shop, "u") == [(7,), (8,)]
+
+
+@pytest.mark.one_version
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("statement", ["^CREATE TABLE", "^COMMIT"])
+def test_a_connection_that_is_lost(
+    shop: Engine, database: str, proxy: Proxy, statement: str, when: When
+) -> None:
+    at = take_moment(shop)
+    proxied = create_engine(shop.url.set(port=proxy.port))
+    proxy.on("^BEGIN", lambda: proxy.cut(statement, when))
+    with pytest.raises(PitrRestoreError) as caught:
+        restore_copy(proxied, f"{database}.t", at, "u")
+    proxied.dispose()
+    said = str(caught.value)
+    with shop.connect() as connection:
+        tables = connection.exec_driver_sql("SHOW TABLES").scalars().all()
+    if statement == "^COMMIT":
+        assert "may not be copied: " in said
+        assert f"whether {database}.u was made is unknown: look for it" in said
+        assert ("u" in tables) is (when == "after")
+    else:
+        assert f"{database}.u was not made, and nothing is left of it" in said
+        assert tables == ["t"]
+    assert len(proxy.matching("^CREATE TABLE")) == 1
 
 
 def test_a_parent_that_is_gone(shop: Engine, database: str) -> None:
