@@ -103,6 +103,11 @@ def _on_statement(
     return element, many, _Then(one or {}, **then)
 
 
+_LOADS_OBJECTS: Final = "_result_disable_adapt_to_context"
+"""Execution option of SQLAlchemy's own, of every statement that a Session executes for the ORM; its
+load options are there only where one of them is not the default."""
+
+
 class _Then(dict[str, Any]):
     """Parameters that have the moment, so that this execution was heard before: an engine with
     execution options of its own hears the listeners of the class twice."""
@@ -115,9 +120,11 @@ def _check_identity(
     :raises PastError: objects of the past would be taken for those of the present.
     """
     load: Any = options.get("_sa_orm_load_options")
-    if load is None or connection.get_execution_options().get(AS_OF) == moment:
+    if load is None and not options.get(_LOADS_OBJECTS):
         return
-    if load._identity_token != moment:
+    if connection.get_execution_options().get(AS_OF) == moment:
+        return
+    if load is None or load._identity_token != moment:
         attach_if_orm()
         raise PastError(
             f"this Session did not hear of the execution option {AS_OF}, and would take objects of "

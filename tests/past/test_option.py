@@ -34,6 +34,7 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.dialects.mysql import match
+from sqlalchemy.exc import ObjectNotExecutableError, OperationalError
 from sqlalchemy.schema import CreateTable, DropTable
 from sqlalchemy.sql.ddl import DDL
 
@@ -53,6 +54,7 @@ from sqlalchemy_matrixone_pitr import (
 from sqlalchemy_matrixone_pitr.past.dialect import names_a_moment, text_of_then
 from tests.conftest import Server
 from tests.past.conftest import Shop, lines, metadata, orders, take_moment
+from tests.proxy import Proxy
 
 pytestmark = pytest.mark.one_version
 
@@ -163,6 +165,49 @@ print(Engine._has_events)
 """
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.split() == ["False", "True"]
+
+
+def test_an_orm_that_is_imported_later(shop: Shop) -> None:
+    """Objects of the past are never taken for those of the present: the first statement is refused,
+    and tells what to do; after it the Session hears."""
+    code = """
+import sys
+from sqlalchemy_matrixone_pitr import Moment, PastError
+moment = Moment.parse(sys.argv[2])
+assert "sqlalchemy.orm.session" not in sys.modules
+from sqlalchemy import create_engine, select
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
+
+class Base(DeclarativeBase):
+    pass
+
+class Order(Base):
+    __tablename__ = "orders"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    item: Mapped[str]
+
+engine = create_engine(sys.argv[1])
+options = {"matrixone_as_of": moment, "matrixone_allow_unprotected": True}
+with Session(engine) as session:
+    try:
+        session.scalars(select(Order), execution_options=options).all()
+    except PastError as error:
+        print("execute it again" in str(error))
+    ordered = select(Order).order_by(Order.id)
+    past = session.scalars(ordered, execution_options=options).all()
+    present = session.scalars(ordered).all()
+    print([order.item for order in past])
+    print([order.item for order in present])
+"""
+    url = shop.engine.url.render_as_string(hide_password=False)
+    run = subprocess.run(
+        [sys.executable, "-c", code, url, str(shop.then)], capture_output=True, text=True
+    )
+    assert run.stdout.splitlines() == [
+        "True",
+        str([item for _, item in THEN]),
+        str([item for _, item in NOW]),
+    ], run.stderr
 
 
 # ------------------------------------------------------------------------------------ what is read
@@ -326,8 +371,38 @@ def test_writes_are_refused_before_they_are_sent(past: Engine, sent: list[str], 
         assert connection.execute(ORDERS).all() == THEN
 
 
+def test_what_was_compiled_before_is_of_the_present(past: Engine, sent: list[str]) -> None:
+    compiled = ORDERS.compile(past)
+    with past.connect() as connection:
+        sent.clear()
+        # SQLAlchemy 2.1 refuses each of them
+        with pytest.raises((PastError, ObjectNotExecutableError)):
+            connection.execute(compiled)  # type: ignore[call-overload]
+        assert sent == []
+        assert connection.execute(ORDERS).all() == THEN
+
+
+def test_a_lost_connection_is_no_missing_table(
+    shop: Shop, server: Server, proxy: Proxy, database: str
+) -> None:
+    url = server.url("matrixone+pymysql", database, port=proxy.port)
+    engine = create_engine(url, execution_options={"matrixone_as_of": shop.then, **OPEN})
+    with engine.connect() as connection:
+        inspector = inspect(connection)
+        assert [inspector.has_table(name) for name in ("orders", "nothing")] == [True, False]
+        inspector.clear_cache()
+        proxy.cut("^SHOW CREATE TABLE", "after")
+        with pytest.raises(OperationalError):
+            inspector.has_table("lines")
+    engine.dispose()
+
+
 def test_writes_by_other_roads(past: Engine, sent: list[str]) -> None:
     with past.connect() as connection:
+        with pytest.raises(PastWriteError):
+            connection.execute(insert(orders), [{"id": 8}, {"id": 9}])
+        with pytest.raises(PastWriteError):
+            connection.execute(text("DELETE FROM orders WHERE id = :a"), [{"a": 1}, {"a": 2}])
         for write in ("DELETE FROM orders", "SET @a = 1; DELETE FROM orders", "DO sleep(1)"):
             sent.clear()
             with pytest.raises(PastWriteError):

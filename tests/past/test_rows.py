@@ -14,6 +14,7 @@ from sqlalchemy import (
     JSON,
     Boolean,
     Column,
+    Connection,
     DateTime,
     Engine,
     Enum,
@@ -30,7 +31,9 @@ from sqlalchemy import (
     select,
 )
 from sqlalchemy.dialects.mysql import BIT
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
+from sqlalchemy.pool import QueuePool
 
 from sqlalchemy_matrixone_pitr import (
     ChangeKind,
@@ -44,6 +47,7 @@ from sqlalchemy_matrixone_pitr import (
 )
 from tests.conftest import Server
 from tests.past.tables import say, take_moment
+from tests.proxy import Proxy, When
 
 pytestmark = pytest.mark.one_version
 
@@ -173,6 +177,32 @@ def test_a_connection_is_free_while_changes_are_read(engine: Engine, then: Momen
             if change.kind is INSERTED:
                 connection.exec_driver_sql(f"DELETE FROM orders WHERE id = {change.key[0]}")
     assert diff_summary(engine, "orders", then) == DiffSummary(0, 1, 1)
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a_connection_that_is_lost_while_changes_are_read(
+    server: Server, database: str, then: Moment, proxy: Proxy, when: When
+) -> None:
+    """Nothing is left open, neither by the caller's connection nor by one of ours."""
+    engine = create_engine(server.url(database=database, port=proxy.port))
+
+    def read(bind: Engine | Connection) -> int:
+        return len(list(diff_rows(bind, "orders", then, allow_unprotected=True)))
+
+    def read_and_lose(bind: Engine | Connection) -> None:
+        proxy.cut(r"`?orders`? \{MO_TS", when)
+        with pytest.raises(OperationalError):
+            read(bind)
+
+    with engine.connect() as connection:
+        assert read(connection) == 3
+        read_and_lose(connection)
+    read_and_lose(engine)
+    assert read(engine) == 3
+    pool = engine.pool
+    assert isinstance(pool, QueuePool)
+    assert pool.checkedout() == 0
+    engine.dispose()
 
 
 @pytest.mark.parametrize("close", [True, False])
