@@ -18,6 +18,8 @@ from sqlalchemy_matrixone_pitr import (
     pending_pitrs,
 )
 from tests.conftest import Server
+from tests.interrupts import Interrupt
+from tests.proxy import Proxy
 
 Names = Callable[[], list[str]]
 
@@ -232,6 +234,40 @@ def test_a_statement_while_the_session_sends(
         session.commit()
     assert refused == [True]
     assert pitr_names() == [f"{prefix}_a"]
+
+
+@pytest.mark.one_version
+def test_ctrl_c_while_a_session_sends_for_two_binds(
+    server: Server,
+    database: str,
+    prefix: str,
+    proxy: Proxy,
+    interrupt: Interrupt,
+    pitr_names: Names,
+    rows: Rows,
+) -> None:
+    """Both are committed; nothing more is sent, and the note tells of every statement."""
+    server.query("CREATE TABLE u (id INT PRIMARY KEY)", database)
+    engines = [create_engine(server.url(database=database, port=proxy.port)) for _ in "tu"]
+    proxy.on("^CREATE PITR", lambda: interrupt(0.2))
+    with Session(binds={Row: engines[0]}) as session:
+        session.add(Row(id=1))
+        session.flush()
+        for table, engine in zip("tu", engines, strict=True):
+            pitr = Pitr.table(f"{prefix}_{table}", table, "1d", database_name=database)
+            TransactionPitrManager(session, {"bind": engine}).create(pitr)
+        with pytest.raises(KeyboardInterrupt) as caught:
+            session.commit()
+        told = "\n".join(caught.value.__notes__)
+        assert session.scalar(text("SELECT count(*) FROM t"), bind_arguments={"mapper": Row}) == 1
+    for engine in engines:
+        engine.dispose()
+    [sent] = proxy.matching("^CREATE PITR")
+    other = "u" if "_t`" in sent else "t"
+    assert f"unknown, the answer was lost: read back before trying again: {sent}" in told
+    assert f"not tried: CREATE PITR `{prefix}_{other}`" in told
+    assert rows() == 1
+    assert f"{prefix}_{other}" not in pitr_names()
 
 
 def test_a_lost_connection_of_another_bind_is_told_once(
