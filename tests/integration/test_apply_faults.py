@@ -468,6 +468,48 @@ def test_a_cancelled_task(
     assert_ends_well(matrixone_engine, metadata, pitr_names, prefix)
 
 
+@pytest.mark.one_version
+def test_a_task_that_is_cancelled_twice(
+    make_async_engine: Callable[..., AsyncEngine],
+    matrixone_engine: Engine,
+    proxy: Proxy,
+    metadata: MetaData,
+    prefix: str,
+    pitr_names: Names,
+) -> None:
+    """The second time ends what is on its way: unknown, or known in time not to be done."""
+    plan = plan_pitrs(matrixone_engine, metadata)
+    goes_on = threading.Event()
+
+    async def main() -> ApplyReport:
+        engine = make_async_engine(proxy.port)
+        task = asyncio.ensure_future(apply_plan_async(engine, plan, 2))
+        loop = asyncio.get_running_loop()
+
+        def twice() -> None:
+            for pause in (0.3, 0.7):
+                loop.call_soon_threadsafe(task.cancel)
+                time.sleep(pause)
+            goes_on.set()
+
+        proxy.on(f"^CREATE PITR `{prefix}_10`", twice)
+        with pytest.raises(asyncio.CancelledError) as caught:
+            await task
+        await engine.dispose()
+        report: ApplyReport = caught.value.report  # type: ignore[attr-defined]
+        return report
+
+    report = asyncio.run(main())
+    told(report)
+    ended = [*report.unknown, *(failure.action for failure in report.failed)]
+    assert [action.pitr.name for action in ended] == [f"{prefix}_10"], str(report)
+    assert goes_on.wait(10)
+    time.sleep(0.3)  # if the statement still reached the server, it would be done by now
+    assert f"{prefix}_10" not in pitr_names()
+    assert proxy.matching("^KILL")
+    assert_ends_well(matrixone_engine, metadata, pitr_names, prefix)
+
+
 @pytest.fixture
 def many(server: Server, database: str, prefix: str) -> Iterator[tuple[MetaData, Engine]]:
     """Two hundred tables, declared and created."""
