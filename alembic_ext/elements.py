@@ -76,9 +76,15 @@ HOW_TO_REPAIR = (
     "alter or drop and that is not there they only warn."
 )
 
+HOW_TO_DROP = (
+    "The migration itself is committed, and the revision is recorded: it will not run again. What "
+    "it drops may still be there: mo-pitr show lists it, and mo-pitr apply --drop-undeclared "
+    "MODULE:metadata or PitrManager(engine).delete(name) drops it."
+)
+
 IF_COMMITTED = (
     "alembic current says whether the server has committed the revision all the same. If it has, "
-    "the revision will not run again: create what is missing with mo-pitr apply MODULE:metadata"
+    "the revision will not run again: mo-pitr plan MODULE:metadata says what is missing, or left"
 )
 
 
@@ -528,6 +534,8 @@ class DropNewest(_OfNewest, DropPitr):
     :param if_exists: say nothing where there is none.
     :param if_active: only one that still protects its object; what is left else is history.
     """
+
+    note_on_failure = HOW_TO_DROP
 
     def __init__(
         self, policy: str, name: str, expected: Pitr | None, if_exists: bool, if_active: bool

@@ -246,6 +246,22 @@ def test_a_dead_socket_of_the_one_connection(
     assert proxy.matching("^KILL")
 
 
+def test_a_drop_that_is_not_sent(
+    project: Project, server: Server, database: str, proxy: Proxy
+) -> None:
+    """Nothing is missing then, and no ``mo-pitr apply`` creates it."""
+    project.revision(1, lines(CREATE, 2), lines(DROP, 2))
+    project.upgrade()
+    through(project, server, database, proxy)
+    proxy.cut("^DROP PITR", "before")
+    with pytest.raises(PitrAfterCommitError) as caught:
+        project.downgrade()
+    assert there(project) == names(project, 0, 1)
+    notes = "".join(caught.value.__notes__)
+    assert "What it drops may still be there" in notes
+    assert "create it with mo-pitr apply" not in notes
+
+
 @TEMPLATES
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_a_commit_whose_answer_is_lost(
