@@ -166,6 +166,13 @@ def test_every_moment_is_shown_as_it_is_read(nanoseconds: int, zone: str) -> Non
     assert eval(repr(moment)) == moment
 
 
+def test_a_zone_that_no_offset_says() -> None:
+    """Half a minute would be lost in a text."""
+    odd = dt.timezone(dt.timedelta(seconds=30))
+    with pytest.raises(PitrValidationError, match="is not a whole minute off UTC"):
+        Moment(10**18).text(odd)
+
+
 def test_zones_that_are_none() -> None:
     for zone in ("Berlin", "", "../etc/passwd"):
         with pytest.raises(PitrValidationError, match="no zone that this computer knows"):

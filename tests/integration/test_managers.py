@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, create_engine, text
+from sqlalchemy import Engine, MetaData, create_engine, text
 from sqlalchemy.orm import Session
 
 from sqlalchemy_matrixone_pitr import (
@@ -15,10 +16,17 @@ from sqlalchemy_matrixone_pitr import (
     PitrAlreadyExistsError,
     PitrManager,
     PitrNotFoundError,
+    PitrUnsupportedError,
     PitrValidationError,
     TransactionPitrManager,
+    apply_plan,
+    declare_pitrs,
+    ensure_pitrs,
+    install_engine_hook,
     pending_pitrs,
+    plan_pitrs,
 )
+from sqlalchemy_matrixone_pitr.inspection import inspect
 from tests.conftest import Say, Server
 from tests.proxy import Proxy
 
@@ -171,6 +179,35 @@ def test_wrong_binds(server: Server, engine: Engine) -> None:
             TransactionPitrManager(conn, {"mapper": object})
     with pytest.raises(PitrValidationError, match="PitrManager"):
         TransactionPitrManager(engine)  # type: ignore[arg-type]
+
+
+def test_what_acts_at_once_takes_engines_and_plans(engine: Engine, prefix: str) -> None:
+    """A Connection would be in the caller's transaction; and a text is no plan."""
+    metadata = MetaData()
+    declare_pitrs(metadata, Pitr.account(prefix, "7d"))
+    plan = plan_pitrs(engine, metadata)
+    with engine.connect() as conn:
+        calls: dict[str, Callable[[Any], object]] = {
+            "apply_plan takes an Engine, not Connection": lambda bind: apply_plan(bind, plan),
+            "ensure_pitrs takes an Engine, not Connection": lambda bind: ensure_pitrs(
+                bind, metadata
+            ),
+            "install_engine_hook takes an Engine or": lambda bind: install_engine_hook(
+                bind, metadata
+            ),
+            "a Plan of plan_pitrs": lambda bind: apply_plan(engine, "p"),  # type: ignore[arg-type]
+        }
+        for said, call in calls.items():
+            with pytest.raises(PitrValidationError, match=said):
+                call(conn)
+    assert not PitrManager(engine).exists(prefix)
+
+
+def test_an_inspector_of_another_url(server: Server, database: str) -> None:
+    engine = create_engine(server.url("mysql+pymysql", database))
+    with pytest.raises(PitrUnsupportedError, match=r"mysql\+pymysql URL has no get_pitrs"):
+        inspect(engine)
+    engine.dispose()
 
 
 @pytest.mark.parametrize("bad", ["", "a b", "a'b", "a`b", 'a"b', "a\\b", "a\nb", "x" * 5001])
