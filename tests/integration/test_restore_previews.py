@@ -5,10 +5,12 @@ from __future__ import annotations
 import datetime as dt
 import json
 import re
+import sys
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
-from sqlalchemy import Engine, create_engine
+from sqlalchemy import Engine, create_engine, event
 
 from sqlalchemy_matrixone_pitr import (
     Moment,
@@ -215,6 +217,39 @@ def test_a_user_who_may_not_know(server: Server, prefix: str) -> None:
 def test_past_the_range(shop: Engine, database: str) -> None:
     at = take_moment(shop) - dt.timedelta(days=2)
     assert not preview_restore(shop, f"{database}.free", at).ok
+
+
+def test_rows_of_very_many_tables_are_not_counted(
+    shop: Engine, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in ("facts", "preview"):
+        found = sys.modules[f"sqlalchemy_matrixone_pitr.restore.{module}"]
+        monkeypatch.setattr(found, "COUNTED", 3)
+    at, _ = moment_of_shop(shop)
+    preview = preview_restore(shop, database, at)
+    assert preview.ok
+    assert "the rows of 4 tables were not counted" in preview.costs
+    assert {(table.rows_now, table.rows_then) for table in preview.tables} == {(None, None)}
+    few = preview_restore(shop, f"{database}.free", at)
+    assert [(table.rows_now, table.rows_then) for table in few.tables] == [(2, 2)]
+
+
+@pytest.mark.one_version
+def test_a_past_that_the_server_cannot_read(shop: Engine, database: str) -> None:
+    """As a real one whose files are gone; the other tables are counted all the same."""
+    at, _ = moment_of_shop(shop)
+    wanted = f"SELECT count(*) FROM `{database}`.`free` {{MO_TS"
+
+    def spoil(*arguments: Any) -> tuple[str, Any]:
+        statement, parameters = arguments[2:4]
+        return statement.replace("free", "gone") if wanted in statement else statement, parameters
+
+    event.listen(shop, "before_cursor_execute", spoil, retval=True)
+    preview = preview_restore(shop, database, at)
+    event.remove(shop, "before_cursor_execute", spoil)
+    assert problem(preview).startswith(f"the past of {database}.free cannot be read: (1064")
+    rows = {table.name.partition(".")[2]: table.rows_then for table in preview.tables}
+    assert rows == {"child": 2, "free": None, "own": 2, "parent": 2}
 
 
 def test_before_all_that_the_server_remembers(shop: Engine, database: str) -> None:
