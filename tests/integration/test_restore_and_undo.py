@@ -135,6 +135,36 @@ def test_each_row_is_compared(shop: Engine, database: str, by_restore: bool | No
     assert not report.ok
 
 
+@pytest.mark.one_version
+@pytest.mark.parametrize(
+    ("target", "others", "said"),
+    [
+        (".free", "DELETE FROM free WHERE id = 1", ".free has 1 rows, and had 2"),
+        (".free", "DROP TABLE free", "not there: {}.free"),
+        ("", "CREATE TABLE later (id INT)", "still there: {}.later"),
+    ],
+)
+def test_what_others_do_before_it_is_verified(
+    shop: Engine, database: str, target: str, others: str, said: str
+) -> None:
+    """The restore is done, and is not said to be whole; the way back is there."""
+    at = take_moment(shop)
+    change_shop(shop)
+    before = state_of(shop)
+
+    def meddle(progress: RestoreProgress) -> None:
+        if progress.step.kind == "verify" and progress.outcome is None:
+            say(shop, others)
+
+    with pytest.raises(PitrRestoreError, match="is not finished") as caught:
+        restore(shop, f"{database}{target}", at, on_progress=meddle)
+    report: RestoreReport = caught.value.report  # type: ignore[attr-defined]
+    assert said.format(database) in str(caught.value)
+    assert [step.outcome.value for step in report.steps if step.step.kind == "verify"] == ["failed"]
+    undone(report, force=True)
+    assert state_of(shop) == before
+
+
 def test_rows_whose_deletion_is_in_an_object(shop: Engine, database: str, server: Server) -> None:
     """A real server misreads the second clone of such a table in one transaction, and its count."""
 
