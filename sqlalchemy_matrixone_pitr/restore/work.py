@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, NoReturn
@@ -362,7 +362,7 @@ class Work:
                     RestoredTable(name, job.ways[table], found.rows, found.then, found.repaired)
                 )
             if job.compare_rows and job.at is not None:
-                self._compare(job.at)
+                self.report.left += _differing(self._engine, job.sources, job.at)
             rules = server.rules_of(server.require_matrixone(connection))
             left: dict[Key, str] = {}
             if self._record is not None or rules.copies_double_quotes:
@@ -376,15 +376,6 @@ class Work:
             if self._record is not None and self._record.state == "begun":
                 records.set_state(connection, self._record.id, "done")
                 connection.exec_driver_sql("COMMIT")
-
-    def _compare(self, at: Moment) -> None:
-        """Compare each row with what it was; what differs is left to do."""
-        for table, differs in summaries_of(self._engine, sorted(self._job.sources), at).items():
-            if differs:
-                self.report.left.append(
-                    f"{'.'.join(table)} is not as it was: {differs} since; see diff_rows() and "
-                    "undo_changes()"
-                )
 
     def _renew(self, result: StepResult) -> None:
         """Renew the policies of the target that do not protect it; the others' work goes on."""
@@ -403,6 +394,16 @@ class Work:
                     f"policy {policy.name} does not protect it: renew_pitr(engine, "
                     f"{policy.name!r}{without}). {error}"
                 )
+
+
+def _differing(engine: Engine, tables: Iterable[Key], at: Moment) -> Iterator[str]:
+    """Compare each row with what it was; what differs is left to do."""
+    for table, differs in summaries_of(engine, sorted(tables), at).items():
+        if differs:
+            yield (
+                f"{'.'.join(table)} is not as it was: {differs} since; see diff_rows() and "
+                "undo_changes()"
+            )
 
 
 def _doubled_quotes(definitions: Mapping[Key, str]) -> Iterator[str]:
