@@ -381,7 +381,10 @@ RANGES = st.sampled_from(["1h", "5h", "1d", "7d", "1mo"])
 
 @st.composite
 def lives(draw: st.DrawFn) -> Life:
-    """A table that is rebuilt now and then, and policies of all levels that come meanwhile."""
+    """A table that is rebuilt now and then, and policies of all levels that come meanwhile.
+
+    One at most for an object: the server refuses a second one.
+    """
     rebuilt = sorted({ago(hours=hours) for hours in draw(st.lists(HOURS, max_size=3))})
     changes = [(ago(days=400), 100)]
     changes += [(at, 101 + number) for number, at in enumerate(rebuilt)]
@@ -390,15 +393,20 @@ def lives(draw: st.DrawFn) -> Life:
     def id_at(moment: Moment) -> int:
         return next(id_ for since, id_ in reversed(changes) if since <= moment)
 
-    policies = []
+    policies: list[Policy] = []
+    taken: set[tuple[str, int]] = set()
     for number, hours in enumerate(draw(st.lists(HOURS, max_size=4))):
         made, range_ = ago(hours=hours, minutes=30), draw(RANGES)
         later = draw(st.integers(0, hours))
         changed = ago(hours=later, minutes=15) if draw(st.booleans()) and later < hours else made
         level = draw(st.sampled_from(["table", "database", "account"]))
+        own = id_at(made)
+        one = (level, own if level == "table" else 0)
+        if one in taken:
+            continue
+        taken.add(one)
         if level == "table":
             pitr = Pitr.table(f"t{number}", "orders", range_, database_name="shop")
-            own = id_at(made)
             end = next((at for at, id_ in changes if id_ == own + 1), None)
             ended = end if noticed else None
             status = PitrStatus.ACTIVE if end is None else PitrStatus.DETACHED

@@ -174,7 +174,7 @@ def test_writers_come_in_order() -> None:
 
 def test_bytes_that_are_no_text(client: Client) -> None:
     connection = client.connection
-    for command, body, code in ((3, b"select '\xff\xfe'", 1235), (2, b"nosuch\xff", 1049)):
+    for command, body, code in ((3, b"select * from d.`\xff\xfe`", 1235), (2, b"nosuch\xff", 1049)):
         with pytest.raises(pymysql.Error) as caught:
             connection._execute_command(command, body)
             connection._read_query_result()

@@ -14,6 +14,7 @@ from sqlalchemy import (
     Engine,
     Integer,
     MetaData,
+    Select,
     String,
     Table,
     create_engine,
@@ -54,16 +55,22 @@ def plain(engine: Engine) -> Engine:
     return engine
 
 
+def read(engine: Engine, statement: Select[Any], **options: Any) -> None:
+    with engine.connect() as connection:
+        connection.execute(statement, execution_options=options)
+
+
+def read_in_session(engine: Engine, at: Moment) -> None:
+    with past_session(engine, at) as past:
+        past.execute(select(crates))
+
+
 ROADS: list[Callable[[Engine, Moment], object]] = [
     lambda engine, at: check_kept(engine, crates, at),
-    lambda engine, at: engine.connect().execute(select(as_of(crates, at))).close(),
-    lambda engine, at: (
-        engine.execution_options(matrixone_as_of=at).connect().execute(select(crates))
-    ),
-    lambda engine, at: engine.connect().execute(
-        select(crates), execution_options={"matrixone_as_of": at}
-    ),
-    lambda engine, at: past_session(engine, at).execute(select(crates)),
+    lambda engine, at: read(engine, select(as_of(crates, at))),
+    lambda engine, at: read(engine.execution_options(matrixone_as_of=at), select(crates)),
+    lambda engine, at: read(engine, select(crates), matrixone_as_of=at),
+    read_in_session,
 ]
 
 
