@@ -43,8 +43,8 @@ from ..catalog import (
     names_of,
     object_ids,
 )
-from ..connections import idle, roll_back, side_connection
-from ..errors import PitrPermissionError, PitrRestoreError, from_dbapi_error
+from ..connections import idle, kill_on_abort, roll_back, side_connection
+from ..errors import PitrPermissionError, PitrRestoreError, from_dbapi_error, is_settled
 from ..generations import object_of, target_of
 from ..model import Pitr, PitrLevel, PitrStatus
 from ..renewal import renew_pitr
@@ -70,9 +70,7 @@ def run(engine: Engine, element: RestorePitr, options: Mapping[str, Any]) -> Non
         if element.check:
             _ask(connection, element)
         protecting = _protecting(connection, element)
-        timed = element.at_local_time(connection)
-        roll_back(connection)
-        send_now(connection, timed, options)
+        _send(engine, connection, element.at_local_time(connection), options)
         try:
             detached = None if protecting is None else _detached(connection, protecting)
         except BaseException as error:
@@ -88,6 +86,24 @@ def run(engine: Engine, element: RestorePitr, options: Mapping[str, Any]) -> Non
         )
     elif detached:
         _say_or_renew(engine, element, detached)
+
+
+def _send(
+    engine: Engine, connection: Connection, element: RestorePitr, options: Mapping[str, Any]
+) -> None:
+    """Send it; where it is interrupted or its answer is lost, end it: it may be waiting on the
+    server, without end, and would be done long after somebody was told that it is not."""
+    try:
+        with kill_on_abort(engine, connection):
+            roll_back(connection)
+            send_now(connection, element, options)
+    except BaseException as error:
+        if not is_settled(error):
+            error.add_note(
+                f"Whether {element.target_text} is restored is unknown: look at it before you "
+                "restore it again"
+            )
+        raise
 
 
 # ------------------------------------------------------------------------------------ before it

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import threading
+import time
 from collections.abc import Callable, Iterator
 
 import pytest
 from sqlalchemy import Engine, create_engine, text
-from sqlalchemy.exc import SAWarning
+from sqlalchemy.exc import OperationalError, SAWarning
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from sqlalchemy_matrixone_pitr import (
@@ -21,7 +23,7 @@ from sqlalchemy_matrixone_pitr import (
 from tests.clock import server_now, wait
 from tests.conftest import Server
 from tests.interrupts import Interrupt
-from tests.proxy import Proxy
+from tests.proxy import Proxy, When
 from tests.server.conftest import PASSWORD, account_for_tests
 
 
@@ -74,6 +76,55 @@ def test_an_error_behind_a_done_restore_is_no_error_of_it(
         PitrManager(engine).restore(f"{prefix}_d", moment, database=database, table="t")
     engine.dispose()
     assert server.query("SELECT * FROM t", database) == []
+
+
+@pytest.mark.one_version
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a_restore_whose_answer_is_lost_is_unknown(
+    server: Server, database: str, prefix: str, moment: dt.datetime, proxy: Proxy, when: When
+) -> None:
+    """It is sent once, and ended on the server."""
+    server.query("INSERT INTO t VALUES (1)", database)
+    engine = create_engine(server.url("matrixone+pymysql", database, port=proxy.port))
+    proxy.cut("^RESTORE", when)
+    with pytest.raises(OperationalError) as caught:
+        PitrManager(engine).restore(f"{prefix}_d", moment, database=database, table="t")
+    engine.dispose()
+    assert caught.value.__notes__ == [
+        f"Whether table {database}.t is restored is unknown: look at it before you restore it again"
+    ]
+    assert len(proxy.matching("^RESTORE")) == 1
+    assert proxy.matching("^KILL")
+    assert server.query("SELECT * FROM t", database) == ([] if when == "after" else [(1,)])
+
+
+@pytest.mark.one_version
+def test_ctrl_c_ends_a_restore_that_waits(
+    server: Server,
+    database: str,
+    prefix: str,
+    moment: dt.datetime,
+    proxy: Proxy,
+    interrupt: Interrupt,
+) -> None:
+    """It would wait on the server without end, and be done later."""
+    server.query("INSERT INTO t VALUES (1)", database)
+    goes_on = threading.Event()
+
+    def press() -> None:
+        interrupt(0.5)
+        goes_on.set()
+
+    engine = create_engine(server.url("matrixone+pymysql", database, port=proxy.port))
+    proxy.on("^RESTORE", press)
+    with pytest.raises(KeyboardInterrupt) as caught:
+        PitrManager(engine).restore(f"{prefix}_d", moment, database=database, table="t")
+    engine.dispose()
+    assert any("is restored is unknown" in note for note in caught.value.__notes__)
+    assert proxy.matching("^KILL")
+    assert goes_on.wait(10)
+    time.sleep(0.3)  # if it still reached the server, it would be done by now
+    assert server.query("SELECT * FROM t", database) == [(1,)]
 
 
 @pytest.mark.one_version

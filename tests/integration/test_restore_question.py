@@ -373,7 +373,7 @@ def test_what_is_asked(
         conn.execute(RestorePitr(prefix, moment, database=database, table="parent"))
     assert len(proxy.matching("mo_foreign_keys")) == 1
     assert len(proxy.matching("^RESTORE")) == 1
-    assert len(proxy.statements) <= 16
+    assert len(proxy.statements) <= 17
     proxy.clear()
     PitrManager(proxied_engine).restore(
         prefix, moment, database=database, table="parent", check=False
