@@ -32,6 +32,7 @@ from ..types.definition import (
     TableDef,
     Version,
 )
+from ..versions.rules import Rules
 from . import generated
 from .clone import check_clone, clone_table, saying_ok
 from .constraints import entry_text
@@ -444,7 +445,17 @@ def put_index(session: Workspace, version: Version, key: KeySpec) -> Version:
             entry_text(cell, definition.by_key(k).type) for cell, k in zip(row, keys, strict=True)
         ]
         entry = shown[0] if len(shown) == 1 else f"({','.join(shown)})"
-        raise SqlError(1062, f"Duplicate entry '{entry}' for key '__mo_index_idx_col'") from None
+        name = _name_in_errors(version.definition, session.rules)
+        raise SqlError(1062, f"Duplicate entry '{entry}' for key '{name}'") from None
+
+
+def _name_in_errors(definition: TableDef, rules: Rules) -> str:
+    """The key that an error names where rows violate another one that is added."""
+    unique = [index for index in definition.indexes if index.unique]
+    if rules.added_key_takes_the_only_ones_name and len(unique) == 1:
+        (key,) = unique
+        return definition.by_key(key.columns[0]).lower if len(key.columns) == 1 else key.name
+    return "__mo_index_idx_col"
 
 
 def drop_index(session: Workspace, statement: DropIndex) -> Result:

@@ -211,6 +211,8 @@ class Rules:
     delete_with_alias_truncates: bool = True
     duplicate_names_hidden_column: bool = True
     """1062 of a child table names `__mo_index_idx_col`, not the column"""
+    added_key_takes_the_only_ones_name: bool = False
+    """1062 of a UNIQUE that is added names the one that the table has, if it has one alone"""
 
     # -- reading -----------------------------------------------------------------------
     bool_is_word: bool = True
@@ -365,6 +367,7 @@ _V3_0_18 = replace(
     div_takes_decimals=True,
     bool_has_sum=True,
     duplicate_names_hidden_column=False,
+    added_key_takes_the_only_ones_name=True,
     bool_is_word=False,
     json_is_number=True,
     cast_wraps_double_to_unsigned=False,
@@ -374,6 +377,7 @@ _V4_2_0 = replace(
     _V3_0_18,
     version="4.2.0",
     version_text="8.0.30-MatrixOne-v4.2.0",
+    added_key_takes_the_only_ones_name=False,
     replace_reads_rows=True,
     enums_in_joined_updates=True,
     partitions_are_tables=True,

@@ -8,7 +8,7 @@ from decimal import Decimal
 import pytest
 
 from tests.conftest import Server
-from tests.server.conftest import Client, answers, internal
+from tests.server.conftest import Client, answers, internal, is_3_0_18
 
 TABLES = (
     "CREATE TABLE p (id INT PRIMARY KEY, a INT, b VARCHAR(5) NOT NULL DEFAULT 'q', "
@@ -336,9 +336,36 @@ def tables(say: Client) -> Client:
 
 
 @pytest.mark.usefixtures("since_3")
-def test_what_is_refused(tables: Client) -> None:
+def test_what_is_refused(tables: Client, server: Server) -> None:
     expected = dict(REFUSED)
+    if is_3_0_18(server):  # p has one UNIQUE, on b
+        for statement in ("ALTER TABLE p ADD UNIQUE KEY ux (a)", "CREATE UNIQUE INDEX i2 ON p (a)"):
+            expected[statement] = (1062, "Duplicate entry '1' for key 'b'")
     assert answers(tables, expected) == expected
+
+
+@pytest.mark.usefixtures("since_3")
+@pytest.mark.parametrize(
+    ("keys", "named"),
+    [
+        ("UNIQUE KEY u (x)", "x"),
+        ("UNIQUE KEY u (x, y)", "u"),
+        ("UNIQUE KEY u (x), KEY k (y)", "x"),
+        ("UNIQUE KEY u (x), UNIQUE KEY w (y)", "__mo_index_idx_col"),
+        ("KEY k (x)", "__mo_index_idx_col"),
+    ],
+)
+def test_which_key_an_added_one_is_called(
+    tables: Client, server: Server, keys: str, named: str
+) -> None:
+    tables.ok(
+        f"CREATE TABLE many (id INT PRIMARY KEY, x INT, y INT, a INT, {keys})",
+        "INSERT INTO many VALUES (1, NULL, 1, 7), (2, NULL, 2, 7)",
+    )
+    name = named if is_3_0_18(server) else "__mo_index_idx_col"
+    refused = 1062, f"Duplicate entry '7' for key '{name}'"
+    assert tables.error("CREATE UNIQUE INDEX i ON many (a)") == refused
+    assert tables.error("ALTER TABLE many ADD UNIQUE KEY i (a)") == refused
 
 
 @pytest.mark.usefixtures("since_3")
