@@ -18,8 +18,8 @@ def modules_from(*folders: Path, but_not: Collection[str] = ()) -> list[str]:
     places = tuple({f"{path}{os.sep}" for folder in folders for path in (folder, folder.resolve())})
     return [
         name
-        for name, module in list(sys.modules.items())
-        if name not in but_not and str(getattr(module, "__file__", None)).startswith(places)
+        for name in set(sys.modules).difference(but_not)
+        if str(getattr(sys.modules[name], "__file__", None)).startswith(places)
     ]
 
 
