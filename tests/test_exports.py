@@ -61,6 +61,7 @@ def has_example(kind: type) -> bool:
         for base in kind.__mro__
         if base.__module__.startswith(("sqlalchemy_matrixone_pitr", "alembic_ext", "matrixone_em"))
         for found in (base, *vars(base).values())
+        if callable(found) or isinstance(found, property | classmethod | staticmethod)
     )
 
 

@@ -302,13 +302,14 @@ def test_interrupted(
     """Ctrl-C: what is on its way is waited for, and the report comes with the exception."""
     plan = plan_pitrs(proxied_engine, metadata)
 
-    proxy.on(f"^CREATE PITR `{prefix}_10`", lambda: interrupt(0.1))
+    # one of the first, so that others have not done all the rest before this thread is told
+    proxy.on(f"^ALTER PITR `{prefix}_01`", lambda: interrupt(0.1))
     with pytest.raises(KeyboardInterrupt) as caught:
         apply_plan(proxied_engine, plan, concurrency)
     report: ApplyReport = caught.value.report  # type: ignore[attr-defined]
     assert told(report)["not_tried"] > 0
     if concurrency == 1:
-        assert [action.pitr.name for action in report.unknown] == [f"{prefix}_10"]
+        assert [action.pitr.name for action in report.unknown] == [f"{prefix}_01"]
     ranges = {p.name: str(p.range) for p in PitrManager(proxied_engine).list()}
     for action in report.done:
         assert ranges[action.pitr.name] == "7d"
