@@ -54,11 +54,16 @@ from sqlalchemy_matrixone_pitr.generations import (
 )
 from sqlalchemy_matrixone_pitr.held import range_of_renewal
 from sqlalchemy_matrixone_pitr.locking import account_lock
-from sqlalchemy_matrixone_pitr.model import Pitr, PitrLevel, PitrRange
+from sqlalchemy_matrixone_pitr.model import Pitr, PitrLevel, PitrRange, PitrStatus
 from sqlalchemy_matrixone_pitr.names import fit_pitr_name, renew_command
-from sqlalchemy_matrixone_pitr.renewal import conflicting_pitr, renewal, renewed_pitr
+from sqlalchemy_matrixone_pitr.renewal import (
+    conflicting_pitr,
+    history_not_kept,
+    renewal,
+    renewed_pitr,
+)
 from sqlalchemy_matrixone_pitr.show import reading
-from sqlalchemy_matrixone_pitr.status import ServerState, read_state
+from sqlalchemy_matrixone_pitr.status import ServerState, read_state, wait_until_told
 from sqlalchemy_matrixone_pitr.transaction import (
     TransactionalDDLElement,
     pending_pitrs,
@@ -114,7 +119,15 @@ def _batch(connection: Connection, elements: Sequence[TransactionalDDLElement]) 
                 databases={pitr.database_name for pitr in pitrs if pitr.database_name},
                 tables={pitr.table_name for pitr in pitrs if pitr.table_name},
             )
+            made = (e.pitr for e in elements if isinstance(e, CreatePitr) and _may_make(e, state))
+            wait_until_told(aside, state, made)
         yield Batch(state)
+
+
+def _may_make(element: CreatePitr, state: ServerState) -> bool:
+    """Whether an element may make a PITR: its policy is not surely protecting its object."""
+    policy = find_policy(state.pitrs, split_generation(element.name)[0], target_of(element.pitr))
+    return policy is None or policy.current.status is not PitrStatus.ACTIVE
 
 
 class MigrationElement(PitrDDLElement):
@@ -299,12 +312,17 @@ class RenewWhereDetached(CreateWhereMissing):
         other one was made by another process meanwhile, perhaps for the table as it was: that one
         keeps nothing from before the revision, and is replaced where it is in the way. None is all.
     :ivar newcomer: only a policy that another process has made is meant.
+    :ivar ended: names of PITRs that the revision has ended for sure, by a rebuild. An account other
+        than sys is not told that of one which was made in the same second.
     """
 
     known: frozenset[str] | None = None
     newcomer = False
+    ended: frozenset[str] = frozenset()
 
     def decide_policy(self, state: ServerState, policy: Policy | None) -> PitrDDLElement | None:
+        if policy is not None and self.ended:
+            policy = self._as_ended(policy)
         if not self.newcomer:
             return super().decide_policy(state, policy)
         if policy is None or not policy.detached or not self._made_meanwhile(policy):
@@ -314,6 +332,15 @@ class RenewWhereDetached(CreateWhereMissing):
     def renewal(self, state: ServerState, policy: Policy) -> PitrDDLElement | None:
         range = policy.current.range if self.newcomer else self.pitr.range
         return next_generation(state, policy, range, self._made_meanwhile(policy))
+
+    def _as_ended(self, policy: Policy) -> Policy:
+        generations = tuple(
+            pitr.with_status(PitrStatus.DETACHED)
+            if pitr.status is PitrStatus.UNKNOWN and pitr.name in self.ended
+            else pitr
+            for pitr in policy.generations
+        )
+        return dataclasses.replace(policy, generations=generations)
 
     def _made_meanwhile(self, policy: Policy) -> frozenset[str]:
         known = self.known
@@ -404,7 +431,8 @@ class _NextGeneration(CreatePitr):
                 roll_back(connection)
                 instead = _in_place_of(self.policy, self.replaceable, self.pitr.range)
                 return instead._send(connection, options)
-            _warn_not_renewed(self.policy, str(typed))
+            why = history_not_kept(self.policy, self.policy.generations[-1])
+            _warn_not_renewed(self.policy, str(why))
             return pending_result(connection)
 
 

@@ -12,7 +12,8 @@ table with a policy, or that is to have one, has changed, or the revision has ch
 =============================================  =============================================
 a table of the migrated databases              its policy
 =============================================  =============================================
-rebuilt by this revision                       renewed where declared so, else named
+rebuilt by this revision                       renewed where declared so, else named;
+                                               although an account may not be told that it ended
 rebuilt, and a policy appears meanwhile        renewed, if it is found detached after COMMIT;
                                                where nobody declares it, named at the run's end
 of another database, named by an operation     named at the run's end where rebuilt
@@ -99,6 +100,7 @@ class _Run:
     :ivar protected: whether each policy protected its table when the last revision had run, what
         waited included.
     :ivar names: of the PITRs that there were then, less those that the run has made since.
+    :ivar before: the names of those that were there, for sure, when the revision began.
     :ivar waiting: what waited for COMMIT then.
     :ivar runs: whether a revision is doing its work.
     :ivar sent: whether it has sent a statement, on the migration's connection.
@@ -119,6 +121,7 @@ class _Run:
     policies: list[Policy] = field(default_factory=list)
     protected: dict[tuple[str, Key], bool] = field(default_factory=dict)
     names: frozenset[str] = frozenset()
+    before: frozenset[str] = frozenset()
     waiting: set[TransactionalDDLElement] = field(default_factory=set)
     rebuilt: set[Key] = field(default_factory=set)
     runs: bool = False
@@ -292,6 +295,7 @@ class AfterRevision:
                     _go_back(run, aside, earlier)
         run.runs, run.sent, run.more = True, False, more
         run.moved.clear()
+        run.before = run.names | made_by(connection)
 
     def _start(
         self, ctx: MigrationContext, connection: Connection, aside: Connection, heads: Heads
@@ -429,7 +433,7 @@ class AfterRevision:
             key = _key(policy)
             declaration = found.declared.get((policy.name, key))
             if found.rebuilt(key) and found.protected[policy.name, key]:
-                self._renew_or_warn(connection, policy, declaration, known)
+                self._renew_or_warn(connection, policy, declaration, known, run.before)
             elif found.appeared(key) and policy.detached and not is_upgrade:
                 self._renew_or_name(connection, policy, renew=declaration is not None)
         listed = {(policy.name, _key(policy)) for policy in found.policies}
@@ -453,8 +457,12 @@ class AfterRevision:
         policy: Policy,
         declaration: Declaration | None,
         known: frozenset[str],
+        before: frozenset[str],
     ) -> None:
-        """Renew or warn, unless the revision itself changes the policy."""
+        """Renew or warn, unless the revision itself changes the policy.
+
+        :param before: the names of the PITRs that the rebuild has ended, if they are for the table.
+        """
         if _is_touched(connection, policy.name):
             return
         if declaration is None or declaration.on_rebuild != "renew":
@@ -464,7 +472,9 @@ class AfterRevision:
         for element in take_back(connection, lambda e: alters(e, policy.name)):
             assert isinstance(element, AlterNewest)
             renewed = renewed.with_range(element.range)
-        connection.execute(_renewing(renewed, known))
+        renewing = _renewing(renewed, known)
+        renewing.ended = before
+        connection.execute(renewing)
 
     def _renew_or_name(self, connection: Connection, policy: Policy, *, renew: bool) -> None:
         """Renew for a table that is there again, or name it; its policy is seen after COMMIT."""

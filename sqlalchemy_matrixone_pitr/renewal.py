@@ -130,7 +130,7 @@ def _renew(run: Run, name: str, keep_history: bool) -> Pitr:
         _carry_out(run, renewal_actions(policy, elements, state))
     except PitrAlreadyExistsError as error:
         if keep_history and not is_name_taken(error):  # only sys could see it beforehand
-            raise _history_not_kept(policy, policy.generations[-1]) from error
+            raise history_not_kept(policy, policy.generations[-1]) from error
         raise
     return renewed_pitr(policy, keep_history)
 
@@ -273,10 +273,14 @@ def _check_free(state: ServerState, policy: Policy) -> None:
     """Refuse to renew beside a row that the server takes for active still."""
     for pitr in policy.generations:
         if pitr.name in state.stale_active:
-            raise _history_not_kept(policy, pitr)
+            raise history_not_kept(policy, pitr)
 
 
-def _history_not_kept(policy: Policy, stale: Pitr) -> PitrAlreadyExistsError:
+def history_not_kept(policy: Policy, stale: Pitr) -> PitrAlreadyExistsError:
+    """The error of a renewal that the server refuses beside a row which it takes for active.
+
+    :param stale: that row.
+    """
     return PitrAlreadyExistsError(
         f"PITR {policy.name!r} cannot be renewed beside its history: {replacing_cost(stale)}. Give "
         "keep_history=False to drop it and protect the object from now on",

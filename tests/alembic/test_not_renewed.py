@@ -9,12 +9,13 @@ import logging
 from collections.abc import Iterator
 
 import pytest
-from sqlalchemy import Column, Integer, MetaData, Table
+from sqlalchemy import Column, Integer, MetaData, Table, create_engine, text
 from sqlalchemy.exc import SAWarning
 
 from sqlalchemy_matrixone_pitr import PitrPermissionError, TablePitr, renew_pitr
 from sqlalchemy_matrixone_pitr.emulator import Emulator
 from tests.alembic.conftest import Project
+from tests.clock import wait
 from tests.conftest import LIVE, Server
 
 TABLE = 'op.create_table("orders", sa.Column("id", sa.Integer, primary_key=True))'
@@ -29,13 +30,17 @@ ARCHIVE = 'op.rename_table("orders", "orders_2025")\n' + TABLE
 SAID = "its policy .* protects nothing new. It is not renewed: .* mo-pitr renew .* --drop-history"
 
 
-@pytest.fixture
-def declared(project: Project) -> Project:
+def of_orders(project: Project) -> MetaData:
     metadata = MetaData()
     Table(
         "orders", metadata, Column("id", Integer, primary_key=True), TablePitr("7d", project.prefix)
     )
-    project.declare(metadata)
+    return metadata
+
+
+@pytest.fixture
+def declared(project: Project) -> Project:
+    project.declare(of_orders(project))
     project.revision(1, TABLE + "\n" + CREATE)
     project.upgrade()
     return project
@@ -168,6 +173,80 @@ def test_made_and_rebuilt_in_the_first_revisions_autocommit_block(declared: Proj
         "_b": "bills 7d detached",
         "_b__g2": "bills 7d active",
     }
+
+
+@pytest.fixture
+def tenant(project: Project, server: Server, prefix: str) -> Iterator[Project]:
+    """The project in an account that is not sys: which rows block a renewal it cannot see."""
+    account = f"{prefix}_acc"
+    server.query(f"CREATE ACCOUNT {account} ADMIN_NAME 'root' IDENTIFIED BY 'pw111'")
+    of_sys = project.engine
+    driver, user = of_sys.url.drivername, f"{account}:root"
+    first = create_engine(server.url(driver, user=user, password="pw111"))
+    with first.begin() as conn:
+        conn.execute(text("CREATE DATABASE shop"))
+    first.dispose()
+    url = server.url(driver, "shop", user=user, password="pw111")
+    written = url.render_as_string(hide_password=False)
+    project.config.set_main_option("sqlalchemy.url", written.replace("%", "%%"))
+    project.engine = create_engine(url)
+    yield project
+    project.engine.dispose()
+    project.engine = of_sys
+    server.query(f"DROP ACCOUNT {account}")
+
+
+def active(project: Project) -> list[str]:
+    return sorted(p for p in project.policies().values() if p.endswith("active"))
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("renews")
+@pytest.mark.parametrize("code", [SWAP, ARCHIVE, 'op.execute("TRUNCATE TABLE orders")'])
+def test_in_an_account_that_is_told_by_the_refusal(
+    tenant: Project, server: Server, code: str
+) -> None:
+    tenant.declare(of_orders(tenant))
+    tenant.revision(1, TABLE + "\n" + CREATE)
+    tenant.revision(2, code + "\n" + 'op.create_pitr("{p}_d", "1h", level="database")')
+    tenant.upgrade("0001")
+    wait(server, 1.1)
+    if "TRUNCATE" in code and server.version >= (4,):
+        tenant.upgrade()
+        assert active(tenant) == ["1h active", "orders 7d active"]
+        return
+    with pytest.warns(SAWarning, match=SAID):
+        tenant.upgrade()
+    assert tenant.policies() == {"": "orders 7d detached", "_d": "1h active"}
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("renews")
+@pytest.mark.parametrize("each", [True, False])
+def test_rebuilt_in_the_second_in_which_it_was_made(
+    tenant: Project, server: Server, each: bool
+) -> None:
+    """As where a history is replayed on a new database. An account that is not sys is not told
+    that the policy has ended; the run knows."""
+    tenant.declare(of_orders(tenant))
+    tenant.options(transaction_per_migration=each)
+    tenant.revision(1, TABLE)
+    tenant.revision(2, CREATE)
+    tenant.revision(3, REBUILD.format(table="orders"))
+    tenant.upgrade("0001")
+    wait(server, 1.1)  # else the policy waits for the next second
+    tenant.upgrade()
+    assert active(tenant) == ["orders 7d active"]
+    assert len(tenant.policies()) == 2
+
+
+@pytest.mark.slow
+def test_a_policy_that_is_made_with_its_table_is_known(tenant: Project) -> None:
+    """It is made in the second after: of one that is not, such an account never knows."""
+    tenant.declare(of_orders(tenant))
+    tenant.revision(1, TABLE + "\n" + CREATE)
+    tenant.upgrade()
+    assert tenant.policies() == {"": "orders 7d active"}
 
 
 @pytest.fixture
