@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import Engine, create_engine, event
+from sqlalchemy.exc import OperationalError
 
 from sqlalchemy_matrixone_pitr import (
     Moment,
@@ -250,6 +251,28 @@ def test_a_past_that_the_server_cannot_read(shop: Engine, database: str) -> None
     assert problem(preview).startswith(f"the past of {database}.free cannot be read: (1064")
     rows = {table.name.partition(".")[2]: table.rows_then for table in preview.tables}
     assert rows == {"child": 2, "free": None, "own": 2, "parent": 2}
+
+
+@pytest.mark.one_version
+def test_a_connection_that_is_lost_is_no_answer(
+    shop: Engine, proxied_engine: Engine, proxy: Proxy, database: str
+) -> None:
+    """Where a refusal of the server's would be a problem of the preview, or say nothing."""
+    at, _ = moment_of_shop(shop)
+    for read in (
+        r"^SELECT count\(\*\) FROM .*MO_TS",
+        "^SHOW CREATE TABLE .*MO_TS",
+        "FROM mo_catalog.mo_database .*MO_TS",
+        "FROM mo_catalog.mo_snapshots",
+        "FROM mo_catalog.mo_user_defined_function",
+        "WHERE 1 = 0$",
+    ):
+        proxied_engine.dispose()
+        proxy.cut(f"(?s){read}", "after")
+        with pytest.raises(OperationalError) as caught:
+            preview_restore(proxied_engine, database, at, by_restore=False)
+        assert caught.value.connection_invalidated, read
+    assert preview_restore(proxied_engine, database, at, by_restore=False).ok
 
 
 def test_before_all_that_the_server_remembers(shop: Engine, database: str) -> None:
