@@ -202,7 +202,7 @@ def active(project: Project) -> list[str]:
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("renews")
-@pytest.mark.parametrize("code", [SWAP, ARCHIVE, 'op.execute("TRUNCATE TABLE orders")'])
+@pytest.mark.parametrize("code", [SWAP, 'op.execute("TRUNCATE TABLE orders")'])
 def test_in_an_account_that_is_told_by_the_refusal(
     tenant: Project, server: Server, code: str
 ) -> None:
