@@ -8,6 +8,7 @@ from typing import Protocol
 from sqlglot import exp
 
 from ..errors import SqlError
+from ..names import fold
 from ..parsing.lexer import TIME_MARK
 from ..types.columns import SqlType
 from .expressions import Expressions
@@ -35,7 +36,7 @@ class ResolvedTable:
         """The text of a computed table for a query that reads columns of these names; None: all."""
         cells = ", ".join(
             f"json_extract(j.value, '$[{index}]') AS {key}"
-            if names is None or label.lower() in names
+            if names is None or fold(label) in names
             else f"NULL AS {key}"
             for index, (label, key, _) in enumerate(self.columns)
         )
@@ -64,7 +65,7 @@ def _names_in(tree: exp.Expr) -> frozenset[str] | None:
         if isinstance(node, exp.Join) and node.args.get("method"):
             return None  # NATURAL
         if isinstance(node, exp.Identifier):
-            names.add(node.name.lower())
+            names.add(fold(node.name))
     return frozenset(names)
 
 
@@ -164,7 +165,7 @@ class FromCompiler(Expressions):
             parts.append(
                 self.compare(Value(ours.sql, ours.type), "=", Value(theirs.sql, theirs.type))
             )
-            right.merged.add(name.lower())
+            right.merged.add(fold(name))
         return f" ON {' AND '.join(parts)}" if parts else ""
 
     def add_table(self, node: exp.Expr, scope: Scope) -> str:
@@ -185,11 +186,11 @@ class FromCompiler(Expressions):
         if not isinstance(node, exp.Table) or not isinstance(node.this, exp.Identifier):
             raise self.unsupported()
         name, _, moment = node.name.partition(TIME_MARK)
-        database = node.db.lower()
+        database = fold(node.db)
         alias = node.alias or name
         if not database and not moment:
             for cte in reversed(self._ctes):
-                if cte.name == name.lower():
+                if cte.name == fold(name):
                     inner_alias = self.fresh()
                     columns = [
                         SourceColumn(label, f"{inner_alias}.k{index}", kind)
@@ -200,7 +201,7 @@ class FromCompiler(Expressions):
                     lookups = cte.query.lookups_of(inner_alias) if cte.query else ()
                     self._add(Source(alias, "", columns, "", name, lookups=lookups), scope)
                     return f"{cte.alias} AS {inner_alias}"
-        resolved = self.session.resolve(database, name.lower(), moment)
+        resolved = self.session.resolve(database, fold(name), moment)
         self.reads.append((resolved.database, resolved.name))
         if (resolved.database, resolved.name) == self.written and not self._derived_depth:
             raise SqlError(
@@ -258,7 +259,7 @@ class FromCompiler(Expressions):
     @staticmethod
     def _add(source: Source, scope: Scope) -> None:
         if source.alias and any(
-            other.alias.lower() == source.alias.lower() and other.database == source.database
+            fold(other.alias) == fold(source.alias) and other.database == source.database
             for other in scope.sources
         ):
             raise SqlError(20301, f"invalid input: table '{source.alias}' specified more than once")

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from sqlglot import exp
 
 from ..errors import SqlError
+from ..names import fold
 from ..versions.rules import Rules
 from .grouping import aggregate_name, aggregates_in, is_aggregate, not_grouped
 from .scope import Scope, Source
@@ -58,7 +59,7 @@ def check_group(node: exp.Select, scope: Scope, rules: Rules) -> None:
     """Refuse columns outside aggregates that are not grouped by (sql_mode ONLY_FULL_GROUP_BY)."""
     group = node.args.get("group")
     aliases = {
-        item.alias.lower(): item.this for item in node.expressions if isinstance(item, exp.Alias)
+        fold(item.alias): item.this for item in node.expressions if isinstance(item, exp.Alias)
     }
     keys: set[str] = set()
     for key in group.expressions if group is not None else ():
@@ -68,9 +69,9 @@ def check_group(node: exp.Select, scope: Scope, rules: Rules) -> None:
             key = node.expressions[int(key.name) - 1].unalias()
         elif isinstance(key, exp.Column) and not key.table:
             if _owner(key, scope):
-                keys.add(_owner(key, scope) + key.name.lower())
+                keys.add(_owner(key, scope) + fold(key.name))
                 continue
-            key = aliases.get(key.name.lower(), key)
+            key = aliases.get(fold(key.name), key)
         keys.add(_normal(key, scope))
 
     def visit(part: exp.Expr) -> None:
@@ -81,12 +82,12 @@ def check_group(node: exp.Select, scope: Scope, rules: Rules) -> None:
         if isinstance(part, exp.Column):
             if isinstance(part.this, exp.Star):
                 for source in scope.sources:
-                    if source.alias.lower() == part.table.lower():
+                    if fold(source.alias) == fold(part.table):
                         visit_all(source)
                 return
             owner = _owner(part, scope)
-            if owner and owner + part.name.lower() not in keys:
-                raise not_grouped(owner + part.name.lower())
+            if owner and owner + fold(part.name) not in keys:
+                raise not_grouped(owner + fold(part.name))
             return
         if isinstance(part, (exp.Subquery, exp.Select, exp.Exists)):
             for name in _outer_names(part, scope):
@@ -112,7 +113,7 @@ def check_group(node: exp.Select, scope: Scope, rules: Rules) -> None:
 
     def visit_all(source: Source) -> None:
         for column in source.columns:
-            name = column.name.lower()
+            name = fold(column.name)
             if name not in source.merged and f"{source.alias}.{name}" not in keys:
                 raise not_grouped(f"{source.alias}.{name}")
 
@@ -124,19 +125,19 @@ def check_group(node: exp.Select, scope: Scope, rules: Rules) -> None:
     for item in order.expressions if order is not None else ():
         target = item.this
         plain = isinstance(target, exp.Column) and not target.table
-        if not (plain and target.name.lower() in aliases):
+        if not (plain and fold(target.name) in aliases):
             visit(target)
 
 
 def _outer_names(subquery: exp.Expr, scope: Scope) -> Iterator[str]:
     """The columns of this query that a subquery names with their table."""
-    inside = {table.alias_or_name.lower() for table in subquery.find_all(exp.Table)}
-    inside |= {inner.alias.lower() for inner in subquery.find_all(exp.Subquery) if inner.alias}
+    inside = {fold(table.alias_or_name) for table in subquery.find_all(exp.Table)}
+    inside |= {fold(inner.alias) for inner in subquery.find_all(exp.Subquery) if inner.alias}
     for column in subquery.find_all(exp.Column):
-        if column.table and column.table.lower() not in inside:
+        if column.table and fold(column.table) not in inside:
             owner = _owner(column, scope)
             if owner:
-                yield owner + column.name.lower()
+                yield owner + fold(column.name)
 
 
 def _normal(node: exp.Expr, scope: Scope) -> str:
@@ -144,20 +145,20 @@ def _normal(node: exp.Expr, scope: Scope) -> str:
 
     def column(part: exp.Expression) -> exp.Expression:
         if isinstance(part, exp.Column) and not isinstance(part.this, exp.Star):
-            return exp.Var(this=_owner(part, scope) + part.name.lower())
+            return exp.Var(this=_owner(part, scope) + fold(part.name))
         return part
 
     if isinstance(node, exp.Column):
-        return _owner(node, scope) + node.name.lower()
+        return _owner(node, scope) + fold(node.name)
     return str(node.copy().unnest().transform(column).sql("mysql")).lower()
 
 
 def _owner(column: exp.Column, scope: Scope) -> str:
     """`t.` for a column of this query's FROM; '' for others, and for aliases."""
-    table = column.table.lower()
+    table = fold(column.table)
     for source in scope.sources:
-        if table and source.alias.lower() != table:
+        if table and fold(source.alias) != table:
             continue
-        if column.name.lower() not in source.merged and source.find(column.name) is not None:
+        if fold(column.name) not in source.merged and source.find(column.name) is not None:
             return f"{source.alias}."
     return ""

@@ -7,6 +7,7 @@ from itertools import pairwise
 from sqlglot import exp
 
 from ..errors import SqlError
+from ..names import fold
 from ..parsing.lexer import syntax_error, tokens
 from ..types.columns import TEXT, Column, SqlType
 from . import calls
@@ -58,7 +59,7 @@ class Compiler(FromCompiler):
             return ""
         parts = []
         for cte in clause.expressions:
-            name = cte.alias.lower()
+            name = fold(cte.alias)
             named = [column.name for column in cte.args["alias"].columns]
             alias = f"w{self.fresh()}"
             body = cte.this
@@ -151,14 +152,14 @@ class Compiler(FromCompiler):
         return f"SELECT {', '.join(cells)} FROM ({part.sql})"
 
     def _output_order(self, order: exp.Order, labels: list[str], types: list[SqlType]) -> str:
-        lower = [label.lower() for label in labels]
+        lower = [fold(label) for label in labels]
         parts = []
         for item in order.expressions:
             target = item.this
             if isinstance(target, exp.Literal) and not target.is_string:
                 index = int(target.name) - 1
-            elif isinstance(target, exp.Column) and target.name.lower() in lower:
-                index = lower.index(target.name.lower())
+            elif isinstance(target, exp.Column) and fold(target.name) in lower:
+                index = lower.index(fold(target.name))
             else:
                 raise self.unsupported()
             collation = " COLLATE mo_decimal" if types[index].kind == "decimal" else ""
@@ -174,7 +175,7 @@ class Compiler(FromCompiler):
         for item in node.expressions:
             self.select_item(item, scope, labels, values)
             if isinstance(item, exp.Alias):
-                scope.aliases.setdefault(labels[-1].lower(), values[-1])
+                scope.aliases.setdefault(fold(labels[-1]), values[-1])
         columns = ", ".join(f"{value.sql} AS k{index}" for index, value in enumerate(values))
         distinct = "DISTINCT " if node.args.get("distinct") is not None else ""
         having = node.args.get("having")
@@ -218,9 +219,9 @@ class Compiler(FromCompiler):
                 self._star(source, scope, labels, values, merged=True)
             return
         if isinstance(item, exp.Column) and isinstance(item.this, exp.Star):
-            table = item.table.lower()
+            table = fold(item.table)
             for source in scope.sources:
-                if source.alias.lower() == table:
+                if fold(source.alias) == table:
                     self._star(source, scope, labels, values, merged=False)
                     return
             raise SqlError(
@@ -243,10 +244,10 @@ class Compiler(FromCompiler):
         source: Source, scope: Scope, labels: list[str], values: list[Value], *, merged: bool
     ) -> None:
         for column in source.columns:
-            if merged and column.name.lower() in source.merged:
+            if merged and fold(column.name) in source.merged:
                 continue
             folded = source.name and source.database != "information_schema"
-            labels.append(column.name.lower() if folded else column.name)
+            labels.append(fold(column.name) if folded else column.name)
             values.append(Value(column.sql, column.type))
 
     def positional(self, node: exp.Expr, scope: Scope, values: list[Value], word: str) -> Value:

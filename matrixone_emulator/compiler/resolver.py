@@ -13,10 +13,10 @@ from collections.abc import Iterable
 from sqlglot import exp
 
 from ..errors import SqlError
+from ..names import fold
 from ..parsing import dialect
 from ..parsing.lexer import TIME_MARK, fold_time_parts, tokens
 from ..parsing.redact import unsupported
-from ..parsing.scanner import fold
 from ..parsing.times import parse_read_time
 from ..storage.records import SYSTEM_DATABASES, SessionContext
 from ..storage.shared import Shared
@@ -80,7 +80,7 @@ class Resolver:
         if name:
             return name
         if self.context.database:
-            return self.context.database.lower()
+            return fold(self.context.database)
         raise SqlError(1046, "No database selected")
 
     def need_database(
@@ -116,7 +116,7 @@ class Resolver:
 
     def need_table(self, database: str, name: str) -> Version:
         """The table that a statement changes; of a missing database it is missing too."""
-        wanted = database or self.context.database.lower()
+        wanted = database or fold(self.context.database)
         if (wanted, name) in self.virtual:
             self.refuse_system(wanted)
         home = self.catalogue.database(self.context.account_id, wanted)
@@ -135,7 +135,7 @@ class Resolver:
 
         In mo_catalog what is missing is missing first.
         """
-        home = database or self.context.database.lower()
+        home = database or fold(self.context.database)
         missing = home == "mo_catalog" and name and (home, name) not in self.virtual
         if home in SYSTEM_DATABASES and not missing:
             raise SqlError.internal("do not have privilege to execute the statement")
@@ -258,7 +258,7 @@ class Resolver:
                 table.set("db", exp.to_identifier(definition.view_database))
         for cte in tree.find_all(exp.CTE):
             for table in tree.find_all(exp.Table):
-                if table.name.lower() == cte.alias.lower():
+                if fold(table.name) == fold(cte.alias):
                     table.set("db", None)
         for table in tree.find_all(exp.Table):
             if moment and table.db and TIME_MARK not in table.name:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from ..errors import SqlError
+from ..names import fold
 from ..types.columns import SqlType
 
 UNKNOWN = object()
@@ -67,9 +68,9 @@ class Source:
     """The table's indexes, where one of them lacks rows"""
 
     def find(self, name: str) -> SourceColumn | None:
-        lower = name.lower()
+        lower = fold(name)
         for column in self.columns:
-            if column.name.lower() == lower:
+            if fold(column.name) == lower:
                 return column
         return None
 
@@ -91,11 +92,11 @@ class Scope:
         name = parts[-1]
         if len(parts) == 1:
             return self._plain(name, aliases)
-        table = parts[-2].lower()
-        database = parts[-3].lower() if len(parts) > 2 else ""
+        table = fold(parts[-2])
+        database = fold(parts[-3]) if len(parts) > 2 else ""
         for scope in self.chain():
             for source in scope.sources:
-                if source.alias.lower() != table or (database and source.database != database):
+                if fold(source.alias) != table or (database and source.database != database):
                     continue
                 found = source.find(name)
                 if found is None:
@@ -104,7 +105,7 @@ class Scope:
         raise SqlError(20301, f"invalid input: missing FROM-clause entry for table '{parts[-2]}'")
 
     def _plain(self, name: str, aliases: bool) -> Value:
-        lower = name.lower()
+        lower = fold(name)
         for scope in self.chain():
             if aliases and lower in scope.aliases:
                 return scope.aliases[lower]

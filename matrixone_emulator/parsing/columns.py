@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..errors import SqlError
+from ..names import fold
 from ..types.columns import SqlType, make_type
 from ..versions.rules import Rules
 from .ddl_reader import Reader
@@ -100,7 +101,7 @@ class ColumnReader(Reader):
                 name = name or own
             return self.references(name, self.names())
         if self.accept("CHECK"):
-            check = CheckSpec(name.lower(), self.balanced()[1:-1])
+            check = CheckSpec(fold(name), self.balanced()[1:-1])
             if not self.accept("ENFORCED"):
                 self.accept("NOT", "ENFORCED")
             return check
@@ -271,7 +272,7 @@ class ColumnReader(Reader):
             elif token.upper in ("CONSTRAINT", "CHECK"):
                 check_name = ""
                 if self.accept("CONSTRAINT") and self.peek().upper != "CHECK":
-                    check_name = self.identifier().lower()
+                    check_name = fold(self.identifier())
                 self.expect("CHECK")
                 column.checks.append(CheckSpec(check_name, self.balanced()[1:-1]))
             elif token.upper in ("GENERATED", "AS") and self.rules.generated_columns:

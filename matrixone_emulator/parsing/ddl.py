@@ -6,6 +6,7 @@ Own grammar, because sqlglot hands most of MySQL's ALTER TABLE back as text.
 from __future__ import annotations
 
 from ..errors import SqlError
+from ..names import fold
 from ..types.definition import Named
 from ..versions.rules import Rules
 from .alter_table import AlterReader
@@ -118,9 +119,9 @@ class _Parser(AlterReader):
 
     def create_database(self) -> CreateDatabase:
         result = CreateDatabase("", self.if_not_exists())
-        result.name = self.identifier().lower()
+        result.name = fold(self.identifier())
         if self.rules.clones and self.accept("CLONE"):
-            result.clone = self.identifier().lower()
+            result.clone = fold(self.identifier())
             result.moment = self.moment()
         else:
             while self.peek().kind == "word":
@@ -160,7 +161,7 @@ class _Parser(AlterReader):
     def drop(self) -> Statement:
         if self.accept("DATABASE") or self.accept("SCHEMA"):
             exists = self.if_exists()
-            name = self.identifier().lower()
+            name = fold(self.identifier())
             self.finish()
             return DropDatabase(name, exists)
         if self.accept("INDEX"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..errors import SqlError
+from ..names import fold
 from ..types.definition import Named
 from ..versions.rules import Rules
 from .lexer import Token, syntax_error, unquote
@@ -66,8 +67,8 @@ class Reader:
     def named(self) -> Named:
         first = self.identifier()
         if self.accept("."):
-            return Named(first.lower(), self.identifier().lower())
-        return Named("", first.lower())
+            return Named(fold(first), fold(self.identifier()))
+        return Named("", fold(first))
 
     def string(self) -> str:
         token = self.peek()

@@ -71,6 +71,9 @@ def parse(
     statement: str, found: list[Token], rules: Rules, *, concatenating: bool = True
 ) -> exp.Expr:
     """Parse one statement; SqlError 1064 or 1235 if it does not parse."""
+    if found and not found[-1].text.isascii() and found[-1].kind == "operator":
+        # Letters outside of ASCII are of no word without quotes, where sqlglot knows them.
+        raise syntax_error(statement, found, found[-1].start)
     try:
         tree = _parse(statement, concatenating)
     except ParseError as error:

@@ -9,8 +9,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ..errors import SqlError
+from ..names import fold
 from ..versions.rules import Rules
-from .scanner import Kind, Source, fold
+from .scanner import Kind, Source
 from .snapshots import Level, SnapshotStatement, parse_snapshot
 from .words import Words
 

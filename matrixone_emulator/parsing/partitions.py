@@ -10,6 +10,7 @@ what is not     expressions, subpartitions, LIST of several columns, NULL: 1235
 
 from __future__ import annotations
 
+from ..names import fold
 from .ddl_reader import Reader
 from .ddl_statements import Bound, ListedPartition, PartitionSpec
 
@@ -62,7 +63,7 @@ class PartitionReader(Reader):
 
     def partition(self, method: str) -> ListedPartition:
         self.expect("PARTITION")
-        name = self.identifier().lower()
+        name = fold(self.identifier())
         self.expect("VALUES")
         is_list = self.accept("IN")
         if is_list != (method == "LIST"):

@@ -294,11 +294,3 @@ def unescape(name: str) -> str:
             char = ESCAPES.get(char, char)
         out.append(char)
     return "".join(out)
-
-
-def fold(name: str) -> str:
-    """Lower case as the server folds: character by character, I-with-dot to i.
-
-    Python's `lower()` knows a final sigma and makes two characters of I-with-dot.
-    """
-    return "".join("i" if char == "\u0130" else char.lower() for char in name)

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from ..errors import SqlError
+from ..names import fold
 from ..versions.rules import Rules
 from .lexer import Token, check_brace, syntax_error, unquote
 
@@ -165,7 +166,7 @@ class _Reader:
         if token.kind == "word" and token.text.lower() in self.rules.reserved - {"id"}:
             return ""
         self.at += 1
-        return token.name.lower()
+        return fold(token.name)
 
     def _name(self) -> bool:
         self.shown.database = self._identifier()

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from ..names import fold
 from ..versions.rules import Rules
-from .scanner import Kind, Source, fold
+from .scanner import Kind, Source
 from .words import Words
 
 Level = Literal["cluster", "account", "database", "table"]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from ..errors import SqlError
+from ..names import fold
 from ..versions.rules import Rules
-from .scanner import Kind, Source, Token, fold
+from .scanner import Kind, Source, Token
 
 # What ends an expression, so that nothing but the expression gets into the query it filters.
 _AFTER_EXPRESSION = frozenset(

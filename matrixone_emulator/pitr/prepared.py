@@ -10,9 +10,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ..errors import SqlError
+from ..names import fold
 from ..parsing import grammar, snapshots
 from ..parsing.redact import unsupported
-from ..parsing.scanner import Kind, Source, Token, fold, sources
+from ..parsing.scanner import Kind, Source, Token, sources
 from ..statements.storage import Result
 from ..versions.rules import Rules
 

@@ -7,11 +7,12 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from ..errors import SqlError
+from ..names import fold
 from ..parsing import grammar
 from ..parsing.assignments import Assignment, Reader
 from ..parsing.lexer import tokens_of
 from ..parsing.redact import unsupported
-from ..parsing.scanner import Kind, Source, fold, sources
+from ..parsing.scanner import Kind, Source, sources
 from ..parsing.snapshots import RestoreSnapshot, ShowSnapshots
 from ..pitr import internal
 from ..pitr.prepared import Prepared, PreparedStatements, is_prepared, refused
@@ -110,6 +111,15 @@ class Session:
 
         The whole text is read before anything of it runs, as far as PITR statements go.
         """
+        try:
+            yield from self._results(text)
+        except SqlError as error:
+            bare = self._server.rules.letters_need_no_quotes and not text.isascii()
+            if error.code == 1064 and bare:
+                raise unsupported(text) from None  # the words of this emulator are of ASCII
+            raise
+
+    def _results(self, text: str) -> Iterator[Outcome]:
         statements = sources(text)
         parsed = [grammar.parse(source, self._server.rules) for source in statements]
         if not statements:

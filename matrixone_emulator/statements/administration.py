@@ -6,8 +6,9 @@ from collections.abc import Callable
 
 from ..clock import utc
 from ..errors import SqlError
+from ..names import fold
 from ..parsing.redact import unsupported
-from ..parsing.scanner import Kind, Source, Token, fold
+from ..parsing.scanner import Kind, Source, Token
 from ..parsing.unimplemented import source_parse_error
 from ..system.accounts import Account, Accounts, Identity, no_privilege
 from ..types.columns import Column, ColumnType

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from ..compiler.headings import text as expression_text
 from ..errors import SqlError
+from ..names import fold
 from ..parsing.ddl_statements import Action, AlterTable, ColumnSpec, KeySpec
 from ..parsing.dialect import parse_expression
 from ..parsing.redact import unsupported
@@ -85,7 +86,7 @@ def _refilled(before: TableDef, definition: TableDef, actions: list[Action]) -> 
     The server copies the others as they are, also those that lack rows: it looks for the names of
     the changed columns among those of the indexes.
     """
-    changed_ones = {action.name.lower() for action in actions if action.name}
+    changed_ones = {fold(action.name) for action in actions if action.name}
     every = before.primary != definition.primary
     indexes = tuple(
         replace(index, mark="") if every or index.name in changed_ones else index
@@ -137,7 +138,7 @@ def _stays(columns: tuple[ColumnDef, ...], column: ColumnDef, position: str | No
     at = columns.index(column)
     if position == "":
         return at == 0
-    return at > 0 and columns[at - 1].lower == position.lower()
+    return at > 0 and columns[at - 1].lower == fold(position)
 
 
 def _only_remarks(old: ColumnDef, new: ColumnSpec) -> bool:
@@ -146,7 +147,7 @@ def _only_remarks(old: ColumnDef, new: ColumnSpec) -> bool:
         return False
     nullable = new.nullable is not False
     return (
-        (new.name or old.name).lower() == old.lower
+        fold(new.name or old.name) == old.lower
         and new.type == old.type
         and nullable == old.nullable
         and new.auto_increment == old.auto_increment
@@ -167,7 +168,7 @@ def check_position(definition: TableDef, action: Action) -> None:
     if not action.position:
         return
     if definition.column(action.position) is None or (
-        action.name and action.position.lower() == action.name.lower()
+        action.name and fold(action.position) == fold(action.name)
     ):
         raise SqlError(1054, f"Unknown column '{action.position}' in 'Columns Set'")
 
@@ -211,12 +212,12 @@ def in_place(session: Workspace, version: Version, action: Action, started: Tabl
     elif kind == "charset":
         new = definition
     elif kind == "visible":
-        if all(index.name != action.name.lower() for index in definition.indexes):
+        if all(index.name != fold(action.name) for index in definition.indexes):
             raise SqlError.internal(f"Can't ALTER '{action.name}'; check that column/key exists")
         new = replace(
             definition,
             indexes=tuple(
-                replace(i, visible=bool(action.text)) if i.name == action.name.lower() else i
+                replace(i, visible=bool(action.text)) if i.name == fold(action.name) else i
                 for i in definition.indexes
             ),
         )
@@ -268,7 +269,7 @@ def check_rows(session: Workspace, version: Version, definition: TableDef) -> No
 
 
 def drop_foreign(definition: TableDef, name: str) -> TableDef:
-    kept = tuple(key for key in definition.foreign_keys if key.name != name.lower())
+    kept = tuple(key for key in definition.foreign_keys if key.name != fold(name))
     if len(kept) == len(definition.foreign_keys):
         raise SqlError.internal(f"Can't DROP '{name}'; check that column/key exists")
     return replace(definition, foreign_keys=kept)
@@ -280,11 +281,11 @@ def rename_column(session: Workspace, version: Version, action: Action) -> Versi
     old = column_of(definition, action.name)
     other = definition.column(action.new_name)
     if other is not None and other.key != old.key:
-        raise SqlError(1060, f"Duplicate column name '{action.new_name.lower()}'")
+        raise SqlError(1060, f"Duplicate column name '{fold(action.new_name)}'")
     home = home_of(session, version)
     followers: dict[tuple[str, str], tuple[ForeignKeyDef, ...]] = {}
     for child, key in session.catalogue.children(version):
-        names = tuple(action.new_name if n.lower() == old.lower else n for n in key.parent_columns)
+        names = tuple(action.new_name if fold(n) == old.lower else n for n in key.parent_columns)
         if names == key.parent_columns:
             continue
         own = child.version == version.version
@@ -405,7 +406,7 @@ def _place(
 def add_columns(session: Workspace, definition: TableDef, action: Action) -> TableDef:
     for spec in action.columns:
         if definition.column(spec.name) is not None:
-            raise SqlError(1060, f"Duplicate column name '{spec.name.lower()}'")
+            raise SqlError(1060, f"Duplicate column name '{fold(spec.name)}'")
         column = make_column(spec, f"c{definition.next_key}")
         check_default(session, column)
         columns = _place(definition.columns, column, action.position, definition)
@@ -434,7 +435,7 @@ def drop_column(
                 f"'{key.name}'",
             )
     for child, key in session.catalogue.children(version):
-        if old.lower in (name.lower() for name in key.parent_columns):
+        if old.lower in (fold(name) for name in key.parent_columns):
             raise SqlError(
                 1829,
                 f"Cannot drop column '{old.lower}': needed in a foreign key constraint "
@@ -463,7 +464,7 @@ def change_column(
     old = column_of(definition, action.name)
     other = definition.column(spec.name)
     if other is not None and other.key != old.key:
-        raise SqlError(1060, f"Duplicate column name '{spec.name.lower()}'")
+        raise SqlError(1060, f"Duplicate column name '{fold(spec.name)}'")
     if spec.checks:
         shown = "true" if session.rules.checks_are_kept else "false"
         raise SqlError(
@@ -498,7 +499,7 @@ def refuse_foreign_change(
                 f"'{key.name}'",
             )
     for child, key in session.catalogue.children(version):
-        if old.lower in (name.lower() for name in key.parent_columns) and old.type != new.type:
+        if old.lower in (fold(name) for name in key.parent_columns) and old.type != new.type:
             raise SqlError(
                 1833,
                 f"Cannot change column '{old.lower}': used in a foreign key constraint "

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from ..errors import SqlError
+from ..names import fold
 from ..parsing.ddl_statements import (
     CreateDatabase,
     DropDatabase,
@@ -62,7 +63,7 @@ def drop_database(session: Workspace, statement: DropDatabase) -> Result:
         for version in session.catalogue.tables(database):
             _refuse_back_quote(version)
     session.drop_database(database)
-    if session.context.database.lower() == statement.name:
+    if fold(session.context.database) == statement.name:
         session.context.database = ""  # a rollback does not choose it again
     return Result(affected=len(inside) if session.rules.drop_database_counts_tables else 1)
 

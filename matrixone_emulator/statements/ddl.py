@@ -10,6 +10,7 @@ from sqlglot import exp
 from ..compiler.headings import source_text
 from ..compiler.query import Compiler
 from ..errors import SqlError
+from ..names import fold
 from ..parsing.ddl_statements import (
     ColumnSpec,
     CreateIndex,
@@ -130,11 +131,11 @@ def check_default(session: Workspace, column: ColumnDef) -> None:
 
 
 def _refuse_duplicate(session: Workspace, columns: list[ColumnDef], name: str) -> None:
-    same = [column.name for column in columns if column.name.lower() == name.lower()]
+    same = [column.name for column in columns if fold(column.name) == fold(name)]
     if same and name not in same:
         raise unsupported(session.statement_text)  # the server takes them for two
     if same:
-        raise SqlError(3819, f'constraint violation: duplicate column "{name.lower()}"')
+        raise SqlError(3819, f'constraint violation: duplicate column "{fold(name)}"')
 
 
 def build(session: Workspace, home: DatabaseVersion, statement: CreateTable) -> TableDef:
@@ -166,7 +167,7 @@ def build(session: Workspace, home: DatabaseVersion, statement: CreateTable) -> 
             for name in key.columns:
                 if definition.column(name) is None:
                     raise SqlError(
-                        20301, f"invalid input: column '{name.lower()}' doesn't exist in table"
+                        20301, f"invalid input: column '{fold(name)}' doesn't exist in table"
                     )
             definition = set_primary(definition, key.columns)
     unique = [key for key in statement.keys if key.kind == "unique"]
@@ -260,9 +261,9 @@ def create_as_select(session: Workspace, home: DatabaseVersion, statement: Creat
     known = _copied_columns(session, tree)
     if len(known) != len(query.labels):
         known = [ColumnSpec("", kind, nullable=True) for kind in query.types]
-    declared = {spec.name.lower() for spec in columns}
+    declared = {fold(spec.name) for spec in columns}
     for label, kind, spec in zip(query.labels, query.types, known, strict=True):
-        if label.lower() not in declared:
+        if fold(label) not in declared:
             columns.append(replace(spec, name=label, type=_stored_type(kind)))
     definition = build(session, home, replace(statement, columns=columns))
     rows = session.run(query.sql, compiler.parameters).fetchall()
@@ -301,21 +302,21 @@ def _copied_columns(session: Workspace, tree: exp.Expr) -> list[ColumnSpec]:
         name = node.name.partition(TIME_MARK)[0]
         if name != node.name:
             return []
-        home = session.need_database(node.db.lower())
-        version = session.catalogue.table(home, name.lower())
+        home = session.need_database(fold(node.db))
+        version = session.catalogue.table(home, fold(name))
         if version is None or version.definition.view is not None:
             return []
-        tables[(node.alias or name).lower()] = version.definition
+        tables[fold(node.alias or name)] = version.definition
     found: list[ColumnSpec] = []
     for item in tree.expressions:
         if item.is_star:
-            of = [item.table.lower()] if isinstance(item, exp.Column) else list(tables)
+            of = [fold(item.table)] if isinstance(item, exp.Column) else list(tables)
             found += [_copied(c) for t in of if t in tables for c in tables[t].columns]
             continue
         node = item.unalias()
         column = None
         if isinstance(node, exp.Column):
-            wanted = [tables.get(node.table.lower())] if node.table else list(tables.values())
+            wanted = [tables.get(fold(node.table))] if node.table else list(tables.values())
             column = next((c for t in wanted if t for c in [t.column(node.name)] if c), None)
         constant = isinstance(node, (exp.Literal, exp.Boolean, exp.CurrentTimestamp)) or (
             isinstance(node, exp.Anonymous) and str(node.this).lower() == "now"
@@ -462,7 +463,7 @@ def drop_index(session: Workspace, statement: DropIndex) -> Result:
     database = session.database_name(statement.table.database)
     version = session.need_table(database, statement.table.name)
     names = {index.name for index in version.definition.indexes}
-    if statement.name.lower() in names:
+    if fold(statement.name) in names:
         remove_index(session, version, statement.name)
     elif not statement.if_exists:
         raise SqlError.internal(f"not found index: {statement.name}")
@@ -472,13 +473,13 @@ def drop_index(session: Workspace, statement: DropIndex) -> Result:
 def _refuse_needed_key(session: Workspace, version: Version, name: str) -> None:
     """Refuse (1553) to drop the only key of the columns that a foreign key refers to."""
     definition = version.definition
-    dropped = [index for index in definition.indexes if index.name.lower() == name.lower()]
+    dropped = [index for index in definition.indexes if fold(index.name) == fold(name)]
     left = [definition.primary, *(i.columns for i in definition.indexes if i not in dropped)]
     for _, key in session.catalogue.children(version):
-        wanted = {column.lower() for column in key.parent_columns}
+        wanted = {fold(column) for column in key.parent_columns}
         for index in dropped:
-            names = {column.lower() for column in definition.names(index.columns)}
-            others = ({column.lower() for column in definition.names(keys)} for keys in left)
+            names = {fold(column) for column in definition.names(index.columns)}
+            others = ({fold(column) for column in definition.names(keys)} for keys in left)
             if index.unique and wanted == names and wanted not in others:
                 raise SqlError(
                     1553,
@@ -492,7 +493,7 @@ def remove_index(
     definition = version.definition
     if session.rules.referenced_keys_stay:
         _refuse_needed_key(session, version, name)
-    kept = tuple(index for index in definition.indexes if index.name.lower() != name.lower())
+    kept = tuple(index for index in definition.indexes if fold(index.name) != fold(name))
     if len(kept) == len(definition.indexes):
         if quiet:
             return version
@@ -538,9 +539,9 @@ def create_view(session: Workspace, statement: CreateView) -> Result:
         )
     taken: set[str] = set()
     for label in labels:
-        if label.lower() in taken:
-            raise SqlError(3819, f'constraint violation: duplicate column "{label.lower()}"')
-        taken.add(label.lower())
+        if fold(label) in taken:
+            raise SqlError(3819, f'constraint violation: duplicate column "{fold(label)}"')
+        taken.add(fold(label))
     columns = tuple(
         ColumnDef(label, f"c{number}", kind)
         for number, (label, kind) in enumerate(zip(labels, query.types, strict=True), 1)

@@ -8,6 +8,7 @@ from sqlglot import exp
 
 from ..compiler.scope import Scope
 from ..errors import SqlError
+from ..names import fold
 from ..types.definition import Version
 from .constraints import constraint_error
 from .row_writer import RowWriter, WriteResult
@@ -26,10 +27,10 @@ class Deleter(RowWriter):
         if using and not targets:
             targets = [table]
         from_sql = ""
-        named = {t.alias_or_name.lower() for t in targets}
+        named = {fold(t.alias_or_name) for t in targets}
         for one in using or [table]:
             for part in (one, *(join.this for join in one.args.get("joins") or [])):
-                if isinstance(part, exp.Table) and part.alias_or_name.lower() in named:
+                if isinstance(part, exp.Table) and fold(part.alias_or_name) in named:
                     self.target(part)
         for one in using or [table]:
             from_sql += f"{', ' if from_sql else ''}{self.compiler.add_table(one, scope)}"
@@ -41,8 +42,8 @@ class Deleter(RowWriter):
             version = self.session.need_table(scope.sources[0].database, scope.sources[0].name)
             if version.definition.view is None and not self.session.catalogue.children(version):
                 return self.truncate(version)
-        wanted = [t.alias_or_name.lower() for t in targets] or [scope.sources[0].alias.lower()]
-        sources = [source for source in scope.sources if source.alias.lower() in wanted]
+        wanted = [fold(t.alias_or_name) for t in targets] or [fold(scope.sources[0].alias)]
+        sources = [source for source in scope.sources if fold(source.alias) in wanted]
         if len(sources) != len(wanted):
             raise SqlError(1146, f"no such table {self.session.context.database}.{wanted[0]}")
         rows = []

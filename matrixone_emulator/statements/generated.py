@@ -8,6 +8,7 @@ from ..compiler.headings import source_text
 from ..compiler.query import Compiler
 from ..compiler.scope import Scope, Source, SourceColumn
 from ..errors import SqlError
+from ..names import fold
 from ..parsing.dialect import parse_expression
 from ..types.definition import ColumnDef, TableDef
 from ..types.values import Stored, store
@@ -50,7 +51,7 @@ def check(definition: TableDef) -> None:
             if isinstance(part, exp.Column) and definition.column(part.name) is None:
                 raise SqlError(
                     20301,
-                    f"invalid input: column '{part.name.lower()}' does not exist or cannot be "
+                    f"invalid input: column '{fold(part.name)}' does not exist or cannot be "
                     "referenced by a generated column",
                 )
 
@@ -58,13 +59,13 @@ def check(definition: TableDef) -> None:
 def refuse_change(definition: TableDef, name: str) -> None:
     """Refuse to change a column that others are generated from."""
     for column in definition.columns:
-        if column.generated is None or column.lower == name.lower():
+        if column.generated is None or column.lower == fold(name):
             continue
         used = parse_expression(column.generated).find_all(exp.Column)
-        if any(part.name.lower() == name.lower() for part in used):
+        if any(fold(part.name) == fold(name) for part in used):
             raise SqlError(
                 20301,
-                f"invalid input: Cannot modify column '{name.lower()}': generated column "
+                f"invalid input: Cannot modify column '{fold(name)}': generated column "
                 f"'{column.lower}' depends on it",
             )
 

@@ -9,6 +9,7 @@ from sqlglot import exp
 
 from ..compiler.scope import Scope, Source, SourceColumn
 from ..errors import SqlError
+from ..names import fold
 from ..parsing.dialect import parse_expression
 from ..parsing.lexer import syntax_error, tokens
 from ..types.definition import ColumnDef, TableDef, Version
@@ -90,7 +91,7 @@ class Inserter(RowWriter):
         for name in names:
             column = definition.column(name)
             if column is None:
-                raise SqlError(1054, f"Unknown column '{name.lower()}' in '{definition.name}'")
+                raise SqlError(1054, f"Unknown column '{fold(name)}' in '{definition.name}'")
             columns.append(column)
         return columns
 

@@ -6,6 +6,7 @@ import uuid
 from dataclasses import replace
 
 from ..errors import SqlError
+from ..names import fold
 from ..parsing.ddl_statements import (
     ForeignKeySpec,
     KeySpec,
@@ -30,7 +31,7 @@ def find_keys(definition: TableDef, names: list[str]) -> tuple[str, ...]:
     for name in names:
         column = definition.column(name)
         if column is None:
-            raise SqlError(20301, f"invalid input: column '{name.lower()}' is not exist")
+            raise SqlError(20301, f"invalid input: column '{fold(name)}' is not exist")
         keys.append(column.key)
     return tuple(keys)
 
@@ -51,17 +52,17 @@ def add_index(definition: TableDef, spec: KeySpec) -> TableDef:
             # The server's own table of keys stands in the way, under the new key's id.
             entry = f"({FIRST_ID},{definition.by_key(key).lower})"
             raise SqlError(1062, f"Duplicate entry '{entry}' for key '(id,column_name)'")
-    taken = {index.name.lower() for index in definition.indexes}
+    taken = {fold(index.name) for index in definition.indexes}
     name = spec.name
     if not name:
         base = definition.by_key(keys[0]).lower
         name, number = base, 2
         while name in taken:
             name, number = f"{base}_{number}", number + 1
-    elif name.lower() in taken:
+    elif fold(name) in taken:
         raise SqlError(1061, f"duplicate key name '{name}'")
     index = IndexDef(
-        name.lower(),
+        fold(name),
         keys,
         spec.kind == "unique",
         spec.comment,
@@ -102,7 +103,7 @@ def add_foreign_key(
     """The definition with one more foreign key, its parent checked."""
     for name in spec.columns:
         if definition.column(name) is None:
-            text = f"column '{name.lower()}' no exists in the creating table '{definition.name}'"
+            text = f"column '{fold(name)}' no exists in the creating table '{definition.name}'"
             raise SqlError.internal(text)
     keys = find_keys(definition, spec.columns)
     parent_database = spec.parent.database or home.name
@@ -123,7 +124,7 @@ def add_foreign_key(
         raise SqlError.not_emulated("a foreign key to fewer columns, of which the server panics")
     for name in names:
         if parent.column(name) is None:
-            text = f"column '{name.lower()}' no exists in table '{parent.name}'"
+            text = f"column '{fold(name)}' no exists in table '{parent.name}'"
             raise SqlError.internal(text)
     theirs = find_keys(parent, names)
     if parent is definition and set(keys) & set(theirs):
@@ -139,10 +140,10 @@ def add_foreign_key(
             text = f"type of reference column '{their_type.lower}' is not match for column"
             raise SqlError.internal(f"{text} '{mine.lower}'")
     name = spec.name or str(uuid.uuid4())
-    if any(key.name.lower() == name.lower() for key in definition.foreign_keys):
+    if any(fold(key.name) == fold(name) for key in definition.foreign_keys):
         raise SqlError(1061, f"Duplicate foreign key constraint name '{name}'")
     key = ForeignKeyDef(
-        name.lower(),
+        fold(name),
         keys,
         parent_database,
         spec.parent.name,
@@ -173,7 +174,7 @@ def refuse_keyless_parent(
     parent = definition if own else None if found is None else found.definition
     if parent is None:
         return
-    names = {name.lower() for name in key.parent_columns}
+    names = {fold(name) for name in key.parent_columns}
     unique = [parent.primary, *(index.columns for index in parent.indexes if index.unique)]
-    if not any(names <= {name.lower() for name in parent.names(group)} for group in unique):
+    if not any(names <= {fold(name) for name in parent.names(group)} for group in unique):
         raise SqlError.internal("failed to add the foreign key constraint")

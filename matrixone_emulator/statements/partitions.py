@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from ..errors import SqlError
+from ..names import fold
 from ..parsing.ddl_statements import ListedPartition, PartitionSpec
 from ..parsing.redact import unsupported
 from ..types.definition import PartitionDef, TableDef
@@ -20,7 +21,7 @@ def partitioned(session: Workspace, definition: TableDef, spec: PartitionSpec) -
     """The definition with its partitions, which are no tables before 4.0, and are not checked."""
     for name in spec.columns:
         if definition.column(name) is None:
-            raise SqlError(20301, f"invalid input: column {name.lower()} does not exist")
+            raise SqlError(20301, f"invalid input: column {fold(name)} does not exist")
     if spec.method == "RANGE" and len(spec.columns) > 1:
         raise SqlError.internal("RANGE PARTITIONING can only have one parameter")
     definition = replace(definition, partition_by=spec.head)

@@ -11,6 +11,7 @@ from sqlglot import exp
 from ..compiler.query import Compiler
 from ..compiler.scope import Scope
 from ..errors import SqlError
+from ..names import fold
 from ..parsing.dialect import parse_expression
 from ..parsing.lexer import TIME_MARK
 from ..parsing.redact import unsupported
@@ -77,7 +78,7 @@ class RowWriter:
             raise unsupported(self.statement)
         if TIME_MARK in table.name:
             raise SqlError(20301, "invalid input: cannot insert/update/delete from snapshot")
-        version = self.session.need_table(table.db.lower(), table.name.lower())
+        version = self.session.need_table(fold(table.db), fold(table.name))
         if version.definition.view is not None:
             raise SqlError(20301, "invalid input: cannot insert/update/delete from view")
         return version

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from ..compiler.query import Compiler, result_columns
 from ..errors import SqlError
 from ..functions.registry import like
+from ..names import fold
 from ..parsing.lexer import Token, tokens
 from ..parsing.redact import unsupported
 from ..parsing.show import Shown, read_describe, read_show
@@ -111,7 +112,7 @@ def _where(session: Workspace, shown: Shown, rows: _Rows) -> Result:
     """SHOW ... WHERE: any expression over the columns; 3.x gives many of them small labels."""
     labels = [label for label, _ in rows.columns]
     small = session.rules.filtered_labels_are_lower_case and not rows.keeps_labels
-    known = {label.lower() for label in labels}
+    known = {fold(label) for label in labels}
     condition = " ".join(
         f"`{token.text}`" if token.kind == "word" and token.text.lower() in known else token.text
         for token in shown.condition
@@ -120,7 +121,7 @@ def _where(session: Workspace, shown: Shown, rows: _Rows) -> Result:
     compiler = _ShowCompiler(text, session, rows)
     query = compiler.query(session.parse(text, tokens(text)))
     if small:
-        labels = [label.lower() for label in labels]
+        labels = [fold(label) for label in labels]
     return session.fetch(query.sql, compiler.parameters, labels, query.types)
 
 

@@ -6,6 +6,7 @@ from sqlglot import exp
 
 from ..compiler.scope import Scope, Value
 from ..errors import SqlError
+from ..names import fold
 from ..parsing.dialect import parse_expression
 from ..parsing.lexer import TIME_MARK
 from ..types.columns import SqlType
@@ -28,9 +29,9 @@ class Updater(RowWriter):
         scope = Scope()
         tables = [tree.this]
         tables.extend(join.this for join in tree.this.args.get("joins") or [])
-        changed_ones = {assignment.this.text("table").lower() for assignment in tree.expressions}
+        changed_ones = {fold(assignment.this.text("table")) for assignment in tree.expressions}
         for table in tables:
-            past = TIME_MARK in table.name and table.alias.lower() not in changed_ones
+            past = TIME_MARK in table.name and fold(table.alias) not in changed_ones
             if isinstance(table, exp.Table) and not (past and table is not tree.this):
                 self.target(table)
         from_sql = self.compiler.add_table(tree.this, scope)
@@ -76,7 +77,7 @@ class Updater(RowWriter):
             return
         read = next(node.find_all(exp.Column), None)
         if read is not None:
-            text = f"invalid input: ambiguous column reference '{read.name.lower()}'"
+            text = f"invalid input: ambiguous column reference '{fold(read.name)}'"
             raise SqlError(20301, text)
         if joined and not self.session.rules.enums_in_joined_updates:
             text = "invalid argument aggregate function any_value, bad value [ENUM]"
@@ -178,7 +179,7 @@ class Updater(RowWriter):
         """Resolve the target of an assignment to a table of FROM and a column."""
         name, table = node.name, node.args.get("table")
         for position, source in enumerate(scope.sources):
-            if table is not None and source.alias.lower() != table.name.lower():
+            if table is not None and fold(source.alias) != fold(table.name):
                 continue
             if source.find(name) is None or not source.name:
                 continue

@@ -9,6 +9,7 @@ from sqlglot import exp
 
 from ..compiler.scope import Scope, Source, SourceColumn, Value
 from ..errors import SqlError
+from ..names import fold
 from ..types.definition import ColumnDef, IndexDef, Version
 from ..types.values import Stored
 from .constraints import constraint_error
@@ -90,7 +91,7 @@ def update_conflicting_row(
         SourceColumn(column.name, f":n{index}", column.type)
         for index, column in enumerate(definition.columns)
     ]
-    compiler.defaults = {column.name.lower(): Value(column.sql, column.type) for column in proposed}
+    compiler.defaults = {fold(column.name): Value(column.sql, column.type) for column in proposed}
     source = Source(
         definition.name,
         "t",

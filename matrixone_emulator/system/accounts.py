@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from ..clock import Clock
 from ..errors import SqlError
+from ..names import fold
 from ..wire.passwords import password_hash, password_matches
 
 SYS = "sys"
@@ -117,7 +118,7 @@ class Accounts:
         """The identity of a client that proved its password; raises as the server does."""
         account_name, user_name, role = _login_parts(login)
         with self._lock:
-            account = self._by_name.get(account_name.lower())
+            account = self._by_name.get(fold(account_name))
             if account is None:
                 raise SqlError.internal(f"there is no tenant {account_name}")
             if account.status == "suspend":

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
+from ..names import fold
 from .columns import SqlType
 
 
@@ -27,7 +28,7 @@ class ColumnDef:
 
     @property
     def lower(self) -> str:
-        return self.name.lower()
+        return fold(self.name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,9 +129,9 @@ class TableDef:
     """Empty before 4.0, where they are no tables"""
 
     def column(self, name: str) -> ColumnDef | None:
-        lower = name.lower()
+        lower = fold(name)
         for column in self.columns:
-            if column.name.lower() == lower:
+            if fold(column.name) == lower:
                 return column
         return None
 

@@ -117,6 +117,8 @@ class Rules:
     """`||` joins texts whatever sql_mode says"""
     vector_index_variables: bool = False
 
+    letters_need_no_quotes: bool = False
+    """Names outside of quotes have letters outside of ASCII, too"""
     set_commits: bool = True
     """A SET commits the open transaction, and rolls it back where it fails"""
     isolation: str = "REPEATABLE-READ"
@@ -484,6 +486,7 @@ _MAIN = replace(
     more_keyword_rows=("WITHIN",),
     functions=KNOWN_MAIN,
     set_commits=False,
+    letters_need_no_quotes=True,
     isolation="READ-COMMITTED",
     isolation_inside_code=1568,
     database_clone_checks_if_not_exists=True,

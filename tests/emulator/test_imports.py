@@ -15,6 +15,7 @@ SOURCES = Path(matrixone_emulator.__file__).parent
 ORDER = (
     "errors",
     "clock",
+    "names",
     "versions",
     "types",
     "wire",

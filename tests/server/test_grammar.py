@@ -8,7 +8,7 @@ from __future__ import annotations
 import pytest
 
 from tests.conftest import Server
-from tests.server.conftest import Client, internal
+from tests.server.conftest import Client, internal, is_main
 
 SYNTAX = (
     "SQL parser error: You have an error in your SQL syntax; check the manual that corresponds to "
@@ -198,6 +198,56 @@ def test_names_are_folded_character_by_character(
     assert stored in shop.ok("SHOW PITR").column
     shop.ok(f"DROP PITR {written}")
     assert stored not in shop.ok("SHOW PITR").column
+
+
+def test_ordinary_sql_folds_names_alike(shop: Client) -> None:
+    """A final sigma, and I with a dot, in each place where a name stands."""
+    shop.ok(
+        "USE ~",
+        "CREATE TABLE `tΑΣ` (Id INT PRIMARY KEY, `İsim` VARCHAR(9), `ΧΣ` INT, UNIQUE `kΣ` (`ΧΣ`))",
+        "INSERT INTO `TΑΣ` (ID, `İSİM`, `χσ`) VALUES (1, 'a', 2)",
+        "ALTER TABLE `tΑΣ` ADD COLUMN `ΒΣ` INT",
+        "UPDATE `tΑΣ` SET `βσ` = 3 WHERE isim = 'a'",
+    )
+    assert shop.ok("SHOW TABLES LIKE 'tα%'").column == ["tασ"]
+    assert shop.rows("SELECT isim, `χσ`, `t`.`ΒΣ` FROM `tασ` t WHERE t.`ΒΣ` = 3") == [("a", 2, 3)]
+    assert shop.rows("SELECT `İsim` AS `ΛΣ` FROM `tΑΣ` ORDER BY `λσ`") == [("a",)]
+    assert shop.rows("WITH `wΣ` AS (SELECT 1 AS `aΣ`) SELECT `Wσ`.`aσ` FROM `Wσ`") == [(1,)]
+    shop.ok(
+        "CREATE VIEW `vΣ` AS SELECT `Isim` FROM `tΑΣ`",
+        "DROP VIEW `VΣ`",
+        "RENAME TABLE `tΑΣ` TO `uΣ`",
+        "CREATE TABLE ch (`xΣ` INT, CONSTRAINT `fΣ` FOREIGN KEY (`Xσ`) REFERENCES `Uσ` (ID))",
+        "DROP TABLE ch",
+        "ALTER TABLE `uΣ` DROP COLUMN `βσ`",
+        "DROP INDEX `KΣ` ON `uσ`",
+    )
+    assert shop.rows("SELECT * FROM `Uσ`") == [(1, "a", 2)]
+
+
+@pytest.mark.parametrize(
+    ("statement", "near"),
+    [
+        ("SELECT a, χσ FROM t", " χσ FROM t"),
+        ("SELECT 1 AS χ", " χ"),
+        ("SELECT 'é', 1 + ü", " ü"),
+        ("SELECT * FROM tü", "ü"),
+        ("INSERT INTO tΑΣ VALUES (1)", "ΑΣ VALUES (1)"),
+        ("UPDATE ü SET a = 1", " ü SET a = 1"),
+        ("DELETE FROM ü", " ü"),
+        ("CREATE DATABASE fΣ", "Σ"),
+        ("DROP PITR pσ", "σ"),
+    ],
+)
+def test_other_letters_stand_in_quotes_alone(
+    shop: Client, server: Server, statement: str, near: str
+) -> None:
+    code, text = shop.error(statement) or (0, "")
+    if is_main(server):
+        assert code != 1064
+        return
+    assert code == 1064
+    assert text.endswith(f'near "{near}";')
 
 
 def test_show_pitr_where_compares_with_the_folded_name(shop: Client) -> None:
