@@ -37,9 +37,12 @@ class SqlError(Exception):
         return cls(1235, f"MatrixOne emulator does not support: {what}", "42000")
 
     @classmethod
-    def no_column(cls, what: str) -> SqlError:
-        """Error of an unknown column; versions differ in the code (versions/rules.py)."""
-        error = cls(20301, f"invalid input: {what}")
+    def no_column(cls, what: str, *, internal: bool = False) -> SqlError:
+        """Error of an unknown column; versions differ in the code (versions/rules.py).
+
+        :param internal: it was the general error, 20101, not 20301.
+        """
+        error = cls.internal(what) if internal else cls(20301, f"invalid input: {what}")
         error.misses_column = True
         return error
 

@@ -20,7 +20,7 @@ from ..types.columns import (
 )
 from .casts import no_aggregate, wrong_arguments
 from .convert import as_text, common_type, convert
-from .expressions import Expressions
+from .expressions import Expressions, literal_bytes
 from .grouping import AGGREGATES
 from .operators import as_number, sort_key
 from .scope import Scope, Value
@@ -76,8 +76,31 @@ def call(compiler: Expressions, node: exp.Expr, scope: Scope) -> Value:
     json = name in _NOT_OF_JSON and any(kind.kind == "json" for kind in kinds)
     if json or not low <= len(arguments) <= high:
         raise wrong_arguments(name, kinds)
+    if _gives_bytes(compiler, name, arguments, kinds):
+        return Value(f"CAST({handler(compiler, values).sql} AS BLOB)", SqlType("varbinary", 65535))
     return handler(compiler, values)
 
+
+def _gives_bytes(
+    compiler: Expressions, name: str, arguments: list[exp.Expr], kinds: list[SqlType]
+) -> bool:
+    """Whether a function of texts gives bytes here; those of columns are not emulated."""
+    written = [literal_bytes(node) is not None for node in arguments]
+    bits = compiler.context.rules.bits_are_bytes and any(written)
+    if name in _BYTES_OF_BYTES:
+        found = any(kind.is_bytes for kind in kinds)
+    else:
+        found = bits and name in _BYTES_OF_BITS
+    if found and not (bits and (written[0] or name in ("concat", "concat_ws"))):
+        raise compiler.unsupported()
+    return found
+
+
+_BYTES_OF_BYTES = frozenset(["concat", "concat_ws", "lpad", "rpad", "substr", "substring"])
+"""Functions that give bytes where one argument is of bytes; others give texts"""
+
+_BYTES_OF_BITS = frozenset(["left", "lower", "ltrim", "replace", "right", "rtrim", "upper"])
+"""Those that do so of bytes that are written out alone"""
 
 _PAIRS = {"ifnull": "ifnull function", "nullif": "nullif"}
 """Functions of two arguments with an error of their own, and what it calls them"""
@@ -220,6 +243,11 @@ def special(compiler: Expressions, node: exp.Expr, scope: Scope) -> Value:
         if unit in ("MONTH", "DAY", "HOUR", "MINUTE", "SECOND"):
             return Value(f"printf('%02d', {part})", varchar(10))
         return Value(f"CAST({part} AS TEXT)", varchar(10))
+    bits = not isinstance(node, exp.StrPosition) and any(
+        literal_bytes(part) is not None for part in node.walk()
+    )
+    if bits and compiler.context.rules.bits_are_bytes:
+        raise compiler.unsupported()  # gives bytes
     if isinstance(node, exp.GroupConcat):
         return _group_concat(compiler, node, scope)
     if isinstance(node, exp.Trim):
@@ -256,7 +284,10 @@ def _group_concat(compiler: Expressions, node: exp.GroupConcat, scope: Scope) ->
         inner = inner.expressions[0]
     # Several arguments are one text.
     parts = inner.expressions if isinstance(inner, exp.Concat) else [inner]
-    text = f"mo_concat({', '.join(as_text(v).sql for v in compiler.values(parts, scope))})"
+    values = compiler.values(parts, scope)
+    if any(value.type.is_bytes for value in values):
+        raise compiler.unsupported()  # gives bytes
+    text = f"mo_concat({', '.join(as_text(value).sql for value in values)})"
     between = quote_text(separator.name if separator is not None else ",")
     inside = ", ".join([text, between, quote_text(flags), *keys])
     return Value(f"mo_group_concat({inside})", SqlType("text"))
@@ -417,7 +448,7 @@ def _unix_timestamp(compiler: Expressions, values: list[Value]) -> Value:
     # Texts keep their fraction; a literal without one is known to have none.
     scale = 0 if values[0].type.is_temporal else 6
     if compiler.context.rules.unix_timestamp_keeps_fraction and values[0].type.is_temporal:
-        scale = values[0].type.scale
+        scale = 6 if values[0].type.scale else 0
     if isinstance(literal, str) and "." not in literal:
         scale = 0
     call = f"mo_unix_timestamp({moment.sql}, {scale}, {is_instant:d})"

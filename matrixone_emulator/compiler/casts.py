@@ -114,7 +114,11 @@ def _label(kind: SqlType) -> str:
 
 def json_as_number(value: Value, other: SqlType) -> Value:
     """Compile JSON as the operand of a number."""
-    kind = SqlType("bigint") if other.is_integer else SqlType("double")
+    return implicit_cast(value, SqlType("bigint") if other.is_integer else SqlType("double"))
+
+
+def implicit_cast(value: Value, kind: SqlType) -> Value:
+    """Compile a cast that the statement does not write."""
     packed = f"{quote_text(_packed(value.type))}, {quote_text(_packed(kind))}"
     return Value(f"mo_cast({value.sql}, {packed})", kind)
 
@@ -147,8 +151,10 @@ def _refuse(source: SqlType, target: SqlType, rules: Rules) -> None:
     """Refuse pairs of types between which there is no cast."""
     to_json = target.kind == "json" and not source.is_text and not source.is_bytes
     from_json = source.kind == "json" and target.is_numeric
+    is_truth = source.kind == "json" and target.kind == "bool" and not rules.json_is_bool
     if (
         (to_json and not rules.numbers_are_json)
+        or is_truth
         or (from_json and not rules.json_is_number)
         or (target.kind == "date" and source.is_numeric)
         or (target.kind in ("datetime", "timestamp") and source.is_integer)
@@ -318,11 +324,26 @@ def _from_json(rules: Rules, text: str, target: SqlType) -> Stored:
     document = json.loads(text, parse_float=decimal.Decimal)
     if document is None and not target.is_text:
         return None
+    if target.kind == "bool":
+        return _truth_in_json(document)
     if target.is_numeric:
         return _number_in_json(rules, document, target)
     if isinstance(document, str) and (rules.cast_json_gives_its_text or not target.is_text):
         text = document
     return cast_stored(rules, text, "varchar 65535 0 0", _packed(target))
+
+
+def _truth_in_json(document: object) -> int:
+    """A truth or a number, or a text that is one of these."""
+    words = {"true": 1, "t": 1, "false": 0, "f": 0}
+    if isinstance(document, str) and document.lower() in words:
+        return words[document.lower()]
+    try:
+        if isinstance(document, (bool, int, str, decimal.Decimal)):
+            return int(decimal.Decimal(document) != 0)
+    except decimal.InvalidOperation:
+        pass
+    raise SqlError(20203, "invalid argument operator cast, bad value [JSON -> BOOL]")
 
 
 def _number_in_json(rules: Rules, document: object, target: SqlType) -> Stored:

@@ -118,6 +118,8 @@ def truth(value: Value) -> str:
     """Compile *value* as a condition."""
     if value.type.kind == "decimal" or value.type.is_temporal:
         raise no_cast(value.type, BOOL)
+    if value.type.kind == "json":
+        raise SqlError.not_emulated("JSON as a condition, which is refused in most places")
     if value.type.is_text or value.type.is_bytes:
         return f"mo_truth({value.sql})"
     return value.sql

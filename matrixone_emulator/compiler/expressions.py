@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from itertools import pairwise
 
 from sqlglot import exp
@@ -64,6 +65,16 @@ _KEYWORD_CALLS: dict[type[exp.Expr], str] = {
     exp.Localtimestamp: "localtimestamp",
 }
 """Keywords that the server takes for other functions than the ones with their values"""
+
+
+def literal_bytes(node: exp.Expr) -> bytes | None:
+    """The bytes of x'41', 0x41 and b'1'; None of anything else."""
+    if isinstance(node, exp.HexString):
+        return bytes.fromhex(str(node.this))
+    if isinstance(node, exp.BitString):
+        number = int(str(node.this) or "0", 2)
+        return number.to_bytes(max(1, (len(str(node.this)) + 7) // 8), "big")
+    return None
 
 
 class Expressions(Operators):
@@ -176,12 +187,8 @@ class Expressions(Operators):
             return Value(f"mo_concat({', '.join(parts)})", varchar(65535))
         if isinstance(node, exp.Concat):
             return text_value("".join(str(part.this) for part in node.expressions))
-        if isinstance(node, exp.HexString):
-            return Value(f"x'{node.this}'", varchar(max(1, len(node.this) // 2)))
-        if isinstance(node, exp.BitString):
-            number = int(str(node.this) or "0", 2)
-            data = number.to_bytes(max(1, (len(str(node.this)) + 7) // 8), "big")
-            return Value(f"x'{data.hex()}'", varchar(len(data)))
+        if (data := literal_bytes(node)) is not None:
+            return self.bits(data)
         if isinstance(node, exp.BitwiseXor):
             a, b = (
                 convert(self.value(side, scope), BIGINT).sql
@@ -234,6 +241,16 @@ class Expressions(Operators):
             raise self.unsupported()
         raise self.unsupported()
 
+    def bits(self, data: bytes) -> Value:
+        """A literal of bytes, which most versions take for a text."""
+        sql = f"x'{data.hex()}'"
+        if self.context.rules.bits_are_bytes:
+            return Value(sql, SqlType("varbinary", max(1, len(data))))
+        with contextlib.suppress(UnicodeDecodeError):
+            data.decode()
+            sql = f"CAST({sql} AS TEXT)"
+        return Value(sql, varchar(max(1, len(data))))
+
     def case(self, node: exp.Case, scope: Scope) -> Value:
         operand = self.value(node.this, scope) if node.this is not None else None
         branches: list[tuple[str, Value]] = []
@@ -275,7 +292,12 @@ class Expressions(Operators):
         return common_type(kinds)
 
     def cast(self, node: exp.Cast, scope: Scope) -> Value:
+        data = literal_bytes(node.this)
         value = self.value(node.this, scope)
+        if data is not None and node.to.this == exp.DataType.Type.JSON:
+            raise self.unsupported()
+        if data is not None:  # a number of its bytes
+            value = Value(f"x'{data.hex()}'", value.type)
         if character_set(node):
             return as_text(value)
         return cast_value(self.statement, value, node.to, self.context.rules)

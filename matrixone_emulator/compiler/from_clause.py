@@ -161,7 +161,7 @@ class FromCompiler(Expressions):
             if theirs is None or ours is None:
                 side = "left" if ours is None else "right"
                 text = f"column '{name}' specified in USING clause does not exist in {side} table"
-                raise SqlError(20301, f"invalid input: {text}")
+                raise SqlError.no_column(text)
             parts.append(
                 self.compare(Value(ours.sql, ours.type), "=", Value(theirs.sql, theirs.type))
             )

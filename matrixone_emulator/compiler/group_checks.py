@@ -55,12 +55,78 @@ def not_selected(word: str, index: int) -> SqlError:
     return SqlError(1149, f"SQL syntax error: {text}")
 
 
+def check_filter(node: exp.Select, scope: Scope, rules: Rules) -> None:
+    """Refuse columns in the HAVING of a query that groups and aggregates nothing.
+
+    It filters the rows; after 4.2.0 by the columns that the query selects, or their aliases.
+    """
+    selected = set() if not rules.having_filters_rows else _selected(node, scope)
+    aliases = _aliases(node)
+    for column in _own_columns(node.args["having"].this):
+        plain = not column.table and fold(column.name) in aliases
+        owner = _owner(column, scope)
+        name = owner + fold(column.name)
+        if rules.having_filters_rows:
+            if plain or name in selected:
+                continue
+            scope.column([part.name for part in column.parts])
+            raise not_grouped(fold(column.sql("mysql").replace("`", "")))
+        if owner:
+            raise not_grouped(name)
+        if not plain:
+            raise not_grouped(".".join(fold(part.name) for part in column.parts))
+        for inner in _own_columns(aliases[fold(column.name)]):
+            raise not_grouped(_owner(inner, scope) + fold(inner.name))
+
+
+def replaced_names(node: exp.Select, scope: Scope, having: exp.Expr) -> exp.Expr:
+    """The HAVING of such a query with what its aliases mean, which come before columns."""
+    aliases = _aliases(node)
+
+    def meant(part: exp.Expression) -> exp.Expression:
+        if isinstance(part, exp.Column) and not part.table:
+            found = aliases.get(fold(part.name))
+            if found is not None:
+                return exp.Paren(this=found.copy())
+        return part
+
+    return having.copy().transform(meant) if aliases else having
+
+
+def _aliases(node: exp.Select) -> dict[str, exp.Expr]:
+    return {fold(item.alias): item.this for item in node.expressions if isinstance(item, exp.Alias)}
+
+
+def _selected(node: exp.Select, scope: Scope) -> set[str]:
+    """The columns of FROM that a query selects as they are, with their tables."""
+    found = set()
+    for item in node.expressions:
+        part = item.unalias()
+        if not isinstance(part, (exp.Star, exp.Column)):
+            continue
+        if isinstance(part, exp.Column) and not isinstance(part.this, exp.Star):
+            found.add(_owner(part, scope) + fold(part.name))
+            continue
+        wanted = fold(part.table) if isinstance(part, exp.Column) else ""
+        for source in scope.sources:
+            if wanted in ("", fold(source.alias)):
+                found |= {f"{source.alias}.{fold(column.name)}" for column in source.columns}
+    return found
+
+
+def _own_columns(part: exp.Expr) -> Iterator[exp.Column]:
+    """The columns that an expression names outside of aggregates and subqueries."""
+    if isinstance(part, exp.Column):
+        yield part
+    elif not isinstance(part, (exp.Subquery, exp.Select, exp.Exists)) and not is_aggregate(part):
+        for child in part.iter_expressions():
+            yield from _own_columns(child)
+
+
 def check_group(node: exp.Select, scope: Scope, rules: Rules) -> None:
     """Refuse columns outside aggregates that are not grouped by (sql_mode ONLY_FULL_GROUP_BY)."""
     group = node.args.get("group")
-    aliases = {
-        fold(item.alias): item.this for item in node.expressions if isinstance(item, exp.Alias)
-    }
+    aliases = _aliases(node)
     keys: set[str] = set()
     for key in group.expressions if group is not None else ():
         if isinstance(key, exp.Literal) and key.name.isdigit():
@@ -71,6 +137,8 @@ def check_group(node: exp.Select, scope: Scope, rules: Rules) -> None:
             if _owner(key, scope):
                 keys.add(_owner(key, scope) + fold(key.name))
                 continue
+            if fold(key.name) not in aliases:
+                scope.column([key.name])
             key = aliases.get(fold(key.name), key)
         keys.add(_normal(key, scope))
 
@@ -117,16 +185,30 @@ def check_group(node: exp.Select, scope: Scope, rules: Rules) -> None:
             if name not in source.merged and f"{source.alias}.{name}" not in keys:
                 raise not_grouped(f"{source.alias}.{name}")
 
+    having, order = node.args.get("having"), node.args.get("order")
+    if having is not None:
+        visit(having.this)
+        _check_having(having.this, scope, aliases, rules)
     for item in node.expressions:
         visit(item.unalias())
-    having, order = node.args.get("having"), node.args.get("order")
-    if having is not None and not rules.ungrouped_having:
-        visit(having.this)
     for item in order.expressions if order is not None else ():
         target = item.this
         plain = isinstance(target, exp.Column) and not target.table
         if not (plain and fold(target.name) in aliases):
             visit(target)
+
+
+def _check_having(
+    having: exp.Expr, scope: Scope, aliases: dict[str, exp.Expr], rules: Rules
+) -> None:
+    """Refuse names that are nobody's; up to 4.2.0 as if they were not grouped by."""
+    if rules.having_filters_rows:
+        return
+    for column in _own_columns(having):
+        name = ".".join(fold(part.name) for part in column.parts)
+        outer = scope.outer is not None
+        if not outer and not _owner(column, scope) and name not in aliases:
+            raise not_grouped(name)
 
 
 def _outer_names(subquery: exp.Expr, scope: Scope) -> Iterator[str]:

@@ -24,7 +24,7 @@ from ..types.columns import (
 )
 from ..types.values import parse_moment
 from ..versions.rules import Rules
-from .casts import json_as_number, no_cast, no_operator
+from .casts import implicit_cast, json_as_number, no_cast, no_operator
 from .convert import (
     as_text,
     comparable,
@@ -203,10 +203,11 @@ class Operators:
             return Value(f"({joined})" if operator == "=" else f"(NOT ({joined}))", BOOL)
         if isinstance(right_node, (exp.Any, exp.All)):
             return self.quantified(left_node, operator, right_node, scope)
-        return Value(
-            self.compare(self.value(left_node, scope), operator, self.value(right_node, scope)),
-            BOOL,
-        )
+        left, right = self.value(left_node, scope), self.value(right_node, scope)
+        for literal, other in ((left_node, right), (right_node, left)):
+            if isinstance(literal, exp.HexString | exp.BitString) and other.type.is_numeric:
+                raise self.unsupported()
+        return Value(self.compare(left, operator, right), BOOL)
 
     def quantified(
         self, node: exp.Expr, operator: str, right: exp.Any | exp.All, scope: Scope
@@ -220,8 +221,10 @@ class Operators:
 
     def beside_json(self, document: Value, other: Value) -> tuple[Value, Value]:
         """Operands of JSON beside another type: JSON becomes a number beside numbers, if it can."""
-        if other.type.kind == "bool":
+        if other.type.kind == "bool" and not self.context.rules.json_is_bool:
             raise no_cast(document.type, other.type)
+        if other.type.kind == "bool":
+            return implicit_cast(document, other.type), other
         if other.type.is_numeric and not self.context.rules.json_is_number:
             raise no_cast(document.type, BIGINT if other.type.is_integer else DOUBLE)
         if other.type.is_numeric:
@@ -243,9 +246,10 @@ class Operators:
     def refuse_operands(self, operator: str, left: Value, right: Value) -> None:
         """Refuse types that the operator does not take."""
         kinds = [side.type for side in (left, right)]
-        json = "json" in (left.type.kind, right.type.kind)
+        names = (left.type.kind, right.type.kind)
+        json = "json" in names
         long = any(kind.kind == "decimal" and kind.width > 38 for kind in kinds)
-        if (json and all(kind.is_text for kind in kinds)) or (
+        if (json and ("bool" in names or all(kind.is_text for kind in kinds))) or (
             long and not self.context.rules.long_decimals_calculate
         ):
             raise no_operator(operator, *kinds)
@@ -348,6 +352,8 @@ class Operators:
         return Value(f"mo_interval({wide.sql}, {count}, '{unit}')", SqlType("datetime", 0, scale))
 
     def negative(self, node: exp.Neg, scope: Scope) -> Value:
+        if isinstance(node.this, exp.HexString | exp.BitString):
+            raise self.unsupported()
         value = self.value(node.this, scope)
         if value.type.kind == "json":
             raise no_operator("unary_minus", value.type)

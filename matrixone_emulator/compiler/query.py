@@ -13,7 +13,7 @@ from ..types.columns import TEXT, Column, SqlType
 from . import calls
 from .convert import as_text, common_type, convert
 from .from_clause import Cte, FromCompiler
-from .group_checks import check_aggregates, check_group, not_selected
+from .group_checks import check_aggregates, check_filter, check_group, not_selected, replaced_names
 from .headings import heading
 from .operators import CompiledQuery
 from .scope import Lookup, Scope, Source, Value
@@ -179,9 +179,14 @@ class Compiler(FromCompiler):
         columns = ", ".join(f"{value.sql} AS k{index}" for index, value in enumerate(values))
         distinct = "DISTINCT " if node.args.get("distinct") is not None else ""
         having = node.args.get("having")
-        if check_aggregates(node) or having is not None:
+        aggregates = check_aggregates(node)
+        if aggregates:
             check_group(node, scope, self.context.rules)
-            merged = False
+        merged = merged and not aggregates and having is None
+        if having is not None and not aggregates:
+            check_filter(node, scope, self.context.rules)
+            if node.find(exp.Window) is not None:
+                raise self.unsupported()  # it filters what the windows have made
         lookups: list[Lookup] = []
         if merged:
             lookups, conditions = _passed_on(scope, values)
@@ -199,8 +204,11 @@ class Compiler(FromCompiler):
                 raise self.unsupported()
             keys = [self.positional(key, scope, values, "GROUP").sql for key in group.expressions]
             sql += f" GROUP BY {', '.join(keys)}"
-        if having is not None:
+        if having is not None and aggregates:
             sql += f" HAVING {self.condition(having.this, scope)}"
+        elif having is not None:
+            test = self.condition(replaced_names(node, scope, having.this), scope)
+            sql += f" {'WHERE' if where is None else 'AND'} ({test})"
         order = node.args.get("order")
         if order is not None:
             sql += f" ORDER BY {self.select_order(order, scope, values, bool(distinct))}"
@@ -235,7 +243,7 @@ class Compiler(FromCompiler):
             if isinstance(item, exp.Concat):
                 item = item.expressions[0]
         value = self.value(item, scope)
-        if isinstance(item, exp.Parameter):
+        if isinstance(item, exp.Parameter) and not self.context.rules.variables_keep_types:
             value = variable_text(value)
         values.append(value)
 

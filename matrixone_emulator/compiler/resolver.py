@@ -20,12 +20,12 @@ from ..parsing.redact import unsupported
 from ..parsing.times import parse_read_time
 from ..storage.records import SYSTEM_DATABASES, SessionContext
 from ..storage.shared import Shared
-from ..storage.snapshots import Snapshot
+from ..storage.snapshots import Snapshot, refuse_other_snapshot
 from ..storage.store import Store
 from ..storage.tables import Tables
 from ..storage.virtual import VirtualTable
 from ..types.columns import SqlType
-from ..types.definition import DatabaseVersion, Version
+from ..types.definition import DatabaseVersion, Named, Version
 from ..types.values import moment_text
 from ..versions.rules import Rules
 from .from_clause import ResolvedTable
@@ -215,6 +215,7 @@ class Resolver:
         if number == 0 and name not in _FIRST_TABLES:
             virtual = None
         if virtual is not None and not (virtual.sys_only and self.context.account_id != 0):
+            self.refuse_other_snapshot(moment, Named(home.name, name), home.id, 0)
             if virtual.unimplemented:
                 raise unsupported(self.statement_text)
             return self.virtual_source(home.name, name, virtual, at)
@@ -224,12 +225,49 @@ class Resolver:
         if version is None:
             code = self.rules.missing_table_code
             raise SqlError(code, f'SQL parser error: table "{name}" does not exist')
+        named = Named(home.name, name)
+        inner = self.refuse_other_snapshot(moment, named, home.id, version.logical_id)
         definition = version.definition
         if definition.view is not None:
-            return self._view(version, moment)
+            return self._view(version, inner)
         columns = [(column.name, column.key, column.type) for column in definition.columns]
         rows = self.catalogue.rows_sql(version, at)
         return ResolvedTable(home.name, name, rows, columns, lookups=self._lookups(version, at))
+
+    def refuse_other_snapshot(
+        self, moment: str, read: Named, database_id: int, table_id: int
+    ) -> str:
+        """Refuse to read by a snapshot what it is not of; what a view of it reads may be anything.
+
+        :param moment: the brace part of a statement.
+        :return: the brace part for the tables of a view.
+        """
+        snapshot = self.snapshot_of_object(moment)
+        if snapshot is None:
+            return moment
+        refuse_other_snapshot(snapshot, read, database_id, table_id)
+        return f"MO_TS = {snapshot.at}"
+
+    def refuse_other_list(self, moment: str, home: DatabaseVersion) -> None:
+        """Refuse to list what is in a database by the snapshot of a table, or of another one."""
+        snapshot = self.snapshot_of_object(moment)
+        if snapshot is None:
+            return
+        if snapshot.level == "table":
+            raise SqlError.internal(
+                f"table-level snapshot({snapshot.name}) cannot read database-wide metadata for "
+                f"database({home.name})"
+            )
+        refuse_other_snapshot(snapshot, Named(home.name, ""), home.id, 0)
+
+    def snapshot_of_object(self, moment: str) -> Snapshot | None:
+        """The snapshot that a brace part names, where it is of a database or table, and reads no
+        other."""
+        is_named = moment.strip().upper().startswith("SNAPSHOT")
+        if not is_named or not self.rules.snapshots_are_of_their_object:
+            return None
+        snapshot = self.snapshot(moment)
+        return snapshot if snapshot.level in ("database", "table") else None
 
     def _lookups(self, version: Version, at: int | None) -> tuple[Lookup, ...]:
         """The indexes of a table, where one of them lacks rows: of then, or for good."""

@@ -130,6 +130,9 @@ def _value_of(value: object) -> Value:
         return Value(str(value), BIGINT)
     if isinstance(value, float):
         return Value(repr(value), DOUBLE)
+    if isinstance(value, decimal.Decimal):
+        scale = max(0, -int(value.as_tuple().exponent))
+        return Value(quote_text(format(value, "f")), SqlType("decimal", 38, scale))
     return text_value(str(value))
 
 

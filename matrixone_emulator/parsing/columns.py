@@ -145,8 +145,7 @@ class ColumnReader(Reader):
         self.expect("REFERENCES")
         parent = self.named()
         parent_columns = self.names() if self.peek().upper == "(" else []
-        rule = self.rules.foreign_key_rule
-        found = ForeignKeySpec(name, columns, parent, parent_columns, rule, rule)
+        found = ForeignKeySpec(name, columns, parent, parent_columns)
         if self.accept("MATCH"):
             self.at += 1
         while self.accept("ON"):

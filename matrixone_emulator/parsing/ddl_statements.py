@@ -43,8 +43,8 @@ class ForeignKeySpec:
     columns: list[str]
     parent: Named
     parent_columns: list[str]
-    on_delete: str = "RESTRICT"
-    on_update: str = "RESTRICT"
+    on_delete: str = ""
+    on_update: str = ""
 
 
 @dataclass

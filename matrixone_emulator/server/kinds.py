@@ -87,7 +87,7 @@ def refuse_in_transaction(source: Source, pitr: grammar.Statement | None, rules:
         or words[0] in ("do", "kill", "restore")
         or (words[0] in ("lock", "unlock") and not rules.tables_lock_inside_transactions)
         or words == ("show", "roles")
-        or sets_transaction(source)
+        or (sets_transaction(source) and (source.words(2)[1] == "transaction" or rules.set_commits))
     ):
         if rules.isolation_inside_code == 1568 and sets_transaction(source):
             raise SqlError(

@@ -71,7 +71,7 @@ class Session:
         self._storage = server.storage.session(self)
         self._transaction = SessionTransaction(self._storage, server.rules)
         self.pitr = PitrStatements(server, self._storage, self)
-        self._prepared = PreparedStatements(server.rules, self.user_variable)
+        self._prepared = PreparedStatements(server.rules, self._need_user_variable)
 
     # -- SessionContext ----------------------------------------------------------------
 
@@ -91,6 +91,12 @@ class Session:
         return self._variables.shown(scope)
 
     def user_variable(self, name: str) -> object:
+        if self._server.rules.unset_variables_are_null:
+            return self._user_variables.get(name.lower())
+        return self._need_user_variable(name)
+
+    def _need_user_variable(self, name: str) -> object:
+        """The value of a variable that is set, as PREPARE needs it."""
         try:
             return self._user_variables[name.lower()]
         except KeyError:

@@ -24,6 +24,7 @@ from .keys import (
     find_keys,
     home_of,
     refuse_keyless_parent,
+    refuse_needed_key,
     refuse_own_key,
     set_primary,
     sorted_indexes,
@@ -231,6 +232,7 @@ def in_place(session: Workspace, version: Version, action: Action, started: Tabl
         check_default(session, column)
         new = definition.with_column(column)
     elif kind in ("auto_increment", "engine"):
+        refuse_number(session, definition, action)
         raise SqlError(
             20301,
             f"invalid input: unsupported alter option in inplace mode: {kind} = {action.text}",
@@ -343,14 +345,26 @@ def changed(session: Workspace, version: Version, definition: TableDef, action: 
     if kind == "drop_primary":
         if not definition.primary:
             raise SqlError(1091, "Can't DROP 'PRIMARY'; check that column/key exists")
+        refuse_needed_key(session, version, "PRIMARY")
         return replace(definition, primary=())
     if kind == "add_primary" and action.key is not None:
         return set_primary(definition, action.key.columns)
     if kind == "rename_column":
         old = column_of(definition, action.name)
         return definition.with_column(replace(old, name=action.new_name))
+    refuse_number(session, definition, action)
     text = clause_text(session, action)
     raise SqlError(20301, f"invalid input: unsupported alter option in copy mode: {text}")
+
+
+def refuse_number(session: Workspace, definition: TableDef, action: Action) -> None:
+    """Refuse AUTO_INCREMENT = n where the server takes it of tables that have such a column."""
+    if action.kind != "auto_increment" or not session.rules.auto_increment_is_set:
+        return
+    if definition.auto_column is not None:
+        raise unsupported(session.statement_text)
+    text = f"Table '{definition.name}' does not have an AUTO_INCREMENT column"
+    raise SqlError(20301, f"invalid input: {text}")
 
 
 def clause_text(session: Workspace, action: Action) -> str:

@@ -12,8 +12,9 @@ from ..compiler.query import Compiler
 from ..errors import SqlError
 from ..parsing.lexer import tokens
 from ..storage.records import Result
+from ..storage.snapshots import refuse_other_snapshot
 from ..types.definition import DatabaseVersion, IndexDef, Named, Version
-from .keys import refuse_keyless_parent
+from .keys import own_keys_follow, refuse_keyless_parent
 from .show_create import create_table_text, fail_on_default, printed_default
 from .workspace import Workspace
 
@@ -35,14 +36,10 @@ def copy_table(
     TABLE, with what that doubles.
     """
     keys = tuple(
-        replace(
-            key,
-            listed=True,
-            parent_database=home.name
-            if key.parent_database == old_database
-            else key.parent_database,
-        )
-        for key in source.definition.foreign_keys
+        replace(key.copied(), parent_database=home.name)
+        if key.parent_database == old_database
+        else key.copied()
+        for key in own_keys_follow(source, home.name, name)
     )
     if session.rules.quotes_doubled_in_expressions:
         fail_on_default(source, create_table_text(source, session.rules))
@@ -167,14 +164,12 @@ def _check_snapshot(session: Workspace, moment: str, past: Version, *, whole: bo
         raise SqlError.internal(
             "cannot use a table-level snapshot to clone cluster/account/database"
         )
-    if snapshot.level == "table" and snapshot.object_id != past.id:
-        shown = f"the table({past.database}-{past.name})"
-    elif snapshot.level == "database" and snapshot.object_id != past.database_id:
-        shown = f"the database({past.database})"
-    else:
-        return
-    raise SqlError.internal(
-        f"{snapshot.level}-level snapshot({snapshot.name}) does not belong to {shown}"
+    follows = session.rules.snapshots_follow_rebuilds
+    refuse_other_snapshot(
+        snapshot,
+        Named(past.database, past.name),
+        past.database_id,
+        past.logical_id if follows else past.id,
     )
 
 
@@ -210,8 +205,10 @@ def clone_database(session: Workspace, source: str, moment: str, name: str) -> N
         home = session.catalogue.add_database(session.context.account_id, name)
         session.emit("create_database", home, 0, home.id)
         return
-    if past is None:
+    if past is None and session.rules.missing_database_is_unselected:
         raise SqlError(1046, "No database selected")
+    if past is None:
+        raise SqlError(1049, f"Unknown database {source}")
 
     def work() -> None:
         home = session.catalogue.add_database(session.context.account_id, name)

@@ -31,6 +31,10 @@ def refuse_key_change(definition: TableDef, assignments: list[exp.EQ], rules: Ru
         unique |= set(index.columns) if index.unique else set()
     for assignment in assignments:
         column = definition.column(assignment.this.name)
+        if column is None and rules.upsert_of_column_is_checked:
+            raise SqlError.no_column(f"column '{assignment.this.name}' does not exist")
+        if column is None and rules.upsert_of_key_is_dml:
+            raise SqlError(20313, "unsupported DML: update primary key on duplicate")
         if column is not None and column.key in unique:
             if rules.upsert_of_key_is_dml:
                 raise SqlError(20313, "unsupported DML: update unique key on duplicate")
@@ -44,12 +48,20 @@ def not_null(column: ColumnDef) -> SqlError:
 
 
 def constraint_error(
-    error: sqlite3.Error, version: Version, row: list[Stored], rules: Rules
+    error: sqlite3.Error,
+    version: Version,
+    row: list[Stored],
+    rules: Rules,
+    *,
+    updating: bool = False,
 ) -> SqlError:
-    """Turn sqlite's refusal into the server's (1062, or the foreign key texts of 20101)."""
+    """Turn sqlite's refusal into the server's (1062, or the foreign key texts)."""
     text = str(error)
     if "mo-child" in text:
-        return SqlError.internal("Cannot add or update a child row: a foreign key constraint fails")
+        refusal = "Cannot add or update a child row: a foreign key constraint fails"
+        if "own" in text or (updating and rules.orphaning_update_is_1452):
+            return SqlError(1452, refusal)
+        return SqlError.internal(refusal)
     if "mo-parent" in text:
         return SqlError.internal(
             "Cannot delete or update a parent row: a foreign key constraint fails"

@@ -42,7 +42,9 @@ from .keys import (
     add_foreign_key,
     add_index,
     home_of,
+    own_keys_follow,
     refuse_keyless_parent,
+    refuse_needed_key,
     refuse_own_key,
     set_primary,
     sorted_indexes,
@@ -125,6 +127,10 @@ def check_default(session: Workspace, column: ColumnDef) -> None:
     ):
         raise _bad_default(column.name)
     node = parse_expression(column.default)
+    read = next(node.find_all(exp.Column), None)
+    if read is not None:
+        text = f"invalid input: ambiguous column reference '{fold(read.name)}'"
+        raise SqlError(20301, text)
     cell = literal_cell(node.this if isinstance(node, exp.Paren) else node)
     if cell is not None and cell[0] is not None:
         RowWriter(session, column.default).cell(cell[0], cell[1], column, 1)
@@ -177,6 +183,8 @@ def build(session: Workspace, home: DatabaseVersion, statement: CreateTable) -> 
     definition = sorted_indexes(definition)
     if session.rules.checks_are_kept:
         definition = replace(definition, checks=named_checks(statement))
+        for _, text in definition.checks:
+            generated.refuse_missing(definition, text)
     if statement.partition_by is not None:
         definition = partitioned(session, definition, statement.partition_by)
     for foreign in statement.foreign_keys:
@@ -226,7 +234,7 @@ def _create_table(session: Workspace, statement: CreateTable) -> Result:
         definition = replace(
             pattern.definition.copied(sound=True),
             name=name,
-            foreign_keys=(),
+            foreign_keys=tuple(key.copied() for key in own_keys_follow(pattern, home.name, name)),
             auto_start=1,
         )
     elif statement.select:
@@ -243,7 +251,8 @@ def create_as_select(session: Workspace, home: DatabaseVersion, statement: Creat
     found = tokens(statement.select)
     braces = [token.text[1:].strip().upper() for token in found if token.kind == "brace"]
     past = bool(braces)
-    if any(text.startswith("SNAPSHOT") for text in braces):
+    named = any(text.startswith("SNAPSHOT") for text in braces)
+    if named and not session.rules.create_as_select_of_snapshots:
         # The server panics, and sends a stack behind this line.
         panic = "internal error: panic not supported in internal sql executor: "
         raise SqlError(session.rules.panic_code, panic)
@@ -387,7 +396,10 @@ def truncate(session: Workspace, statement: Truncate) -> Result:
     if session.rules.truncate_checks_parents:
         for key in version.definition.foreign_keys:
             refuse_keyless_parent(session, version, version.definition, key)
-    empty = version.definition.with_new_indexes(sound=True)
+    keys = tuple(
+        replace(key.copied(), listed=key.listed) for key in version.definition.foreign_keys
+    )
+    empty = replace(version.definition.with_new_indexes(sound=True), foreign_keys=keys)
     new = session.catalogue.rebuild(home_of(session, version), version, empty, copy=False)
     session.emit("truncate_table", new, version.id, new.id)
     return Result()
@@ -470,29 +482,11 @@ def drop_index(session: Workspace, statement: DropIndex) -> Result:
     return Result()
 
 
-def _refuse_needed_key(session: Workspace, version: Version, name: str) -> None:
-    """Refuse (1553) to drop the only key of the columns that a foreign key refers to."""
-    definition = version.definition
-    dropped = [index for index in definition.indexes if fold(index.name) == fold(name)]
-    left = [definition.primary, *(i.columns for i in definition.indexes if i not in dropped)]
-    for _, key in session.catalogue.children(version):
-        wanted = {fold(column) for column in key.parent_columns}
-        for index in dropped:
-            names = {fold(column) for column in definition.names(index.columns)}
-            others = ({fold(column) for column in definition.names(keys)} for keys in left)
-            if index.unique and wanted == names and wanted not in others:
-                raise SqlError(
-                    1553,
-                    f"Cannot drop index '{index.name}': needed in a foreign key constraint",
-                )
-
-
 def remove_index(
     session: Workspace, version: Version, name: str, *, quiet: bool = False
 ) -> Version:
     definition = version.definition
-    if session.rules.referenced_keys_stay:
-        _refuse_needed_key(session, version, name)
+    refuse_needed_key(session, version, name)
     kept = tuple(index for index in definition.indexes if fold(index.name) != fold(name))
     if len(kept) == len(definition.indexes):
         if quiet:

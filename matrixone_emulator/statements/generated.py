@@ -48,12 +48,17 @@ def check(definition: TableDef) -> None:
             if name in _CHANGING or isinstance(part, _MOMENTS):
                 shown = name or "now"
                 raise SqlError(20301, f"{about} refer to a non-deterministic function '{shown}'")
-            if isinstance(part, exp.Column) and definition.column(part.name) is None:
-                raise SqlError(
-                    20301,
-                    f"invalid input: column '{fold(part.name)}' does not exist or cannot be "
-                    "referenced by a generated column",
-                )
+        refuse_missing(definition, column.generated)
+
+
+def refuse_missing(definition: TableDef, text: str) -> None:
+    """Refuse columns that the expression of a generated column, or of a CHECK, does not find."""
+    for part in parse_expression(text).find_all(exp.Column):
+        if definition.column(part.name) is None:
+            raise SqlError.no_column(
+                f"column '{fold(part.name)}' does not exist or cannot be referenced by a "
+                "generated column"
+            )
 
 
 def refuse_change(definition: TableDef, name: str) -> None:

@@ -23,6 +23,14 @@ from .upsert import Insertion, conflicting_rows, refuse_unique_conflict, update_
 from .workspace import Workspace
 
 
+def _ambiguous(nodes: list[exp.Expr], error: SqlError) -> SqlError:
+    """Error of VALUES that name a column: it is ambiguous, not missing."""
+    if not error.misses_column:
+        return error
+    read = next(part for node in nodes for part in node.find_all(exp.Column))
+    return SqlError(20301, f"invalid input: ambiguous column reference '{fold(read.name)}'")
+
+
 class Inserter(RowWriter):
     """Write the rows of one INSERT or REPLACE."""
 
@@ -140,7 +148,10 @@ class Inserter(RowWriter):
             else:
                 cells.append(fitted(cell, columns[index]))
         if open_cells:
-            found = self.evaluate([nodes[index] for index in open_cells])
+            try:
+                found = self.evaluate([nodes[index] for index in open_cells])
+            except SqlError as error:
+                raise _ambiguous(nodes, error) from None
             for index, cell in zip(open_cells, found, strict=True):
                 cells[index] = cell
         return cells

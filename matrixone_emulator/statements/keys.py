@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from ..errors import SqlError
@@ -19,6 +20,7 @@ from ..types.definition import (
     TableDef,
     Version,
 )
+from ..versions.rules import Rules
 from .workspace import Workspace
 
 
@@ -104,7 +106,7 @@ def add_foreign_key(
     for name in spec.columns:
         if definition.column(name) is None:
             text = f"column '{fold(name)}' no exists in the creating table '{definition.name}'"
-            raise SqlError.internal(text)
+            raise SqlError.no_column(text, internal=True)
     keys = find_keys(definition, spec.columns)
     parent_database = spec.parent.database or home.name
     if (parent_database, spec.parent.name) == (home.name, definition.name):
@@ -125,14 +127,13 @@ def add_foreign_key(
     for name in names:
         if parent.column(name) is None:
             text = f"column '{fold(name)}' no exists in table '{parent.name}'"
-            raise SqlError.internal(text)
+            raise SqlError.no_column(text, internal=True)
     theirs = find_keys(parent, names)
     if parent is definition and set(keys) & set(theirs):
         raise SqlError.internal(
             f"foreign key {definition.by_key(keys[0]).lower} can not reference to itself"
         )
-    unique = [parent.primary, *(index.columns for index in parent.indexes if index.unique)]
-    if not any(set(theirs) <= set(group) for group in unique):
+    if not referenced_key(parent, names, session.rules):
         raise SqlError.internal("failed to add the foreign key constraint")
     for ours, other in zip(keys, theirs, strict=True):
         mine, their_type = definition.by_key(ours), parent.by_key(other)
@@ -152,6 +153,41 @@ def add_foreign_key(
         spec.on_update,
     )
     return replace(definition, foreign_keys=(*definition.foreign_keys, key))
+
+
+def referenced_key(parent: TableDef, columns: Iterable[str], rules: Rules) -> str:
+    """The name of the key that a foreign key to these columns refers to; '' where there is none.
+
+    The primary key comes first, then UNIQUE ones by their names.
+    """
+    unique = sorted((index.name, index.columns) for index in parent.indexes if index.unique)
+    wanted = [fold(name) for name in columns]
+    for name, keys in [("PRIMARY", parent.primary), *unique]:
+        held = [fold(one) for one in parent.names(keys)]
+        leads = held[: len(wanted)] == wanted
+        if leads if rules.referenced_columns_lead else set(wanted) <= set(held):
+            return name
+    return ""
+
+
+def refuse_needed_key(session: Workspace, version: Version, name: str) -> None:
+    """Refuse (1553) to drop the key that a foreign key refers to."""
+    if not session.rules.referenced_keys_stay:
+        return
+    for _, key in session.catalogue.children(version):
+        needed = referenced_key(version.definition, key.parent_columns, session.rules)
+        if fold(needed) == fold(name):
+            raise SqlError(
+                1553, f"Cannot drop index '{needed}': needed in a foreign key constraint"
+            )
+
+
+def own_keys_follow(version: Version, database: str, name: str) -> Iterator[ForeignKeyDef]:
+    """The foreign keys of a copy: those of a table to itself are the copy's to itself."""
+    for key in version.definition.foreign_keys:
+        if (key.parent_database, key.parent_table) == (version.database, version.name):
+            key = replace(key, parent_database=database, parent_table=name)
+        yield key
 
 
 def refuse_own_key(session: Workspace, version: Version, change: str) -> None:
@@ -174,7 +210,5 @@ def refuse_keyless_parent(
     parent = definition if own else None if found is None else found.definition
     if parent is None:
         return
-    names = {fold(name) for name in key.parent_columns}
-    unique = [parent.primary, *(index.columns for index in parent.indexes if index.unique)]
-    if not any(names <= {fold(name) for name in parent.names(group)} for group in unique):
+    if not referenced_key(parent, key.parent_columns, session.rules):
         raise SqlError.internal("failed to add the foreign key constraint")

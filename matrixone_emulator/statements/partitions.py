@@ -21,7 +21,7 @@ def partitioned(session: Workspace, definition: TableDef, spec: PartitionSpec) -
     """The definition with its partitions, which are no tables before 4.0, and are not checked."""
     for name in spec.columns:
         if definition.column(name) is None:
-            raise SqlError(20301, f"invalid input: column {fold(name)} does not exist")
+            raise SqlError.no_column(f"column {fold(name)} does not exist")
     if spec.method == "RANGE" and len(spec.columns) > 1:
         raise SqlError.internal("RANGE PARTITIONING can only have one parameter")
     definition = replace(definition, partition_by=spec.head)

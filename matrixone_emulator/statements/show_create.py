@@ -106,7 +106,8 @@ def create_table_text(version: Version, rules: Rules) -> str:
         theirs = ",".join(_quoted(name) for name in key.parent_columns)
         lines.append(
             f"  CONSTRAINT {_quoted(key.name)} FOREIGN KEY ({_list(definition, key.columns)}) "
-            f"REFERENCES {parent} ({theirs}) ON DELETE {key.on_delete} ON UPDATE {key.on_update}"
+            f"REFERENCES {parent} ({theirs}) ON DELETE {key.on_delete or 'RESTRICT'} "
+            f"ON UPDATE {key.on_update or 'RESTRICT'}"
         )
     for name, text in definition.checks:
         lines.append(f"  CONSTRAINT {_quoted(name)} CHECK ({_check_text(text)})")

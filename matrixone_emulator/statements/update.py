@@ -68,7 +68,9 @@ class Updater(RowWriter):
             work.append((version, columns, [value.type for _, value in pairs], rows))
         for version, columns, types, rows in work:
             changed.affected += self.update_rows(version, columns, types, rows)
-        changed.affected += self.session.take_cascaded() - self.unchanged
+        if self.session.rules.cascades_count:
+            changed.affected += self.session.take_cascaded()
+        changed.affected -= self.unchanged
         return changed
 
     def check_enum(self, column: ColumnDef, node: exp.Expr, *, joined: bool) -> None:
@@ -80,7 +82,7 @@ class Updater(RowWriter):
             text = f"invalid input: ambiguous column reference '{fold(read.name)}'"
             raise SqlError(20301, text)
         if joined and not self.session.rules.enums_in_joined_updates:
-            text = "invalid argument aggregate function any_value, bad value [ENUM]"
+            text = f"invalid argument {self.session.rules.enum_refusal}"
             raise SqlError(20203, text)
 
     def update_rows(
@@ -98,7 +100,12 @@ class Updater(RowWriter):
         for index in version.definition.indexes:
             unique |= set(index.columns) if index.unique else set()
         if len(once) > 1 and any(column.key in unique for column in columns):
+            rowids = [int(str(row[0])) for row in once]
+            stored = [self.stored_cells(version, columns, rowid) for rowid in rowids]
             self.update_keys(version, columns, types, once)
+            for rowid, cells in zip(rowids, stored, strict=True):
+                if cells is not None and cells == self.stored_cells(version, columns, rowid):
+                    self.unchanged += 1
             return len(once)
         for row in once:
             rowid = int(str(row[0]))
@@ -173,7 +180,7 @@ class Updater(RowWriter):
         )
         for column, value in zip(clash.columns, clash.values, strict=True):
             row[version.definition.columns.index(column)] = value
-        return constraint_error(clash.error, version, row, self.session.rules)
+        return constraint_error(clash.error, version, row, self.session.rules, updating=True)
 
     def assigned(self, node: exp.Expr, scope: Scope) -> tuple[int, ColumnDef]:
         """Resolve the target of an assignment to a table of FROM and a column."""
@@ -189,4 +196,5 @@ class Updater(RowWriter):
                 raise generated.not_allowed(column, version.name)
             if column is not None:
                 return position, column
-        raise SqlError.internal(f"column '{name}' not found in table")
+        qualified = "" if table is None else f" {table.name}"
+        raise SqlError.no_column(f"column '{name}' not found in table{qualified}", internal=True)

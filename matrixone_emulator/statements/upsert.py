@@ -104,7 +104,7 @@ def update_conflicting_row(
     for assignment in plan.assignments:
         column = definition.column(assignment.this.name)
         if column is None:
-            raise SqlError(1054, f"Unknown column '{assignment.this.name}' in '{definition.name}'")
+            raise SqlError.no_column(f"column '{assignment.this.name}' does not exist")
         columns.append(column)
         values.append(compiler.value(assignment.expression, scope))
     keys = ", ".join(column.key for column in columns)

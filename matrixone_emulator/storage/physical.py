@@ -99,7 +99,7 @@ class PhysicalTables(TableFinder):
                 f"CREATE TRIGGER {child.table}_c{number}{event[0]} AFTER {event} ON {child.table} "
                 f"WHEN mo_checks() AND {known} AND "
                 f"NOT EXISTS (SELECT 1 FROM {parent.table} p WHERE {match}) "
-                f"BEGIN SELECT RAISE(ABORT, 'mo-child'); END"
+                f"BEGIN SELECT RAISE(ABORT, 'mo-child{' own' if parent is child else ''}'); END"
             )
 
     def _parent_trigger(

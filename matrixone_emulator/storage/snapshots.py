@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from ..errors import SqlError
 from ..parsing.refusals import refuse_odd_name
+from ..types.definition import Named
 from .collecting import Level, Place
 
 
@@ -79,3 +80,16 @@ class Snapshots:
             for one in (snapshot for made in self._made.values() for snapshot in made):
                 found[one.place] = found.get(one.place, frozenset()) | {one.at}
         return found
+
+
+def refuse_other_snapshot(snapshot: Snapshot, read: Named, database_id: int, table_id: int) -> None:
+    """Refuse the snapshot of a table or database for another one."""
+    if snapshot.level == "table" and snapshot.object_id != table_id:
+        shown = f"the table({read.database}-{read.name})"
+    elif snapshot.level == "database" and snapshot.object_id != database_id:
+        shown = f"the database({read.database})"
+    else:
+        return
+    raise SqlError.internal(
+        f"{snapshot.level}-level snapshot({snapshot.name}) does not belong to {shown}"
+    )

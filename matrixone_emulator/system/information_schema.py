@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from ..storage.virtual import Reader, VirtualTable
 from ..types.columns import SqlType
 from ..types.definition import Version
+from ..versions.collations import CHARACTER_SETS
 from ..versions.rules import Rules
 from .catalog_rows import (
     I32,
@@ -28,7 +29,6 @@ from .catalog_rows import (
     system_tables,
     visible,
 )
-from .collations import CHARACTER_SETS, COLLATIONS
 from .keyword_rows import KEYWORD_ROWS
 from .labels import extra, key_label, type_label
 from .mo_catalog import (
@@ -168,8 +168,13 @@ def _statistics(session: Reader, at: int | None) -> Iterator[Row]:
 
 
 def _referential(session: Reader, at: int | None) -> Iterator[Row]:
+    blank = " " if session.rules.rules_with_blanks else "_"
     for version in visible(session, at, own=True):
         for key in version.definition.foreign_keys:
+            rules = [
+                (rule.replace(" ", "_") or session.rules.foreign_key_rule).replace("_", blank)
+                for rule in (key.on_update, key.on_delete)
+            ]
             yield (
                 "def",
                 version.database,
@@ -178,8 +183,7 @@ def _referential(session: Reader, at: int | None) -> Iterator[Row]:
                 key.parent_database,
                 "PRIMARY",
                 "NONE",
-                key.on_update.replace(" ", "_"),
-                key.on_delete.replace(" ", "_"),
+                *rules,
                 version.name,
                 key.parent_table,
             )
@@ -447,7 +451,7 @@ def virtual_tables(rules: Rules) -> Iterator[tuple[tuple[str, str], VirtualTable
                 ("sortlen", U32),
                 ("pad_attribute", WORD),
             ],
-            lambda session, at: COLLATIONS,
+            lambda session, at: (),
         ),
     )
     yield from catalogue_tables(rules)

@@ -202,8 +202,8 @@ def _mo_foreign_keys(session: Reader, at: int | None) -> Iterator[Row]:
                     0,
                     theirs,
                     0,
-                    key.on_delete.replace(" ", "_"),
-                    key.on_update.replace(" ", "_"),
+                    key.on_delete.replace(" ", "_") or session.rules.foreign_key_rule,
+                    key.on_update.replace(" ", "_") or session.rules.foreign_key_rule,
                 )
 
 

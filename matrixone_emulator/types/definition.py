@@ -97,10 +97,16 @@ class ForeignKeyDef:
     parent_database: str
     parent_table: str
     parent_columns: tuple[str, ...]
-    on_delete: str = "RESTRICT"
-    on_update: str = "RESTRICT"
+    on_delete: str = ""
+    on_update: str = ""
+    """The rules that were given, or ''"""
     listed: bool = field(default=True, compare=False)
     """Whether mo_foreign_keys has it: a rebuild may take it out there, and leaves it in force"""
+
+    def copied(self) -> ForeignKeyDef:
+        """The same for another table, which is made from the text of SHOW CREATE TABLE."""
+        on_delete, on_update = self.on_delete or "RESTRICT", self.on_update or "RESTRICT"
+        return replace(self, on_delete=on_delete, on_update=on_update, listed=True)
 
 
 @dataclass(frozen=True, slots=True)

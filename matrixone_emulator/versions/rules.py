@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from .collations import COLLATIONS, COLLATIONS_MAIN
 from .function_names import KNOWN_2_2_2, KNOWN_3_0_9, KNOWN_3_0_18, KNOWN_4_2_0, KNOWN_MAIN
 from .keywords import (
     KEYWORDS_2_2_2,
@@ -77,6 +78,10 @@ class Rules:
     """Error code of what makes the server panic"""
     restores_own_account_parts: bool = False
     """RESTORE ACCOUNT a DATABASE d FROM PITR"""
+    snapshots_are_of_their_object: bool = False
+    """A snapshot reads the object alone that it is of, and RESTORE of a table names its database"""
+    snapshots_follow_rebuilds: bool = False
+    """CLONE knows a table that was rebuilt before its snapshot as the snapshot's own"""
     snapshot_kind: bool = False
     """mo_snapshots has the column `kind`"""
     restores_by_brace: bool = False
@@ -136,6 +141,8 @@ class Rules:
     explicit_clone_reads_own_writes: bool = False
     """After BEGIN a clone sees what the transaction wrote"""
     create_as_select_of_past: bool = False
+    create_as_select_of_snapshots: bool = False
+    """... by a snapshot's name, too, which makes the server panic otherwise"""
     missing_database_is_unselected: bool = True
     """A missing database is "none selected" to a statement that creates something"""
     database_clone_takes_circles: bool = False
@@ -160,12 +167,18 @@ class Rules:
     """After a rebuild AUTO_INCREMENT goes on at the next block"""
     comments_change_in_place: bool = False
     """MODIFY and CHANGE of a comment or a default alone keep the table's id"""
+    auto_increment_is_set: bool = False
+    """ALTER TABLE ... AUTO_INCREMENT = n works"""
     text_lengths: bool = False
     """TEXT(10) and BLOB(10)"""
     foreign_key_rule: str = "RESTRICT"
-    """ON DELETE and ON UPDATE of a foreign key without rules"""
+    """What the catalogue has for a rule that is not given; SHOW CREATE TABLE has RESTRICT"""
+    rules_with_blanks: bool = False
+    """information_schema writes SET NULL, not SET_NULL as mo_foreign_keys does"""
     referenced_keys_stay: bool = False
-    """A key that a foreign key needs cannot be dropped (1553)"""
+    """The key that a foreign key refers to cannot be dropped (1553)"""
+    referenced_columns_lead: bool = False
+    """A foreign key refers to the first columns of a key, in their order, not to any of them"""
     checks_are_kept: bool = False
     """CHECK constraints are kept, enforced and shown"""
     generated_columns: bool = False
@@ -206,8 +219,16 @@ class Rules:
     """... and affects two rows for a changed one"""
     upsert_of_key_is_dml: bool = False
     """ON DUPLICATE KEY UPDATE of a key is refused with 20313, not 20101"""
+    upsert_of_column_is_checked: bool = False
+    """... of a column that is not there is refused as that, where no row conflicts, too"""
+    orphaning_update_is_1452: bool = False
+    """An UPDATE of a child's key to no parent's is 1452, not 20101 as an INSERT is"""
     enums_in_joined_updates: bool = False
     """An UPDATE of a join sets an ENUM, to what is written out"""
+    enum_refusal: str = "aggregate function any_value, bad value [ENUM]"
+    """Error of the other versions"""
+    cascades_count: bool = True
+    """An UPDATE counts the rows of children that follow it, as DELETE always does"""
     target_cannot_be_read: bool = False
     """1093 where a subquery reads the table that is changed"""
     delete_with_alias_truncates: bool = True
@@ -230,6 +251,8 @@ class Rules:
     """JSON beside another type is the text in it; it is cast to nothing otherwise"""
     json_is_number: bool = False
     """JSON can be cast to numbers"""
+    json_is_bool: bool = False
+    """JSON can be cast to BOOL, and compared with one"""
     numbers_are_json: bool = False
     """Numbers, truths and moments can be cast to JSON"""
     enum_sorts_by_place: bool = False
@@ -240,6 +263,13 @@ class Rules:
     missing_table_code: int = 1064
     """Error code of a SELECT from a missing table"""
     missing_column_code: int = 20301
+    """Error code of a column that is not there; 1054 counts for 20101 too (errors.py)"""
+    unset_variables_are_null: bool = False
+    """`@x` is NULL before it is set"""
+    variables_keep_types: bool = False
+    """`SELECT @x` has the type of what was assigned, not TEXT"""
+    bits_are_bytes: bool = False
+    """x'41', 0x41 and b'1' are bytes, not texts"""
     select_into_variables: bool = False
     """SELECT ... INTO @x"""
     integer_division_by_zero_is_null: bool = False
@@ -262,10 +292,12 @@ class Rules:
     """SUM of BOOL counts what is true; AVG has none"""
     offset_without_limit: bool = False
     """OFFSET without LIMIT"""
-    ungrouped_having: bool = False
-    """HAVING may name columns that are not grouped by"""
+    having_filters_rows: bool = False
+    """HAVING of a query that groups and aggregates nothing may name what it selects"""
     unix_timestamp_keeps_fraction: bool = False
-    """... of a moment that is no text"""
+    """... of a moment that is no text, always with six digits"""
+    collations: tuple[tuple[object, ...], ...] = COLLATIONS
+    """Rows of SHOW COLLATION"""
     locking_shares: bool = False
     """FOR SHARE and LOCK IN SHARE MODE"""
     filtered_labels_are_lower_case: bool = True
@@ -471,6 +503,8 @@ _V4_2_0 = replace(
     information_schema_labels_upper_case=True,
     statistics_follow_account=True,
     byte_types_count_bytes=False,
+    cascades_count=False,
+    orphaning_update_is_1452=True,
     cast_wraps_bigint=True,
     cast_rounds_double_to_even=True,
     cast_truncates_decimal_to_unsigned=False,
@@ -493,14 +527,29 @@ _MAIN = replace(
     missing_database_clones_empty=False,
     comments_change_in_place=True,
     text_lengths=True,
-    foreign_key_rule="NO ACTION",
+    foreign_key_rule="NO_ACTION",
     referenced_keys_stay=True,
     unchanged_rows_count=False,
     missing_table_code=1146,
     missing_column_code=1054,
     select_into_variables=True,
     offset_without_limit=True,
-    ungrouped_having=True,
+    having_filters_rows=True,
+    upsert_of_column_is_checked=True,
+    auto_increment_is_set=True,
+    variables_keep_types=True,
+    unset_variables_are_null=True,
+    bits_are_bytes=True,
+    json_is_bool=True,
+    enums_in_joined_updates=False,
+    enum_refusal="operator <=>, bad value [ENUM SMALLINT UNSIGNED]",
+    collations=COLLATIONS_MAIN,
+    own_key_stops=frozenset(["drop", "modify"]),
+    rules_with_blanks=True,
+    referenced_columns_lead=True,
+    create_as_select_of_snapshots=True,
+    snapshots_are_of_their_object=True,
+    snapshots_follow_rebuilds=True,
     unix_timestamp_keeps_fraction=True,
     keywords=KEYWORDS_MAIN,
 )

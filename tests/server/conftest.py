@@ -321,6 +321,13 @@ def is_main(server: Server) -> bool:
     return server.version > (4, 2, 0)
 
 
+@pytest.fixture
+def of_main(server: Server) -> None:
+    """For what was measured on main, and differs before."""
+    if not is_main(server):
+        pytest.skip("of main")
+
+
 def is_3_0_18(server: Server) -> bool:
     """Whether it is the last of 3.x, which has some of 4.x and some of its own."""
     return (3, 0, 18) <= server.version < (4,)

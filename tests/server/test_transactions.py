@@ -311,6 +311,18 @@ def test_other_statements_refused_in_a_transaction(
     assert shop.error(statement) == error
 
 
+@pytest.mark.parametrize("scope", ["SESSION", "GLOBAL"])
+def test_the_isolation_of_later_transactions_inside_one(
+    shop: Client, server: Server, scope: str
+) -> None:
+    """Main takes it."""
+    shop.ok("BEGIN", "INSERT INTO ~.t VALUES (9, 'z')")
+    error = shop.error(f"SET {scope} TRANSACTION ISOLATION LEVEL READ COMMITTED")
+    assert error == (None if is_main(server) else UNCOMMITTED)
+    shop.ok("ROLLBACK")
+    assert shop.value("SELECT COUNT(*) FROM ~.t") == 2
+
+
 # -- SET -------------------------------------------------------------------------------------------
 
 

@@ -12,6 +12,7 @@ from ...parsing.snapshots import RestoreSnapshot
 from ...statements.storage import StorageSession
 from ...storage.snapshots import Snapshot
 from ...system.accounts import SYS, SYS_ID, Accounts, Identity
+from ...versions.rules import Rules
 from ..rows import SYSTEM_DATABASES
 from .objects import restore_account, restore_database, restore_table
 
@@ -22,7 +23,7 @@ def restore_from_snapshot(
     """Run *stmt* in a transaction of its own; a refusal is raised."""
     snapshot = storage.storage.snapshots.need(who.account_id, stmt.name)
     account = stmt.account or snapshot.account_name
-    _check(who, stmt, account, snapshot)
+    _check(who, stmt, account, snapshot, storage.rules)
     match stmt.level:
         case "cluster":
             for one in accounts.all():
@@ -38,7 +39,9 @@ def restore_from_snapshot(
             restore_table(storage, stmt.database, stmt.table, snapshot.at)
 
 
-def _check(who: Identity, stmt: RestoreSnapshot, account: str, snapshot: Snapshot) -> None:
+def _check(
+    who: Identity, stmt: RestoreSnapshot, account: str, snapshot: Snapshot, rules: Rules
+) -> None:
     """Refuse a target that this snapshot may not restore."""
     match stmt.level:
         case "cluster":
@@ -51,7 +54,7 @@ def _check(who: Identity, stmt: RestoreSnapshot, account: str, snapshot: Snapsho
         case "account":
             _check_account(who, stmt, account, snapshot)
         case "database" | "table":
-            _check_object(who, stmt, account, snapshot)
+            _check_object(who, stmt, account, snapshot, rules)
     if snapshot.account_name != account and snapshot.level != "cluster":
         raise SqlError.internal(
             f"accountName({account}) does not match snapshot.accountName({snapshot.account_name})"
@@ -69,7 +72,9 @@ def _check_account(who: Identity, stmt: RestoreSnapshot, account: str, snapshot:
         raise SqlError.internal("can't restore account from db or table level snapshot")
 
 
-def _check_object(who: Identity, stmt: RestoreSnapshot, account: str, snapshot: Snapshot) -> None:
+def _check_object(
+    who: Identity, stmt: RestoreSnapshot, account: str, snapshot: Snapshot, rules: Rules
+) -> None:
     if stmt.database in SYSTEM_DATABASES:
         raise SqlError.internal(f"can't restore db: {stmt.database}")
     if snapshot.level == "cluster":
@@ -78,9 +83,8 @@ def _check_object(who: Identity, stmt: RestoreSnapshot, account: str, snapshot: 
         raise SqlError.internal("can't restore db from table level snapshot")
     if account != who.account:
         raise SqlError.internal(f"can't restore {stmt.level} from other account's snapshot")
-    if (stmt.level, snapshot.level) == ("database", "database") and (
-        snapshot.database != stmt.database
-    ):
+    is_named = stmt.level == "database" or rules.snapshots_are_of_their_object
+    if is_named and snapshot.level == "database" and snapshot.database != stmt.database:
         raise SqlError.internal(
             f"databaseName({stmt.database}) does not match "
             f"snapshot.databaseName({snapshot.database})"

@@ -22,3 +22,11 @@ CHARACTER_SETS = (
     ("utf8", "utf8_bin", "UTF-8 Unicode", 4),
     ("utf8mb4", "utf8mb4_bin", "UTF-8 Unicode", 4),
 )
+
+COLLATIONS_MAIN: tuple[tuple[object, ...], ...] = (
+    ("binary", "binary", 63, "YES", "Yes", 1, "NO PAD"),
+    ("utf8_bin", "utf8", 83, "", "Yes", 1, "PAD SPACE"),
+    ("utf8_general_ci", "utf8", 33, "YES", "Yes", 1, "PAD SPACE"),
+    ("utf8mb4_bin", "utf8mb4", 46, "", "Yes", 1, "PAD SPACE"),
+    ("utf8mb4_general_ci", "utf8mb4", 45, "YES", "Yes", 1, "PAD SPACE"),
+)
