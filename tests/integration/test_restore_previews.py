@@ -248,7 +248,8 @@ def test_a_past_that_the_server_cannot_read(shop: Engine, database: str) -> None
     event.listen(shop, "before_cursor_execute", spoil, retval=True)
     preview = preview_restore(shop, database, at)
     event.remove(shop, "before_cursor_execute", spoil)
-    assert problem(preview).startswith(f"the past of {database}.free cannot be read: (1064")
+    text = f"the past of {database}.free cannot be read: ("
+    assert problem(preview).startswith((f"{text}1064", f"{text}1146"))
     rows = {table.name.partition(".")[2]: table.rows_then for table in preview.tables}
     assert rows == {"child": 2, "free": None, "own": 2, "parent": 2}
 
