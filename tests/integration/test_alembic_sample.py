@@ -34,9 +34,11 @@ def on_this_server(text: str, server: Server, scheme: str) -> str:
     """The recorded text, of a ``mysql+...`` URL, as another version or our dialect says it."""
     if scheme.startswith("matrixone"):
         text = text.replace("UNIQUE KEY `sku`", "UNIQUE KEY `uq_products_sku`")
-    if server.version >= (4,):
-        # BOOL is a word on 3.x and a number on 4.x.
+    if server.version >= (3, 0, 18):
+        # BOOL is a word on 3.0.9, and a number since.
         text = text.replace("'true'", "1").replace("'false'", "0")
+    if (3, 0, 18) <= server.version < (4,):
+        text = text.replace("CREATE VIEW", "CREATE SQL SECURITY DEFINER VIEW")
     if server.version < (3,):
         # There ADD UNIQUE makes SHOW CREATE TABLE print the latest comment, not the first one.
         text = re.sub(r"(`uq_customers_email_name`.*\n\) COMMENT=)'Who buys'", TIDIED, text)
