@@ -444,6 +444,8 @@ def put_index(session: Workspace, version: Version, key: KeySpec) -> Version:
     import sqlite3
 
     definition = add_index(version.definition, key)
+    if key.kind == "unique" and session.rules.added_key_shows_the_comment:
+        definition = replace(definition, first_comment=None)
     try:
         return session.catalogue.replace(home_of(session, version), version, definition)
     except sqlite3.IntegrityError:

@@ -132,6 +132,8 @@ class Rules:
     """Error code of SET TRANSACTION inside a transaction"""
 
     # -- databases and tables ----------------------------------------------------------
+    added_key_shows_the_comment: bool = True
+    """Once a UNIQUE was added, SHOW CREATE TABLE prints the latest comment, not the first one"""
     clones: bool = False
     """CREATE TABLE and CREATE DATABASE ... CLONE parse"""
     clone_checks_if_not_exists: bool = False
@@ -347,6 +349,7 @@ _V2_2_2 = Rules(
 _V3_0_9 = replace(
     _V2_2_2,
     version="3.0.9",
+    added_key_shows_the_comment=False,
     version_text="8.0.30-MatrixOne-v3.0.9",
     functions=KNOWN_3_0_9,
     window_functions=_V2_2_2.window_functions | _WINDOWS_3_0_9,

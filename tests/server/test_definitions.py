@@ -536,7 +536,8 @@ def test_defaults_that_are_expressions(own: Client, server: Server) -> None:
         assert shown.error[1].endswith("line 3 column 38 near \"p'', ''q''))\n)\";")
     elif server.version >= (3, 0, 18):
         assert "DEFAULT (concat('p', 'q'))" in shown.rows[0][1]
-    assert (own.error("CREATE TABLE c CLONE n") is None) is (shown.error is None)
+    if server.version >= (3,):
+        assert (own.error("CREATE TABLE c CLONE n") is None) is (shown.error is None)
     if (3,) <= server.version < (4,):
         assert defaults == ["(1 + 1)", "(concat(''p'', ''q''))"]
     elif server.version >= (4,):

@@ -342,6 +342,7 @@ def test_alter_to_0_leaves_no_window(shop: Client) -> None:
 # -- version() -------------------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("since_3")  # 2.2.2: test_version_2_2.py
 def test_version(say: Client, server: Server) -> None:
     text = say.value("SELECT version()")
     if is_main(server):

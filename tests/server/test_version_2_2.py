@@ -265,3 +265,11 @@ def test_internal_is_no_word_of_the_grammar(say: Client) -> None:
     assert error is not None
     assert error[0] == 1064
     assert error[1].endswith(' near " INTERNAL";')
+
+
+def test_an_added_unique_shows_the_latest_comment(shop: Client) -> None:
+    """Before it the first one, as later versions do for ever."""
+    shop.ok("USE ~", "CREATE TABLE n (a INT) COMMENT 'first'", "ALTER TABLE n COMMENT 'second'")
+    assert shop.ok("SHOW CREATE TABLE n").rows[0][1].endswith("COMMENT='first'")
+    shop.ok("ALTER TABLE n ADD UNIQUE u (a)")
+    assert shop.ok("SHOW CREATE TABLE n").rows[0][1].endswith("COMMENT='second'")
