@@ -24,8 +24,8 @@ from .system_tables import SYSTEM_TABLES, SYSTEM_TABLES_4_2_0
 
 
 @dataclass(frozen=True, kw_only=True)
-class Rules:
-    """One version of the server."""
+class _Objects:
+    """Rules of PITRs, sessions, tables and changes of rows."""
 
     version: str
     version_text: str
@@ -238,6 +238,11 @@ class Rules:
     """1062 of a child table names `__mo_index_idx_col`, not the column"""
     added_key_takes_the_only_ones_name: bool = False
     """1062 of a UNIQUE that is added names the one that the table has, if it has one alone"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rules(_Objects):
+    """One version of the server."""
 
     # -- reading -----------------------------------------------------------------------
     bool_is_word: bool = True
