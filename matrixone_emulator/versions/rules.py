@@ -174,7 +174,7 @@ class _Objects:
     text_lengths: bool = False
     """TEXT(10) and BLOB(10)"""
     foreign_key_rule: str = "RESTRICT"
-    """The action that the catalogue has for a rule that is not given; SHOW CREATE TABLE has RESTRICT"""
+    """The catalogue's word for a rule that is not given; SHOW CREATE TABLE has RESTRICT"""
     rules_with_blanks: bool = False
     """information_schema writes SET NULL, not SET_NULL as mo_foreign_keys does"""
     referenced_keys_stay: bool = False
