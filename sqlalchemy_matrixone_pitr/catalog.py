@@ -19,7 +19,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql.elements import BindParameter, TextClause
 
 from . import server
-from .connections import query, roll_back, run_text, side_connection
+from .connections import query, query_named, roll_back, run_text, side_connection
 from .errors import PitrRestoreError, is_not_there
 from .extent import Parts
 from .generations import object_of
@@ -239,25 +239,24 @@ def _references(
 ) -> list[Reference]:
     """The foreign keys whose tables, or parents, or both are in some databases."""
     where = joined.join(f"{_SIDES[side]} IN :{side}" for side in wanted)
-    statement = sql(
-        "SELECT db_name, table_name, constraint_name, column_name, refer_db_name, "
-        "refer_table_name, refer_column_name, on_delete, on_update "
-        f"FROM mo_catalog.mo_foreign_keys{_then(at)}{where and f' WHERE {where}'}",
+    statement = sql(  # not every version has the columns of where rules come from
+        f"SELECT * FROM mo_catalog.mo_foreign_keys{_then(at)}{where and f' WHERE {where}'}",
         *wanted,
         at=at,
     )
-    parts: dict[tuple[str, str, str], list[tuple[str, ...]]] = {}
-    for row in query(connection, statement, wanted):
-        parts.setdefault((row[0], row[1], row[2]), []).append(row[3:])
+    parts: dict[tuple[str, str, str], list[Mapping[str, Any]]] = {}
+    for part in query_named(connection, statement, wanted):
+        name = (part["db_name"], part["table_name"], part["constraint_name"])
+        parts.setdefault(name, []).append(part)
     found = {
         (database, table, name): Reference(
             name,
             (database, table),
-            tuple(fold(part[0]) for part in of_it),
-            (of_it[0][1], of_it[0][2]),
-            tuple(fold(part[3]) for part in of_it),
-            str(of_it[0][4]).upper().replace("_", " "),
-            str(of_it[0][5]).upper().replace("_", " "),
+            tuple(fold(part["column_name"]) for part in of_it),
+            (of_it[0]["refer_db_name"], of_it[0]["refer_table_name"]),
+            tuple(fold(part["refer_column_name"]) for part in of_it),
+            _rule(of_it[0], "on_delete"),
+            _rule(of_it[0], "on_update"),
         )
         for (database, table, name), of_it in parts.items()
     }
@@ -269,6 +268,21 @@ def _references(
             if inside(sides[side] in databases for side, databases in wanted.items()):
                 found.setdefault((*key.table, key.name), key)
     return [found[name] for name in sorted(found)]
+
+
+def _rule(part: Mapping[str, Any], event: str) -> str:
+    """The rule of a foreign key as SHOW CREATE TABLE has it; after 4.2 the catalogue says NO ACTION
+    of one that was not given, and where it comes from.
+
+    >>> _rule({"on_delete": "SET_NULL"}, "on_delete")
+    'SET NULL'
+    >>> origin = "ACTION_ORIGIN_DEFAULT"
+    >>> _rule({"on_delete": "NO_ACTION", "on_delete_origin": origin}, "on_delete")
+    'RESTRICT'
+    """
+    if part.get(f"{event}_origin") == "ACTION_ORIGIN_DEFAULT":
+        return "RESTRICT"
+    return str(part[event]).upper().replace("_", " ")
 
 
 def _forgotten(connection: Connection, at: MomentLike | None) -> Iterator[Reference]:

@@ -119,6 +119,14 @@ def query(
     return [tuple(row) for row in result]
 
 
+def query_named(
+    connection: Connection, statement: Executable, values: Mapping[str, Any] | None = None
+) -> list[Mapping[str, Any]]:
+    """The rows by the names of their columns, where versions differ in these."""
+    result = connection.execute(statement, dict(values or {}), execution_options=_OWN_OPTIONS)
+    return [dict(row) for row in result.mappings()]
+
+
 def stream(connection: Connection, statement: Executable) -> CursorResult[Any]:
     """The rows of a statement of the library's own through a cursor on the server, so that they are
     never all here at once. Nothing else goes over the connection until they are read or closed."""

@@ -133,7 +133,8 @@ def add_foreign_key(
         raise SqlError.internal(
             f"foreign key {definition.by_key(keys[0]).lower} can not reference to itself"
         )
-    if not referenced_key(parent, names, session.rules):
+    parent_key = referenced_key(parent, names, session.rules)
+    if not parent_key:
         raise SqlError.internal("failed to add the foreign key constraint")
     for ours, other in zip(keys, theirs, strict=True):
         mine, their_type = definition.by_key(ours), parent.by_key(other)
@@ -151,6 +152,7 @@ def add_foreign_key(
         tuple(parent.by_key(k).name for k in theirs),
         spec.on_delete,
         spec.on_update,
+        parent_key,
     )
     return replace(definition, foreign_keys=(*definition.foreign_keys, key))
 
@@ -175,11 +177,9 @@ def refuse_needed_key(session: Workspace, version: Version, name: str) -> None:
     if not session.rules.referenced_keys_stay:
         return
     for _, key in session.catalogue.children(version):
-        needed = referenced_key(version.definition, key.parent_columns, session.rules)
-        if fold(needed) == fold(name):
-            raise SqlError(
-                1553, f"Cannot drop index '{needed}': needed in a foreign key constraint"
-            )
+        if fold(key.parent_key) == fold(name):
+            text = f"Cannot drop index '{key.parent_key}': needed in a foreign key constraint"
+            raise SqlError(1553, text)
 
 
 def own_keys_follow(version: Version, database: str, name: str) -> Iterator[ForeignKeyDef]:

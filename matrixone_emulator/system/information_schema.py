@@ -168,7 +168,7 @@ def _statistics(session: Reader, at: int | None) -> Iterator[Row]:
 
 
 def _referential(session: Reader, at: int | None) -> Iterator[Row]:
-    blank = " " if session.rules.rules_with_blanks else "_"
+    blank = " " if session.rules.foreign_keys_know_origins else "_"
     for version in visible(session, at, own=True):
         for key in version.definition.foreign_keys:
             rules = [

@@ -182,14 +182,20 @@ def _mo_indexes(session: Reader, at: int | None) -> Iterator[Row]:
 
 
 def _mo_foreign_keys(session: Reader, at: int | None) -> Iterator[Row]:
+    knows = session.rules.foreign_keys_know_origins
     for version in visible(session, at, own=True):
         for key in version.definition.foreign_keys:
             if not key.listed:
                 continue
-            for ours, theirs in zip(key.columns, key.parent_columns, strict=True):
+            origins = [
+                f"ACTION_ORIGIN_{'EXPLICIT' if rule else 'DEFAULT'}"
+                for rule in (key.on_delete, key.on_update)
+            ]
+            pairs = zip(key.columns, key.parent_columns, strict=True)
+            for number, (ours, theirs) in enumerate(pairs, 1):
                 yield (
                     key.name,
-                    0,
+                    number if knows else 0,
                     version.database,
                     0,
                     version.name,
@@ -204,6 +210,7 @@ def _mo_foreign_keys(session: Reader, at: int | None) -> Iterator[Row]:
                     0,
                     key.on_delete.replace(" ", "_") or session.rules.foreign_key_rule,
                     key.on_update.replace(" ", "_") or session.rules.foreign_key_rule,
+                    *((key.parent_key, *origins) if knows else ()),
                 )
 
 
@@ -291,4 +298,7 @@ def catalogue_tables(
     for word in ("constraint", "db", "table", "column", "refer_db", "refer_table", "refer_column"):
         kinds += [(f"{word}_name", NAME), (f"{word}_id", U64)]
     kinds += columns_named("on_delete on_update", varchar(128))
+    if rules.foreign_keys_know_origins:
+        kinds += columns_named("referenced_index_name", NAME)
+        kinds += columns_named("on_delete_origin on_update_origin", varchar(64))
     yield catalogue("mo_foreign_keys", kinds, _mo_foreign_keys)

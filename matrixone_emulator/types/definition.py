@@ -100,6 +100,8 @@ class ForeignKeyDef:
     on_delete: str = ""
     on_update: str = ""
     """The rules that were given, or ''"""
+    parent_key: str = field(default="", compare=False)
+    """The name of the parent's key that it was made for"""
     listed: bool = field(default=True, compare=False)
     """Whether mo_foreign_keys has it: a rebuild may take it out there, and leaves it in force"""
 

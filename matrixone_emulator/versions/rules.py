@@ -175,8 +175,8 @@ class _Objects:
     """TEXT(10) and BLOB(10)"""
     foreign_key_rule: str = "RESTRICT"
     """The catalogue's word for a rule that is not given; SHOW CREATE TABLE has RESTRICT"""
-    rules_with_blanks: bool = False
-    """information_schema writes SET NULL, not SET_NULL as mo_foreign_keys does"""
+    foreign_keys_know_origins: bool = False
+    """mo_foreign_keys says which rules were given, and information_schema writes SET NULL"""
     referenced_keys_stay: bool = False
     """The key that a foreign key refers to cannot be dropped (1553)"""
     referenced_columns_lead: bool = False
@@ -553,7 +553,7 @@ _MAIN = replace(
     enum_refusal="operator <=>, bad value [ENUM SMALLINT UNSIGNED]",
     collations=COLLATIONS_MAIN,
     own_key_stops=frozenset(["drop", "modify"]),
-    rules_with_blanks=True,
+    foreign_keys_know_origins=True,
     referenced_columns_lead=True,
     create_as_select_of_snapshots=True,
     snapshots_are_of_their_object=True,

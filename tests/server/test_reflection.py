@@ -288,6 +288,12 @@ def test_rules_of_foreign_keys_in_the_catalogue(here: Client, server: Server) ->
         "CREATE TABLE l LIKE k",
         "CREATE TABLE c CLONE k",
     )
+    if is_main(server):
+        origins = here.rows(
+            "SELECT constraint_id, referenced_index_name, on_delete_origin, on_update_origin "
+            "FROM mo_catalog.mo_foreign_keys WHERE db_name = '~' AND table_name = 'k'"
+        )
+        assert origins == [(1, "PRIMARY", "ACTION_ORIGIN_EXPLICIT", "ACTION_ORIGIN_DEFAULT")]
     default = "NO_ACTION" if is_main(server) else "RESTRICT"
     listed = "SELECT on_delete, on_update FROM mo_catalog.mo_foreign_keys WHERE table_name = '{}'"
     listed += " AND db_name = '~'"
