@@ -93,7 +93,7 @@ class Moment:
                     "the server's zone may differ. Give an aware datetime, such as "
                     "datetime.now(timezone.utc) or datetime(..., tzinfo=ZoneInfo('Europe/Berlin'))"
                 )
-            return cls(int((value - EPOCH) // _MICROSECOND) * 1000)
+            return cls(_in_range(int((value - EPOCH) // _MICROSECOND) * 1000, str(value)))
         if isinstance(value, int) and not isinstance(value, bool):
             return cls(value)
         advice = "; Moment.parse() reads text" if issubclass(type(value), str) else ""
@@ -143,7 +143,7 @@ class Moment:
                     f"Moment.parse({text!r}, engine)"
                 )
             return start - _length(ago)
-        return cls(_absolute(text))
+        return cls(_in_range(_absolute(text), repr(text)))
 
     @classmethod
     def now(cls, bind: Bind) -> Self:
@@ -209,7 +209,8 @@ class Moment:
     def __add__(self, length: dt.timedelta) -> Self:
         if not isinstance(length, dt.timedelta):
             return NotImplemented
-        return type(self)(self.nanoseconds + length // _MICROSECOND * 1000)
+        nanoseconds = self.nanoseconds + length // _MICROSECOND * 1000
+        return type(self)(_in_range(nanoseconds, f"{length} from {self}"))
 
     __radd__ = __add__
 
@@ -273,9 +274,15 @@ def _checked(nanoseconds: object) -> int:
                 f"{number} is taken for {what} since 1970 ({guess:%Y-%m-%d %H:%M:%S} UTC): a "
                 f"moment counts nanoseconds; multiply by {factor}"
             )
+    return _in_range(number, f"{shorten(number)} nanoseconds since 1970")
+
+
+def _in_range(nanoseconds: int, what: str) -> int:
+    """The same, if a moment is made of it; it counts nanoseconds for sure."""
+    if EARLIEST <= nanoseconds <= _LATEST:
+        return nanoseconds
     raise PitrValidationError(
-        f"{shorten(number)} nanoseconds since 1970 are outside of 1973 to 2262: choose a moment of "
-        "the server's history"
+        f"{what} is outside of 1973 to 2262: choose a moment of the server's history"
     )
 
 

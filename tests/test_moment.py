@@ -34,6 +34,15 @@ def test_absolute_texts(text: str, nanoseconds: int) -> None:
     assert Moment.parse(text).nanoseconds == nanoseconds
 
 
+def test_times_that_no_server_had() -> None:
+    """They are said as they were given, and not taken for counts of something else."""
+    for year in (1970, 1971, 2263):
+        with pytest.raises(PitrValidationError, match=rf"^{year}-01-02 00:00:00\+00:00 is outside"):
+            Moment.of(dt.datetime(year, 1, 2, tzinfo=dt.UTC))
+    with pytest.raises(PitrValidationError, match=r"^-20000 days, 0:00:00 from 2026.* is outside"):
+        Moment(NOON) - dt.timedelta(days=20000)
+
+
 @pytest.mark.parametrize(
     ("text", "seconds"),
     [
@@ -90,6 +99,9 @@ def test_relative_texts_want_the_servers_clock() -> None:
         ("999999999w ago", "before any server"),
         ("54y ago", "no fixed length"),
         ("99999d ago", "outside of 1973 to 2262"),
+        ("1970-01-02 00:00Z", "^'1970-01-02 00:00Z' is outside of 1973 to 2262"),
+        ("1970-04-29 00:00Z", "^'1970-04-29 00:00Z' is outside"),
+        ("2262-04-12 00:00Z", "^'2262-04-12 00:00Z' is outside"),
         ("1795953600", "taken for seconds"),
         ("1795953600000", "taken for milliseconds"),
     ],
