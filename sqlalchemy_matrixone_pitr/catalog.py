@@ -347,12 +347,15 @@ class ColumnShape(NamedTuple):
     """A column in the catalogue.
 
     :ivar type: its name in capitals, without length: ``INT UNSIGNED``, ``VARCHAR``, ``DECIMAL``.
+    :ivar is_set_from_columns: whether an UPDATE of a join takes an expression with columns in it as
+        its value.
     """
 
     name: str
     type: str
     nullable: bool
     generated: bool
+    is_set_from_columns: bool
 
     @property
     def key(self) -> str:
@@ -360,14 +363,24 @@ class ColumnShape(NamedTuple):
         return fold(self.name)
 
     @property
-    def is_set_from_columns(self) -> bool:
-        """Whether an UPDATE takes an expression with columns in it as its value."""
-        return self.type != "ENUM"
-
-    @property
     def keeps_itself(self) -> bool:
         """Whether an UPDATE may set it to itself."""
         return self.is_set_from_columns and not self.generated
+
+
+def is_vector(type_name: str) -> bool:
+    """Whether a type is one of vectors: VECF32, VECF64 and, of later servers, others."""
+    return type_name.startswith("VEC")
+
+
+_TYPE_OF_SETS: Final = "BIGINT UNSIGNED"
+"""Type of a SET in the catalogue, where only its members tell it from a number."""
+
+
+def _is_set_from_columns(type_name: str, rules: server.Rules) -> bool:
+    if is_vector(type_name):
+        return rules.vectors_in_joined_updates
+    return type_name not in ("ENUM", "SET")
 
 
 class TableShape(NamedTuple):
@@ -408,12 +421,14 @@ def read_shapes(
     wanted = set(tables)
     names = sorted({name for _, name in wanted})
     some = len(names) < _MANY
-    generated = "attr_has_generated" if server.rules_of(version).generated_columns else "0"
+    rules = server.rules_of(version)
+    generated = "attr_has_generated" if rules.generated_columns else "0"
     then = _then(at)
     lists = ("databases", "tables")[: 1 + some]
     statement = sql(
         "SELECT t.reldatabase, t.relname, t.relkind, t.rel_id, c.attname, "
-        f"mo_show_visible_bin(c.atttyp, 2), c.attnotnull, {generated} "
+        f"mo_show_visible_bin(c.atttyp, 2), c.attnotnull, {generated}, "
+        "length(c.attr_enum) "
         f"FROM mo_catalog.mo_tables{then} t "
         f"JOIN mo_catalog.mo_columns{then} c ON c.att_relname_id = t.rel_id "
         "WHERE t.account_id = current_account_id() AND t.reldatabase IN :databases "
@@ -429,7 +444,7 @@ def read_shapes(
     columns: dict[Key, list[ColumnShape]] = {}
     kinds: dict[Key, str] = {}
     ids: dict[int, Key] = {}
-    for database, table, kind, rel_id, name, type_, full, made in rows:
+    for database, table, kind, rel_id, name, type_, full, made, members in rows:
         key = database, table
         if key in wanted:
             kinds[key] = kind
@@ -437,7 +452,17 @@ def read_shapes(
             shown = columns.setdefault(key, [])
             if not name.startswith("__mo_"):
                 type_name = str(type_).partition("(")[0].upper()
-                shown.append(ColumnShape(name, type_name, not int(full), bool(int(made))))
+                if members and type_name == _TYPE_OF_SETS:
+                    type_name = "SET"
+                shown.append(
+                    ColumnShape(
+                        name,
+                        type_name,
+                        not int(full),
+                        bool(int(made)),
+                        _is_set_from_columns(type_name, rules),
+                    )
+                )
     keys = _keys_of(connection, ids, at)
     return {
         key: TableShape(

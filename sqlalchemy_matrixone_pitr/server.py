@@ -63,6 +63,7 @@ class Rules:
         of its tables has a foreign key to itself.
     :ivar catalogue_has_instants: times of mo_pitr are nanoseconds since 1970, in no zone.
     :ivar generated_columns: the catalogue says which columns are generated.
+    :ivar vectors_in_joined_updates: an UPDATE of a join sets a vector.
     :ivar rebuild_forgets_foreign_keys: an ALTER that rebuilds a table takes its foreign keys, which
         stay in force, out of ``mo_foreign_keys``.
     """
@@ -81,6 +82,7 @@ class Rules:
     restore_skips_self_references: bool
     catalogue_has_instants: bool
     generated_columns: bool
+    vectors_in_joined_updates: bool
     rebuild_forgets_foreign_keys: bool
 
 
@@ -106,6 +108,7 @@ def rules_of(version: Version) -> Rules:
         restore_skips_self_references=version < (4, 2, 0),
         catalogue_has_instants=version >= (3, 0, 0),
         generated_columns=version >= (4, 2, 0),
+        vectors_in_joined_updates=version >= (4, 0, 0),
         rebuild_forgets_foreign_keys=version < (4, 0, 0),
     )
 

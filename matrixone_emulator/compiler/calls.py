@@ -9,6 +9,7 @@ from sqlglot import exp
 from ..errors import SqlError
 from ..parsing.lexer import quote_text
 from ..types.columns import (
+    ANY,
     BIGINT,
     DATE,
     DATETIME,
@@ -18,7 +19,7 @@ from ..types.columns import (
     SqlType,
     varchar,
 )
-from .casts import no_aggregate, wrong_arguments
+from .casts import no_aggregate, no_cast, wrong_arguments
 from .convert import as_text, common_type, convert
 from .expressions import Expressions, literal_bytes
 from .grouping import AGGREGATES
@@ -350,6 +351,9 @@ def _coalesce(compiler: Expressions, values: list[Value]) -> Value:
     kind = compiler.common_type(values)
     if len(values) == 1:
         return values[0]
+    with_null = any(value.type.kind == "any" for value in values)
+    if kind.kind == "uuid" and with_null and not compiler.context.rules.uuid_beside_null:
+        raise no_cast(ANY, kind)
     return Value(f"coalesce({', '.join(convert(v, kind).sql for v in values)})", kind)
 
 
@@ -502,6 +506,8 @@ def _substr(compiler: Expressions, values: list[Value]) -> Value:
 
 def _hex(compiler: Expressions, values: list[Value]) -> Value:
     value = values[0]
+    if value.type.is_vector:
+        return Value(f"mo_hex_vector({value.sql}, '{value.type.kind}')", _TEXT)
     if value.type.is_numeric and value.type.kind != "bool":
         return Value(f"mo_hex_number({convert(value, BIGINT).sql})", _TEXT)
     if not value.type.is_bytes:

@@ -159,6 +159,7 @@ def _refuse(source: SqlType, target: SqlType, rules: Rules) -> None:
         or (target.kind == "date" and source.is_numeric)
         or (target.kind in ("datetime", "timestamp") and source.is_integer)
         or (target.kind in ("float", "double") and source.is_temporal)
+        or (source.is_vector and not target.is_vector)
     ):
         raise no_cast(source, target)
 

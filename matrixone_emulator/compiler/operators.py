@@ -240,6 +240,12 @@ class Operators:
                 left, right = self.beside_json(left, right)
         elif right.type.kind == "json" and (left.type.is_text or left.type.is_numeric):
             right, left = self.beside_json(right, left)
+        vector = next((side.type.kind for side in (left, right) if side.type.is_vector), None)
+        if vector is not None:
+            if operator not in ("=", "<>"):
+                raise self.unsupported()
+            a, b = (f"mo_hex_vector({side.sql}, '{vector}')" for side in (left, right))
+            return f"({a} {operator} {b})"
         a, b, collation = comparable(left, right)
         return f"({a} {operator} {b}{collation})"
 

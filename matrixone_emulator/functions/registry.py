@@ -17,7 +17,15 @@ from collections.abc import Callable
 from typing import Any
 
 from ..errors import SqlError
-from ..types.values import Stored, bad_number, decimal_text, float_text, span_text, value_text
+from ..types.values import (
+    Stored,
+    bad_number,
+    decimal_text,
+    float_text,
+    span_text,
+    value_text,
+    vector_bytes,
+)
 from .aggregates import (
     DecimalAverage,
     DecimalSum,
@@ -334,6 +342,10 @@ def _hex(value: Stored) -> str | None:
     return (value if isinstance(value, bytes) else value_text(value).encode()).hex().upper()
 
 
+def _hex_vector(value: Stored, kind: Stored) -> str | None:
+    return None if value is None else vector_bytes(str(value), str(kind))[1].hex()
+
+
 def _hex_number(value: Stored) -> str | None:
     return None if value is None else f"{int(str(value)) & (1 << 64) - 1:X}"
 
@@ -355,7 +367,8 @@ def visible_type(label: str | None, form: int) -> str | None:
         return label
     if form != 2:
         raise SqlError.not_emulated(f"mo_show_visible_bin(..., {form})")
-    return label.partition("(")[0]
+    name = label.partition("(")[0]
+    return "BIGINT UNSIGNED" if name == "SET" else name
 
 
 _PLAIN: dict[str, tuple[int, Callable[..., Any]]] = {
@@ -405,6 +418,7 @@ _PLAIN: dict[str, tuple[int, Callable[..., Any]]] = {
     "mo_json_unquote": (1, json_unquote),
     "mo_hex": (1, _hex),
     "mo_hex_number": (1, _hex_number),
+    "mo_hex_vector": (2, _hex_vector),
     "mo_moment": (1, moment_or_refusal),
     "mo_md5": (1, _md5),
 }

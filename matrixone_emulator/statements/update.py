@@ -44,7 +44,7 @@ class Updater(RowWriter):
             node = assignment.expression
             if isinstance(node, (exp.Var, exp.Column)) and node.name.upper() == "DEFAULT":
                 node = parse_expression(column.default or "NULL")
-            self.check_enum(column, node, joined=len(tables) > 1)
+            self.check_settable(column, node, joined=len(tables) > 1)
             groups.setdefault(position, []).append((column, self.compiler.value(node, scope)))
         tail = self.tail(tree, scope)
         changed = WriteResult()
@@ -73,16 +73,18 @@ class Updater(RowWriter):
         changed.affected -= self.unchanged
         return changed
 
-    def check_enum(self, column: ColumnDef, node: exp.Expr, *, joined: bool) -> None:
-        """Refuse what the server does not set an ENUM to."""
-        if column.type.kind != "enum":
-            return
+    def check_settable(self, column: ColumnDef, node: exp.Expr, *, joined: bool) -> None:
+        """Refuse what the server does not set an ENUM, a SET or a vector to."""
+        kind = column.type.kind
         read = next(node.find_all(exp.Column), None)
-        if read is not None:
+        if kind in ("enum", "set") and read is not None:
             text = f"invalid input: ambiguous column reference '{fold(read.name)}'"
             raise SqlError(20301, text)
-        if joined and not self.session.rules.enums_in_joined_updates:
-            text = f"invalid argument {self.session.rules.enum_refusal}"
+        rules = self.session.rules
+        if joined and kind == "enum" and not rules.enums_in_joined_updates:
+            raise SqlError(20203, f"invalid argument {rules.enum_refusal}")
+        if joined and column.type.is_vector and not rules.vectors_in_joined_updates:
+            text = f"invalid argument aggregate function any_value, bad value [{kind.upper()}]"
             raise SqlError(20203, text)
 
     def update_rows(

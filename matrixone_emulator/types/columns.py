@@ -72,6 +72,10 @@ class SqlType:
         return self.kind in INTEGER_RANGES or self.kind in ("decimal", "float", "double", "bool")
 
     @property
+    def is_vector(self) -> bool:
+        return self.kind in ("vecf32", "vecf64")
+
+    @property
     def is_text(self) -> bool:
         return self.kind in ("char", "varchar", "text", "enum", "set", "uuid", "json", "datalink")
 

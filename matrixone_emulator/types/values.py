@@ -14,6 +14,7 @@ import functools
 import json
 import math
 import re
+import struct
 import uuid
 
 from ..errors import SqlError
@@ -208,6 +209,41 @@ def float_text(value: float) -> str:
     return repr(value)
 
 
+def vector_text(text: str, kind: str) -> str:
+    """A vector as the server writes it: each number as short as its bits allow.
+
+    >>> vector_text("[0.10, -2.0,1e3]", "vecf32")
+    '[0.1, -2, 1000]'
+    """
+    shortest = []
+    for number in struct.unpack(*vector_bytes(text, kind)):
+        digits = (f"{number:.{count}g}" for count in range(1, 18))
+        short = next(d for d in digits if _same_bits(float(d), number, kind))
+        written = f"{decimal.Decimal(short):f}"
+        shortest.append(written.rstrip("0").rstrip(".") if "." in written else written)
+    return f"[{', '.join(shortest)}]"
+
+
+def vector_bytes(text: str, kind: str) -> tuple[str, bytes]:
+    """The format of a vector's numbers, and their bytes."""
+    try:
+        numbers = [
+            float(part) for part in text.strip().removeprefix("[").removesuffix("]").split(",")
+        ]
+        form = f"<{len(numbers)}{'f' if kind == 'vecf32' else 'd'}"
+        return form, struct.pack(form, *numbers)
+    except (ValueError, OverflowError):
+        raise SqlError.not_emulated(f"the vector {text}") from None
+
+
+def _same_bits(one: float, other: float, kind: str) -> bool:
+    form = "<f" if kind == "vecf32" else "<d"
+    try:
+        return struct.pack(form, one) == struct.pack(form, other)
+    except OverflowError:
+        return False
+
+
 def store(value: Stored, target: SqlType, source: SqlType, name: str = "", row: int = 1) -> Stored:
     """*value*, a stored value of type *source*, as a stored value of column type *target*."""
     if value is None:
@@ -215,7 +251,9 @@ def store(value: Stored, target: SqlType, source: SqlType, name: str = "", row: 
     kind = target.kind
     if kind in INTEGER_RANGES:
         return _store_integer(value, target, source)
-    if kind in ("varchar", "char", "text", "datalink", "vecf32", "vecf64"):
+    if target.is_vector:
+        return vector_text(as_text(value, source), kind)
+    if kind in ("varchar", "char", "text", "datalink"):
         if isinstance(value, float):
             raise SqlError.not_emulated("a number with an exponent as a text")
         text = as_text(value, source)

@@ -231,6 +231,10 @@ class _Objects:
     """Error of the other versions"""
     cascades_count: bool = True
     """An UPDATE counts the rows of children that follow it, as DELETE always does"""
+    vectors_in_joined_updates: bool = False
+    """An UPDATE of a join sets a vector"""
+    uuid_beside_null: bool = False
+    """coalesce() takes a UUID and NULL"""
     target_cannot_be_read: bool = False
     """1093 where a subquery reads the table that is changed"""
     delete_with_alias_truncates: bool = True
@@ -422,6 +426,7 @@ _V4_2_0 = replace(
     added_key_takes_the_only_ones_name=False,
     replace_reads_rows=True,
     enums_in_joined_updates=True,
+    vectors_in_joined_updates=True,
     partitions_are_tables=True,
     ranges_take_indexes=True,
     functions=KNOWN_4_2_0,
@@ -549,6 +554,7 @@ _MAIN = replace(
     unset_variables_are_null=True,
     bits_are_bytes=True,
     json_is_bool=True,
+    uuid_beside_null=True,
     enums_in_joined_updates=False,
     enum_refusal="operator <=>, bad value [ENUM SMALLINT UNSIGNED]",
     collations=COLLATIONS_MAIN,

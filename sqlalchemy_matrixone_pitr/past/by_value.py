@@ -1,4 +1,5 @@
-"""Columns that no UPDATE sets from another row: an ENUM takes a value that is written out.
+"""Columns that no UPDATE sets from another row: an ENUM takes a value that is written out, and so
+do a SET and, on 3.x, a vector.
 
 Their values, and the keys of the rows that are to have them, are read before anything is written,
 and written in as many statements as it takes::
@@ -31,7 +32,7 @@ _TOUCHED: Final = ("TIMESTAMP", "DATETIME")
 
 
 class ByValue:
-    """The updated rows of one table of an undo whose ENUMs are to be as they were."""
+    """The updated rows of one table of an undo, whose ENUMs and the like come back."""
 
     def __init__(self, rows: UndoRows) -> None:
         self._rows = rows

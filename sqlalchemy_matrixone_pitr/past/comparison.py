@@ -14,7 +14,8 @@ past and present, no key    rows grouped by all columns, +1 for now and -1 for t
 ==========================  ======================================================================
 
 Under a table's policy the history of its indexes is not kept, so a read of the past must not go
-through one: conditions on the past are on ``coalesce(column, NULL)``, of which no index knows.
+through one: conditions on the past are on ``coalesce(column, column)``, of which no index knows
+(and not ``coalesce(column, NULL)``, which takes no UUID).
 
 Source: docs/server.md, Time travel; Garbage collection.
 """
@@ -52,7 +53,7 @@ from sqlalchemy.sql.elements import ColumnClause, quoted_name
 from sqlalchemy.sql.selectable import SelectBase
 from sqlalchemy.types import NullType
 
-from ..catalog import ColumnShape, Key, TableShape
+from ..catalog import ColumnShape, Key, TableShape, is_vector
 from ..declarations import Databases
 from ..errors import PitrValidationError
 from ..moment import Moment
@@ -180,6 +181,8 @@ _BYTES: Final = ("BINARY", "VARBINARY", "BLOB")
 _TIMES: Final = ("DATE", "DATETIME", "TIMESTAMP", "TIME", "YEAR")
 _INCOMPARABLE: Final = ("GEOMETRY", "GEOMETRY32")
 """Types whose values ``<>`` does not take."""
+_NO_COALESCE: Final = (*_INCOMPARABLE, "DATALINK")
+"""Types whose values coalesce() does not take, and no index."""
 
 
 class _Unsigned(Integer):
@@ -228,6 +231,10 @@ class ComparedColumn:
             return cast(expression, CHAR())
         return self._of_bits(expression)
 
+    def united(self, expression: ColumnElement[Any]) -> ColumnElement[Any]:
+        """An expression of the column as UNION takes it."""
+        return cast(expression, CHAR()) if self.now.type == "DATALINK" else expression
+
     def readable(self, expression: ColumnElement[Any]) -> ColumnElement[Any]:
         """An expression of the column whose values compare here, at whatever moment it is read."""
         return self._of_bits(expression)
@@ -241,7 +248,9 @@ class ComparedColumn:
     def sorts_as_text(self) -> bool:
         """Whether only the server knows the order of its values, but for that of their texts."""
         known = ("number", "text", "bytes", "BIT", *_TIMES)
-        return self.retyped or _family(self.now.type) not in known
+        return self.retyped or (
+            _family(self.now.type) not in known and not is_vector(self.now.type)
+        )
 
     def groupable(self, expression: ColumnElement[Any]) -> ColumnElement[Any]:
         """An expression of the column as GROUP BY and ORDER BY take it."""
@@ -249,8 +258,8 @@ class ComparedColumn:
 
     def sortable(self, expression: ColumnElement[Any]) -> ColumnElement[Any]:
         """An expression of the column, as GROUP BY takes it, as ORDER BY takes it in any place:
-        3.x sorts by bytes in the last place only."""
-        if not self.retyped and _family(self.now.type) == "bytes":
+        3.x sorts by bytes in the last place only. Vectors have no texts on the server."""
+        if not self.retyped and (_family(self.now.type) == "bytes" or is_vector(self.now.type)):
             return func.hex(expression)
         return expression
 
@@ -373,9 +382,9 @@ class Comparison:
     def blind(self, alias: FromClause, key: str) -> ColumnElement[Any]:
         """A column of the past, in a form that no index knows; of the primary key as it is."""
         column = alias.c[key]
-        if key in self.then.primary:
+        if key in self.then.primary or self._by_key[key].then.type in _NO_COALESCE:
             return column
-        return func.coalesce(column, null())
+        return func.coalesce(column, column)
 
     def same_key(self, past: FromClause, present: FromClause) -> ColumnElement[bool]:
         return and_(*(self.blind(past, key) == present.c[key] for key in self.key))
@@ -435,7 +444,7 @@ class Comparison:
         lost, come = self.branches()
         past, present = self.p, self.c
         both = [
-            alias.c[column.key].label(f"{letter}{number}")
+            column.united(alias.c[column.key]).label(f"{letter}{number}")
             for letter, alias in (("p", past), ("c", present))
             for number, column in enumerate(self.columns)
         ]

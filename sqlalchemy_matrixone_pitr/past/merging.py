@@ -53,12 +53,13 @@ def _keyed(
 def _counted(
     comparison: Comparison, reader: RowReader, merged: Iterable[tuple[Row | None, Row | None]]
 ) -> Iterator[RowChange]:
+    width = len(comparison.columns)
     for before, after in merged:
         row = before if before is not None else after
         assert row is not None
-        more = int(after[-1] if after else 0) - int(before[-1] if before else 0)
+        more = int(after[width] if after else 0) - int(before[width] if before else 0)
         made = reader.inserted if more > 0 else reader.deleted
-        yield from itertools.repeat(made(row[:-1]), abs(more))
+        yield from itertools.repeat(made(row[:width]), abs(more))
 
 
 def _differ(column: ComparedColumn, before: Any, after: Any) -> bool:
@@ -69,16 +70,14 @@ def _differ(column: ComparedColumn, before: Any, after: Any) -> bool:
 
 def _order(comparison: Comparison) -> _Sorted:
     """The server's order of rows, as a key to sort by: NULLs first, texts by their bytes."""
-    width = len(comparison.columns)
-    start = width + 1 if comparison.key else 0
-    stop = start + (len(comparison.key) or width)
+    start = len(comparison.columns) + 1
 
     def order(row: Row) -> tuple[Any, ...]:
         return tuple(
             (False, 0)
             if value is None
             else (True, value.encode("utf-8", "surrogateescape") if type(value) is str else value)
-            for value in row[start:stop]
+            for value in row[start:]
         )
 
     return order

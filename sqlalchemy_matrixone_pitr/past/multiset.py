@@ -30,11 +30,12 @@ def multiset_changes(comparison: Comparison) -> Any:
 
 
 def multiset_at(comparison: Comparison, at: Moment) -> Any:
-    """Rows of one moment, and how often each is there."""
+    """Rows of one moment, how often each is there, and what they are sorted by."""
     past = comparison.past("p", at)
     rows = _counted(comparison, past, comparison.holds_then(past), "1").subquery("r")
     columns = [rows.c[f"p{number}"] for number in range(len(comparison.columns))]
-    counted = select(*columns, func.sum(rows.c.w).label("w")).group_by(*columns)
+    keys = [key.label(f"k{n}") for n, key in enumerate(_in_order(comparison, columns))]
+    counted = select(*columns, func.sum(rows.c.w).label("w"), *keys).group_by(*columns)
     return counted.order_by(*_in_order(comparison, columns))
 
 

@@ -14,7 +14,7 @@ Their order, of several tables and of one that refers to itself, is that of the 
 
 With ``until`` the rows that changed again are spared: see :mod:`.changed_again`.
 
-An ENUM is set by a value that is written out: see :mod:`.by_value`.
+An ENUM and its like are set by a value that is written out: see :mod:`.by_value`.
 
 Every column that both states have is written, generated ones excepted, so that no ON UPDATE default
 and no AUTO_INCREMENT makes a value up. Never a DELETE without WHERE, which is a TRUNCATE, and never

@@ -274,8 +274,8 @@ class _Reader:
     def _orphans_of(self, key: Reference, child: Moment | None, parent: Moment | None) -> Orphans:
         """One statement. Of the past no index is used: its history may not be kept."""
         on = " AND ".join(
-            f"c.{back_quoted(mine)} = coalesce(p.{back_quoted(theirs)}, NULL)"
-            for mine, theirs in zip(key.columns, key.parent_columns, strict=True)
+            f"c.{back_quoted(mine)} = coalesce(p.{theirs}, p.{theirs})"
+            for mine, theirs in zip(key.columns, map(back_quoted, key.parent_columns), strict=True)
         )
         full = " AND ".join(f"c.{back_quoted(mine)} IS NOT NULL" for mine in key.columns)
         statement = (

@@ -495,6 +495,73 @@ def test_an_enum_in_an_update_of_a_join(groups: Client, server: Server) -> None:
     assert groups.rows("SELECT v, n FROM c") == [(left, 5)]
 
 
+def test_a_set_is_not_set_from_columns(groups: Client, server: Server) -> None:
+    """The catalogue has it as a number, and its members beside."""
+    if server.version < (4,):
+        pytest.skip("no SET")
+    groups.ok(
+        "CREATE TABLE c (id INT PRIMARY KEY, v SET('x','y'), n BIGINT UNSIGNED)",
+        "INSERT INTO c VALUES (1, 'x,y', 1)",
+    )
+    for value in ("v", "concat(v, '')"):
+        text = "invalid input: ambiguous column reference 'v'"
+        assert groups.error(f"UPDATE c SET v = {value}") == (20301, text)
+    groups.ok("UPDATE c SET v = 'y'")
+    assert groups.rows("SELECT v FROM c") == [("y",)]
+    assert groups.rows(
+        "SELECT attname, mo_show_visible_bin(atttyp, 2), length(attr_enum) > 0 FROM "
+        "mo_catalog.mo_columns WHERE att_database = database() AND att_relname = 'c' "
+        "AND attname IN ('v', 'n') ORDER BY attname"
+    ) == [("n", "BIGINT UNSIGNED", 0), ("v", "BIGINT UNSIGNED", 1)]
+
+
+def test_vectors_as_texts(groups: Client) -> None:
+    """None is cast to another type; hex() gives the bytes of its numbers."""
+    groups.ok(
+        "CREATE TABLE c (id INT PRIMARY KEY, a VECF32(2), b VECF64(2))",
+        "INSERT INTO c VALUES (1, '[0.10,-2]', '[0.1, 1e3]'), (2, NULL, NULL)",
+    )
+    for cast, target in (("a AS CHAR(9)", "VECF32 CHAR"), ("b AS SIGNED", "VECF64 BIGINT")):
+        assert groups.error(f"SELECT CAST({cast}) FROM c") == no_cast(target)
+    assert groups.rows("SELECT a, b, hex(a), hex(b) FROM c ORDER BY id") == [
+        ("[0.1, -2]", "[0.1, 1000]", "cdcccc3d000000c0", "9a9999999999b93f0000000000408f40"),
+        (None, None, None, None),
+    ]
+    assert groups.rows("SELECT a, count(*) FROM c GROUP BY a ORDER BY hex(a)") == [
+        (None, 1),
+        ("[0.1, -2]", 1),
+    ]
+
+
+def test_a_vector_in_an_update_of_a_join(groups: Client, server: Server) -> None:
+    groups.ok(
+        "CREATE TABLE c (id INT PRIMARY KEY, v VECF32(2))",
+        "CREATE TABLE d (id INT PRIMARY KEY, v VECF32(2))",
+        "INSERT INTO c VALUES (1, '[1, 2]')",
+        "INSERT INTO d VALUES (1, '[3, 4]')",
+    )
+    change = "UPDATE c, d SET c.v = d.v WHERE c.id = d.id"
+    if server.version >= (4,):
+        groups.ok(change)
+    else:
+        text = "invalid argument aggregate function any_value, bad value [VECF32]"
+        assert groups.error(change) == (20203, text)
+        groups.ok("UPDATE c SET v = '[3, 4]'")
+    assert groups.rows("SELECT v FROM c") == [("[3, 4]",)]
+
+
+def test_coalesce_of_a_uuid(groups: Client, server: Server) -> None:
+    """With no NULL that is written out."""
+    groups.ok(
+        "CREATE TABLE c (id INT PRIMARY KEY, v UUID)",
+        "INSERT INTO c VALUES (1, '6d1b1f73-2dbf-11ed-940f-000c29847904'), (2, NULL)",
+    )
+    if not is_main(server):
+        assert groups.error("SELECT coalesce(v, NULL) FROM c") == no_cast("ANY UUID")
+    found = groups.ok("SELECT coalesce(v, v) FROM c ORDER BY id").column
+    assert found == ["6d1b1f73-2dbf-11ed-940f-000c29847904", None]
+
+
 def test_bits_as_texts_and_as_numbers(groups: Client) -> None:
     """A text of the bytes, and a number of all 64 bits."""
     groups.ok(
