@@ -242,7 +242,7 @@ def special(compiler: Expressions, node: exp.Expr, scope: Scope) -> Value:
                 raise SqlError.internal("invalid unit")
             return Value(part, SqlType("int", unsigned=True))
         if unit in ("MONTH", "DAY", "HOUR", "MINUTE", "SECOND"):
-            return Value(f"printf('%02d', {part})", varchar(10))
+            return Value(f"substr('0' || {part}, -2)", varchar(10))
         return Value(f"CAST({part} AS TEXT)", varchar(10))
     bits = not isinstance(node, exp.StrPosition) and any(
         literal_bytes(part) is not None for part in node.walk()

@@ -9,6 +9,7 @@ from sqlglot import exp
 
 from ..parsing.dialect import character_set
 from ..parsing.lexer import TIME_MARK
+from ..versions.rules import Rules
 
 _BINARY: dict[type[exp.Expr], str] = {
     exp.Add: "+",
@@ -51,13 +52,29 @@ _WORDS: dict[type[exp.Expr], str] = {
 }
 
 
-def heading(node: exp.Expr) -> str:
+def heading(node: exp.Expr, rules: Rules) -> str:
     """The label of an unnamed column, `COUNT( * )+1` as `COUNT(*) + 1`."""
     while isinstance(node, exp.Paren):
         node = node.this
+    if node.find(exp.Interval, exp.GroupConcat) is not None:
+        node = _respelled(node, rules)
     if isinstance(node, exp.Concat) and all(isinstance(e, exp.Literal) for e in node.expressions):
         return str(node.expressions[-1].this)
     return node.name if isinstance(node, exp.Column) else text(node)
+
+
+def _respelled(node: exp.Expr, rules: Rules) -> exp.Expr:
+    """The same with what versions spell differently as it is printed."""
+    tree = exp.Paren(this=node.copy())
+    for interval in list(tree.find_all(exp.Interval)) if rules.intervals_in_capitals else ():
+        shown = f"{text(interval.this)} {text(interval.args.get('unit')).lower()}"
+        interval.replace(exp.Var(this=f"INTERVAL {shown}"))
+    for joined in list(tree.find_all(exp.GroupConcat)) if rules.separators_shown else ():
+        inner, order, separator = _joined(joined)
+        order = f" {order}" if order else ""
+        joined.replace(exp.Var(this=f"group_concat({inner}{order} separator {separator})"))
+    found: exp.Expr = tree.this
+    return found
 
 
 def source_text(node: exp.Expr, column: Callable[[str], str] = str) -> str:
@@ -223,12 +240,18 @@ def _type(kind: exp.DataType) -> str:
 
 
 def _group_concat(node: exp.GroupConcat) -> str:
+    inner, order, separator = _joined(node)
+    return f"group_concat({inner}, {separator}{order})"
+
+
+def _joined(node: exp.GroupConcat) -> tuple[str, str, str]:
+    """What GROUP_CONCAT joins, its ORDER BY, and what it puts between."""
     inner, order = node.this, ""
     if isinstance(inner, exp.Order):
         order = _small(inner)[len(_small(inner.this)) + 1 :]
         inner = inner.this
     between = node.args.get("separator")
-    return f"group_concat({text(inner)}, {between.name if between is not None else ','}{order})"
+    return text(inner), order, between.name if between is not None else ","
 
 
 def _between(node: exp.Between, word: str) -> str:

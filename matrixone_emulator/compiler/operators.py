@@ -215,9 +215,11 @@ class Operators:
         """A comparison with ANY (SOME) or ALL rows of a subquery."""
         left, inner = self.value(node, scope), self.query(right.this.unnest(), scope)
         test = self.compare(left, operator, Value("k0", inner.types[0]))
-        if isinstance(right, exp.Any):
-            return Value(f"EXISTS (SELECT 1 FROM ({inner.sql}) WHERE {test})", BOOL)
-        return Value(f"(NOT EXISTS (SELECT 1 FROM ({inner.sql}) WHERE NOT {test}))", BOOL)
+        # NULL where no comparison decides and one is NULL: max and min leave those out.
+        most, none = ("max", 0) if isinstance(right, exp.Any) else ("min", 1)
+        found = f"CASE WHEN {most}({test}) = {1 - none} THEN {1 - none}"
+        found += f" WHEN count(*) > count({test}) THEN NULL ELSE {none} END"
+        return Value(f"(SELECT {found} FROM ({inner.sql}))", BOOL)
 
     def beside_json(self, document: Value, other: Value) -> tuple[Value, Value]:
         """Operands of JSON beside another type: JSON becomes a number beside numbers, if it can."""
@@ -374,8 +376,11 @@ class Operators:
         if value.type == UBIGINT:
             exact = convert(value, SqlType("decimal")).sql
             return Value(f"mo_arithmetic('-', '0', {exact}, 0)", SqlType("decimal", 38, 0))
+        if value.type.is_text or (value.type.is_integer and value.type.unsigned):
+            raise self.unsupported()  # BIGINT, FLOAT or DOUBLE, by the type and the version
         number = as_number(value)
-        return Value(f"(-{number.sql})", BIGINT if number.type.is_integer else number.type)
+        kind = value.type if value.type.is_integer else number.type
+        return Value(f"(-{number.sql})", BIGINT if kind.kind == "bool" else kind)
 
     def lowest(self, number: int) -> Value:
         """Negate a literal that BIGINT does not hold: exact, as DECIMAL where BIGINT is too small.

@@ -212,7 +212,10 @@ class Compiler(FromCompiler):
         order = node.args.get("order")
         if order is not None:
             sql += f" ORDER BY {self.select_order(order, scope, values, bool(distinct))}"
-        sql += self.limit(node)
+        limit = self.limit(node)
+        if limit and scope.correlated:
+            raise self.unsupported()  # The server takes the rows before it looks at the outer one.
+        sql += limit
         types = [value.type for value in values]
         locks = bool(node.args.get("locks"))
         return CompiledQuery(sql, labels, types, locks, self.reads, lookups)
@@ -239,7 +242,7 @@ class Compiler(FromCompiler):
             labels.append(item.alias)
             item = item.this
         else:
-            labels.append(heading(item))
+            labels.append(heading(item, self.context.rules))
             if isinstance(item, exp.Concat):
                 item = item.expressions[0]
         value = self.value(item, scope)

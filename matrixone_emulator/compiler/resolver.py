@@ -282,7 +282,7 @@ class Resolver:
         return tuple(
             Lookup(index.columns, index.unique, condition or "1", primary)
             for index, condition in zip(definition.indexes, found, strict=True)
-            if not index.algorithm
+            if index.algorithm != "fulltext"
         )
 
     def _view(self, version: Version, moment: str) -> ResolvedTable:

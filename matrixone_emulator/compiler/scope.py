@@ -80,6 +80,15 @@ class Scope:
     sources: list[Source] = field(default_factory=list)
     outer: Scope | None = None
     aliases: dict[str, Value] = field(default_factory=dict)
+    correlated: bool = False
+    """Whether something in this query names a column of a query around it"""
+
+    def reach(self, home: Scope) -> None:
+        """Note that a column was found in *home*, a query around this one or this one itself."""
+        scope: Scope | None = self
+        while scope is not None and scope is not home:
+            scope.correlated = True
+            scope = scope.outer
 
     def chain(self) -> Iterator[Scope]:
         scope: Scope | None = self
@@ -101,6 +110,7 @@ class Scope:
                 found = source.find(name)
                 if found is None:
                     raise SqlError.no_column(f"column '{'.'.join(parts)}' does not exist")
+                self.reach(scope)
                 return Value(found.sql, found.type)
         raise SqlError(20301, f"invalid input: missing FROM-clause entry for table '{parts[-2]}'")
 
@@ -117,6 +127,7 @@ class Scope:
             if len(found) > 1:
                 raise SqlError(20301, f"invalid input: ambiguouse column reference to '{name}'")
             if found:
+                self.reach(scope)
                 return Value(found[0].sql, found[0].type)
             if lower in scope.aliases:
                 return scope.aliases[lower]

@@ -18,7 +18,7 @@ from ..pitr import internal
 from ..pitr.prepared import Prepared, PreparedStatements, is_prepared, refused
 from ..pitr.statements import PitrStatements
 from ..statements.administration import is_administrative
-from ..statements.storage import Event, Result
+from ..statements.storage import Event, Result, StorageSession
 from ..system.accounts import Identity, no_privilege
 from ..system.variables import Variables
 from ..types.columns import Column
@@ -115,7 +115,7 @@ class Session:
     def execute(self, text: str) -> Iterator[Outcome]:
         """The results of a text of one or more statements, each as it is done.
 
-        The whole text is read before anything of it runs, as far as PITR statements go.
+        The whole text is read before anything of it runs.
         """
         try:
             yield from self._results(text)
@@ -129,7 +129,11 @@ class Session:
         statements = sources(text)
         parsed = [grammar.parse(source, self._server.rules) for source in statements]
         if not statements:
-            yield self._outcome(Result([], []))
+            yield self._outcome(self._transaction.run_nothing())
+        if len(statements) > 1:
+            _check_syntax(
+                self._storage, [s for s, p in zip(statements, parsed, strict=True) if p is None]
+            )
         for number, (source, pitr) in enumerate(zip(statements, parsed, strict=True)):
             result = self._statement(source, pitr)
             self._shown_pitr = isinstance(pitr, grammar.ShowPitr) or (
@@ -347,3 +351,15 @@ class Session:
         rows = self._storage.execute(f"SELECT {assignment.value}").rows
         self._transaction.value_evaluated()
         return rows[0][0] if rows else None
+
+
+def _check_syntax(storage: StorageSession, statements: list[Source]) -> None:
+    """Refuse what cannot be read: the server reads the whole text before it runs any of it."""
+    for source in statements:
+        if is_administrative(source):
+            continue
+        try:
+            storage.check_syntax(source.statement, tokens_of(source))
+        except SqlError as error:
+            if error.is_syntax:
+                raise source.placed(error) from None

@@ -81,6 +81,12 @@ class SessionTransaction:
             self.end(self._storage.commit)
         return result
 
+    def run_nothing(self) -> Result:
+        """Run a text without a statement, which the server takes for one."""
+        if self.active:
+            raise SqlError.internal("unclassified statement appears in uncommitted transaction")
+        return self.run(lambda: Result([], []))
+
     def set_autocommit(self, on: bool) -> None:
         """SET autocommit: switching it on commits the open transaction."""
         if on and not self._autocommit:

@@ -47,25 +47,30 @@ def not_null(column: ColumnDef) -> SqlError:
     return SqlError(3819, f"constraint violation: Column '{column.lower}' cannot be null")
 
 
+def foreign_key_error(text: str, codes: frozenset[str] = frozenset()) -> SqlError | None:
+    """The server's refusal by a foreign key; *codes*: the sides that have codes of their own."""
+    if "mo-child" in text:
+        refusal, code = "Cannot add or update a child row: a foreign key constraint fails", 1452
+    elif "mo-parent" in text:
+        refusal, code = "Cannot delete or update a parent row: a foreign key constraint fails", 1217
+    else:
+        return None
+    side = "child" if code == 1452 else "parent"
+    if side in codes or "own" in text:
+        return SqlError(code, refusal)
+    return SqlError.internal(refusal)
+
+
 def constraint_error(
     error: sqlite3.Error,
     version: Version,
     row: list[Stored],
     rules: Rules,
-    *,
-    updating: bool = False,
 ) -> SqlError:
     """Turn sqlite's refusal into the server's (1062, or the foreign key texts)."""
     text = str(error)
-    if "mo-child" in text:
-        refusal = "Cannot add or update a child row: a foreign key constraint fails"
-        if "own" in text or (updating and rules.orphaning_update_is_1452):
-            return SqlError(1452, refusal)
-        return SqlError.internal(refusal)
-    if "mo-parent" in text:
-        return SqlError.internal(
-            "Cannot delete or update a parent row: a foreign key constraint fails"
-        )
+    if (refused := foreign_key_error(text)) is not None:
+        return refused
     if "UNIQUE" not in text:
         return SqlError.internal(text)
     keys = tuple(part.strip().split(".")[-1] for part in text.partition(": ")[2].split(","))

@@ -49,7 +49,7 @@ class StorageSession(Workspace):
 
     def dispatch(self, statement: str, found: list[Token]) -> Result:
         first = found[0].upper if found else ""
-        if first in ("SELECT", "WITH", "(", "VALUES", "TABLE"):
+        if first in ("SELECT", "WITH", "(", "VALUES"):
             return self._select(statement, found)
         if first in ("INSERT", "REPLACE", "UPDATE", "DELETE"):
             return self._change(statement, found, first)
@@ -57,12 +57,25 @@ class StorageSession(Workspace):
             return show(self, statement, found)
         if first in ("CREATE", "DROP", "ALTER", "TRUNCATE", "RENAME"):
             return self._define(statement, found)
-        known = _KNOWN_WORDS | self.rules.more_statements
-        if found and first not in known and found[0].kind == "word":
-            raise syntax_error(statement, found, 0)
+        self._refuse_unknown(statement, found)
         if first == "DO":
             raise SqlError(20105, f"not supported: do{statement[found[0].end :]}")
         raise unsupported(statement)
+
+    def _refuse_unknown(self, statement: str, found: list[Token]) -> None:
+        known = _KNOWN_WORDS | _EXECUTED | self.rules.more_statements
+        if found and found[0].kind == "word" and found[0].upper not in known:
+            raise syntax_error(statement, found, 0)
+
+    def check_syntax(self, statement: str, found: list[Token]) -> None:
+        """Read an ordinary statement without running it."""
+        first = found[0].upper if found else ""
+        if first in ("SELECT", "WITH", "(", "VALUES", "INSERT", "UPDATE", "DELETE"):
+            self.parse(statement, found)
+        elif first in ("CREATE", "DROP", "ALTER", "TRUNCATE", "RENAME"):
+            ddlparse.parse(statement, found, self.rules)
+        else:
+            self._refuse_unknown(statement, found)
 
     def _define(self, statement: str, found: list[Token]) -> Result:
         parsed = ddlparse.parse(statement, found, self.rules)
@@ -150,6 +163,8 @@ class StorageSession(Workspace):
                 self.write()
 
     def _change(self, statement: str, found: list[Token], first: str) -> Result:
+        if _names_past(found):
+            raise unsupported(statement)
         if first == "REPLACE":
             statement = "INSERT" + statement[found[0].end :]
             found = tokens(statement)
@@ -175,6 +190,13 @@ class StorageSession(Workspace):
         )
 
 
+def _names_past(found: list[Token]) -> bool:
+    """Whether the target of an INSERT, REPLACE or UPDATE has a brace behind it."""
+    brace = next((at for at, token in enumerate(found) if token.kind == "brace"), 0)
+    between = {token.upper for token in found[1:brace]}
+    return brace > 1 and between.isdisjoint({"SET", "VALUES", "SELECT", "FROM", "JOIN", "(", ","})
+
+
 _FIRST_WORDS = """
     ALTER ANALYZE BACKUP BEGIN CALL CANCEL COMMIT DEALLOCATE DECLARE DO EXECUTE GRANT KILL LOAD
     LOCK MODUMP PAUSE PREPARE RELEASE RESET RESTORE RESUME REVOKE ROLLBACK SAVEPOINT SET START
@@ -182,6 +204,11 @@ _FIRST_WORDS = """
 """
 _KNOWN_WORDS = frozenset(_FIRST_WORDS.split())
 """Statements that the server knows and the emulator does not."""
+_EXECUTED_WORDS = """
+    ALTER CREATE DELETE DESC DESCRIBE DROP EXPLAIN INSERT RENAME REPLACE SELECT SHOW TRUNCATE UPDATE
+    VALUES WITH
+"""
+_EXECUTED = frozenset(_EXECUTED_WORDS.split())
 
 
 def define(session: Workspace, statement: Statement) -> Result:

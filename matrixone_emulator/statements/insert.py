@@ -124,6 +124,9 @@ class Inserter(RowWriter):
         if source is None:
             yield [MISSING] * width
             return
+        bare = isinstance(source, exp.SetOperation)  # One in brackets is a Subquery.
+        if bare and not self.session.rules.inserts_unions:
+            raise SqlError(20301, "invalid input: insert has unknown select statement")
         query = self.compiler.query(source)
         if len(query.types) != width:
             raise SqlError(1136, "Column count doesn't match value count at row 1")
@@ -165,22 +168,27 @@ class Inserter(RowWriter):
         sql = f"INSERT INTO {version.table} ({keys}, _from) VALUES ({marks})"
         number = self.session.number
         auto = definition.auto_column
+        spot = -1 if auto is None else definition.columns.index(auto)
         changed = WriteResult(generating=auto is not None or not definition.primary)
+        # The server casts all rows, then makes the numbers of all, then looks for NULL and writes.
+        ready: list[tuple[list[Stored], Cell]] = []
         for row_number, cells in enumerate(rows, 1):
             given = [
                 MISSING if (index := place.get(column.key)) is None else cells[index]
                 for column in definition.columns
             ]
-            # Values are cast before a number is made, and looked at for NULL after.
             stored = [
                 None if column is auto else self.fitted_cell(cell, column, row_number)
                 for column, cell in zip(definition.columns, given, strict=True)
             ]
-            number_made = 0
-            for spot, (column, cell) in enumerate(zip(definition.columns, given, strict=True)):
-                if column is auto:
-                    stored[spot], number_made = self.auto_value(version, column, cell, row_number)
-                elif stored[spot] is None and not column.nullable and not column.generated:
+            ready.append((stored, MISSING if auto is None else given[spot]))
+        made = [0] * len(ready)
+        if auto is not None:
+            for at, (stored, cell) in enumerate(ready):
+                stored[spot], made[at] = self.auto_value(version, auto, cell, at + 1)
+        for (stored, _), number_made in zip(ready, made, strict=True):
+            for value, column in zip(stored, definition.columns, strict=True):
+                if value is None and not (column.nullable or column.generated or column is auto):
                     raise not_null(column)
             if generated.has_generated(definition):
                 self.fill(definition, stored)
@@ -190,7 +198,7 @@ class Inserter(RowWriter):
                 self.check(definition, stored)
             partition_of(definition, stored)
             changed.affected += self.write_row(plan, sql, stored, number)
-            if number_made:
+            if number_made and plan.kind != "replace":
                 changed.last_insert_id = number_made
         changed.affected += self.replaced
         return changed
@@ -246,6 +254,9 @@ class Inserter(RowWriter):
                 self._inserted.add(int(cursor.lastrowid or 0))
             return 1
         except sqlite3.IntegrityError as error:
+            orphan = plan.kind == "ignore" and "mo-child" in str(error)
+            if orphan and self.session.rules.ignore_skips_orphans:
+                return 0
             if plan.kind == "plain" or "UNIQUE" not in str(error):
                 raise constraint_error(error, plan.version, row, self.session.rules) from None
         if plan.kind == "ignore":
@@ -260,10 +271,16 @@ class Inserter(RowWriter):
     def replace_row(self, plan: Insertion, sql: str, row: list[Stored], number: int) -> int:
         """Write one row of a REPLACE in the place of those that hold its keys."""
         by_index = not self.session.rules.replace_reads_rows
-        clashes = conflicting_rows(self.session, plan.version, row, by_index=by_index)
-        for rowid in clashes:
-            self.session.run(f"DELETE FROM {plan.version.table} WHERE rowid = ?", [rowid])
-        self.session.run(sql, [*row, number])
-        if self.session.rules.replace_counts_deleted:
+        by_primary = not self.session.rules.replace_finds_unique
+        clashes = conflicting_rows(
+            self.session, plan.version, row, by_index=by_index, by_primary=by_primary
+        )
+        try:
+            for rowid in clashes:
+                self.session.run(f"DELETE FROM {plan.version.table} WHERE rowid = ?", [rowid])
+            self.session.run(sql, [*row, number])
+        except sqlite3.IntegrityError as error:
+            raise constraint_error(error, plan.version, row, self.session.rules) from None
+        if self.session.rules.replace_counts_deleted or not plan.version.definition.primary:
             self.replaced += len(clashes)
         return 1

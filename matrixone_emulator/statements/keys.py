@@ -63,12 +63,16 @@ def add_index(definition: TableDef, spec: KeySpec) -> TableDef:
             name, number = f"{base}_{number}", number + 1
     elif fold(name) in taken:
         raise SqlError(1061, f"duplicate key name '{name}'")
+    if spec.algorithm == "hash":
+        raise SqlError(20301, f"invalid input: unsupported index type: {spec.algorithm}")
+    if spec.algorithm not in ("", "btree"):
+        raise SqlError.not_emulated(f"USING {spec.algorithm}")
     index = IndexDef(
         fold(name),
         keys,
         spec.kind == "unique",
         spec.comment,
-        "fulltext" if spec.kind == "fulltext" else "",
+        "fulltext" if spec.kind == "fulltext" else spec.algorithm * (spec.kind == "key"),
         spec.visible,
         spec.parser,
     )
@@ -118,6 +122,8 @@ def add_foreign_key(
             # The server looks in the child's database then.
             raise SqlError(1146, f"no such table {home.name}.{spec.parent.name}")
         found = session.catalogue.table(found_home, spec.parent.name)
+        if found is None and not session.foreign_key_checks:
+            raise SqlError.not_emulated("a foreign key to a table that is not there yet")
         if found is None:
             raise SqlError(1146, f"no such table {parent_database}.{spec.parent.name}")
         parent = found.definition

@@ -19,7 +19,7 @@ from ..types.columns import BOOL, SqlType
 from ..types.definition import ColumnDef, IndexDef, TableDef, Version
 from ..types.values import Stored, store
 from . import generated
-from .constraints import not_null, strict_bool
+from .constraints import constraint_error, foreign_key_error, not_null, strict_bool
 from .literals import NULL, Cell, negative, number_cell, text_cell
 from .partitions import partition_of
 from .workspace import Workspace
@@ -74,10 +74,8 @@ class RowWriter:
     def target(self, table: exp.Expr) -> Version:
         if not isinstance(table, exp.Table) or not isinstance(table.this, exp.Identifier):
             raise unsupported(self.statement)
-        if TIME_MARK in table.name and not self.session.rules.past_targets_refused:
-            raise unsupported(self.statement)
         if TIME_MARK in table.name:
-            raise SqlError(20301, "invalid input: cannot insert/update/delete from snapshot")
+            raise unsupported(self.statement)
         version = self.session.need_table(fold(table.db), fold(table.name))
         if version.definition.view is not None:
             raise SqlError(20301, "invalid input: cannot insert/update/delete from view")
@@ -250,6 +248,24 @@ class RowWriter:
             sets = ", ".join(f"{key} = ?" for key, _ in new)
             values = [cell for _, cell in new]
             self.session.run(f"UPDATE {version.table} SET {sets} WHERE rowid = ?", [*values, rowid])
+
+    def violation(
+        self,
+        version: Version,
+        clash: ConstraintViolation,
+        rowid: int,
+        codes: frozenset[str] = frozenset(),
+    ) -> SqlError:
+        """The server's refusal of an UPDATE of one row; *codes* as in `foreign_key_error`."""
+        refused = foreign_key_error(str(clash.error), codes)
+        if refused is not None:
+            return refused
+        keys = ", ".join(column.key for column in version.definition.columns)
+        look = f"SELECT {keys} FROM {version.table} WHERE rowid = ?"
+        row = list(self.session.run(look, [rowid]).fetchone())
+        for column, value in zip(clash.columns, clash.values, strict=True):
+            row[version.definition.columns.index(column)] = value
+        return constraint_error(clash.error, version, row, self.session.rules)
 
 
 def rewritten(definition: TableDef, columns: list[ColumnDef]) -> list[IndexDef]:

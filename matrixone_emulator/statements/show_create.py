@@ -95,7 +95,8 @@ def create_table_text(version: Version, rules: Rules) -> str:
             line += f" WITH PARSER {index.parser}" if index.parser else ""
         else:
             word = "UNIQUE KEY" if index.unique else "KEY"
-            line = f"  {word} {_quoted(index.name)} ({_list(definition, index.columns)})"
+            using = f" USING {index.algorithm}" if index.algorithm else ""
+            line = f"  {word} {_quoted(index.name)}{using} ({_list(definition, index.columns)})"
         if index.comment:
             line += " COMMENT '{}'".format(index.comment.replace("'", "\\'"))
         lines.append(line)

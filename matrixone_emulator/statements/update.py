@@ -13,7 +13,6 @@ from ..types.columns import SqlType
 from ..types.definition import ColumnDef, Version
 from ..types.values import Stored
 from . import generated
-from .constraints import constraint_error
 from .row_writer import ConstraintViolation, RowWriter, WriteResult, rewritten
 from .workspace import Workspace
 
@@ -24,6 +23,7 @@ class Updater(RowWriter):
     def __init__(self, session: Workspace, statement: str) -> None:
         super().__init__(session, statement)
         self.unchanged = 0
+        self.joined = False
 
     def update(self, tree: exp.Update) -> WriteResult:
         scope = Scope()
@@ -34,6 +34,7 @@ class Updater(RowWriter):
             past = TIME_MARK in table.name and fold(table.alias) not in changed_ones
             if isinstance(table, exp.Table) and not (past and table is not tree.this):
                 self.target(table)
+        self.joined = len(tables) > 1
         from_sql = self.compiler.add_table(tree.this, scope)
         for join in tree.this.args.get("joins") or []:
             from_sql += self.compiler.join(join, scope)
@@ -44,7 +45,7 @@ class Updater(RowWriter):
             node = assignment.expression
             if isinstance(node, (exp.Var, exp.Column)) and node.name.upper() == "DEFAULT":
                 node = parse_expression(column.default or "NULL")
-            self.check_settable(column, node, joined=len(tables) > 1)
+            self.check_settable(column, node, joined=self.joined)
             groups.setdefault(position, []).append((column, self.compiler.value(node, scope)))
         tail = self.tail(tree, scope)
         changed = WriteResult()
@@ -94,8 +95,11 @@ class Updater(RowWriter):
         types: list[SqlType],
         rows: list[tuple[Stored, ...]],
     ) -> int:
-        """Write rows (rowid, values...); unique keys have to hold when all are changed."""
-        once = list({row[0]: row for row in rows}.values())
+        """Write rows (rowid, values...); unique keys have to hold when all are changed.
+
+        Of several rows that a join finds for one, the first is taken.
+        """
+        once = list({row[0]: row for row in reversed(rows)}.values())[::-1]
         if not once:
             return 0
         unique = set(version.definition.primary)
@@ -115,7 +119,7 @@ class Updater(RowWriter):
             try:
                 self.write_update(version, columns, rowid, list(zip(row[1:], types, strict=True)))
             except ConstraintViolation as clash:
-                raise self.violation_error(version, clash, rowid) from None
+                raise self.violation(version, clash, rowid, self.codes()) from None
             if before is not None and before == self.stored_cells(version, columns, rowid):
                 self.unchanged += 1
         return len(once)
@@ -152,12 +156,12 @@ class Updater(RowWriter):
                     )
                 except ConstraintViolation as found:
                     if "UNIQUE" not in str(found.error):
-                        raise self.violation_error(version, found, rowid) from None
+                        raise self.violation(version, found, rowid, self.codes()) from None
                     left.append(row)
                     clash = clash or (found, rowid)
             if clash is not None and len(left) == len(pending):
                 if parked:
-                    raise self.violation_error(version, *clash) from None
+                    raise self.violation(version, *clash, self.codes()) from None
                 self.park(version, columns, left)
                 parked = True
             pending = left
@@ -173,16 +177,12 @@ class Updater(RowWriter):
         for row in rows if cells else ():
             self.session.run(f"UPDATE {version.table} SET {cells} WHERE rowid = ?", [row[0]])
 
-    def violation_error(self, version: Version, clash: ConstraintViolation, rowid: int) -> SqlError:
-        keys = ", ".join(column.key for column in version.definition.columns)
-        row = list(
-            self.session.run(
-                f"SELECT {keys} FROM {version.table} WHERE rowid = ?", [rowid]
-            ).fetchone()
-        )
-        for column, value in zip(clash.columns, clash.values, strict=True):
-            row[version.definition.columns.index(column)] = value
-        return constraint_error(clash.error, version, row, self.session.rules, updating=True)
+    def codes(self) -> frozenset[str]:
+        """The sides of a foreign key whose refusal has a code of its own."""
+        found = self.session.rules.update_foreign_key_codes
+        if self.joined:
+            return frozenset(side.removeprefix("joined ") for side in found if " " in side)
+        return found
 
     def assigned(self, node: exp.Expr, scope: Scope) -> tuple[int, ColumnDef]:
         """Resolve the target of an assignment to a table of FROM and a column."""

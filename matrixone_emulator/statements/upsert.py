@@ -13,7 +13,7 @@ from ..names import fold
 from ..types.definition import ColumnDef, IndexDef, Version
 from ..types.values import Stored
 from .constraints import constraint_error
-from .row_writer import RowWriter
+from .row_writer import ConstraintViolation, RowWriter
 from .workspace import Workspace
 
 
@@ -27,9 +27,17 @@ class Insertion:
 
 
 def conflicting_rows(
-    session: Workspace, version: Version, row: list[Stored], *, by_index: bool = True
+    session: Workspace,
+    version: Version,
+    row: list[Stored],
+    *,
+    by_index: bool = True,
+    by_primary: bool = False,
 ) -> list[int]:
-    """The rows that hold a unique key of *row*; *by_index*: as far as their indexes have them."""
+    """The rows that hold a unique key of *row*; *by_index*: as far as their indexes have them.
+
+    *by_primary*: of a table with a primary key by that one alone.
+    """
     definition = version.definition
     position = {column.key: index for index, column in enumerate(definition.columns)}
     found: list[int] = []
@@ -39,7 +47,7 @@ def conflicting_rows(
         for index in definition.indexes
         if index.unique
     ]
-    for keys, there in groups:
+    for keys, there in groups[:1] if by_primary and definition.primary else groups:
         test = " AND ".join([*(f"{key} = ?" for key in keys), *([there] if there else [])])
         values = [row[position[key]] for key in keys]
         for (rowid,) in session.run(f"SELECT rowid FROM {version.table} WHERE {test}", values):
@@ -114,11 +122,13 @@ def update_conflicting_row(
         parameters,
     ).fetchone()
     cells = [(cell, value.type) for cell, value in zip(found, values, strict=True)]
-    if not session.rules.upsert_counts_changes:
-        writer.write_update(version, columns, rowid, cells)
-        return 1
     look = f"SELECT {keys} FROM {version.table} WHERE rowid = ?"
     before = session.run(look, [rowid]).fetchone()
-    writer.write_update(version, columns, rowid, cells)
+    try:
+        writer.write_update(version, columns, rowid, cells)
+    except ConstraintViolation as clash:
+        raise writer.violation(version, clash, rowid) from None
+    if not session.rules.upsert_counts_changes:
+        return 1
     after = session.run(look, [rowid]).fetchone()
     return 0 if before == after or rowid in inserted else 2

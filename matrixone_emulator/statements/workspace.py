@@ -25,6 +25,7 @@ from ..storage.shared import Shared
 from ..types.columns import UBIGINT, Column, SqlType
 from ..types.definition import DatabaseVersion, HiddenTable, Version
 from ..types.values import Stored, load
+from .constraints import foreign_key_error
 from .transaction import Transaction
 
 _LONGEST_SLEEP = 60.0
@@ -144,14 +145,7 @@ class Workspace(Transaction, SessionFunctions, Resolver):
         text = str(error)
         if "overflow" in text:
             return SqlError(1690, "data out of range: data type int64, integer overflow")
-        if "mo-child" in text or "mo-parent" in text:
-            side = (
-                "add or update a child row"
-                if "mo-child" in text
-                else "delete or update a parent row"
-            )
-            return SqlError.internal(f"Cannot {side}: a foreign key constraint fails")
-        return unsupported(f"{statement} [{text}]")
+        return foreign_key_error(text) or unsupported(f"{statement} [{text}]")
 
     def run(
         self, sql: str, parameters: Sequence[object] | Mapping[str, object] = ()

@@ -213,8 +213,14 @@ class _Objects:
     replace_counts_deleted: bool = False
     unchanged_rows_count: bool = True
     """An UPDATE affects the rows that it leaves as they were; CLIENT_FOUND_ROWS always does that"""
-    past_targets_refused: bool = False
-    """INSERT, UPDATE and DELETE of the past are refused; the server writes to the present"""
+    update_foreign_key_codes: frozenset[str] = frozenset()
+    """Sides of a foreign key whose refusal of an UPDATE is 1452 or 1217, and those of a join"""
+    ignore_skips_orphans: bool = False
+    """INSERT IGNORE leaves out a row whose parent is missing"""
+    inserts_unions: bool = False
+    """INSERT ... SELECT takes a UNION without brackets"""
+    replace_finds_unique: bool = True
+    """REPLACE of a table with a primary key replaces by a UNIQUE one, too; 1062 otherwise"""
     upsert_finds_unique: bool = False
     """ON DUPLICATE KEY UPDATE finds the row by any unique key, not by the primary key alone"""
     upsert_counts_changes: bool = False
@@ -223,8 +229,6 @@ class _Objects:
     """ON DUPLICATE KEY UPDATE of a key is refused with 20313, not 20101"""
     upsert_of_column_is_checked: bool = False
     """... of a column that is not there is refused as that, where no row conflicts, too"""
-    orphaning_update_is_1452: bool = False
-    """An UPDATE of a child's key to no parent's is 1452, not 20101 as an INSERT is"""
     enums_in_joined_updates: bool = False
     """An UPDATE of a join sets an ENUM, to what is written out"""
     enum_refusal: str = "aggregate function any_value, bad value [ENUM]"
@@ -318,6 +322,11 @@ class Rules(_Objects):
     """information_schema.statistics is empty after SHOW PITR, as the other views are"""
     byte_types_count_bytes: bool = True
 
+    intervals_in_capitals: bool = False
+    """A label says `INTERVAL 1 day`, not `interval(1, day)`"""
+    separators_shown: bool = False
+    """The label of GROUP_CONCAT says `separator`"""
+
     # -- casts -------------------------------------------------------------------------
     cast_wraps_bigint: bool = False
     cast_wraps_double_to_unsigned: bool = True
@@ -389,6 +398,7 @@ _V3_0_9 = replace(
         ]
     ),
     same_length_rebuilds=False,
+    replace_finds_unique=False,
     quotes_doubled_in_expressions=True,
     columns_double_quotes_in_expressions=True,
     rules_with_underscores=False,
@@ -402,6 +412,9 @@ _V3_0_18 = replace(
     keywords=KEYWORDS_3_0_18,
     more_shows=("CONNECTORS", *_SHOWS_3_0_18),
     create_as_select_of_past=True,
+    replace_finds_unique=True,
+    null_safe_equal=True,
+    intervals_in_capitals=True,
     drops_several_tables=True,
     decimal_digits=65,
     decimal_scale=30,
@@ -490,7 +503,8 @@ _V4_2_0 = replace(
     too_long_is_1406=True,
     zero_generates=True,
     replace_counts_deleted=True,
-    past_targets_refused=True,
+    update_foreign_key_codes=frozenset(["child", "parent", "joined child"]),
+    ignore_skips_orphans=True,
     upsert_finds_unique=True,
     upsert_counts_changes=True,
     upsert_of_key_is_dml=True,
@@ -503,7 +517,7 @@ _V4_2_0 = replace(
     moments_take_t=True,
     stores_strictly=True,
     full_joins=True,
-    null_safe_equal=True,
+    separators_shown=True,
     least_bigint=True,
     json_arrows=True,
     json_compares_as_text=True,
@@ -517,7 +531,6 @@ _V4_2_0 = replace(
     statistics_follow_account=True,
     byte_types_count_bytes=False,
     cascades_count=False,
-    orphaning_update_is_1452=True,
     cast_wraps_bigint=True,
     cast_rounds_double_to_even=True,
     cast_truncates_decimal_to_unsigned=False,
@@ -543,6 +556,8 @@ _MAIN = replace(
     foreign_key_rule="NO_ACTION",
     referenced_keys_stay=True,
     unchanged_rows_count=False,
+    inserts_unions=True,
+    update_foreign_key_codes=frozenset(["child", "parent", "joined child", "joined parent"]),
     missing_table_code=1146,
     missing_column_code=1054,
     select_into_variables=True,

@@ -220,3 +220,24 @@ def test_history_can_be_bounded(version: str) -> None:
         assert client(f"SELECT v FROM d.t {{MO_TS = {recent}}}") == ((199,),)
         assert client.refused(f"SELECT v FROM d.t {{MO_TS = {old}}}")[0] in (1049, 1064)
         client.connection.close()
+
+
+LIMITED = [
+    "SELECT id, (SELECT v FROM d.u WHERE u.id = t.id ORDER BY v LIMIT 1) FROM d.t",
+    "SELECT id FROM d.t WHERE EXISTS (SELECT 1 FROM d.u WHERE u.id = t.id LIMIT 1)",
+    "SELECT id FROM d.t WHERE id IN (SELECT v FROM d.u WHERE u.id = t.id LIMIT 1)",
+]
+PAST_TARGETS = [
+    "UPDATE d.t {MO_TS = 5} SET id = 1",
+    "DELETE FROM d.t {MO_TS = 5}",
+    "INSERT INTO d.t {MO_TS = 5} VALUES (1)",
+]
+FORWARD = "CREATE TABLE d.c (id INT, FOREIGN KEY (id) REFERENCES d.none (id))"
+
+
+def test_what_servers_answer_in_ways_of_their_own_is_not_emulated(client: Client) -> None:
+    """It is refused with 1235, not answered as MySQL would (docs/server.md, SQL traps)."""
+    client("CREATE TABLE d.u (id INT, v INT)")
+    client("SET foreign_key_checks = 0")
+    for statement in (*LIMITED, *PAST_TARGETS, FORWARD, "SELECT -'5'"):
+        assert client.refused(statement)[0] == 1235, statement

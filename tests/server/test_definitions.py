@@ -56,6 +56,46 @@ def test_ignored_rows_use_up_numbers(own: Client) -> None:
     assert numbers(own, "u") == [1, 3]
 
 
+@pytest.mark.usefixtures("since_3")
+def test_all_rows_of_a_failing_statement_use_up_numbers(own: Client) -> None:
+    """All values are cast first, which uses up none."""
+    own.ok("CREATE TABLE u (id INT AUTO_INCREMENT PRIMARY KEY, a VARCHAR(3) UNIQUE)")
+    own.ok("INSERT INTO u (a) VALUES ('a'), ('b'), ('c')")
+    assert own.error("INSERT INTO u (a) VALUES ('a'), ('d'), ('e')") is not None
+    own.ok("INSERT INTO u (a) VALUES ('f')")
+    assert own.error("INSERT INTO u (a) SELECT a FROM u") is not None
+    own.ok("INSERT INTO u (a) VALUES ('g')")
+    error = own.error("INSERT INTO u (a) VALUES ('g'), ('long')")
+    assert error is not None
+    assert "Src length 4" in error[1]
+    own.ok("INSERT INTO u (a) VALUES ('h')")
+    assert numbers(own, "u") == [1, 2, 3, 7, 12, 13]
+
+
+@pytest.mark.usefixtures("since_3")
+def test_replace_by_unique_keys(own: Client, server: Server) -> None:
+    """3.0.9 replaces by the primary key alone, where there is one."""
+    own.ok("CREATE TABLE u (id INT PRIMARY KEY, a VARCHAR(3) UNIQUE, b INT)")
+    own.ok("INSERT INTO u VALUES (1, 'x', 1), (2, 'y', 2)")
+    own.ok("REPLACE INTO u VALUES (1, 'x', 3)")
+    for row in ("(3, 'x', 4)", "(1, 'y', 5)"):
+        answer = own(f"REPLACE INTO u VALUES {row}")
+        if server.version < (3, 0, 18):
+            assert answer.error == (1062, f"Duplicate entry '{row[5]}' for key 'a'")
+    left = [(1, "x", 3), (2, "y", 2)] if server.version < (3, 0, 18) else [(1, "y", 5), (3, "x", 4)]
+    assert own.rows("SELECT * FROM u ORDER BY id") == left
+    own.ok("CREATE TABLE w (a VARCHAR(3) UNIQUE, b INT)", "INSERT INTO w VALUES ('x', 1)")
+    assert own.ok("REPLACE INTO w VALUES ('x', 2)").affected == 2
+    assert own.rows("SELECT * FROM w") == [("x", 2)]
+
+
+def test_replace_tells_no_number(own: Client) -> None:
+    own.ok("CREATE TABLE u (id INT AUTO_INCREMENT PRIMARY KEY, a INT)")
+    own.ok("INSERT INTO u (a) VALUES (1)", "REPLACE INTO u (a) VALUES (2), (3)")
+    assert own.value("SELECT LAST_INSERT_ID()") == 1
+    assert numbers(own, "u") == [1, 2, 3]
+
+
 # -- numbers of copies -----------------------------------------------------------------------------
 
 
@@ -669,3 +709,68 @@ def test_without_a_database(say: Client, statement: str, dropped: bool) -> None:
     missing = (1146, "no such table .t")
     expected = missing if statement in MISSING else (1046, "No database selected")
     assert say.error(statement) == expected
+
+
+@pytest.fixture
+def family(own: Client) -> Client:
+    """`own` with tables p(id, n) and c(id, p_id), c referring to p, and a row in each."""
+    own.ok(
+        "CREATE TABLE p (id INT PRIMARY KEY, n INT)",
+        "CREATE TABLE c (id INT PRIMARY KEY, p_id INT, FOREIGN KEY (p_id) REFERENCES p (id))",
+        "INSERT INTO p VALUES (1, 1)",
+        "INSERT INTO c VALUES (1, 1)",
+    )
+    return own
+
+
+ORPHANS = [
+    ("INSERT INTO c VALUES (2, 9)", None),
+    ("INSERT INTO c VALUES (1, 9) ON DUPLICATE KEY UPDATE p_id = 9", None),
+    ("REPLACE INTO c VALUES (1, 9)", None),
+    ("DELETE FROM p", None),
+    ("DELETE p FROM p JOIN c ON c.p_id = p.id", None),
+    ("REPLACE INTO p VALUES (1, 2)", None),
+    ("UPDATE c SET p_id = 9", 1452),
+    ("UPDATE p JOIN c ON c.p_id = p.id SET c.p_id = 9", 1452),
+    ("UPDATE p SET id = 9", 1217),
+]
+
+
+@pytest.mark.parametrize(("statement", "code"), ORPHANS, ids=[s for s, _ in ORPHANS])
+def test_codes_of_orphans(family: Client, server: Server, statement: str, code: int | None) -> None:
+    """Since 4.x UPDATE has MySQL's, which make an IntegrityError."""
+    side = "delete or update a parent" if code == 1217 else "add or update a child"
+    if "DELETE" in statement or statement.startswith("REPLACE INTO p"):
+        side = "delete or update a parent"
+    text = f"Cannot {side} row: a foreign key constraint fails"
+    own_code = code is not None and server.version >= (4,)
+    assert family.error(statement) == ((code, text) if own_code else internal(text))
+    assert family.rows("SELECT p.*, c.* FROM p JOIN c ON c.p_id = p.id") == [(1, 1, 1, 1)]
+
+
+def test_ignore_leaves_orphans_out_since_4(family: Client, server: Server) -> None:
+    answer = family("INSERT IGNORE INTO c VALUES (2, 9), (3, 1)")
+    if server.version < (4,):
+        text = "Cannot add or update a child row: a foreign key constraint fails"
+        assert answer.error == internal(text)
+    else:
+        assert (answer.error, answer.affected) == (None, 1)
+        assert family.rows("SELECT * FROM c") == [(1, 1), (3, 1)]
+
+
+def test_the_kind_of_an_index(own: Client) -> None:
+    """It is kept where it stands before the columns, and of plain indexes."""
+    own.ok(
+        "CREATE TABLE u (a INT, KEY one USING BTREE (a), KEY two (a) USING BTREE, "
+        "UNIQUE KEY three USING BTREE (a))",
+        "CREATE INDEX four USING BTREE ON u (a)",
+        "ALTER TABLE u ADD INDEX five USING BTREE (a)",
+        "ALTER TABLE u ADD INDEX six (a) USING BTREE",
+    )
+    shown = own.ok("SHOW CREATE TABLE u").rows[0][1]
+    kept = [line.split("`")[1] for line in shown.splitlines() if " USING btree (" in line]
+    assert kept == ["one", "four", "five"]
+    kinds = {row[2]: row[10] for row in own.ok("SHOW INDEX FROM u").rows}
+    assert [name for name, kind in kinds.items() if kind == "btree"] == kept
+    refused = (20301, "invalid input: unsupported index type: hash")
+    assert own.error("CREATE INDEX seven USING HASH ON u (a)") == refused

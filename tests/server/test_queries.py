@@ -449,6 +449,114 @@ def test_any_and_all(groups: Client, condition: str, rows: list[tuple[object, ..
     assert groups.rows(f"SELECT id FROM p WHERE id {condition} ORDER BY id") == rows
 
 
+def test_any_and_all_of_null(groups: Client) -> None:
+    """NULL where the rows that are none decide nothing."""
+    groups.ok(
+        "CREATE TABLE n (id INT PRIMARY KEY, v INT)", "INSERT INTO n VALUES (1, 5), (2, NULL)"
+    )
+    compared = {
+        "v > ALL (SELECT id FROM p)": [1, None],
+        "v < ANY (SELECT id FROM p)": [0, None],
+        "9 > ALL (SELECT v FROM n)": [None, None],
+        "4 > ALL (SELECT v FROM n)": [0, 0],
+        "9 > ANY (SELECT v FROM n)": [1, 1],
+        "4 > ANY (SELECT v FROM n)": [None, None],
+        "v > ALL (SELECT a FROM e)": [1, 1],
+        "v > ANY (SELECT a FROM e)": [0, 0],
+    }
+    for condition, expected in compared.items():
+        truths = {"true": 1, "false": 0, None: None, 1: 1, 0: 0}
+        shown = groups.ok(f"SELECT {condition} FROM n ORDER BY id").column
+        assert [truths[cell] for cell in shown] == expected, condition
+
+
+def test_null_safe_equality(groups: Client, server: Server) -> None:
+    """3.0.9 has not `<=>`."""
+    found = groups("SELECT id FROM p WHERE NULL <=> NULL AND NOT (id <=> 2)")
+    if server.version < (3, 0, 18):
+        assert found.error == (20102, "'' is not yet implemented")
+    else:
+        assert found.column == [1]
+
+
+def test_parts_of_null(groups: Client) -> None:
+    groups.ok("CREATE TABLE n (t TIME, m DATETIME)", "INSERT INTO n VALUES (NULL, NULL)")
+    parts = "EXTRACT(HOUR FROM t), EXTRACT(MONTH FROM m), EXTRACT(DAY FROM m)"
+    assert groups.rows(f"SELECT {parts} FROM n") == [(None, None, None)]
+
+
+def test_negative_numbers_keep_their_type(groups: Client) -> None:
+    groups.ok(
+        "CREATE TABLE n (t TINYINT, s SMALLINT, i INT, b BIGINT)", "INSERT INTO n VALUES (1,2,3,4)"
+    )
+    with groups.connection.cursor() as cursor:
+        cursor.execute("SELECT -t, -s, -i, -b FROM n")
+        assert [column[1] for column in cursor.description] == [1, 2, 3, 8]
+        assert cursor.fetchall() == ((-1, -2, -3, -4),)
+
+
+def test_labels_of_intervals_and_of_joined_texts(groups: Client, server: Server) -> None:
+    labels = groups.ok("SELECT now() + interval 1 day, date_add(now(), interval 2 hour)").labels
+    if server.version < (3, 0, 18):
+        assert labels == ["now() + interval(1, day)", "date_add(now(), interval(2, hour))"]
+    else:
+        assert labels == ["now() + INTERVAL 1 day", "date_add(now(), INTERVAL 2 hour)"]
+    joined = "SELECT group_concat(v), group_concat(distinct v order by v desc separator '|') FROM p"
+    labels = groups.ok(joined).labels
+    if server.version < (4,):
+        assert labels == ["group_concat(v, ,)", "group_concat(distinct v, |order by v desc)"]
+    else:
+        assert labels == [
+            "group_concat(v separator ,)",
+            "group_concat(distinct v order by v desc separator |)",
+        ]
+
+
+def test_an_update_of_a_join_takes_the_first_row(groups: Client) -> None:
+    groups.ok("UPDATE p JOIN g ON g.a = p.id SET p.v = g.b")
+    assert groups.rows("SELECT * FROM p ORDER BY id") == [(1, "1"), (2, "3")]
+
+
+def test_insert_of_a_union(groups: Client, server: Server) -> None:
+    """The brackets make the difference, but not on main."""
+    union = "SELECT 5, 6 UNION ALL SELECT 7, 8"
+    refused = (
+        None if is_main(server) else (20301, "invalid input: insert has unknown select statement")
+    )
+    for statement in ("INSERT INTO e", "INSERT INTO e (a, b)", "REPLACE INTO e"):
+        assert groups.error(f"{statement} {union}") == refused
+        assert groups.ok(f"{statement} ({union})").affected == 2
+    assert groups.ok(f"INSERT INTO e SELECT * FROM ({union}) q").affected == 2
+
+
+def test_table_is_no_statement(groups: Client) -> None:
+    error = groups.error("TABLE g")
+    assert error is not None
+    assert error[0] == 1064
+    assert 'column 5 near "TABLE g"' in error[1]
+
+
+def test_a_text_is_read_before_any_of_it_runs(groups: Client) -> None:
+    for second in ("nonsense", "SELECT FROM", "CREATE TABLE", "INSERT INTO"):
+        error = groups.error(f"INSERT INTO e VALUES (1, 1); {second}")
+        assert error is not None, second
+        assert error[0] == 1064, second
+    assert groups.rows("SELECT * FROM e") == []
+
+
+@pytest.mark.parametrize("text", [";", "-- a", "/* a */"])
+def test_a_text_without_a_statement(groups: Client, text: str) -> None:
+    """It is one that no transaction takes, and that begins one."""
+    assert groups.error(text) is None
+    groups.ok("SET autocommit = 0")
+    assert groups(text).in_transaction
+    refused = internal("unclassified statement appears in uncommitted transaction")
+    assert groups.error(text) == refused
+    groups.ok("ROLLBACK", "SET autocommit = 1", "BEGIN")
+    assert groups.error(text) == refused
+    groups.ok("COMMIT")
+
+
 def test_enums_are_sorted_by_their_places_since_4(groups: Client, server: Server) -> None:
     groups.ok(
         "CREATE TABLE c (id INT, v ENUM('z','a','m'))",
