@@ -215,11 +215,7 @@ class Operators:
         """A comparison with ANY (SOME) or ALL rows of a subquery."""
         left, inner = self.value(node, scope), self.query(right.this.unnest(), scope)
         test = self.compare(left, operator, Value("k0", inner.types[0]))
-        # NULL where no comparison decides and one is NULL: max and min leave those out.
-        most, none = ("max", 0) if isinstance(right, exp.Any) else ("min", 1)
-        found = f"CASE WHEN {most}({test}) = {1 - none} THEN {1 - none}"
-        found += f" WHEN count(*) > count({test}) THEN NULL ELSE {none} END"
-        return Value(f"(SELECT {found} FROM ({inner.sql}))", BOOL)
+        return Value(_decided(test, inner.sql, any_row=isinstance(right, exp.Any)), BOOL)
 
     def beside_json(self, document: Value, other: Value) -> tuple[Value, Value]:
         """Operands of JSON beside another type: JSON becomes a number beside numbers, if it can."""
@@ -368,7 +364,7 @@ class Operators:
         if isinstance(value.literal, (int, float)) and not isinstance(value.literal, bool):
             return Value(f"-{value.sql}", value.type, -value.literal)
         if value.type == UBIGINT and isinstance(node.this.unnest(), exp.Literal):
-            return self.lowest(int(value.sql.strip("(')")))
+            return _lowest(int(value.sql.strip("(')")), self.context.rules)
         if value.type.kind == "decimal":
             if isinstance(node.this, exp.Literal):
                 return Value(f"'-{value.sql[1:]}", value.type, f"-{value.literal}")
@@ -381,15 +377,6 @@ class Operators:
         number = as_number(value)
         kind = value.type if value.type.is_integer else number.type
         return Value(f"(-{number.sql})", BIGINT if kind.kind == "bool" else kind)
-
-    def lowest(self, number: int) -> Value:
-        """Negate a literal that BIGINT does not hold: exact, as DECIMAL where BIGINT is too small.
-
-        To 3.x the least BIGINT is one of these.
-        """
-        if number == 1 << 63 and self.context.rules.least_bigint:
-            return Value("(-9223372036854775807 - 1)", BIGINT, -number)
-        return Value(f"'-{number}'", SqlType("decimal", 38, 0), f"-{number}")
 
     def is_test(self, node: exp.Is, scope: Scope) -> Value:
         wanted = node.expression
@@ -468,3 +455,21 @@ class Operators:
         right = as_text(self.value(node.args["expression"], scope)).sql
         found = f"mo_like({left}, {right}, {quote_text(escape)}, {fold})"
         return Value(f"(NOT {found})" if node.args.get("negate") else found, BOOL)
+
+
+def _lowest(number: int, rules: Rules) -> Value:
+    """Negate a literal that BIGINT does not hold: exact, as DECIMAL where BIGINT is too small.
+
+    To 3.x the least BIGINT is one of these.
+    """
+    if number == 1 << 63 and rules.least_bigint:
+        return Value("(-9223372036854775807 - 1)", BIGINT, -number)
+    return Value(f"'-{number}'", SqlType("decimal", 38, 0), f"-{number}")
+
+
+def _decided(test: str, rows: str, *, any_row: bool) -> str:
+    """Whether *test* holds for ANY or for ALL *rows*: NULL where only those of NULL could say."""
+    most, none = ("max", 0) if any_row else ("min", 1)  # They leave NULL out.
+    found = f"CASE WHEN {most}({test}) = {1 - none} THEN {1 - none}"
+    found += f" WHEN count(*) > count({test}) THEN NULL ELSE {none} END"
+    return f"(SELECT {found} FROM ({rows}))"
