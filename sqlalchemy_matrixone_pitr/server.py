@@ -66,6 +66,8 @@ class Rules:
     :ivar vectors_in_joined_updates: an UPDATE of a join sets a vector.
     :ivar rebuild_forgets_foreign_keys: an ALTER that rebuilds a table takes its foreign keys, which
         stay in force, out of ``mo_foreign_keys``.
+    :ivar alter_forgets_own_keys: ``mo_foreign_keys`` never has a foreign key that an ALTER adds to
+        its own table.
     """
 
     logical_ids: bool
@@ -84,6 +86,7 @@ class Rules:
     generated_columns: bool
     vectors_in_joined_updates: bool
     rebuild_forgets_foreign_keys: bool
+    alter_forgets_own_keys: bool
 
 
 @functools.lru_cache(maxsize=32)
@@ -110,6 +113,7 @@ def rules_of(version: Version) -> Rules:
         generated_columns=version >= (4, 2, 0),
         vectors_in_joined_updates=version >= (4, 0, 0),
         rebuild_forgets_foreign_keys=version < (4, 0, 0),
+        alter_forgets_own_keys=version >= (4, 3, 0),
     )
 
 

@@ -135,6 +135,18 @@ def as_number(value: Value, *, whole: bool = False) -> Value:
     return convert(value, DOUBLE)
 
 
+def refuse_operands(rules: Rules, operator: str, left: Value, right: Value) -> None:
+    """Refuse types that the operator does not take."""
+    kinds = [side.type for side in (left, right)]
+    names = (left.type.kind, right.type.kind)
+    json = "json" in names
+    long = any(kind.kind == "decimal" and kind.width > 38 for kind in kinds)
+    if (json and ("bool" in names or all(kind.is_text for kind in kinds))) or (
+        long and not rules.long_decimals_calculate
+    ):
+        raise no_operator(operator, *kinds)
+
+
 def refuse_comparison(statement: str, operator: str, left: Value, right: Value) -> None:
     """Refuse types that are not compared, or by rules of their own."""
     kinds = [left.type.kind, right.type.kind]
@@ -247,17 +259,6 @@ class Operators:
         a, b, collation = comparable(left, right)
         return f"({a} {operator} {b}{collation})"
 
-    def refuse_operands(self, operator: str, left: Value, right: Value) -> None:
-        """Refuse types that the operator does not take."""
-        kinds = [side.type for side in (left, right)]
-        names = (left.type.kind, right.type.kind)
-        json = "json" in names
-        long = any(kind.kind == "decimal" and kind.width > 38 for kind in kinds)
-        if (json and ("bool" in names or all(kind.is_text for kind in kinds))) or (
-            long and not self.context.rules.long_decimals_calculate
-        ):
-            raise no_operator(operator, *kinds)
-
     def number_in(self, document: Value, operator: str, other: Value) -> Value:
         """Compile JSON as an operand."""
         kind = BIGINT if other.type.is_integer and operator != "/" else DOUBLE
@@ -280,7 +281,7 @@ class Operators:
 
     def calculate(self, left: Value, operator: str, right: Value) -> Value:
         """Compile arithmetic: integers stay BIGINT, `/` gives DOUBLE, decimals are exact."""
-        self.refuse_operands(operator, left, right)
+        refuse_operands(self.context.rules, operator, left, right)
         if left.type.is_temporal or right.type.is_temporal:
             raise self.unsupported()
         if left.type.kind == "json" and right.type.is_numeric:

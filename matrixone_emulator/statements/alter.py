@@ -203,7 +203,10 @@ def in_place(session: Workspace, version: Version, action: Action, started: Tabl
         before = len(started.foreign_keys)
         keys = new.foreign_keys
         added = len(definition.foreign_keys) - before
-        new = replace(new, foreign_keys=(*keys[:added], keys[-1], *keys[added:-1]))
+        own = (keys[-1].parent_database, keys[-1].parent_table) == (home.name, version.name)
+        listed = not (own and session.rules.alter_forgets_own_keys)
+        last = replace(keys[-1], listed=listed)
+        new = replace(new, foreign_keys=(*keys[:added], last, *keys[added:-1]))
     elif kind in ("drop_foreign", "drop_constraint"):
         new = drop_foreign(definition, action.name)
     elif kind == "comment":

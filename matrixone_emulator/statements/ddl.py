@@ -396,10 +396,11 @@ def truncate(session: Workspace, statement: Truncate) -> Result:
     if session.rules.truncate_checks_parents:
         for key in version.definition.foreign_keys:
             refuse_keyless_parent(session, version, version.definition, key)
+    definition, again = version.definition, session.rules.alter_forgets_own_keys
     keys = tuple(
-        replace(key.copied(), listed=key.listed) for key in version.definition.foreign_keys
+        replace(key.copied(), listed=key.listed or again) for key in definition.foreign_keys
     )
-    empty = replace(version.definition.with_new_indexes(sound=True), foreign_keys=keys)
+    empty = replace(definition.with_new_indexes(sound=True), foreign_keys=keys)
     new = session.catalogue.rebuild(home_of(session, version), version, empty, copy=False)
     session.emit("truncate_table", new, version.id, new.id)
     return Result()

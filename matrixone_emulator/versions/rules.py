@@ -165,6 +165,8 @@ class _Objects:
     """MODIFY to the same length gives the table a new id"""
     rebuild_forgets_foreign_keys: bool = True
     """A rebuild takes the table's foreign keys, which stay in force, out of mo_foreign_keys"""
+    alter_forgets_own_keys: bool = False
+    """mo_foreign_keys never has a foreign key that an ALTER adds to its own table"""
     rebuild_skips_numbers: bool = False
     """After a rebuild AUTO_INCREMENT goes on at the next block"""
     comments_change_in_place: bool = False
@@ -575,6 +577,7 @@ _MAIN = replace(
     collations=COLLATIONS_MAIN,
     own_key_stops=frozenset(["drop", "modify"]),
     foreign_keys_know_origins=True,
+    alter_forgets_own_keys=True,
     referenced_columns_lead=True,
     create_as_select_of_snapshots=True,
     snapshots_are_of_their_object=True,

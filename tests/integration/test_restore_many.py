@@ -11,6 +11,7 @@ from sqlalchemy import Engine, event
 from sqlalchemy.pool import Pool
 
 from sqlalchemy_matrixone_pitr import Pitr, forget_copies, preview_restore, restore
+from tests.conftest import Server
 from tests.past.tables import say, take_moment
 from tests.policies import protect
 
@@ -47,7 +48,7 @@ MANY = (3, 6, 12)
 @pytest.mark.one_version
 @pytest.mark.parametrize("way", ["restore", "copies", "database"])
 def test_what_is_sent_for_many_tables(
-    matrixone_engine: Engine, database: str, prefix: str, way: str
+    matrixone_engine: Engine, server: Server, database: str, prefix: str, way: str
 ) -> None:
     engine = matrixone_engine
     protect(engine, Pitr.database(f"{prefix}_d", "1d", database_name=database))
@@ -86,5 +87,6 @@ def test_what_is_sent_for_many_tables(
         # COMMIT is found by halves, in some more or less
         first, then = more.statements - few.statements, most.statements - more.statements
         assert then <= 2 * first + 30, (what, few, more, most)
-        assert then <= 20 * (MANY[2] - MANY[1]), (what, more, most)
+        each = 23 if server.version > (4, 2, 0) else 20  # main does not list every foreign key
+        assert then <= each * (MANY[2] - MANY[1]), (what, more, most)
         assert most.connections <= max(few.connections, 4), (what, few, most)

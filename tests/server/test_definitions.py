@@ -279,6 +279,25 @@ def test_a_rebuild_takes_foreign_keys_out_of_their_list(own: Client, server: Ser
     assert say.error("DROP TABLE ~.parent") is None
 
 
+@pytest.mark.usefixtures("since_3")
+def test_the_list_of_keys_to_oneself(own: Client, server: Server) -> None:
+    """Main does not list what an ALTER has added, though it is in force, until a TRUNCATE."""
+    own.ok(
+        "CREATE TABLE s (id INT KEY, b INT, CONSTRAINT f FOREIGN KEY (b) REFERENCES s (id))",
+        "CREATE TABLE t (id INT PRIMARY KEY, b INT)",
+        "ALTER TABLE t ADD CONSTRAINT g FOREIGN KEY (b) REFERENCES t (id)",
+    )
+    listed = "SELECT constraint_name FROM mo_catalog.mo_foreign_keys WHERE db_name = '~'"
+    assert own.rows(listed) == ([("f",)] if is_main(server) else [("f",), ("g",)])
+    assert "CONSTRAINT `g`" in own.rows("SHOW CREATE TABLE t")[0][1]
+    assert own.error("INSERT INTO t VALUES (1, 9)") is not None
+    if is_main(server):
+        own.ok("ALTER TABLE t ADD COLUMN z INT")
+        assert own.rows(listed) == [("f",)]
+        own.ok("TRUNCATE TABLE t")
+        assert own.rows(listed) == [("f",), ("g",)]
+
+
 def test_no_key_refers_to_itself(own: Client) -> None:
     error = internal("foreign key id can not reference to itself")
     table = "CREATE TABLE s (id INT PRIMARY KEY, b INT, FOREIGN KEY ({}) REFERENCES s (id))"
