@@ -14,7 +14,7 @@ from ..types.columns import SqlType
 from .expressions import Expressions
 from .indexes import looked_up
 from .operators import CompileContext, CompiledQuery
-from .scope import Lookup, Scope, Source, SourceColumn, Value
+from .scope import Lookup, Scope, Source, SourceColumn, Value, doubled
 
 
 @dataclass
@@ -199,7 +199,9 @@ class FromCompiler(Expressions):
                         )
                     ]
                     lookups = cte.query.lookups_of(inner_alias) if cte.query else ()
-                    self._add(Source(alias, "", columns, "", name, lookups=lookups), scope)
+                    twice = doubled(columns)
+                    found = Source(alias, "", columns, "", name, doubled=twice, lookups=lookups)
+                    self._add(found, scope)
                     return f"{cte.alias} AS {inner_alias}"
         resolved = self.session.resolve(database, fold(name), moment)
         self.reads.append((resolved.database, resolved.name))
@@ -253,7 +255,8 @@ class FromCompiler(Expressions):
         if names:
             inner.labels = [*names, *inner.labels[len(names) :]]
         lookups = inner.lookups_of(own)
-        self._add(Source(alias, own, inner.source_columns(own), lookups=lookups), scope)
+        columns = inner.source_columns(own)
+        self._add(Source(alias, own, columns, doubled=doubled(columns), lookups=lookups), scope)
         return f"({inner.sql}) AS {own}"
 
     @staticmethod

@@ -257,6 +257,7 @@ class Compiler(FromCompiler):
         for column in source.columns:
             if merged and fold(column.name) in source.merged:
                 continue
+            source.refuse_doubled(fold(column.name))
             folded = source.name and source.database != "information_schema"
             labels.append(fold(column.name) if folded else column.name)
             values.append(Value(column.sql, column.type))

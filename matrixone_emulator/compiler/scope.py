@@ -64,8 +64,15 @@ class Source:
     name: str = ""
     merged: set[str] = field(default_factory=set)
     """Columns of USING and NATURAL that an earlier table shows."""
+    doubled: frozenset[str] = frozenset()
+    """Columns that a query in FROM shows twice, which nothing around it can name"""
     lookups: tuple[Lookup, ...] = ()
     """The table's indexes, where one of them lacks rows"""
+
+    def refuse_doubled(self, name: str) -> None:
+        if name in self.doubled:
+            text = f"invalid input: ambiguous column reference '{self.alias}.{name}'"
+            raise SqlError(20301, text)
 
     def find(self, name: str) -> SourceColumn | None:
         lower = fold(name)
@@ -73,6 +80,13 @@ class Source:
             if fold(column.name) == lower:
                 return column
         return None
+
+
+def doubled(columns: list[SourceColumn]) -> frozenset[str]:
+    names = [fold(column.name) for column in columns]
+    if len(set(names)) == len(names):
+        return frozenset()
+    return frozenset(name for name in names if names.count(name) > 1)
 
 
 @dataclass
@@ -110,6 +124,7 @@ class Scope:
                 found = source.find(name)
                 if found is None:
                     raise SqlError.no_column(f"column '{'.'.join(parts)}' does not exist")
+                source.refuse_doubled(fold(name))
                 self.reach(scope)
                 return Value(found.sql, found.type)
         raise SqlError(20301, f"invalid input: missing FROM-clause entry for table '{parts[-2]}'")
@@ -124,7 +139,7 @@ class Scope:
                 for source in scope.sources
                 if lower not in source.merged and (column := source.find(lower)) is not None
             ]
-            if len(found) > 1:
+            if len(found) > 1 or (found and any(lower in s.doubled for s in scope.sources)):
                 raise SqlError(20301, f"invalid input: ambiguouse column reference to '{name}'")
             if found:
                 self.reach(scope)

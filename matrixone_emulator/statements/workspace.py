@@ -123,6 +123,8 @@ class Workspace(Transaction, SessionFunctions, Resolver):
             self._undo(*before)
             if error.misses_column and self.rules.missing_column_code == 1054:
                 error.code, error.sqlstate = 1054, "42S22"
+            if not self.rules.misspells_ambiguous:
+                error.message = error.message.replace("ambiguouse column", "ambiguous column")
             self._remember_error(error)
             raise
         except BaseException:

@@ -326,6 +326,8 @@ class Rules(_Objects):
 
     intervals_in_capitals: bool = False
     """A label says `INTERVAL 1 day`, not `interval(1, day)`"""
+    misspells_ambiguous: bool = True
+    """`ambiguouse column reference to 'a'`"""
     separators_shown: bool = False
     """The label of GROUP_CONCAT says `separator`"""
 
@@ -520,6 +522,7 @@ _V4_2_0 = replace(
     stores_strictly=True,
     full_joins=True,
     separators_shown=True,
+    misspells_ambiguous=False,
     least_bigint=True,
     json_arrows=True,
     json_compares_as_text=True,

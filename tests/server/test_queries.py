@@ -529,6 +529,17 @@ def test_insert_of_a_union(groups: Client, server: Server) -> None:
     assert groups.ok(f"INSERT INTO e SELECT * FROM ({union}) q").affected == 2
 
 
+def test_a_column_that_a_query_in_from_shows_twice(groups: Client, server: Server) -> None:
+    twice = "(SELECT a, A FROM g) q"
+    for query in (f"SELECT * FROM {twice}", f"SELECT q.a FROM {twice}", f"SELECT q.* FROM {twice}"):
+        assert groups.error(query) == (20301, "invalid input: ambiguous column reference 'q.a'")
+    word = "ambiguous" if server.version >= (4,) else "ambiguouse"
+    unclear = (20301, f"invalid input: {word} column reference to 'a'")
+    assert groups.error(f"SELECT a FROM {twice}") == unclear
+    assert groups.error("SELECT a FROM g x JOIN g y ON x.b = y.b") == unclear
+    assert groups.value(f"SELECT COUNT(*) FROM {twice}") == 3
+
+
 def test_table_is_no_statement(groups: Client) -> None:
     error = groups.error("TABLE g")
     assert error is not None
