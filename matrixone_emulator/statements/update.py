@@ -68,6 +68,8 @@ class Updater(RowWriter):
             rows = self.reached(version, rewritten(version.definition, columns), rows)
             work.append((version, columns, [value.type for _, value in pairs], rows))
         for version, columns, types, rows in work:
+            if len(tables) > 1:
+                self.refuse_passed_on(version, columns, types, rows)
             changed.affected += self.update_rows(version, columns, types, rows)
         if self.session.rules.cascades_count:
             changed.affected += self.session.take_cascaded()
@@ -130,10 +132,49 @@ class Updater(RowWriter):
         """A row's cells, where it matters whether they change."""
         if self.session.rules.unchanged_rows_count or self.session.context.found_rows:
             return None
+        return self.cells_of(version, columns, rowid)
+
+    def cells_of(
+        self, version: Version, columns: list[ColumnDef], rowid: int
+    ) -> tuple[Stored, ...]:
         keys = ", ".join(column.key for column in columns)
         look = f"SELECT {keys} FROM {version.table} WHERE rowid = ?"
         found: tuple[Stored, ...] = self.session.run(look, [rowid]).fetchone()
         return found
+
+    def refuse_passed_on(
+        self,
+        version: Version,
+        columns: list[ColumnDef],
+        types: list[SqlType],
+        rows: list[tuple[Stored, ...]],
+    ) -> None:
+        """Refuse an UPDATE of a join that takes a UNIQUE value from a row which gets NULL, and
+        gives it to another one."""
+        changed = [column.key for column in columns]
+        for index in version.definition.indexes:
+            if not index.unique or not set(index.columns) & set(changed):
+                continue
+            key = [column for column in version.definition.columns if column.key in index.columns]
+            given_up, taken = [], []
+            for row in rows:
+                before = self.cells_of(version, key, int(str(row[0])))
+                values = dict(zip(changed, row[1:], strict=True))
+                after = [
+                    values.get(column.key, old) for column, old in zip(key, before, strict=True)
+                ]
+                if None in after:
+                    given_up.append(list(before))
+                elif after != list(before):
+                    taken.append((after, row))
+            for after, row in taken:
+                if after in given_up:
+                    rowid = int(str(row[0]))
+                    try:
+                        cells = list(zip(row[1:], types, strict=True))
+                        self.write_update(version, columns, rowid, cells)
+                    except ConstraintViolation as clash:
+                        raise self.violation(version, clash, rowid, self.codes()) from None
 
     def update_keys(
         self,

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 _MANY: Final = 500
 """Keys in one statement."""
 
-_TOUCHED: Final = ("TIMESTAMP", "DATETIME")
+TOUCHED: Final = ("TIMESTAMP", "DATETIME")
 """Types of columns that may have an ON UPDATE."""
 
 
@@ -63,7 +63,7 @@ class ByValue:
         touched = {
             table.c[column.key]: table.c[column.key]
             for column in rows.comparison.now.columns
-            if column.type in _TOUCHED and column.keeps_itself
+            if column.type in TOUCHED and column.keeps_itself
         }
         for values, keys in self._keys.items():
             written = {

@@ -126,7 +126,7 @@ class PastCompiler:
 
     def _visit_write(self, statement: Any, *arguments: Any, **kw: Any) -> str:
         raise PastWriteError(
-            f"{type(statement).__name__.upper()} is not sent: this connection reads the past, and "
+            f"{statement.__visit_name__.upper()} is not sent: this connection reads the past, and "
             f"the past is not written. {LEAVE_OUT.capitalize()}"
         )
 

@@ -24,7 +24,7 @@ from sqlalchemy.engine import Connection
 from ..catalog import Key, Reference
 from ..errors import PastConflictError
 from ..moment import Moment
-from .by_value import ByValue
+from .by_value import TOUCHED, ByValue
 from .comparison import Comparison, KeyCondition
 from .conflicts import (
     MOST_CONFLICTS,
@@ -133,6 +133,31 @@ class TableUndo(UndoRows):
             return None
         joined = c.outerjoin(p, comparison.same_key(p, c))
         return SetJoined(c, joined, self.is_new(), _cleared(sorted(filter(None, columns))))
+
+    def give_up_values(self) -> Iterator[tuple[SetJoined, bool]]:
+        """UPDATEs of rows that were updated since, and had NULL where they have a UNIQUE value now:
+        no UPDATE of a join takes a value from such a row and gives it to another one.
+
+        :return: each, and whether the rows are as they were by it alone.
+        """
+        comparison = self.comparison
+        c, p = comparison.c, comparison.p
+        kept: dict[str, ColumnElement[Any]] = {
+            column.key: c.c[column.key]  # so that ON UPDATE does not touch them
+            for column in comparison.now.columns
+            if column.type in TOUCHED and column.keeps_itself
+        }
+        unique = {key for columns in comparison.now.unique.values() for key in columns}
+        for column in self.written:
+            if column.key not in unique or not column.nullable or column in self.by_value:
+                continue
+            joined = c.join(p, comparison.same_key(p, c))
+            given_up = and_(p.c[column.key].is_(None), c.c[column.key].is_not(None))
+            others = [other for other in self.written if other is not column]
+            more = comparison.any_differs(others, p, c)
+            for alone, where in ((True, ~more), (False, more)):
+                found = and_(given_up, where, self.is_other())
+                yield SetJoined(c, joined, found, kept | {column.key: null()}), alone
 
     def update_changed(self) -> Any:
         """UPDATE of rows that were updated since; None where there is nothing to write in one."""
@@ -283,6 +308,18 @@ def parents_first(undos: Sequence[TableUndo]) -> list[TableUndo]:
     return ordered
 
 
+def _updates(undo: TableUndo) -> Iterator[Step]:
+    """The statements that bring updated rows back; each row counts once."""
+    for given_up, alone in undo.give_up_values():
+        yield Step(undo, ChangeKind.UPDATED if alone else None, given_up)
+    changed = undo.update_changed()
+    if changed is not None:
+        yield Step(undo, ChangeKind.UPDATED, changed)
+    counted = ChangeKind.UPDATED if changed is None else None
+    for update_ in undo.update_by_value():
+        yield Step(undo, counted, update_)
+
+
 def in_order(undos: Sequence[TableUndo], kinds: frozenset[ChangeKind]) -> Iterator[Step]:
     """The statements of an undo, each in its place.
 
@@ -300,13 +337,7 @@ def in_order(undos: Sequence[TableUndo], kinds: frozenset[ChangeKind]) -> Iterat
             if cleared is not None:
                 yield Step(undo, None, cleared)
     for undo in undos:
-        steps = []
-        changed = undo.update_changed()
-        if ChangeKind.UPDATED in kinds:
-            if changed is not None:
-                steps.append(Step(undo, ChangeKind.UPDATED, changed))
-            counted = ChangeKind.UPDATED if changed is None else None  # else each row twice
-            steps += [Step(undo, counted, update) for update in undo.update_by_value()]
+        steps = list(_updates(undo)) if ChangeKind.UPDATED in kinds else []
         if ChangeKind.DELETED in kinds:
             if undo.refers_to_itself:
                 yield Step(

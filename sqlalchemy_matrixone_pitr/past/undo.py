@@ -14,6 +14,9 @@ Their order, of several tables and of one that refers to itself, is that of the 
 
 With ``until`` the rows that changed again are spared: see :mod:`.changed_again`.
 
+Before the UPDATE, rows that had NULL give up the UNIQUE values that they have now: the server gives
+none of these to another row in one UPDATE of a join.
+
 An ENUM and its like are set by a value that is written out: see :mod:`.by_value`.
 
 Every column that both states have is written, generated ones excepted, so that no ON UPDATE default

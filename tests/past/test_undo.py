@@ -198,6 +198,40 @@ def test_a_table_of_nothing_but_enums(engine: Engine) -> None:
     assert rows_of(engine, "t") == [(1, "x", "y", None), (2, "y", None, None), (3, "x", "x", None)]
 
 
+GIVEN_UP = {
+    "a value": ("UPDATE t SET u = NULL WHERE id = 1", "UPDATE t SET u = 1 WHERE id = 2"),
+    "and more": (
+        "UPDATE t SET u = NULL, n = 5, e = 'y' WHERE id = 1",
+        "UPDATE t SET u = 1, w = NULL, e = 'y' WHERE id = 2",
+        "UPDATE t SET w = 7, n = 5 WHERE id = 1",
+    ),
+    "of a pair": ("UPDATE t SET a = NULL WHERE id = 1", "UPDATE t SET a = 1, b = 'x' WHERE id = 2"),
+}
+
+
+@pytest.mark.parametrize("until", [False, True])
+@pytest.mark.parametrize("changes", GIVEN_UP.values(), ids=GIVEN_UP)
+def test_unique_values_that_rows_gave_up(
+    engine: Engine, changes: Sequence[str], until: bool
+) -> None:
+    """And others took: no UPDATE of a join gives them back."""
+    say(
+        engine,
+        "CREATE TABLE t (id INT PRIMARY KEY, u INT UNIQUE, w INT UNIQUE, a INT, b VARCHAR(9), "
+        "n INT, e ENUM('x', 'y'), d DATETIME DEFAULT '2020-01-01' ON UPDATE CURRENT_TIMESTAMP, "
+        "UNIQUE KEY (a, b))",
+        "INSERT INTO t (id, u, w, a, b, n, e) VALUES (1, 1, NULL, 1, 'x', 0, 'x'), "
+        "(2, NULL, 7, NULL, 'x', 0, 'x'), (3, 3, 3, 3, NULL, 0, 'x')",
+    )
+    at = take_moment(engine)
+    before = rows_of(engine, "t")
+    say(engine, *changes)
+    options = {"until": take_moment(engine)} if until else {}
+    report = undo(engine, "t", at, **options)
+    assert (report.updated, report.complete) == (2, True)
+    assert rows_of(engine, "t") == before
+
+
 def test_in_the_callers_transaction(engine: Engine, then: Moment) -> None:
     before = rows_of(engine, "orders")
     with engine.connect() as connection:
