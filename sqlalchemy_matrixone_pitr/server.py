@@ -173,11 +173,7 @@ def require_matrixone(connection: Connection) -> Version:
 
     :raises PitrUnsupportedError: another server, or MatrixOne before 2.1.
     """
-    if connection.dialect.name not in SUPPORTED_DIALECTS:
-        raise PitrUnsupportedError(
-            f"a {connection.dialect.name} database has no PITR: connect to a MatrixOne server with "
-            "a matrixone+pymysql:// or mysql+pymysql:// URL"
-        )
+    _check_dialect(connection)
     if connection.dialect.driver in UNFIT_DRIVERS:
         raise PitrUnsupportedError(
             f"the driver {connection.dialect.driver} opens transactions of its own, in which "
@@ -274,8 +270,21 @@ _CLOCK: Final = "SELECT concat(unix_timestamp(now(6)), ' ', CAST(now(6) AS CHAR)
 before 4.3 ``unix_timestamp()`` has none. Both are of the statement's beginning."""
 
 
+def _check_dialect(connection: Connection) -> None:
+    """Refuse a database that is of another kind for sure, before it is asked anything."""
+    if connection.dialect.name not in SUPPORTED_DIALECTS:
+        raise PitrUnsupportedError(
+            f"a {connection.dialect.name} database has no PITR: connect to a MatrixOne server with "
+            "a matrixone+pymysql:// or mysql+pymysql:// URL"
+        )
+
+
 def clock(connection: Connection) -> int:
-    """The server's clock in unix nanoseconds, to the microsecond; nothing begins or ends there."""
+    """The server's clock in unix nanoseconds, to the microsecond; nothing begins or ends there.
+
+    :raises PitrUnsupportedError: another server.
+    """
+    _check_dialect(connection)
     seconds, _, local = str(ask(connection, _CLOCK)).partition(" ")
     fraction = local.partition(".")[2][:6].ljust(6, "0")
     return int(seconds.partition(".")[0]) * 10**9 + int(fraction) * 1000

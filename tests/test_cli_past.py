@@ -15,12 +15,12 @@ from sqlalchemy_matrixone_pitr import Moment, PitrManager
 from sqlalchemy_matrixone_pitr.cli.errors import as_commands
 from sqlalchemy_matrixone_pitr.cli.sqlparts import ReadTable, at_a_moment, condition, tables_of
 from sqlalchemy_matrixone_pitr.emulator import Emulator
-from tests.cli import Call, call, emulator, engine, environment
+from tests.cli import Call, call, call_process, emulator, engine, environment
 from tests.clock import wait
 from tests.proxy import Proxy, When
 from tests.test_cli_policies import on_terminal
 
-__all__ = ["call", "emulator", "engine", "environment"]
+__all__ = ["call", "call_process", "emulator", "engine", "environment"]
 
 both_versions = pytest.mark.parametrize("emulator", ["3.0.9", "4.2.0"], indirect=True)
 
@@ -292,6 +292,20 @@ def test_two_moments(call: Call, at: str, engine: Engine) -> None:
     say(engine, "DELETE FROM shop.orders WHERE id < 9")
     found = call("diff", "orders", "--at", at, "--until", until)
     assert f"shop.orders since {at} until {until}: 1 inserted, 1 updated, 1 deleted" in found.out
+
+
+def test_what_the_output_cannot_encode(call_process: Call, at: str, engine: Engine) -> None:
+    """People see escapes, programs JSON's own; a script or CSV is never another one."""
+    with engine.begin() as conn:
+        conn.exec_driver_sql("UPDATE shop.orders SET item = 'd\u00e9sk \U0001f600' WHERE id = 7")
+    arguments = ("diff", "orders", "--at", at, "--where", "id = 7")
+    shown = call_process(*arguments, PYTHONIOENCODING="ascii")
+    assert (shown.code, shown.err) == (0, "")
+    assert r"item: 'd\xe9sk \U0001f600'" in shown.out
+    told = call_process(*arguments, "--json", PYTHONIOENCODING="ascii")
+    assert json.loads(told.out)["changes"][0]["after"]["item"] == "d\u00e9sk \U0001f600"
+    refused = call_process(*arguments, "--csv", PYTHONIOENCODING="ascii")
+    assert refused.code == 2
 
 
 def test_diff_says_what_is_not_compared(call: Call, at: str, engine: Engine) -> None:

@@ -494,9 +494,10 @@ def test_no_password_is_printed(call: Call, url: str) -> None:
 
 
 def test_a_server_that_is_another(call: Call, tmp_path: Path) -> None:
-    shown = call("show", "--url", f"sqlite:///{tmp_path}/x.db")
-    assert shown.code == 2
-    assert "sqlite database has no PITR" in shown.err
+    for command in (["show"], ["diff", "t", "--at", "1m ago"], ["when", "t", "--row", "1"]):
+        shown = call(*command, "--url", f"sqlite:///{tmp_path}/x.db")
+        assert shown.code == 2
+        assert "sqlite database has no PITR" in shown.err
 
 
 # -- what nobody expected ------------------------------------------------------------------------

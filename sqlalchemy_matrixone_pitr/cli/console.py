@@ -71,7 +71,7 @@ class Console:
         text = "\n".join(self._wrapped(line, indent) for line in printable(text).split("\n"))
         if colour is not None and self._colour:
             text = click.style(text, fg=colour)
-        self._write(text)
+        self._write(self._shown(text))
 
     def _wrapped(self, line: str, indent: str) -> str:
         if self.width is None or cells(line) <= self.width:
@@ -88,7 +88,7 @@ class Console:
         return "\n".join([*lines, now]).replace("\0", " ")
 
     def json(self, value: object) -> None:
-        self._write(json.dumps(value, indent=2, ensure_ascii=False))
+        self._write(json.dumps(value, indent=2, ensure_ascii=self.is_plain))
 
     def script(self, statements: Iterable[object], comments: Iterable[object] = ()) -> None:
         """SQL statements, a line each, and before them what is not one."""
@@ -103,9 +103,23 @@ class Console:
 
     def picture(self, draw: Callable[..., str]) -> None:
         """A text that a function of ``width``, ``color`` and ``ascii`` makes fit the terminal."""
-        encoding = getattr(self._stream, "encoding", None) or ""
-        plain = not encoding.lower().startswith("utf")
-        self._write(draw(width=self.width, color=self._colour, ascii=plain).rstrip("\n"))
+        drawn = draw(width=self.width, color=self._colour, ascii=self.is_plain)
+        self._write(self._shown(drawn.rstrip("\n")))
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether not all characters can be written."""
+        return not self._encoding.lower().startswith("utf")
+
+    @property
+    def _encoding(self) -> str:
+        return getattr(self._stream, "encoding", None) or ""
+
+    def _shown(self, text: str) -> str:
+        """A text for people, with escapes for what cannot be written."""
+        if not self.is_plain or not self._encoding:
+            return text
+        return text.encode(self._encoding, "backslashreplace").decode(self._encoding)
 
     def _write(self, text: str) -> None:
         if self._stream is None:
@@ -192,7 +206,7 @@ class Console:
             self._align([layout[number] for layout in layouts])
         for layout in layouts:
             for row in layout:
-                self._write(self._styled(row, styles))
+                self._write(self._shown(self._styled(row, styles)))
 
     def _fits(self, lines: Sequence[Sequence[str]]) -> bool:
         widths = [max(map(cells, column)) for column in zip(*lines, strict=True)]

@@ -174,6 +174,7 @@ def _json_lines(found: _Seen) -> Iterator[str]:
     import json
 
     changes = found.changes
+    plain = Console().is_plain
     head = {
         "format_version": 1,
         "table": dotted(changes.table),
@@ -183,7 +184,7 @@ def _json_lines(found: _Seen) -> Iterator[str]:
         "added_columns": changes.added_columns,
         "dropped_columns": changes.dropped_columns,
     }
-    yield json.dumps(head, ensure_ascii=False)[:-1] + ', "changes": ['
+    yield json.dumps(head, ensure_ascii=plain)[:-1] + ', "changes": ['
     last = None
     for change in found:
         if last is not None:
@@ -196,7 +197,7 @@ def _json_lines(found: _Seen) -> Iterator[str]:
                 "after": _row_for_json(change.after),
                 "changed": change.changed,
             },
-            ensure_ascii=False,
+            ensure_ascii=plain,
         )
     if last is not None:
         yield last
