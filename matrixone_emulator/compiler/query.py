@@ -10,6 +10,7 @@ from ..errors import SqlError
 from ..names import fold
 from ..parsing.lexer import syntax_error, tokens
 from ..types.columns import TEXT, Column, SqlType
+from ..versions.rules import Rules
 from . import calls
 from .convert import as_text, common_type, convert
 from .from_clause import Cte, FromCompiler
@@ -122,6 +123,8 @@ class Compiler(FromCompiler):
             )
         pairs = list(zip(left.types, right.types, strict=True))
         if not self.context.rules.common_types and not all(_alike(a, b) for a, b in pairs):
+            raise self.unsupported()
+        if any(_of_null_and_number(pair, self.context.rules) for pair in pairs):
             raise self.unsupported()
         types = [common_type(pair) for pair in pairs]
         word = {exp.Union: "UNION", exp.Except: "EXCEPT", exp.Intersect: "INTERSECT"}[type(node)]
@@ -304,6 +307,14 @@ class Compiler(FromCompiler):
         if isinstance(node, exp.Literal) and node.name.isdigit() and int(node.name) < 1 << 64:
             return str(min(int(node.name), (1 << 63) - 1))
         raise self.unsupported()
+
+
+def _of_null_and_number(pair: tuple[SqlType, SqlType], rules: Rules) -> bool:
+    """Whether a UNION of these, one of them NULL's, has a type of the server's own."""
+    kinds = {side.kind for side in pair}
+    exact = "decimal" in kinds and not rules.common_types
+    numbers = not rules.unions_number_nulls and any(side.is_numeric for side in pair)
+    return len(kinds) == 2 and "any" in kinds and (exact or numbers)
 
 
 def _alike(one: SqlType, other: SqlType) -> bool:

@@ -351,6 +351,9 @@ def changed(session: Workspace, version: Version, definition: TableDef, action: 
         refuse_needed_key(session, version, "PRIMARY")
         return replace(definition, primary=())
     if kind == "add_primary" and action.key is not None:
+        for name in action.key.columns:
+            if definition.column(name) is None:
+                raise SqlError(1072, f"Key column '{name}' doesn't exist in table")
         return set_primary(definition, action.key.columns)
     if kind == "rename_column":
         old = column_of(definition, action.name)

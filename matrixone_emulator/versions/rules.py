@@ -326,6 +326,8 @@ class Rules(_Objects):
 
     intervals_in_capitals: bool = False
     """A label says `INTERVAL 1 day`, not `interval(1, day)`"""
+    unions_number_nulls: bool = True
+    """NULL beside numbers in a UNION leaves them numbers; it makes them texts otherwise"""
     misspells_ambiguous: bool = True
     """`ambiguouse column reference to 'a'`"""
     separators_shown: bool = False
@@ -418,6 +420,7 @@ _V3_0_18 = replace(
     create_as_select_of_past=True,
     replace_finds_unique=True,
     null_safe_equal=True,
+    unions_number_nulls=False,
     intervals_in_capitals=True,
     drops_several_tables=True,
     decimal_digits=65,
@@ -562,6 +565,7 @@ _MAIN = replace(
     referenced_keys_stay=True,
     unchanged_rows_count=False,
     inserts_unions=True,
+    unions_number_nulls=True,
     update_foreign_key_codes=frozenset(["child", "parent", "joined child", "joined parent"]),
     missing_table_code=1146,
     missing_column_code=1054,

@@ -777,6 +777,13 @@ def test_ignore_leaves_orphans_out_since_4(family: Client, server: Server) -> No
         assert family.rows("SELECT * FROM c") == [(1, 1), (3, 1)]
 
 
+@pytest.mark.parametrize("key", ["", "CONSTRAINT k "])
+def test_a_primary_key_of_no_column(own: Client, key: str) -> None:
+    own.ok("CREATE TABLE u (a INT)")
+    missing = (1072, "Key column 'z' doesn't exist in table")
+    assert own.error(f"ALTER TABLE u ADD {key}PRIMARY KEY (a, z)") == missing
+
+
 def test_the_kind_of_an_index(own: Client) -> None:
     """It is kept where it stands before the columns, and of plain indexes."""
     own.ok(
