@@ -68,7 +68,7 @@ class Updater(RowWriter):
             rows = self.reached(version, rewritten(version.definition, columns), rows)
             work.append((version, columns, [value.type for _, value in pairs], rows))
         for version, columns, types, rows in work:
-            if len(tables) > 1:
+            if len(tables) > 1 and not self.session.rules.joins_pass_unique_values_on:
                 self.refuse_passed_on(version, columns, types, rows)
             changed.affected += self.update_rows(version, columns, types, rows)
         if self.session.rules.cascades_count:

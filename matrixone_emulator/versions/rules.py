@@ -231,6 +231,8 @@ class _Objects:
     """ON DUPLICATE KEY UPDATE of a key is refused with 20313, not 20101"""
     upsert_of_column_is_checked: bool = False
     """... of a column that is not there is refused as that, where no row conflicts, too"""
+    joins_pass_unique_values_on: bool = False
+    """An UPDATE of a join may give a UNIQUE value to another row than the one that gets NULL"""
     enums_in_joined_updates: bool = False
     """An UPDATE of a join sets an ENUM, to what is written out"""
     enum_refusal: str = "aggregate function any_value, bad value [ENUM]"
@@ -555,6 +557,7 @@ _MAIN = replace(
     functions=KNOWN_MAIN,
     set_commits=False,
     letters_need_no_quotes=True,
+    joins_pass_unique_values_on=True,
     isolation="READ-COMMITTED",
     isolation_inside_code=1568,
     database_clone_checks_if_not_exists=True,
