@@ -245,7 +245,7 @@ def _group_concat(node: exp.GroupConcat) -> str:
 
 
 def _joined(node: exp.GroupConcat) -> tuple[str, str, str]:
-    """What GROUP_CONCAT joins, its ORDER BY, and what it puts between."""
+    """The arguments of GROUP_CONCAT, its ORDER BY, and what it puts between."""
     inner, order = node.this, ""
     if isinstance(inner, exp.Order):
         order = _small(inner)[len(_small(inner.this)) + 1 :]
