@@ -64,6 +64,7 @@ class Rules:
     :ivar catalogue_has_instants: times of mo_pitr are nanoseconds since 1970, in no zone.
     :ivar generated_columns: the catalogue says which columns are generated.
     :ivar vectors_in_joined_updates: an UPDATE of a join sets a vector.
+    :ivar large_joined_updates: an UPDATE of a join keeps the keys of more than 8192 rows.
     :ivar rebuild_forgets_foreign_keys: an ALTER that rebuilds a table takes its foreign keys, which
         stay in force, out of ``mo_foreign_keys``.
     :ivar alter_forgets_own_keys: ``mo_foreign_keys`` never has a foreign key that an ALTER adds to
@@ -85,6 +86,7 @@ class Rules:
     catalogue_has_instants: bool
     generated_columns: bool
     vectors_in_joined_updates: bool
+    large_joined_updates: bool
     rebuild_forgets_foreign_keys: bool
     alter_forgets_own_keys: bool
 
@@ -112,6 +114,7 @@ def rules_of(version: Version) -> Rules:
         catalogue_has_instants=version >= (3, 0, 0),
         generated_columns=version >= (4, 2, 0),
         vectors_in_joined_updates=version >= (4, 0, 0),
+        large_joined_updates=version >= (4, 0, 0),
         rebuild_forgets_foreign_keys=version < (4, 0, 0),
         alter_forgets_own_keys=version >= (4, 3, 0),
     )

@@ -47,7 +47,7 @@ from ..errors import PastError
 from ..moment import Moment
 from .comparison import Comparison, Where
 from .definitions import column_types
-from .joined import SetJoined
+from .joined import SetJoined, check_size
 from .keys import among, check_found
 from .merging import merge
 from .row_change import ChangeKind, RowChange, RowReader
@@ -174,7 +174,10 @@ class ChangedAgain:
 
     def _send(self, connection: Connection, statement: Any) -> int:
         self.statements.append(statement)
-        return send(connection, statement)
+        rows = send(connection, statement)
+        if isinstance(statement, SetJoined):
+            check_size(connection, rows)
+        return rows
 
     def _shape(self, connection: Connection) -> Table:
         comparison = self._comparison

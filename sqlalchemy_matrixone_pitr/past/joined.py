@@ -6,15 +6,17 @@ Source: docs/server.md, Time travel.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Executable
+from sqlalchemy.engine import Connection
 from sqlalchemy.exc import CompileError
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql import ClauseElement, FromClause
 from sqlalchemy.sql.compiler import SQLCompiler
 
-from ..server import SUPPORTED_DIALECTS
+from ..errors import PastError
+from ..server import SUPPORTED_DIALECTS, require_matrixone, rules_of
 
 
 class ChangeJoined(Executable, ClauseElement):
@@ -82,3 +84,19 @@ def _visit_set(element: SetJoined, compiler: Any, **kw: Any) -> str:
         f"SET {', '.join(changes)} "
         f"WHERE {compiler.process(element.where, **kw)}"
     )
+
+
+LARGEST: Final = 8192
+"""Rows of the largest UPDATE of a join that 3.x does right: of more it repeats the keys."""
+
+
+def check_size(connection: Connection, rows: int) -> None:
+    """Refuse to go on behind an UPDATE of a join that the server did wrong.
+
+    :raises PastError: it did: what the transaction wrote must not be committed.
+    """
+    if rows > LARGEST and not rules_of(require_matrixone(connection)).large_joined_updates:
+        raise PastError(
+            f"this server damages the keys of rows where one UPDATE of a join changes more than "
+            f"{LARGEST}, and here it changed {rows}: roll back, and undo fewer at a time by where="
+        )

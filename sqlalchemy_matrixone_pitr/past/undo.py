@@ -33,7 +33,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, get_args
 
-from sqlalchemy import and_, func, select
+from sqlalchemy import Insert, and_, func, select
 from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.schema import DDLElement
@@ -47,6 +47,7 @@ from ..names import shorten
 from .changed_again import ChangedAgain
 from .comparison import Comparison, Target, Where
 from .conflicts import UndoConflict
+from .joined import DeleteJoined, check_size
 from .opening import open_comparisons
 from .row_change import ChangeKind
 from .rows import DiffSummary, count
@@ -214,6 +215,8 @@ def undo_changes(
         for step in in_order(undos, wanted.kinds):
             while True:
                 rows = send(own, step.statement)
+                if not isinstance(step.statement, DeleteJoined | Insert):
+                    check_size(own, rows)
                 if step.kind is not None:
                     done[step.undo.table][step.kind] += rows
                 if not rows or not step.until_none:

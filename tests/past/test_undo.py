@@ -638,3 +638,17 @@ def test_refused(engine: Engine, then: Moment) -> None:
     past = engine.execution_options(matrixone_as_of=now)
     with past.connect() as connection, pytest.raises(PastError, match="reads the past"):
         undo_changes(connection, "orders", then)
+
+
+def test_an_update_that_the_server_does_wrong(
+    engine: Engine, then: Moment, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """3.x repeats keys in a large UPDATE of a join: nothing of it is to be committed."""
+    monkeypatch.setattr("sqlalchemy_matrixone_pitr.past.joined.LARGEST", 0)
+    before = rows_of(engine, "orders")
+    if server.version >= (4,):
+        assert undo(engine, "orders", then).updated == 1
+        return
+    with pytest.raises(PastError, match="damages the keys of rows"):
+        undo(engine, "orders", then)
+    assert rows_of(engine, "orders") == before
