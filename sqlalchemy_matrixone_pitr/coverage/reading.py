@@ -199,7 +199,7 @@ def _snapshots_of(rows: Iterable[Sequence[Any]]) -> list[Snapshot]:
 
 
 _SNAPSHOTS_AND_HOLDS: Final = f"""\
-SELECT 0 AS of_hold, sname, ts, NULL AS released, database_name, table_name,
+SELECT 0 AS of_hold, sname, ts, CAST(NULL AS SIGNED) AS released, database_name, table_name,
   CAST(obj_id AS CHAR) AS number
 FROM mo_catalog.mo_snapshots WHERE account_name IN (current_account_name(), '')
 UNION ALL
