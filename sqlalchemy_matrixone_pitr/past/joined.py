@@ -90,12 +90,17 @@ LARGEST: Final = 8192
 """Rows of the largest UPDATE of a join that 3.x does right: of more it repeats the keys."""
 
 
+def is_limited(connection: Connection) -> bool:
+    """Whether the server does larger UPDATEs of a join wrong."""
+    return not rules_of(require_matrixone(connection)).large_joined_updates
+
+
 def check_size(connection: Connection, rows: int) -> None:
     """Refuse to go on behind an UPDATE of a join that the server did wrong.
 
     :raises PastError: it did: what the transaction wrote must not be committed.
     """
-    if rows > LARGEST and not rules_of(require_matrixone(connection)).large_joined_updates:
+    if rows > LARGEST and is_limited(connection):
         raise PastError(
             f"this server damages the keys of rows where one UPDATE of a join changes more than "
             f"{LARGEST}, and here it changed {rows}: roll back, and undo fewer at a time by where="

@@ -47,11 +47,11 @@ from ..names import shorten
 from .changed_again import ChangedAgain
 from .comparison import Comparison, Target, Where
 from .conflicts import UndoConflict
-from .joined import DeleteJoined, check_size
+from .joined import LARGEST, DeleteJoined, check_size, is_limited
 from .opening import open_comparisons
 from .row_change import ChangeKind
 from .rows import DiffSummary, count
-from .statements import TableUndo, in_order, parents_first
+from .statements import Step, TableUndo, in_order, parents_first
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session, scoped_session
@@ -215,7 +215,7 @@ def undo_changes(
         for step in in_order(undos, wanted.kinds):
             while True:
                 rows = send(own, step.statement)
-                if not isinstance(step.statement, DeleteJoined | Insert):
+                if _updates(step):
                     check_size(own, rows)
                 if step.kind is not None:
                     done[step.undo.table][step.kind] += rows
@@ -276,7 +276,12 @@ def _script(connection: Connection, wanted: _Wanted) -> str:
             lines += [f"{_text(statement)};" for statement in undo.again.statements]
     for undo in undos:
         lines += [f"{_text(statement)};" for statement in undo.replacements()]
+    limited = is_limited(connection)
     for step in in_order(undos, wanted.kinds):
+        if limited and _updates(step):
+            lines.append(
+                f"-- roll back if it changes more than {LARGEST} rows: it damages keys then"
+            )
         if step.until_none:
             lines.append("-- once more, as long as it finds rows:")
         lines.append(f"{_text(step.statement)};")
@@ -284,6 +289,10 @@ def _script(connection: Connection, wanted: _Wanted) -> str:
         if undo.again is not None:
             lines.append(f"{_text(undo.again.dropping())};")
     return "\n".join([*lines, "COMMIT;", ""])
+
+
+def _updates(step: Step) -> bool:
+    return not isinstance(step.statement, DeleteJoined | Insert)
 
 
 def _text(statement: Any) -> str:
