@@ -25,7 +25,7 @@ from .extent import Parts
 from .generations import object_of
 from .model import Pitr
 from .moment import Moment, MomentLike
-from .names import SYSTEM_DATABASES, fold
+from .names import SYSTEM_DATABASES, back_quoted, fold
 from .server import parse_time
 
 Key: TypeAlias = tuple[str, str]
@@ -328,9 +328,8 @@ def _own_keys(
 
 
 def _defined_keys(connection: Connection, table: Key, at: MomentLike | None) -> list[Reference]:
-    quoted = ".".join(f"`{name.replace('`', '``')}`" for name in table)
     then = "" if at is None else f" {Moment.of(at).sql}"
-    shown = f"SHOW CREATE TABLE {quoted}{then}".replace("%", "%%")
+    shown = f"SHOW CREATE TABLE {back_quoted(*table)}{then}".replace("%", "%%")
     return keys_in(str(connection.exec_driver_sql(shown).one()[1]), table)
 
 
@@ -900,8 +899,7 @@ def rows_in_partitions(connection: Connection, table: Key) -> int:
     rows = 0
     for (part,) in query(connection, statement, {"database": database}):
         if part.startswith("%!%") and part.endswith(f"%!%{name}"):
-            quoted = ".".join(f"`{one.replace('`', '``')}`" for one in (database, part))
-            counted = f"SELECT count(*) FROM {quoted}".replace("%", "%%")
+            counted = f"SELECT count(*) FROM {back_quoted(database, part)}".replace("%", "%%")
             rows += int(connection.exec_driver_sql(counted).scalar_one())
     return rows
 
@@ -927,7 +925,7 @@ def broken_views(connection: Connection, database: str, at: MomentLike) -> list[
     kinds = kinds_in(connection, database, at=at)
     broken = []
     for view in sorted(name for name, kind in kinds.items() if kind == "v"):
-        quoted = ".".join(f"`{one.replace('`', '``')}`" for one in (database, view))
+        quoted = back_quoted(database, view)
         try:
             run_text(connection, f"SELECT 1 FROM {quoted} {Moment.of(at).sql} WHERE 1 = 0").all()
         except DBAPIError as error:

@@ -36,7 +36,7 @@ from .errors import (
 from .flush import SENT
 from .model import Pitr, PitrLevel, PitrRange, RangeLike, check_flag, check_target, to_level
 from .moment import Moment
-from .names import check_pitr_name, check_target_name, plain, shorten
+from .names import back_quoted, check_pitr_name, check_target_name, plain, shorten
 from .server import SUPPORTED_DIALECTS
 from .transaction import TransactionalDDLElement
 
@@ -604,16 +604,6 @@ def _visit_restore(element: RestorePitr, compiler: DDLCompiler, **kw: Any) -> st
         f"'{element.at}'",  # digits and punctuation, or it would not be here
         f"AS {_name(compiler, element.from_account)}" if element.from_account else None,
     )
-
-
-def back_quoted(*names: str | None) -> str:
-    """A database, or a table in it, quoted for an ordinary statement that is sent as text to the
-    driver: a backslash is no escape there (docs/server.md, Names).
-
-    >>> back_quoted("shop", "orders")
-    '`shop`.`orders`'
-    """
-    return ".".join(f"`{name.replace('`', '``')}`" for name in names if name is not None)
 
 
 def _key(compiler: DDLCompiler, key: ObjectKey) -> str:

@@ -202,3 +202,13 @@ def renew_command(policy: str, *, drop_history: bool = False) -> str:
     option = "--drop-history" if drop_history else ""
     words = [option, "--", name] if policy.startswith("-") else [name, option]
     return " ".join(["mo-pitr renew", *filter(None, words)])
+
+
+def back_quoted(*names: str | None) -> str:
+    """A database, or a table in it, quoted for an ordinary statement that is sent as text to the
+    driver: a backslash is no escape there (docs/server.md, Names).
+
+    >>> back_quoted("shop", "orders")
+    '`shop`.`orders`'
+    """
+    return ".".join(f"`{name.replace('`', '``')}`" for name in names if name is not None)

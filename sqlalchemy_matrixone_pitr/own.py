@@ -14,10 +14,9 @@ from sqlalchemy import text
 from sqlalchemy.engine import Connection
 
 from .connections import query, roll_back
-from .ddl import back_quoted
 from .errors import PitrNotFoundError, PitrValidationError
 from .moment import Moment
-from .names import OWN_DATABASE, shorten
+from .names import OWN_DATABASE, back_quoted, shorten
 
 
 class Numbered(Protocol):

@@ -28,7 +28,7 @@ def pattern_of(statement: str) -> str:
 
 
 class _Armed(Generic[_Does]):
-    """What is done at a statement, once: the first that matches, or the one with a number."""
+    """An act at a statement, once: the first that matches, or the one with a number."""
 
     def __init__(self, pattern: str, does: _Does, number: int) -> None:
         self._pattern = re.compile(pattern, re.IGNORECASE)

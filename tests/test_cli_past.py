@@ -208,7 +208,7 @@ def test_diff_for_machines(call: Call, at: str) -> None:
 def test_values_of_every_kind(
     call: Call, emulator: Emulator, engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What JSON does not know is a text, as SQL writes it."""
+    """A value that JSON does not know is a text, as SQL writes it."""
     columns = "n DECIMAL(20,10), f DOUBLE, d DATE, m DATETIME(6), t TIME, b BLOB, s VARCHAR(9)"
     PitrManager(engine).create_database_pitr("shop_week", "shop", 7)
     say(engine, f"CREATE TABLE shop.kinds (id INT PRIMARY KEY, {columns})")

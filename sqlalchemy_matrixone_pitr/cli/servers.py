@@ -117,13 +117,15 @@ def _prepare(emulator: Emulator, databases: Sequence[str], init: str | None) -> 
     def run(engine: Engine) -> None:
         from sqlalchemy.exc import DBAPIError
 
+        from ..names import back_quoted
+
         with engine.connect().execution_options(
             isolation_level="AUTOCOMMIT", no_parameters=True
         ) as connection:
             for name in databases:
-                connection.exec_driver_sql(f"CREATE DATABASE IF NOT EXISTS {_quoted(name)}")
+                connection.exec_driver_sql(f"CREATE DATABASE IF NOT EXISTS {back_quoted(name)}")
             if databases:
-                connection.exec_driver_sql(f"USE {_quoted(databases[0])}")
+                connection.exec_driver_sql(f"USE {back_quoted(databases[0])}")
             for statement in statements(script):
                 try:
                     connection.exec_driver_sql(statement.text)
@@ -137,11 +139,6 @@ def _prepare(emulator: Emulator, databases: Sequence[str], init: str | None) -> 
     with needs("cli", "emulator", "pymysql"):
         import pymysql  # noqa: F401 - whether it is there
     on_engine(Where(emulator.url()), run)
-
-
-def _quoted(name: str) -> str:
-    """Quote a name for a statement without parameters, in which no ``%`` is doubled."""
-    return "`{}`".format(name.replace("`", "``"))
 
 
 @click.command(

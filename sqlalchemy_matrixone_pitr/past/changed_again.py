@@ -42,9 +42,9 @@ from sqlalchemy.sql.elements import quoted_name
 from sqlalchemy.types import UserDefinedType
 
 from ..connections import run_text, send
-from ..ddl import back_quoted
 from ..errors import PastError
 from ..moment import Moment
+from ..names import back_quoted
 from .comparison import Comparison, Where
 from .definitions import column_types
 from .joined import SetJoined, check_size

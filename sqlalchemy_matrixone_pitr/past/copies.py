@@ -56,7 +56,7 @@ from ..connections import (
     side_connection,
     unwrap,
 )
-from ..ddl import Clone, CopyRows, back_quoted, display_dialect
+from ..ddl import Clone, CopyRows, display_dialect
 from ..errors import (
     PastError,
     PitrRestoreError,
@@ -65,7 +65,7 @@ from ..errors import (
     is_settled,
 )
 from ..moment import Moment
-from ..names import check_database_name, check_target_name, plain, shorten
+from ..names import back_quoted, check_database_name, check_target_name, plain, shorten
 from .definitions import qualified, renamed, without_name
 
 

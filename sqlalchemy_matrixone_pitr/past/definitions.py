@@ -9,9 +9,8 @@ import re
 from typing import Final
 
 from ..catalog import Key
-from ..ddl import back_quoted
 from ..errors import PitrRestoreError
-from ..names import fold
+from ..names import back_quoted, fold
 
 _NAME: Final = "`(?:[^`]|``)*`"
 _HEAD: Final = re.compile(f"CREATE TABLE {_NAME}")

@@ -31,9 +31,9 @@ from ..connections import roll_back, run_text
 from ..coverage.model import Known, Verdict
 from ..coverage.reading import ids_then, read_known, read_snapshots
 from ..coverage.verdicts import judge
-from ..ddl import back_quoted
 from ..extent import Parts
 from ..moment import Moment
+from ..names import back_quoted
 from ..status import ServerState, read_state
 from .targets import Scope
 

@@ -6,8 +6,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from ..catalog import Key, Reference, parents_first
-from ..ddl import Clone, CopyRows, back_quoted
+from ..ddl import Clone, CopyRows
 from ..moment import Moment
+from ..names import back_quoted
 from ..past.definitions import renamed, without_foreign_keys
 from .decision import Decision, Way, copy_order
 from .facts import Facts

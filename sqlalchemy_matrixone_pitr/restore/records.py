@@ -22,11 +22,11 @@ from sqlalchemy.exc import DBAPIError
 from .. import server
 from ..catalog import Key, Reference, check_cloned, kinds_in, references, rows_in_partitions
 from ..connections import Bind, TextTransaction, query, roll_back, run_text, send, side_connection
-from ..ddl import Clone, back_quoted
+from ..ddl import Clone
 from ..errors import PitrNotFoundError, PitrValidationError, is_not_there
 from ..locking import DEFAULT_TIMEOUT, account_lock
 from ..moment import Moment
-from ..names import OWN_DATABASE, shorten
+from ..names import OWN_DATABASE, back_quoted, shorten
 from ..own import Number, OwnTable, check_same, number_of
 from ..past.copies import own_engine
 from ..show import reading, typed_errors

@@ -10,10 +10,10 @@ from sqlalchemy.exc import SQLAlchemyError
 from .. import server
 from ..catalog import Key, inventory, kinds_in, names_of, object_ids, references
 from ..connections import Bind
-from ..ddl import back_quoted
 from ..errors import PitrNotFoundError, PitrRestoreError
 from ..locking import DEFAULT_TIMEOUT, account_lock
 from ..moment import Moment
+from ..names import back_quoted
 from ..own import number_of
 from ..past.copies import own_engine
 from ..past.rows import summaries_of

@@ -17,8 +17,8 @@ from sqlalchemy.exc import DBAPIError
 
 from ..catalog import IndexShape, Key, indexes_of, object_ids, rows_in_partitions
 from ..connections import TextTransaction, roll_back, run_text
-from ..ddl import back_quoted
 from ..errors import PitrRestoreError
+from ..names import back_quoted
 
 _SAMPLED: Final = 5
 """So many rows are looked up by each index."""

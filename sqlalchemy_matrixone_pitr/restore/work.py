@@ -43,7 +43,7 @@ from ..connections import (
     run_text,
     side_connection,
 )
-from ..ddl import RestorePitr, back_quoted
+from ..ddl import RestorePitr
 from ..errors import (
     PitrAlreadyExistsError,
     PitrError,
@@ -53,6 +53,7 @@ from ..errors import (
 )
 from ..generations import Policy, is_for, policies
 from ..moment import Moment
+from ..names import back_quoted
 from ..past.definitions import quoted_defaults
 from ..past.rows import summaries_of
 from ..renewal import conflicting_pitr, renew_under_lock

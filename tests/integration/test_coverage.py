@@ -600,7 +600,7 @@ def test_every_difference_has_its_reason(
 
 @pytest.mark.emulator_only
 def test_server_windows_that_it_cannot_show() -> None:
-    """Of a detached policy whose range has passed what it kept: the report is there all the same,
+    """A detached policy whose range has passed what it kept: the report is there all the same,
     and so is that policy."""
     with Emulator(version="3.0.9") as server:
         engine = create_engine(server.url())

@@ -158,7 +158,7 @@ def test_socket_dies_at_the_rollback_of_a_refusal(
     pitr_names: Names,
     when: When,
 ) -> None:
-    """What is told is the refusal; the connection is given up, and the next one is another."""
+    """The refusal is told; the connection is given up, and the next one is another."""
     server.query("DROP TABLE b", database)
     proxy.on("_b` FOR", lambda: proxy.cut("^ROLLBACK", when))
     with proxied_engine.connect() as conn:

@@ -36,8 +36,7 @@ from sqlalchemy_matrixone_pitr import (
     undo_restore,
     undo_restore_async,
 )
-from sqlalchemy_matrixone_pitr.ddl import back_quoted
-from sqlalchemy_matrixone_pitr.names import OWN_DATABASE
+from sqlalchemy_matrixone_pitr.names import OWN_DATABASE, back_quoted
 from sqlalchemy_matrixone_pitr.restore.report import RestoreProgress
 from tests.conftest import Server
 from tests.integration.restoring import (

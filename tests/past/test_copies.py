@@ -303,7 +303,7 @@ def test_a_database_with_a_broken_view(shop: Engine, database: str, other: str) 
 def test_somebody_else_makes_it_meanwhile(
     shop: Engine, database: str, proxy: Proxy, other: str
 ) -> None:
-    """What is theirs is no copy of ours, although it has as many rows."""
+    """A table of theirs is no copy of ours, although it has as many rows."""
     at = take_moment(shop)
     proxied = create_engine(shop.url.set(port=proxy.port))
     theirs = ("CREATE TABLE u (id INT)", "INSERT INTO u VALUES (7), (8)")

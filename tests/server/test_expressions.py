@@ -1314,7 +1314,7 @@ BY_MAIN: dict[str, object] = {
     "nope FROM n": (1054, "invalid input: column nope does not exist"),
     "id FROM n HAVING id > 1": [2, 3, 4],
 }
-"""What main answers otherwise"""
+"""Answers of main that are others"""
 
 
 @pytest.fixture

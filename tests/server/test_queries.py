@@ -101,7 +101,7 @@ FILTERED: list[tuple[str, tuple[int, str] | None, object]] = [
 def test_having_filters_rows(
     groups: Client, server: Server, query: str, old: tuple[int, str] | None, new: object
 ) -> None:
-    """Of a query that groups and aggregates nothing; on main by what it selects, or its aliases."""
+    """HAVING of a query that groups and aggregates nothing; on main by columns and aliases."""
     if old is not None and not is_main(server):
         assert groups.error(query) == old
     elif isinstance(new, tuple):
