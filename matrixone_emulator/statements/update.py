@@ -119,7 +119,7 @@ class Updater(RowWriter):
             rowid = int(str(row[0]))
             before = self.stored_cells(version, columns, rowid)
             try:
-                self.write_update(version, columns, rowid, list(zip(row[1:], types, strict=True)))
+                self.write_row(version, columns, types, row)
             except ConstraintViolation as clash:
                 raise self.violation(version, clash, rowid, self.codes()) from None
             if before is not None and before == self.stored_cells(version, columns, rowid):
@@ -141,6 +141,17 @@ class Updater(RowWriter):
         look = f"SELECT {keys} FROM {version.table} WHERE rowid = ?"
         found: tuple[Stored, ...] = self.session.run(look, [rowid]).fetchone()
         return found
+
+    def write_row(
+        self,
+        version: Version,
+        columns: list[ColumnDef],
+        types: list[SqlType],
+        row: tuple[Stored, ...],
+    ) -> None:
+        """Write a row that was read with its rowid first."""
+        cells = list(zip(row[1:], types, strict=True))
+        self.write_update(version, columns, int(str(row[0])), cells)
 
     def refuse_passed_on(
         self,
@@ -171,8 +182,7 @@ class Updater(RowWriter):
                 if after in given_up:
                     rowid = int(str(row[0]))
                     try:
-                        cells = list(zip(row[1:], types, strict=True))
-                        self.write_update(version, columns, rowid, cells)
+                        self.write_row(version, columns, types, row)
                     except ConstraintViolation as clash:
                         raise self.violation(version, clash, rowid, self.codes()) from None
 
@@ -192,9 +202,7 @@ class Updater(RowWriter):
             for row in pending:
                 rowid = int(str(row[0]))
                 try:
-                    self.write_update(
-                        version, columns, rowid, list(zip(row[1:], types, strict=True))
-                    )
+                    self.write_row(version, columns, types, row)
                 except ConstraintViolation as found:
                     if "UNIQUE" not in str(found.error):
                         raise self.violation(version, found, rowid, self.codes()) from None
